@@ -1,0 +1,79 @@
+/**
+ * The float (or QDQ) graph: ONNX's meaning without ONNX's wire format. Layouts are ONNX's: activations NCHW,
+ * convolution weights OIHW. Plain data: passes copy what they change.
+ */
+
+export type DType =
+  | 'float32'
+  | 'float16'
+  | 'bfloat16'
+  | 'float64'
+  | 'int8'
+  | 'uint8'
+  | 'int16'
+  | 'uint16'
+  | 'int32'
+  | 'uint32'
+  | 'int64'
+  | 'uint64'
+  | 'bool';
+
+/** What a tensor's elements are held in, once decoded: half floats are widened to Float32Array, bool to Uint8Array. */
+export type TensorData =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
+
+/** A constant tensor, row-major, `data.length` equal to the product of `shape`. */
+export interface Tensor {
+  readonly name: string;
+  /** Type in the file; float16 and bfloat16 are stored widened, so `data` is a Float32Array for them. */
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly data: TensorData;
+}
+
+/** A dimension: a number, or the name of a symbolic one (typically the batch, `N`). */
+export type Dimension = number | string;
+
+export interface ValueInfo {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly Dimension[];
+}
+
+export type Attribute = number | string | readonly number[] | readonly string[] | Tensor;
+
+export interface Node {
+  /** Never empty after import: unnamed nodes get `<op>_<index>`. Unique in the graph. */
+  readonly name: string;
+  /** ONNX operator type of the default domain, e.g. `Conv`. */
+  readonly op: string;
+  /** Names of values or constants; '' for an omitted optional input. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes: Readonly<Record<string, Attribute>>;
+}
+
+export interface Graph {
+  readonly name: string;
+  /** Version of the default operator set the nodes are written in. */
+  readonly opset: number;
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  /** In topological order. */
+  readonly nodes: readonly Node[];
+  /** Initializers (and folded Constants) by name. */
+  readonly constants: ReadonlyMap<string, Tensor>;
+  /** Type and shape of every value that is neither constant nor unknown, filled by shape inference. */
+  readonly values: ReadonlyMap<string, ValueInfo>;
+  /** ONNX `metadata_props`: labels, preprocessing, provenance. */
+  readonly metadata: ReadonlyMap<string, string>;
+}

@@ -1,0 +1,30 @@
+import type { LoweringRule } from '../program/lowering.ts';
+import type { Operation, ProgramTensor, TensorId } from '../program/program.ts';
+import type { GpuKernel } from './gpu-kernel.ts';
+import type { WasmKernel } from './wasm-kernel.ts';
+
+/** A tensor of a running program: the layout of program.ts, padded lanes included. */
+export type TensorBuffer = Int8Array | Int32Array;
+
+/** What the reference implementation of an operator reads and writes. */
+export interface ReferenceContext {
+  readonly batch: number;
+  tensor(id: TensorId): ProgramTensor;
+  buffer(id: TensorId): TensorBuffer;
+}
+
+/**
+ * All that Octet knows of one operator. Built-in ones are the folders beside this file; `registerOperator` takes a
+ * user's own through the same door. Members: `onnx` and `lower` (from the QDQ graph), `reference` (the truth), and one kernel a
+ * backend, each held to the reference's bytes.
+ */
+export interface Operator<T extends Operation = Operation> extends LoweringRule {
+  /** Name of its folder, its shaders (`shaders/<kind>*.wgsl.ts`) and its tests. */
+  readonly kind: T['kind'];
+  /** Plain loops. Writes every element of the output, padded lanes included. */
+  reference(operation: T, context: ReferenceContext): void;
+  /** Multiply-adds for one image; 0 for what only moves or compares. */
+  macs(operation: T, tensor: (id: TensorId) => ProgramTensor): number;
+  readonly webgpu?: GpuKernel<T>;
+  readonly wasm?: WasmKernel<T>;
+}

@@ -1,5 +1,5 @@
 import type { Graph, Node, Tensor } from '../graph/graph.ts';
-import type { ImageShape, Operation, ProgramTensor, TensorId } from './program.ts';
+import type { ImageShape, Operation, ProgramTensor } from './program.ts';
 
 /** A quantized value seen through its DequantizeLinear. */
 export interface QuantizedConstant {

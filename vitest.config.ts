@@ -1,0 +1,19 @@
+import { defineConfig } from 'vitest/config';
+
+// Tests import the sources; `octet:source` makes `#platform` do so too (package.json "imports").
+const conditions = ['octet:source', 'node', 'module', 'import', 'default'];
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+  test: {
+    include: ['test/**/*.test.ts'],
+    reporters: ['default', './test/support/count-reporter.ts'],
+    // Two cores are the smallest machine we test on, and several files start a browser or worker threads.
+    maxWorkers: 2,
+    testTimeout: 120_000,
+    hookTimeout: 300_000,
+    allowOnly: false,
+    passWithNoTests: false,
+  },
+});

@@ -1,0 +1,45 @@
+import { InputError, ModelError } from '../errors.ts';
+import type { Operation } from '../program/program.ts';
+import { add } from './add/index.ts';
+import { averagePool2d } from './averagePool2d/index.ts';
+import { concat } from './concat/index.ts';
+import { conv2d } from './conv2d/index.ts';
+import { lookup } from './lookup/index.ts';
+import { maxPool2d } from './maxPool2d/index.ts';
+import type { Operator } from './operator.ts';
+
+/** Operators that come with Octet, in the order of their folders. */
+export const builtinOperators: readonly Operator[] = [add, averagePool2d, concat, conv2d, lookup, maxPool2d];
+
+/** Operators by the `kind` of their operations. Immutable. */
+export interface OperatorRegistry {
+  readonly operators: readonly Operator[];
+  /** @throws ModelError where no operator runs operations of this kind */
+  of(operation: Operation): Operator;
+}
+
+/**
+ * Built-in operators and a user's own. There is no global table: whoever loads a model passes its extra operators, so that two models on a
+ * page cannot change each other.
+ *
+ * @throws InputError where two operators share a kind
+ */
+export function createOperatorRegistry(extra: readonly Operator[] = []): OperatorRegistry {
+  const operators = [...builtinOperators, ...extra];
+  const byKind = new Map<string, Operator>();
+  for (const operator of operators) {
+    if (byKind.has(operator.kind)) {
+      throw new InputError(`two operators are called "${operator.kind}": give yours a kind of its own`);
+    }
+    byKind.set(operator.kind, operator);
+  }
+  return {
+    operators,
+    of(operation) {
+      const operator = byKind.get(operation.kind);
+      if (operator) return operator;
+      const reason = `no operator runs operations of kind "${operation.kind}": pass it where the model is loaded`;
+      throw new ModelError([{ node: operation.name, op: operation.kind, reason }]);
+    },
+  };
+}

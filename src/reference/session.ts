@@ -1,0 +1,137 @@
+/** The reference backend: plain loops on the CPU, the truth that the other backends are held to. */
+import { DeviceError, InputError } from '../errors.ts';
+import type { Session, SessionInput, SessionResult, SessionRunOptions } from '../model/session.ts';
+import type { TensorBuffer } from '../ops/operator.ts';
+import { createOperatorRegistry, type OperatorRegistry } from '../ops/registry.ts';
+import {
+  elementCount,
+  type IntegerProgram,
+  paddedChannels,
+  type ProgramTensor,
+  type TensorId,
+} from '../program/program.ts';
+
+/** Runs `program` on the calling thread. */
+export function createReferenceSession(
+  program: IntegerProgram,
+  operators: OperatorRegistry = createOperatorRegistry(),
+): Session {
+  const tensors = new Map(program.tensors.map((tensor) => [tensor.id, tensor]));
+  const lastUses = lastUsesOf(program);
+  let disposed = false;
+
+  function tensorOf(id: TensorId): ProgramTensor {
+    const tensor = tensors.get(id);
+    if (!tensor) throw new InputError(`the program has no tensor ${id}`);
+    return tensor;
+  }
+
+  async function run(
+    inputs: ReadonlyMap<TensorId, SessionInput>,
+    { batch, signal, tensors: asked = [] }: SessionRunOptions,
+  ): Promise<SessionResult> {
+    if (!Number.isSafeInteger(batch) || batch < 1) {
+      throw new InputError(`the batch size must be a positive integer, got ${batch}`);
+    }
+    const kept = new Set([...program.outputs.map((output) => output.tensor), ...asked]);
+    for (const id of kept) tensorOf(id);
+    const start = performance.now();
+    const buffers = new Map<TensorId, TensorBuffer>();
+    for (const { name, tensor } of program.inputs) {
+      const input = inputs.get(tensor);
+      if (!input) throw new InputError(`input "${name}" is missing`);
+      buffers.set(tensor, inputBuffer(name, tensorOf(tensor), input, batch));
+    }
+    const uploaded = performance.now();
+    const context = {
+      batch,
+      tensor: tensorOf,
+      buffer(id: TensorId): TensorBuffer {
+        const buffer = buffers.get(id);
+        if (!buffer) throw new InputError(`tensor "${tensorOf(id).name}" is read before it is written`);
+        return buffer;
+      },
+    };
+    for (const [step, operation] of program.operations.entries()) {
+      // Lets an abort, or a call of dispose(), be heard between two operations.
+      if (signal) await new Promise((resolve) => setTimeout(resolve));
+      signal?.throwIfAborted();
+      if (disposed) throw disposedError();
+      const output = tensorOf(operation.output);
+      const elements = elementCount(output, batch);
+      buffers.set(output.id, output.dtype === 'int8' ? new Int8Array(elements) : new Int32Array(elements));
+      operators.of(operation).reference(operation, context);
+      for (const id of lastUses[step]) if (!kept.has(id)) buffers.delete(id);
+    }
+    const result = new Map([...kept].map((id) => [id, context.buffer(id)]));
+    const timings = { uploadMs: uploaded - start, computeMs: performance.now() - uploaded, readbackMs: 0 };
+    return { tensors: result, timings };
+  }
+
+  const dispose = () => {
+    disposed = true;
+  };
+  return {
+    backend: 'reference',
+
+    run: async (inputs, options) => {
+      if (disposed) throw disposedError();
+      return run(inputs, options);
+    },
+    dispose,
+    [Symbol.dispose]: dispose,
+  };
+}
+
+function disposedError(): DeviceError {
+  return new DeviceError('the session has been disposed of: load the model again');
+}
+
+/** For each operation, the tensors that no later one reads: their memory can go. */
+function lastUsesOf(program: IntegerProgram): TensorId[][] {
+  const last = new Map<TensorId, number>();
+  program.operations.forEach(({ inputs, output }, step) => {
+    for (const id of [...inputs, output]) last.set(id, step);
+  });
+  const uses: TensorId[][] = program.operations.map(() => []);
+  for (const [id, step] of last) uses[step].push(id);
+  return uses;
+}
+
+/** The input in the program's layout; a copy, so that outputs never share memory with the caller's arrays. */
+function inputBuffer(name: string, tensor: ProgramTensor, input: SessionInput, batch: number): TensorBuffer {
+  const expected = elementCount(tensor, batch);
+  if (input.kind === 'quantized') {
+    if (input.data.length !== expected) {
+      throw new InputError(
+        `input "${name}" for a batch of ${batch} has ${expected} elements, got ${input.data.length}`,
+      );
+    }
+    return input.data.slice();
+  }
+  const { pixels, table } = input;
+  const [height, width, channels] = tensor.shape;
+  if (!(pixels instanceof Uint8Array)) {
+    throw new InputError(
+      `input "${name}": only the webgpu backend reads pixels from a GPUBuffer, pass a Uint8Array`,
+    );
+  }
+  if (pixels.length !== batch * height * width * channels) {
+    throw new InputError(
+      `input "${name}" for a batch of ${batch} is ${batch}×${height}×${width}×${channels} pixels, got ${pixels.length} bytes`,
+    );
+  }
+  if (table.length !== channels * 256) {
+    throw new InputError(
+      `the pixel table of input "${name}" has ${channels}·256 entries, got ${table.length}`,
+    );
+  }
+  const stored = paddedChannels(channels);
+  const data = new Int8Array(expected).fill(tensor.zeroPoint);
+  for (let pixel = 0; pixel < batch * height * width; pixel++) {
+    for (let c = 0; c < channels; c++) {
+      data[pixel * stored + c] = table[c * 256 + pixels[pixel * channels + c]]!;
+    }
+  }
+  return data;
+}

@@ -1,0 +1,315 @@
+/** What `loadModel` gives: a network that is ready to run, whatever runs it. */
+import type { Operator, TensorBuffer } from '../ops/operator.ts';
+import type { IntegerProgram } from '../program/program.ts';
+import type { MemoryPlan } from '../schedule/plan.ts';
+import type { ArithmeticFamily } from '../ops/gpu-kernel.ts';
+import type { AsyncOptions } from '../progress.ts';
+import type { Picture } from '../vision/picture.ts';
+import type { BackendName, RunTimings } from './session.ts';
+import type { ModelSource } from './source.ts';
+
+/** How a picture becomes the network's input: `(pixel / 255 − mean) / std`, one entry a channel. */
+export interface Preprocessing {
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+export interface LoadOptions extends AsyncOptions {
+  /**
+   * What runs the model. `auto` (the default) takes a hardware WebGPU adapter, then WebAssembly, then a software WebGPU
+   * adapter, then the reference; `Model.backendReason` says why.
+   */
+  readonly backend?: 'auto' | BackendName;
+  /** Your own device for the webgpu backend. Octet never destroys it. */
+  readonly device?: GPUDevice;
+  readonly powerPreference?: GPUPowerPreference;
+  /**
+   * Whether to time kernel variants on the device at hand: not at all (defaults by adapter class, and winners remembered
+   * from earlier), a few, or all. Default `off`.
+   */
+  readonly tune?: 'off' | 'quick' | 'full';
+  /** Batch sizes to plan (and tune) at load. Others are planned on their first run. Default `[1]`. */
+  readonly batches?: readonly number[];
+  /** Threads of the wasm backend. Default: as many as there are cores where shared memory is allowed, else 1. */
+  readonly threads?: number;
+  /** Overrides what the file's metadata says. */
+  readonly preprocessing?: Preprocessing;
+  /** Class names, in the order of the output. Overrides what the file's metadata says. */
+  readonly labels?: readonly string[];
+  /** Operators beside the built-in ones; one with a built-in's ONNX type takes its place. */
+  readonly operators?: readonly Operator[];
+  /** Whether lowering fuses pools and residual additions into convolutions. Default true; false keeps every tensor visible. */
+  readonly fuse?: boolean;
+  /** External data files of the model by the location it names them by. */
+  readonly externalData?: ReadonlyMap<string, Uint8Array>;
+}
+
+export type { ModelSource };
+
+export interface ModelInput {
+  readonly name: string;
+  /** ONNX shape; the first dimension is the batch. */
+  readonly shape: readonly [batch: 'N', ...dimensions: number[]];
+  readonly height: number;
+  readonly width: number;
+  readonly channels: number;
+  /** `real = scale · (q − zeroPoint)`. */
+  readonly scale: number;
+  readonly zeroPoint: number;
+}
+
+export interface ModelOutput {
+  readonly name: string;
+  readonly shape: readonly [batch: 'N', ...dimensions: number[]];
+  readonly activation: 'none' | 'softmax';
+}
+
+/** Anything that a picture can be taken from. Sizes other than the network's are resized. */
+export type PictureSource =
+  | Picture
+  | ImageData
+  | ImageBitmap
+  | HTMLImageElement
+  | HTMLCanvasElement
+  | OffscreenCanvas
+  | HTMLVideoElement
+  | VideoFrame;
+
+/** uint8 pixels that are already of the network's size: [batch, height, width, channels], no padding. */
+export interface PixelsInput {
+  /** A GPUBuffer needs the webgpu backend and your own `device`, usage `STORAGE`, and length rounded up to 4. */
+  readonly pixels: Uint8Array | Uint8ClampedArray | GPUBuffer;
+  /** Needed for a GPUBuffer whose length says otherwise. Default: by the length. */
+  readonly batch?: number;
+}
+
+/**
+ * Input of a run: real values in the ONNX layout [batch, channels, height, width] (Float32Array), integers quantized already in
+ * the same layout (Int8Array), pixels, or pictures, one a batch entry.
+ */
+export type RunInput = Float32Array | Int8Array | PixelsInput | PictureSource | readonly PictureSource[];
+
+export interface RunOptions {
+  /** Aborts the call: its promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** `gpu` leaves the outputs in GPU buffers (webgpu backend with your own device). Default `cpu`. */
+  readonly outputs?: 'cpu' | 'gpu';
+}
+
+export interface OutputTensor {
+  /** Real values, row-major in `shape` (ONNX layout). */
+  readonly data: Float32Array;
+  readonly shape: readonly number[];
+}
+
+/** An output that was left on the GPU, still an integer: `real = scale · (q − zeroPoint)`. */
+export interface GpuOutputTensor {
+  /** Yours: `destroy()` it when done. */
+  readonly buffer: GPUBuffer;
+  readonly dtype: 'int8' | 'int32';
+  /** [batch, height, width, channels padded to a multiple of 4]. */
+  readonly shape: readonly [number, number, number, number];
+  readonly channels: number;
+  readonly scale: number | Float32Array;
+  readonly zeroPoint: number;
+}
+
+export interface Timings extends RunTimings {
+  /** From the call to its result, preprocessing included. */
+  readonly totalMs: number;
+}
+
+export interface RunResult<T = OutputTensor> {
+  readonly outputs: Readonly<Record<string, T>>;
+  readonly timings: Timings;
+}
+
+export interface ClassifyOptions {
+  readonly signal?: AbortSignal;
+  /** How many classes to report, most probable first. Default 5. */
+  readonly topK?: number;
+}
+
+export interface Prediction {
+  /** Class name; the index as text where the model names none. */
+  readonly label: string;
+  readonly index: number;
+  readonly probability: number;
+}
+
+export interface Classification<T = readonly Prediction[]> {
+  readonly predictions: T;
+  readonly timings: Timings;
+}
+
+/** A tensor inside the network, after a run. */
+export interface InspectedTensor {
+  readonly name: string;
+  /** NHWC with real channels, no padding. */
+  readonly shape: readonly [batch: number, height: number, width: number, channels: number];
+  /** The integers, row-major in `shape`. */
+  readonly data: TensorBuffer;
+  readonly scale: number | Float32Array;
+  readonly zeroPoint: number;
+}
+
+/** One operation of a plan. */
+export interface PlannedOperation {
+  readonly name: string;
+  readonly kind: string;
+  /** Multiply-adds for the whole batch. */
+  readonly macs: number;
+  /** Names of the tensors read and written. */
+  readonly reads: readonly string[];
+  readonly writes: readonly string[];
+  /** The chosen kernel; null on backends without variants. */
+  readonly variant: string | null;
+  readonly family: ArithmeticFamily | null;
+  readonly dispatches: number;
+}
+
+/** What a run at one batch size does: plain data. */
+export interface ModelPlan {
+  readonly backend: BackendName;
+  readonly batch: number;
+  readonly operations: readonly PlannedOperation[];
+  /** GPU dispatches of a run from pixels, input quantization included; 0 on backends without a GPU. */
+  readonly dispatches: number;
+  readonly memory: MemoryPlan;
+  /** Bytes of prepacked weights and tables. */
+  readonly constantBytes: number;
+}
+
+export interface ProfileOptions extends AsyncOptions {
+  /** Default 1. */
+  readonly batch?: number;
+  /** Default 10. */
+  readonly repetitions?: number;
+}
+
+export interface ProfiledOperation extends PlannedOperation {
+  /** Median time in milliseconds for the whole batch. */
+  readonly ms: number;
+  /** Bytes read and written: activations, weights and tables, each once. */
+  readonly bytes: number;
+  /** 10⁹ multiply-adds a second. */
+  readonly gmacsPerSecond: number;
+  /** Of the device's measured peak of the operation's arithmetic family, 0 to 1; null where there is none. */
+  readonly shareOfPeak: number | null;
+}
+
+export interface Profile {
+  readonly backend: BackendName;
+  readonly batch: number;
+  readonly repetitions: number;
+  /** How times were taken: GPU timestamps, or the clock around many repetitions. */
+  readonly method: 'timestamp-query' | 'repetition' | 'clock';
+  readonly operations: readonly ProfiledOperation[];
+  /** Sum over operations, in milliseconds. */
+  readonly totalMs: number;
+  /** Measured peak of each arithmetic family in GMAC/s, registers only. */
+  readonly peak: Readonly<Partial<Record<ArithmeticFamily, number>>>;
+}
+
+/** One tensor on two backends. */
+export interface TensorComparison {
+  readonly name: string;
+  /** NHWC, real channels. */
+  readonly shape: readonly [batch: number, height: number, width: number, channels: number];
+  readonly elements: number;
+  /** How many elements are not the same. */
+  readonly differing: number;
+  /** Largest |actual − expected|. */
+  readonly largestDifference: number;
+  readonly firstDifference: {
+    /** (n, h, w, c) */
+    readonly index: readonly [number, number, number, number];
+    readonly actual: number;
+    readonly expected: number;
+  } | null;
+}
+
+/** Two backends on one input, tensor by tensor, with `===`. */
+export interface Comparison {
+  readonly equal: boolean;
+  readonly actual: BackendName;
+  readonly expected: BackendName;
+  /** In the order in which the network computes them. */
+  readonly tensors: readonly TensorComparison[];
+  /** Where the backends part: everything before it is equal. */
+  readonly firstDiffering: TensorComparison | null;
+  /** The same for people: one line where all is equal, else the first difference with its neighbours. */
+  readonly report: string;
+}
+
+export interface CompareOptions {
+  readonly signal?: AbortSignal;
+}
+
+/** What is known of the device that runs a model. */
+export interface AdapterDescription {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  readonly description: string;
+  readonly adapterClass: 'software' | 'integrated' | 'discrete' | 'apple' | 'unknown';
+  readonly features: readonly string[];
+  /** Whether the packed dot instruction is used, and why (not). */
+  readonly packedDot: { readonly usable: boolean; readonly reason: string };
+}
+
+/** A network that is ready to run. Calls may overlap. */
+export interface Model {
+  readonly name: string;
+  readonly inputs: readonly ModelInput[];
+  readonly outputs: readonly ModelOutput[];
+  /** Class names, empty where the model names none. */
+  readonly labels: readonly string[];
+  readonly preprocessing: Preprocessing | null;
+  readonly backend: BackendName;
+  /** Why this backend, in a sentence for people. */
+  readonly backendReason: string;
+  /** null on backends without an adapter. */
+  readonly adapter: AdapterDescription | null;
+  readonly program: IntegerProgram;
+
+  /** What a run at `batch` images does, and where its tensors lie. */
+  plan(batch?: number): Promise<ModelPlan>;
+
+  /**
+   * Runs the network on named inputs.
+   * @throws {InputError} wrong name, type, length or range of an input
+   * @throws {DeviceError} the device is lost (the next run opens a new one, unless it was yours) or out of memory
+   */
+  run(
+    inputs: Readonly<Record<string, RunInput>>,
+    options?: RunOptions & { readonly outputs?: 'cpu' },
+  ): Promise<RunResult>;
+  run(
+    inputs: Readonly<Record<string, RunInput>>,
+    options: RunOptions & { readonly outputs: 'gpu' },
+  ): Promise<RunResult<GpuOutputTensor>>;
+
+  /** Most probable classes of a picture (or of each of several, run as one batch). Softmax and ranking are in float64. */
+  classify(picture: PictureSource, options?: ClassifyOptions): Promise<Classification>;
+  classify(
+    pictures: readonly PictureSource[],
+    options?: ClassifyOptions,
+  ): Promise<Classification<readonly (readonly Prediction[])[]>>;
+
+  /** Runs the network and returns tensors inside it, by name; all of them where no names are given. */
+  inspect(
+    inputs: Readonly<Record<string, RunInput>>,
+    options?: { readonly signal?: AbortSignal; readonly tensors?: readonly string[] },
+  ): Promise<ReadonlyMap<string, InspectedTensor>>;
+
+  /** Runs the network here and on the reference, and compares every tensor with `===`. */
+  verify(inputs: Readonly<Record<string, RunInput>>, options?: CompareOptions): Promise<Comparison>;
+
+  /** Time, work and traffic of each operation, and its share of what the device can do. */
+  profile(options?: ProfileOptions): Promise<Profile>;
+
+  /** Frees everything. Idempotent. Runs in flight reject with a DeviceError. */
+  dispose(): void;
+  [Symbol.dispose](): void;
+}

@@ -1,0 +1,32 @@
+/** Small texts kept in files of the user's cache folder (`OCTET_CACHE`, else `$XDG_CACHE_HOME/octet`, else `~/.cache/octet`). */
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+function fileOf(key: string): string {
+  const folder =
+    process.env.OCTET_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'octet');
+  return join(folder, `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`);
+}
+
+export async function recall(key: string): Promise<string | undefined> {
+  try {
+    const kept = JSON.parse(await readFile(fileOf(key), 'utf8')) as { key?: unknown; text?: unknown };
+    return kept.key === key && typeof kept.text === 'string' ? kept.text : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export async function remember(key: string, text: string): Promise<void> {
+  const file = fileOf(key);
+  const part = `${file}.${process.pid}.part`;
+  try {
+    await mkdir(join(file, '..'), { recursive: true });
+    await writeFile(part, JSON.stringify({ key, text }));
+    await rename(part, file);
+  } catch {
+    // Nothing is kept: the next run tunes again.
+  }
+}

@@ -47,7 +47,9 @@ export function compareBuffers(
     rows.push([position(tensor, i), `${actual[i]}`, `${expected[i]}`, actual[i] === expected[i] ? '' : '<']);
   }
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column].length)));
-  const table = rows.map((row) => `    ${widths.map((w, i) => row[i].padStart(w)).join('  ')} ${row[3]}`.trimEnd());
+  const table = rows.map((row) =>
+    `    ${widths.map((w, i) => row[i].padStart(w)).join('  ')} ${row[3]}`.trimEnd(),
+  );
   return [
     head,
     `  ${differing} of ${expected.length} differ, first at ${position(tensor, first)}, largest difference ${largest}`,

@@ -1,0 +1,653 @@
+/**
+ * Programs of one operation each, on a grid of awkward shapes and values: every backend must give the reference's bytes on
+ * them. Seeded, so that a name repeats a case. No Node imports: browsers run these too.
+ */
+import type {
+  AddOperation,
+  AveragePool2dOperation,
+  ConcatOperation,
+  Conv2dOperation,
+  ImageShape,
+  IntegerProgram,
+  LookupOperation,
+  MaxPool2dOperation,
+  Operation,
+  TensorId,
+  Window2d,
+} from '../../src/program/program.ts';
+import { commonRescale } from '../../src/program/multiplier.ts';
+import { windowOutput } from '../../src/ops/window.ts';
+import { createProgramBuilder, fillImage, rescaleBy, requantizeBy } from './program-builder.ts';
+import { createRandom, type Random } from './random.ts';
+
+export interface OperationCase {
+  /** Unique; says what is awkward about it. */
+  readonly name: string;
+  readonly kind: Operation['kind'];
+  readonly program: IntegerProgram;
+  readonly batch: number;
+  /** By input tensor, in the program's layout. */
+  readonly inputs: ReadonlyMap<TensorId, Int8Array>;
+}
+
+/** How the int8 values of a tensor are drawn. */
+type Values = 'random' | 'min' | 'max' | 'zeroPoint' | 'extremes' | 'small';
+
+interface ConvSpec {
+  readonly batch?: number;
+  readonly image: ImageShape;
+  readonly out: number;
+  readonly kernel?: Window2d['kernel'];
+  readonly stride?: Window2d['stride'];
+  readonly pads?: Window2d['pads'];
+  readonly dilation?: Window2d['dilation'];
+  readonly groups?: number;
+  readonly x?: Values;
+  readonly w?: Values;
+  readonly zeroPoint?: number;
+  readonly outZeroPoint?: number;
+  readonly weightZeroPoint?: boolean;
+  /** Output channels (every `zeroEvery`th) whose weights are all 0. */
+  readonly zeroEvery?: number;
+  readonly pool?: boolean;
+  readonly residual?: boolean;
+  readonly int32?: boolean;
+  readonly clip?: readonly [lo: number, hi: number];
+  /** Multiplier of every channel; by default one that spreads the accumulators over int8. */
+  readonly factor?: number;
+  /** Makes channel c's accumulators exactly `accs[c % length]`: every weight is 0. */
+  readonly accs?: readonly number[];
+}
+
+const SAME = { kernel: [3, 3], pads: [1, 1, 1, 1] } as const;
+const CHANNELS = [1, 2, 3, 4, 5, 7, 8, 13, 15, 16, 17, 31, 32, 33, 63, 64, 65];
+
+/** Accumulators over the whole int32 range. */
+const LARGE = [
+  2 ** 31 - 1,
+  -(2 ** 31 - 1),
+  2 ** 30,
+  -(2 ** 30),
+  2 ** 29 + 1,
+  -(2 ** 29) - 3,
+  1234567890,
+  -987654321,
+  2 ** 29,
+];
+/** Ties of ·2⁻²⁵ (odd multiples of 2²⁴) and their neighbours, on both sides of 2²⁹. */
+const TIES = [1, 3, -1, -5, 31, 33, -33, 63, -63, 125, -127].flatMap((odd) => [
+  odd * 2 ** 24,
+  odd * 2 ** 24 - 1,
+  odd * 2 ** 24 + 1,
+]);
+
+/** Conv2d by hand: each spec is here for the reason that its name gives. */
+const CONV_SPECS: Record<string, ConvSpec> = {
+  'one value': { image: [1, 1, 1], out: 1 },
+  '1x1 primes': { image: [5, 7, 3], out: 11 },
+  '1x1 channels 4': { image: [4, 4, 4], out: 4 },
+  '1x1 channels 5': { image: [4, 4, 5], out: 5 },
+  '1x1 M 31': { image: [1, 31, 16], out: 32 },
+  '1x1 M 33': { image: [3, 11, 16], out: 33 },
+  '1x1 M 63': { image: [7, 9, 32], out: 63 },
+  '1x1 M 64': { image: [8, 8, 32], out: 64 },
+  '1x1 M 65': { image: [5, 13, 32], out: 65 },
+  '1x1 M 127': { image: [127, 1, 17], out: 31 },
+  '1x1 M 128': { image: [16, 8, 64], out: 128 },
+  '1x1 M 129': { image: [3, 43, 33], out: 129 },
+  '1x1 batch 3': { batch: 3, image: [3, 5, 7], out: 6 },
+  '1x1 stride 2': { image: [7, 8, 12], out: 16, stride: [2, 2] },
+  '1x1 long K': { image: [2, 2, 1027], out: 9 },
+  '1x1 f32 flush boundary': { image: [1, 2, 1024], out: 5, x: 'min', w: 'min', int32: true },
+  '1x1 past the f32 flush boundary': { image: [1, 2, 2051], out: 5, x: 'min', w: 'min', int32: true },
+  '3x3 stem': { image: [32, 32, 3], out: 64, ...SAME },
+  '3x3 stem batch 3': { batch: 3, image: [9, 7, 3], out: 20, ...SAME },
+  '3x3 one channel': { image: [6, 6, 1], out: 1, ...SAME },
+  '3x3 image 1x1': { image: [1, 1, 8], out: 8, ...SAME },
+  '3x3 image 2x2': { image: [2, 2, 64], out: 64, ...SAME },
+  '3x3 image 2x2 batch 3': { batch: 3, image: [2, 2, 32], out: 36, ...SAME },
+  '3x3 image 4x4': { image: [4, 4, 64], out: 32, ...SAME },
+  '3x3 image 8x8': { image: [8, 8, 32], out: 64, ...SAME },
+  '3x3 image 16x16': { image: [16, 16, 16], out: 33, ...SAME },
+  '3x3 odd image': { image: [7, 5, 16], out: 12, ...SAME },
+  '3x3 batch 3': { batch: 3, image: [5, 6, 20], out: 24, ...SAME },
+  '3x3 channels 6 to 10': { image: [9, 9, 6], out: 10, ...SAME },
+  '3x3 no padding': { image: [9, 10, 8], out: 7, kernel: [3, 3] },
+  '3x3 stride 2': { image: [9, 9, 8], out: 16, ...SAME, stride: [2, 2] },
+  '3x3 stride 2 even': { image: [8, 8, 5], out: 9, ...SAME, stride: [2, 2] },
+  '3x3 stride 2x1': { image: [8, 7, 4], out: 6, ...SAME, stride: [2, 1] },
+  '3x3 stride 3': { image: [10, 10, 4], out: 6, ...SAME, stride: [3, 3] },
+  '3x3 uneven padding': { image: [6, 7, 8], out: 8, kernel: [3, 3], pads: [0, 1, 1, 0] },
+  '3x3 uneven padding stride 2': {
+    image: [8, 8, 3],
+    out: 8,
+    kernel: [3, 3],
+    pads: [0, 0, 1, 1],
+    stride: [2, 2],
+  },
+  '3x3 padding 2': { image: [4, 5, 8], out: 8, kernel: [3, 3], pads: [2, 2, 2, 2] },
+  '3x3 dilation 2': { image: [9, 8, 8], out: 8, kernel: [3, 3], pads: [2, 2, 2, 2], dilation: [2, 2] },
+  '3x3 dilation 2x3': { image: [9, 11, 5], out: 8, kernel: [3, 3], pads: [1, 2, 0, 3], dilation: [2, 3] },
+  '5x5': { image: [8, 9, 4], out: 8, kernel: [5, 5], pads: [2, 2, 2, 2] },
+  '7x7 stride 2 stem': { image: [21, 20, 3], out: 16, kernel: [7, 7], pads: [3, 3, 3, 3], stride: [2, 2] },
+  '1x3': { image: [5, 6, 8], out: 8, kernel: [1, 3], pads: [0, 1, 0, 1] },
+  '3x1': { image: [5, 6, 8], out: 8, kernel: [3, 1], pads: [1, 0, 1, 0] },
+  '2x2 stride 2': { image: [6, 8, 8], out: 12, kernel: [2, 2], stride: [2, 2] },
+  'kernel is the image': { image: [4, 3, 6], out: 10, kernel: [4, 3] },
+  'groups 2': { image: [5, 6, 8], out: 12, ...SAME, groups: 2 },
+  'groups 3 of odd channels': { image: [5, 5, 9], out: 15, ...SAME, groups: 3 },
+  'groups 4 1x1': { batch: 3, image: [4, 4, 16], out: 16, groups: 4 },
+  'groups of 32': { image: [4, 4, 64], out: 64, ...SAME, groups: 2 },
+  depthwise: { image: [9, 7, 16], out: 16, ...SAME, groups: 16 },
+  'depthwise odd channels': { image: [6, 7, 13], out: 13, ...SAME, groups: 13 },
+  'depthwise stride 2': { batch: 3, image: [9, 8, 12], out: 12, ...SAME, stride: [2, 2], groups: 12 },
+  'depthwise 5x5': { image: [8, 8, 6], out: 6, kernel: [5, 5], pads: [2, 2, 2, 2], groups: 6 },
+  'depthwise multiplier 2': { image: [6, 5, 8], out: 16, ...SAME, groups: 8 },
+  'depthwise multiplier 3': { batch: 3, image: [4, 5, 5], out: 15, ...SAME, groups: 5 },
+  'depthwise dilation 2': {
+    image: [8, 8, 8],
+    out: 8,
+    kernel: [3, 3],
+    pads: [2, 2, 2, 2],
+    dilation: [2, 2],
+    groups: 8,
+  },
+  'dense 1 to 1': { image: [1, 1, 1], out: 1 },
+  'dense 7 to 3': { image: [1, 1, 7], out: 3 },
+  'dense 512 to 10': { image: [1, 1, 512], out: 10 },
+  'dense 509 to 67': { image: [1, 1, 509], out: 67 },
+  'dense batch 3': { batch: 3, image: [1, 1, 130], out: 66 },
+  'dense batch 16': { batch: 16, image: [1, 1, 64], out: 33 },
+  'dense batch 65': { batch: 65, image: [1, 1, 36], out: 65 },
+  'dense int32': { image: [1, 1, 128], out: 10, int32: true },
+  'dense int32 batch 3': { batch: 3, image: [1, 1, 129], out: 11, int32: true },
+  'dense 3x3 image': { image: [3, 3, 20], out: 12, kernel: [3, 3] },
+  'all -128': { image: [6, 6, 16], out: 8, ...SAME, x: 'min', w: 'min', factor: 4e-5 },
+  'all -128 int32': { image: [6, 6, 16], out: 8, ...SAME, x: 'min', w: 'min', int32: true },
+  'all 127': { image: [6, 6, 16], out: 8, ...SAME, x: 'max', w: 'max', factor: 4e-5 },
+  '-128 times 127': { image: [6, 6, 16], out: 8, ...SAME, x: 'min', w: 'max', factor: 4e-5 },
+  'all zero point': { image: [6, 6, 16], out: 8, ...SAME, x: 'zeroPoint', zeroPoint: 37 },
+  'only extremes': { image: [6, 6, 16], out: 8, ...SAME, x: 'extremes', w: 'extremes' },
+  'zero point -128': { image: [5, 5, 8], out: 8, ...SAME, zeroPoint: -128, outZeroPoint: -128 },
+  'zero point 127': { image: [5, 5, 8], out: 8, ...SAME, zeroPoint: 127, outZeroPoint: 127 },
+  'zero points apart': { image: [5, 5, 6], out: 6, ...SAME, zeroPoint: -128, outZeroPoint: 127 },
+  'zero channels': { image: [5, 5, 8], out: 9, ...SAME, zeroEvery: 2 },
+  'every channel zero': { image: [3, 3, 8], out: 5, zeroEvery: 1 },
+  'ties at 1/2': { image: [8, 8, 8], out: 8, x: 'small', w: 'small', factor: 0.5 },
+  'ties at 1/4': { image: [8, 8, 8], out: 8, x: 'small', w: 'small', factor: 0.25 },
+  'ties at 1/2 3x3': { image: [8, 8, 8], out: 8, ...SAME, x: 'small', w: 'small', factor: 0.5 },
+  'ties at 3/2': { image: [8, 8, 4], out: 8, x: 'small', w: 'small', factor: 1.5 },
+  'just below a tie': { image: [8, 8, 8], out: 8, x: 'small', w: 'small', factor: 0.5 - 2 ** -25 },
+  'just above a tie': { image: [8, 8, 8], out: 8, x: 'small', w: 'small', factor: 0.5 + 2 ** -24 },
+  'multiplier 1': { image: [8, 8, 4], out: 8, x: 'small', w: 'small', factor: 1 },
+  'multiplier 3': { image: [8, 8, 4], out: 8, x: 'small', w: 'small', factor: 3 },
+  'multiplier 2^24': { image: [4, 4, 4], out: 8, x: 'small', w: 'small', factor: 2 ** 24 },
+  'multiplier 2^30': { image: [4, 4, 4], out: 8, x: 'small', w: 'small', factor: 2 ** 30 },
+  'multiplier 2^-24': { image: [2, 2, 4], out: 32, factor: 1.3 * 2 ** -24, accs: LARGE },
+  'multiplier 2^-24, 63 channels': { image: [1, 1, 4], out: 63, factor: 1.9 * 2 ** -25, accs: LARGE },
+  'multiplier 2^-32': { image: [2, 2, 4], out: 32, factor: 2 ** -32, accs: LARGE },
+  'ties of large accumulators': { image: [2, 2, 4], out: 64, factor: 2 ** -25, accs: TIES },
+  'large accumulators near ties': { image: [2, 2, 4], out: 64, factor: 2 ** -25 - 2 ** -50, accs: TIES },
+  'multiplier 2^-31': { image: [2, 2, 4], out: 32, factor: 2 ** -31, accs: LARGE },
+  'multiplier 2^-60': { image: [4, 4, 8], out: 8, factor: 2 ** -60 },
+  'subnormal multiplier': { image: [4, 4, 8], out: 8, factor: 2 ** -140 },
+  'saturates both sides': { image: [8, 8, 16], out: 16, ...SAME, factor: 0.01 },
+  relu: { image: [6, 6, 8], out: 8, ...SAME, outZeroPoint: -20, clip: [-20, 127] },
+  'clip both sides': { image: [6, 6, 8], out: 8, ...SAME, outZeroPoint: 5, clip: [5, 100] },
+  'clip to 4 bits': { image: [6, 6, 8], out: 8, ...SAME, clip: [-8, 7] },
+  'weight zero points': { image: [6, 6, 8], out: 8, ...SAME, weightZeroPoint: true },
+  'weight zero points, odd channels': {
+    image: [5, 6, 7],
+    out: 5,
+    ...SAME,
+    weightZeroPoint: true,
+    zeroPoint: 99,
+  },
+  'weight zero points 1x1 batch 3': {
+    batch: 3,
+    image: [4, 4, 12],
+    out: 9,
+    weightZeroPoint: true,
+    zeroPoint: -128,
+  },
+  'weight zero points dense': { image: [1, 1, 66], out: 34, weightZeroPoint: true, zeroPoint: -1 },
+  'weight zero points depthwise': { image: [6, 6, 8], out: 8, ...SAME, groups: 8, weightZeroPoint: true },
+  'weight zero points groups 2': { image: [6, 6, 8], out: 6, ...SAME, groups: 2, weightZeroPoint: true },
+  'weight zero points stem': { image: [8, 8, 3], out: 16, ...SAME, weightZeroPoint: true, zeroPoint: 12 },
+  'weight zero points int32': { image: [1, 1, 33], out: 10, weightZeroPoint: true, int32: true },
+  pool: { image: [8, 8, 16], out: 32, ...SAME, pool: true },
+  'pool odd image': { image: [7, 9, 8], out: 12, ...SAME, pool: true },
+  'pool batch 3': { batch: 3, image: [6, 4, 8], out: 10, ...SAME, pool: true },
+  'pool 2x2 image': { image: [2, 2, 64], out: 64, ...SAME, pool: true },
+  'pool 3x3 image': { image: [3, 3, 16], out: 5, ...SAME, pool: true },
+  'pool 1x1 kernel': { image: [6, 6, 16], out: 16, pool: true },
+  'pool stem': { image: [12, 10, 3], out: 17, ...SAME, pool: true },
+  'pool relu': { image: [8, 8, 8], out: 8, ...SAME, pool: true, outZeroPoint: -128, clip: [-128, 127] },
+  'pool stride 2': { image: [9, 9, 8], out: 8, ...SAME, stride: [2, 2], pool: true },
+  'pool weight zero points': { image: [6, 6, 8], out: 8, ...SAME, pool: true, weightZeroPoint: true },
+  'pool depthwise': { image: [8, 8, 8], out: 8, ...SAME, groups: 8, pool: true },
+  residual: { image: [6, 6, 16], out: 16, ...SAME, residual: true },
+  'residual 1x1 odd channels': { batch: 3, image: [5, 7, 9], out: 13, residual: true },
+  'residual stride 2': { image: [9, 8, 8], out: 24, ...SAME, stride: [2, 2], residual: true },
+  'residual clip': {
+    image: [6, 6, 8],
+    out: 8,
+    ...SAME,
+    residual: true,
+    outZeroPoint: -100,
+    clip: [-100, 90],
+  },
+  'residual depthwise': { image: [6, 6, 8], out: 8, ...SAME, groups: 8, residual: true },
+  'int32 image': { image: [4, 5, 8], out: 6, ...SAME, int32: true },
+  'int32 large': { image: [3, 3, 8], out: 32, int32: true, accs: LARGE },
+};
+
+function drawValues(values: Values, random: Random, zeroPoint: number): () => number {
+  switch (values) {
+    case 'min':
+      return () => -128;
+    case 'max':
+      return () => 127;
+    case 'zeroPoint':
+      return () => zeroPoint;
+    case 'extremes':
+      return () => random.pick([-128, -127, -1, 0, 1, 126, 127]);
+    case 'small':
+      return () => zeroPoint + random.int(-3, 3);
+    case 'random':
+      return () => random.int(-128, 127);
+  }
+}
+
+function convCase(label: string, spec: ConvSpec, random: Random): OperationCase {
+  const { image, out, batch = 1, groups = 1, zeroPoint = -7, outZeroPoint = 3, pool = false } = spec;
+  const builder = createProgramBuilder();
+  const input = builder.input(image, zeroPoint);
+  const window: Window2d = {
+    kernel: spec.kernel ?? [1, 1],
+    stride: spec.stride ?? [1, 1],
+    pads: spec.pads ?? [0, 0, 0, 0],
+    dilation: spec.dilation ?? [1, 1],
+  };
+  const k = window.kernel[0] * window.kernel[1] * (image[2] / groups);
+  const zeroEvery = spec.accs ? 1 : (spec.zeroEvery ?? Infinity);
+  const drawWeight = drawValues(spec.w ?? 'random', random, 0);
+  const weights = Int8Array.from({ length: out * k }, (_, i) =>
+    (Math.floor(i / k) + 1) % zeroEvery === 0 ? 0 : drawWeight(),
+  );
+  const weightZeroPoint = spec.weightZeroPoint
+    ? Int8Array.from({ length: out }, (_, c) => [-128, 127, 0, 5, -31][c % 5])
+    : null;
+  const bias = Int32Array.from({ length: out }, (_, c) => {
+    const sum = weights.subarray(c * k, (c + 1) * k).reduce((total, w) => total + w, 0);
+    const folded = k * zeroPoint * (weightZeroPoint?.[c] ?? 0) - zeroPoint * sum;
+    if (spec.accs) return folded + spec.accs[c % spec.accs.length];
+    return folded + (spec.x === 'small' ? random.int(-9, 9) : random.int(-2000, 2000));
+  });
+  // Products of two random int8 have a standard deviation of about 74².
+  const spread = 50 / (74 * 74 * Math.sqrt(k));
+  const factor = (c: number) => spec.factor ?? spread * (0.5 + ((c * 7919) % 1000) / 500);
+  const [lo, hi] = spec.clip ?? [-128, 127];
+  const [height, width] = windowOutput(window, image);
+  const shape: ImageShape = pool ? [height >> 1, width >> 1, out] : [height, width, out];
+  const convZeroPoint = spec.residual ? -11 : outZeroPoint;
+  const side = spec.residual ? builder.input(shape, 20) : undefined;
+  const output = builder.tensor(shape, spec.int32 ? 0 : outZeroPoint, spec.int32 ? 'int32' : 'int8');
+  builder.emit<Conv2dOperation>({
+    kind: 'conv2d',
+    name: label,
+    inputs: side ? [input.id, side.id] : [input.id],
+    output: output.id,
+    ...window,
+    groups,
+    weights,
+    weightZeroPoint,
+    bias,
+    requantize: spec.int32
+      ? null
+      : spec.residual
+        ? requantizeBy(out, factor, convZeroPoint)
+        : requantizeBy(out, factor, outZeroPoint, lo, hi),
+    pool,
+    residual: side ? rescaleBy([0.83, 0.41], [convZeroPoint, side.zeroPoint], outZeroPoint, lo, hi) : null,
+  });
+  const inputs = new Map([
+    [input.id, fillImage(input, batch, drawValues(spec.x ?? 'random', random, zeroPoint))],
+  ]);
+  if (side)
+    inputs.set(
+      side.id,
+      fillImage(side, batch, () => random.int(-128, 127)),
+    );
+  return finish('conv2d', label, builder.build(label), batch, inputs);
+}
+
+function finish(
+  kind: string,
+  label: string,
+  program: IntegerProgram,
+  batch: number,
+  inputs: Map<TensorId, Int8Array>,
+): OperationCase {
+  return { name: `${kind}: ${label}`, kind, program, batch, inputs };
+}
+
+interface PoolSpec {
+  readonly batch?: number;
+  readonly image: ImageShape;
+  readonly kernel: Window2d['kernel'];
+  readonly stride?: Window2d['stride'];
+  readonly pads?: Window2d['pads'];
+  readonly dilation?: Window2d['dilation'];
+  readonly x?: Values;
+  readonly zeroPoint?: number;
+}
+
+const POOL_SPECS: Record<string, PoolSpec> = {
+  '1x1': { image: [3, 3, 5], kernel: [1, 1] },
+  '2x2': { image: [8, 8, 16], kernel: [2, 2], stride: [2, 2] },
+  '2x2 odd image': { image: [7, 5, 6], kernel: [2, 2], stride: [2, 2] },
+  '2x2 batch 3': { batch: 3, image: [4, 6, 3], kernel: [2, 2], stride: [2, 2] },
+  '2x2 stride 1': { image: [5, 6, 8], kernel: [2, 2] },
+  '3x3 stride 2 padded': { image: [9, 8, 7], kernel: [3, 3], stride: [2, 2], pads: [1, 1, 1, 1] },
+  '3x3 uneven padding': { image: [6, 7, 4], kernel: [3, 3], pads: [0, 1, 2, 0] },
+  '3x2 stride 1x3': { image: [7, 9, 2], kernel: [3, 2], stride: [1, 3] },
+  'whole image': { image: [4, 4, 33], kernel: [4, 4] },
+  'whole image batch 3': { batch: 3, image: [7, 5, 17], kernel: [7, 5] },
+  'all -128 padded': { image: [4, 4, 4], kernel: [3, 3], pads: [1, 1, 1, 1], x: 'min', zeroPoint: 10 },
+  'all 127 padded': { image: [4, 4, 6], kernel: [3, 3], pads: [1, 1, 1, 1], x: 'max', zeroPoint: -128 },
+  'zero point 127': { image: [5, 5, 5], kernel: [2, 2], x: 'extremes', zeroPoint: 127 },
+  'one channel': { image: [6, 6, 1], kernel: [2, 2], stride: [2, 2] },
+};
+
+function poolParts(spec: PoolSpec, random: Random) {
+  const { image, batch = 1, zeroPoint = -3 } = spec;
+  const builder = createProgramBuilder();
+  const input = builder.input(image, zeroPoint);
+  const window: Window2d = {
+    kernel: spec.kernel,
+    stride: spec.stride ?? [1, 1],
+    pads: spec.pads ?? [0, 0, 0, 0],
+    dilation: spec.dilation ?? [1, 1],
+  };
+  const [height, width] = windowOutput(window, image);
+  const shape: ImageShape = [height, width, image[2]];
+  const data = fillImage(input, batch, drawValues(spec.x ?? 'random', random, zeroPoint));
+  return { builder, input, window, shape, batch, inputs: new Map([[input.id, data]]) };
+}
+
+function maxPoolCase(label: string, spec: PoolSpec, random: Random): OperationCase {
+  const { builder, input, window, shape, batch, inputs } = poolParts(spec, random);
+  const output = builder.tensor(shape, input.zeroPoint);
+  builder.emit<MaxPool2dOperation>({
+    kind: 'maxPool2d',
+    name: label,
+    inputs: [input.id],
+    output: output.id,
+    ...window,
+  });
+  return finish('maxPool2d', label, builder.build(label), batch, inputs);
+}
+
+function averagePoolCase(
+  label: string,
+  spec: PoolSpec & { factor?: number; countIncludePad?: boolean },
+  random: Random,
+): OperationCase {
+  const { builder, input, window, shape, batch, inputs } = poolParts(spec, random);
+  const output = builder.tensor(shape, 11);
+  const counts = Array.from({ length: window.kernel[0] * window.kernel[1] }, (_, i) => i + 1);
+  const common = commonRescale(
+    counts.map((count) => (spec.factor ?? 1.7) / count),
+    counts,
+    true,
+  );
+  builder.emit<AveragePool2dOperation>({
+    kind: 'averagePool2d',
+    name: label,
+    inputs: [input.id],
+    output: output.id,
+    ...window,
+    countIncludePad: spec.countIncludePad ?? false,
+    rescale: {
+      ...common,
+      inputZeroPoints: Int32Array.of(input.zeroPoint),
+      zeroPoint: output.zeroPoint,
+      lo: -128,
+      hi: 127,
+    },
+  });
+  return finish('averagePool2d', label, builder.build(label), batch, inputs);
+}
+
+interface AddSpec {
+  readonly batch?: number;
+  readonly image: ImageShape;
+  readonly factors?: readonly [number, number];
+  readonly zeroPoints?: readonly [a: number, b: number, y: number];
+  readonly x?: Values;
+  readonly clip?: readonly [lo: number, hi: number];
+  /** The same tensor twice. */
+  readonly twice?: boolean;
+}
+
+const ADD_SPECS: Record<string, AddSpec> = {
+  'one value': { image: [1, 1, 1] },
+  primes: { image: [5, 7, 13] },
+  'batch 3': { batch: 3, image: [4, 4, 16] },
+  'channels 65': { image: [3, 3, 65] },
+  'ties at 1/2': { image: [8, 8, 8], factors: [0.5, 0.5] },
+  'ties at 1/4': { image: [8, 8, 8], factors: [0.25, 0.5] },
+  saturates: { image: [8, 8, 8], factors: [3, 2.5] },
+  'scales far apart': { image: [6, 6, 4], factors: [0.9, 1e-6] },
+  'large scales': { image: [4, 4, 4], factors: [2000, 1500] },
+  'all -128': { image: [4, 4, 4], x: 'min', zeroPoints: [127, 127, -128] },
+  'all 127': { image: [4, 4, 4], x: 'max', zeroPoints: [-128, -128, 127] },
+  'zero points apart': { image: [5, 5, 5], zeroPoints: [-128, 127, 0] },
+  relu: { image: [5, 5, 8], zeroPoints: [3, -4, -30], clip: [-30, 127] },
+  'with itself': { image: [5, 5, 6], twice: true, factors: [0.6, 0.6], zeroPoints: [9, 9, 2] },
+};
+
+function addCase(label: string, spec: AddSpec, random: Random): OperationCase {
+  const { image, batch = 1, factors = [0.71, 0.55], zeroPoints = [5, -9, 1] } = spec;
+  const builder = createProgramBuilder();
+  const a = builder.input(image, zeroPoints[0]);
+  const b = spec.twice ? a : builder.input(image, zeroPoints[1]);
+  const output = builder.tensor(image, zeroPoints[2]);
+  const [lo, hi] = spec.clip ?? [-128, 127];
+  builder.emit<AddOperation>({
+    kind: 'add',
+    name: label,
+    inputs: [a.id, b.id],
+    output: output.id,
+    rescale: rescaleBy(factors, [zeroPoints[0], zeroPoints[1]], zeroPoints[2], lo, hi),
+  });
+  const draw = drawValues(spec.x ?? 'random', random, 0);
+  const inputs = new Map([a, b].map((tensor) => [tensor.id, fillImage(tensor, batch, draw)]));
+  return finish('add', label, builder.build(label), batch, inputs);
+}
+
+interface ConcatSpec {
+  readonly batch?: number;
+  readonly size?: readonly [height: number, width: number];
+  readonly channels: readonly number[];
+  /** 'same': no rescaling at all. */
+  readonly factors?: 'same' | readonly number[];
+}
+
+const CONCAT_SPECS: Record<string, ConcatSpec> = {
+  '4 and 4': { channels: [4, 4], factors: 'same' },
+  '4 and 4 rescaled': { channels: [4, 4] },
+  '3 and 5': { channels: [3, 5], factors: 'same' },
+  '1, 1 and 1': { channels: [1, 1, 1] },
+  '5, 8 and 3': { batch: 3, channels: [5, 8, 3] },
+  '16 and 7': { size: [7, 3], channels: [16, 7], factors: [1.5, 0.5] },
+  '6 and 6': { size: [1, 1], channels: [6, 6], factors: 'same' },
+  'ties at 1/2': { channels: [8, 8], factors: [0.5, 0.25] },
+  '64, 32, 33 and 1': { channels: [64, 32, 33, 1] },
+};
+
+function concatCase(label: string, spec: ConcatSpec, random: Random): OperationCase {
+  const { batch = 1, size = [4, 5], channels, factors = channels.map((_, i) => 0.6 + 0.37 * i) } = spec;
+  const builder = createProgramBuilder();
+  const zeroPoint = 6;
+  const parts = channels.map((count, i) =>
+    builder.input([...size, count], factors === 'same' ? zeroPoint : 5 * i - 8),
+  );
+  const output = builder.tensor([...size, channels.reduce((sum, count) => sum + count, 0)], zeroPoint);
+  builder.emit<ConcatOperation>({
+    kind: 'concat',
+    name: label,
+    inputs: parts.map((part) => part.id),
+    output: output.id,
+    rescales: parts.map((part, i) =>
+      rescaleBy([factors === 'same' ? 1 : factors[i]], [part.zeroPoint], zeroPoint),
+    ),
+  });
+  const inputs = new Map(parts.map((part) => [part.id, fillImage(part, batch, () => random.int(-128, 127))]));
+  return finish('concat', label, builder.build(label), batch, inputs);
+}
+
+const LOOKUP_SPECS: Record<string, { batch?: number; image: ImageShape }> = {
+  'every value': { image: [16, 16, 1] },
+  'primes, batch 3': { batch: 3, image: [5, 7, 3] },
+  'channels 33': { image: [3, 5, 33] },
+  'one value': { image: [1, 1, 1] },
+  'channels 16': { image: [8, 9, 16] },
+};
+
+function lookupCase(
+  label: string,
+  spec: { batch?: number; image: ImageShape },
+  random: Random,
+): OperationCase {
+  const { image, batch = 1 } = spec;
+  const builder = createProgramBuilder();
+  const input = builder.input(image, 4);
+  const output = builder.tensor(image, -77);
+  const table = random.int8s(256);
+  builder.emit<LookupOperation>({
+    kind: 'lookup',
+    name: label,
+    inputs: [input.id],
+    output: output.id,
+    table,
+  });
+  // Walks through all 256 values, whatever the padding.
+  const inputs = new Map([[input.id, fillImage(input, batch, (i) => ((i * 67) % 256) - 128)]]);
+  return finish('lookup', label, builder.build(label), batch, inputs);
+}
+
+/** About 170 cases that run in seconds: each has a reason, which its name gives. */
+export function quickCases(): OperationCase[] {
+  const random = createRandom(1);
+  const make = <T>(
+    specs: Record<string, T>,
+    build: (label: string, spec: T, random: Random) => OperationCase,
+  ) => Object.entries(specs).map(([label, spec]) => build(label, spec, random));
+  return [
+    ...make(CONV_SPECS, convCase),
+    ...make(POOL_SPECS, maxPoolCase),
+    ...make(POOL_SPECS, averagePoolCase),
+    averagePoolCase(
+      'counts padding',
+      { ...POOL_SPECS['3x3 stride 2 padded'], countIncludePad: true },
+      random,
+    ),
+    averagePoolCase('ties', { image: [8, 8, 8], kernel: [2, 2], stride: [2, 2], factor: 1 }, random),
+    averagePoolCase('large window', { image: [24, 24, 3], kernel: [24, 24], x: 'extremes' }, random),
+    ...make(ADD_SPECS, addCase),
+    ...make(CONCAT_SPECS, concatCase),
+    ...make(LOOKUP_SPECS, lookupCase),
+  ];
+}
+
+/** The quick cases and `extra` random ones (drawn from the same awkward sizes), for a thorough run. */
+export function fullCases(extra = 400, seed = 2): OperationCase[] {
+  return [
+    ...quickCases(),
+    ...Array.from({ length: extra }, (_, i) => {
+      const random = createRandom(seed * 1_000_003 + i);
+      const label = `seed ${seed}, number ${i}`;
+      const kind = random.int(0, 9);
+      if (kind < 6) return convCase(label, randomConv(random), random);
+      if (kind === 6) return maxPoolCase(label, randomPool(random), random);
+      if (kind === 7) {
+        return averagePoolCase(label, { ...randomPool(random), countIncludePad: random.chance(0.5) }, random);
+      }
+      if (kind === 8) {
+        const count = random.int(1, 5);
+        const channels = Array.from({ length: count }, () => random.pick(CHANNELS));
+        return concatCase(label, { batch: random.int(1, 3), channels }, random);
+      }
+      const image: ImageShape = [random.int(1, 9), random.int(1, 9), random.pick(CHANNELS)];
+      const factors = [0.05 + 2 * random.next(), 0.05 + 2 * random.next()] as const;
+      return addCase(label, { batch: random.int(1, 3), image, factors }, random);
+    }),
+  ];
+}
+
+function randomWindow(
+  random: Random,
+): Required<Pick<PoolSpec, 'image' | 'kernel' | 'stride' | 'pads' | 'dilation'>> {
+  const kernel = random.pick([
+    [1, 1],
+    [3, 3],
+    [3, 3],
+    [2, 2],
+    [5, 5],
+    [1, 3],
+    [3, 2],
+  ] as const);
+  const dilation = random.chance(0.2) ? ([random.int(1, 2), random.int(1, 3)] as const) : ([1, 1] as const);
+  // Padding stays below the kernel's extent, so that every window has a tap inside the image.
+  const pad = (axis: 0 | 1) => (random.chance(0.5) ? 0 : random.int(0, kernel[axis] - 1));
+  const image = [
+    random.int(dilation[0] * (kernel[0] - 1) + 1, 12),
+    random.int(dilation[1] * (kernel[1] - 1) + 1, 12),
+    random.pick(CHANNELS),
+  ] as const;
+  return {
+    image,
+    kernel,
+    dilation,
+    stride: random.chance(0.6) ? [1, 1] : [random.int(1, 3), random.int(1, 3)],
+    pads: [pad(0), pad(1), pad(0), pad(1)],
+  };
+}
+
+function randomPool(random: Random): PoolSpec {
+  return {
+    ...randomWindow(random),
+    dilation: [1, 1],
+    batch: random.pick([1, 1, 2, 3]),
+    zeroPoint: random.int(-128, 127),
+    x: random.pick(['random', 'random', 'extremes']),
+  };
+}
+
+function randomConv(random: Random): ConvSpec {
+  const window = randomWindow(random);
+  const channels = window.image[2];
+  const divisors = [...Array(channels).keys()].map((i) => i + 1).filter((d) => channels % d === 0);
+  const groups = random.chance(0.3) ? random.pick(divisors) : 1;
+  const out = groups > 1 ? groups * random.int(1, 3) : random.pick(CHANNELS);
+  const [height, width] = windowOutput(window, window.image);
+  const tail = random.pick(['none', 'none', 'pool', 'residual', 'int32']);
+  const outZeroPoint = random.int(-128, 127);
+  return {
+    ...window,
+    out,
+    groups,
+    batch: random.pick([1, 1, 2, 3]),
+    zeroPoint: random.int(-128, 127),
+    outZeroPoint,
+    pool: tail === 'pool' && height > 1 && width > 1,
+    residual: tail === 'residual',
+    int32: tail === 'int32',
+    weightZeroPoint: random.chance(0.25),
+    clip: random.chance(0.3) ? [outZeroPoint, 127] : [-128, 127],
+    x: random.pick(['random', 'random', 'random', 'extremes']),
+    w: random.pick(['random', 'random', 'random', 'extremes']),
+  };
+}

@@ -1,0 +1,178 @@
+/** Small valid integer programs of several operations: branches, concatenations, residuals, every operation kind. Seeded. */
+import { commonRescale } from '../../src/program/multiplier.ts';
+import type {
+  AddOperation,
+  AveragePool2dOperation,
+  ConcatOperation,
+  Conv2dOperation,
+  IntegerProgram,
+  LookupOperation,
+  MaxPool2dOperation,
+  ProgramTensor,
+  Window2d,
+} from '../../src/program/program.ts';
+import { windowOutput } from '../../src/ops/window.ts';
+import { createProgramBuilder, rescaleBy, requantizeBy } from './program-builder.ts';
+import { createRandom } from './random.ts';
+
+/** @param operations number of operations, about */
+export function randomProgram(seed: number, operations = 8): IntegerProgram {
+  const random = createRandom(seed);
+  const builder = createProgramBuilder();
+  const zeroPoint = () => random.int(-128, 127);
+  const live: ProgramTensor[] = [
+    builder.input([random.int(4, 12), random.int(4, 12), random.pick([1, 3, 4, 6, 16])], zeroPoint()),
+  ];
+  if (random.chance(0.3)) live.push(builder.input([5, 5, 8], zeroPoint()));
+
+  /** Recent tensors more often, so that graphs are deep as well as wide. */
+  const source = () => live[Math.max(0, live.length - 1 - Math.floor(random.next() ** 2 * live.length))];
+  const sameShape = (a: ProgramTensor, axes: number) =>
+    live.filter((b) => b !== a && a.shape.slice(0, axes).every((size, i) => size === b.shape[i]));
+
+  function window(input: ProgramTensor): Window2d {
+    const size = Math.min(random.pick([1, 2, 3, 3, 3, 5]), input.shape[0], input.shape[1]);
+    const pad = random.chance(0.7) ? Math.floor(size / 2) : 0;
+    const step = random.chance(0.7) ? 1 : 2;
+    return { kernel: [size, size], stride: [step, step], pads: [pad, pad, pad, pad], dilation: [1, 1] };
+  }
+
+  function conv(name: string): ProgramTensor {
+    const input = source();
+    const shape = window(input);
+    const channels = input.shape[2];
+    const groups = random.chance(0.2) ? channels : 1;
+    const out = groups > 1 ? groups * random.int(1, 2) : random.pick([1, 3, 4, 8, 10, 17, 32]);
+    const k = shape.kernel[0] * shape.kernel[1] * (channels / groups);
+    const weights = random.int8s(out * k);
+    const hasWeightZeroPoint = random.chance(0.15);
+    const [height, width] = windowOutput(shape, input.shape);
+    const pool = height > 1 && width > 1 && random.chance(0.2);
+    const outShape = pool ? ([height >> 1, width >> 1, out] as const) : ([height, width, out] as const);
+    const side = pool
+      ? undefined
+      : live.find((b) => b !== input && b.shape.every((size, i) => size === outShape[i]));
+    const residual = side !== undefined && random.chance(0.6) ? side : undefined;
+    const output = builder.tensor(outShape, zeroPoint());
+    const spread = 50 / (74 * 74 * Math.sqrt(k));
+    const between = residual ? zeroPoint() : output.zeroPoint;
+    const requantize = requantizeBy(out, () => spread * (0.3 + 2 * random.next()), between);
+    builder.emit<Conv2dOperation>({
+      kind: 'conv2d',
+      name,
+      inputs: residual ? [input.id, residual.id] : [input.id],
+      output: output.id,
+      ...shape,
+      groups,
+      weights,
+      weightZeroPoint: hasWeightZeroPoint ? random.int8s(out) : null,
+      bias: Int32Array.from({ length: out }, (_, c) => {
+        const sum = weights.subarray(c * k, (c + 1) * k).reduce((total, w) => total + w, 0);
+        return random.int(-5000, 5000) - input.zeroPoint * sum;
+      }),
+      requantize,
+      pool,
+      residual: residual
+        ? rescaleBy([0.7, 0.6], [between, residual.zeroPoint], output.zeroPoint, output.zeroPoint, 127)
+        : null,
+    });
+    return output;
+  }
+
+  function maxPool(name: string): ProgramTensor {
+    const input = source();
+    const shape = window(input);
+    const [height, width] = windowOutput(shape, input.shape);
+    const output = builder.tensor([height, width, input.shape[2]], input.zeroPoint);
+    builder.emit<MaxPool2dOperation>({
+      kind: 'maxPool2d',
+      name,
+      inputs: [input.id],
+      output: output.id,
+      ...shape,
+    });
+    return output;
+  }
+
+  function averagePool(name: string): ProgramTensor {
+    const input = source();
+    const shape = window(input);
+    const [height, width] = windowOutput(shape, input.shape);
+    const output = builder.tensor([height, width, input.shape[2]], zeroPoint());
+    const counts = Array.from({ length: shape.kernel[0] * shape.kernel[1] }, (_, i) => i + 1);
+    const common = commonRescale(
+      counts.map((count) => 1.3 / count),
+      counts,
+      true,
+    );
+    builder.emit<AveragePool2dOperation>({
+      kind: 'averagePool2d',
+      name,
+      inputs: [input.id],
+      output: output.id,
+      ...shape,
+      countIncludePad: random.chance(0.5),
+      rescale: {
+        ...common,
+        inputZeroPoints: Int32Array.of(input.zeroPoint),
+        zeroPoint: output.zeroPoint,
+        lo: -128,
+        hi: 127,
+      },
+    });
+    return output;
+  }
+
+  function add(name: string): ProgramTensor {
+    const a = source();
+    const others = sameShape(a, 3);
+    const b = others.length > 0 ? random.pick(others) : a;
+    const output = builder.tensor(a.shape, zeroPoint());
+    builder.emit<AddOperation>({
+      kind: 'add',
+      name,
+      inputs: [a.id, b.id],
+      output: output.id,
+      rescale: rescaleBy(
+        [0.2 + random.next(), 0.2 + random.next()],
+        [a.zeroPoint, b.zeroPoint],
+        output.zeroPoint,
+      ),
+    });
+    return output;
+  }
+
+  function concat(name: string): ProgramTensor {
+    const first = source();
+    const parts = [first, ...sameShape(first, 2).slice(-2)];
+    const channels = parts.reduce((sum, part) => sum + part.shape[2], 0);
+    const output = builder.tensor([first.shape[0], first.shape[1], channels], zeroPoint());
+    builder.emit<ConcatOperation>({
+      kind: 'concat',
+      name,
+      inputs: parts.map((part) => part.id),
+      output: output.id,
+      rescales: parts.map((part) => rescaleBy([0.4 + random.next()], [part.zeroPoint], output.zeroPoint)),
+    });
+    return output;
+  }
+
+  function lookup(name: string): ProgramTensor {
+    const input = source();
+    const output = builder.tensor(input.shape, zeroPoint());
+    builder.emit<LookupOperation>({
+      kind: 'lookup',
+      name,
+      inputs: [input.id],
+      output: output.id,
+      table: random.int8s(256),
+    });
+    return output;
+  }
+
+  for (let i = 0; i < operations; i++) {
+    const make = random.pick([conv, conv, conv, maxPool, averagePool, add, concat, lookup]);
+    live.push(make(`op${i}`));
+  }
+  return builder.build(`random program ${seed}`);
+}

@@ -17,7 +17,7 @@ export interface ProgramBuilder {
   tensor(shape: ImageShape, zeroPoint?: number, dtype?: 'int8' | 'int32', scale?: number): ProgramTensor;
   input(shape: ImageShape, zeroPoint?: number, scale?: number): ProgramTensor;
   emit<T extends Operation>(operation: T): T;
-  /** @param outputs by default every tensor that no operation reads */
+  /** @param outputs by default every result that no operation reads */
   build(name: string, outputs?: readonly TensorId[]): IntegerProgram;
 }
 
@@ -44,7 +44,7 @@ export function createProgramBuilder(): ProgramBuilder {
     },
     build(name, outputs) {
       const read = new Set(operations.flatMap((operation) => operation.inputs));
-      const ends = outputs ?? tensors.map(({ id }) => id).filter((id) => !read.has(id));
+      const ends = outputs ?? operations.map(({ output }) => output).filter((id) => !read.has(id));
       return {
         name,
         tensors,

@@ -31,6 +31,18 @@ export type TensorData =
   | BigInt64Array
   | BigUint64Array;
 
+/**
+ * What the file said of an element and Octet does not interpret (documentation, annotations, fields of newer ONNX
+ * versions), as protobuf wire bytes: never read, carried through passes, written back by the encoder.
+ */
+export type Extras = Uint8Array;
+
+/** Extras of the file as a whole, and of its graph. */
+export interface GraphExtras {
+  readonly model?: Extras;
+  readonly graph?: Extras;
+}
+
 /** A constant tensor, row-major, `data.length` equal to the product of `shape`. */
 export interface Tensor {
   readonly name: string;
@@ -38,6 +50,7 @@ export interface Tensor {
   readonly dtype: DType;
   readonly shape: readonly number[];
   readonly data: TensorData;
+  readonly extras?: Extras;
 }
 
 /** A dimension: a number, or the name of a symbolic one (typically the batch, `N`). */
@@ -47,6 +60,7 @@ export interface ValueInfo {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly Dimension[];
+  readonly extras?: Extras;
 }
 
 export type Attribute = number | string | readonly number[] | readonly string[] | Tensor;
@@ -54,12 +68,13 @@ export type Attribute = number | string | readonly number[] | readonly string[] 
 export interface Node {
   /** Never empty after import: unnamed nodes get `<op>_<index>`. Unique in the graph. */
   readonly name: string;
-  /** ONNX operator type of the default domain, e.g. `Conv`. */
+  /** ONNX operator type, e.g. `Conv`; `domain.Type` outside the default domain. */
   readonly op: string;
   /** Names of values or constants; '' for an omitted optional input. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Readonly<Record<string, Attribute>>;
+  readonly extras?: Extras;
 }
 
 export interface Graph {
@@ -76,4 +91,5 @@ export interface Graph {
   readonly values: ReadonlyMap<string, ValueInfo>;
   /** ONNX `metadata_props`: labels, preprocessing, provenance. */
   readonly metadata: ReadonlyMap<string, string>;
+  readonly extras?: GraphExtras;
 }

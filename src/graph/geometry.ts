@@ -1,0 +1,89 @@
+/** Windows that slide over images: output sizes and explicit padding of convolutions and pools, as ONNX defines them. */
+import type { Node } from './graph.ts';
+
+export type Pair = readonly [height: number, width: number];
+
+/** A sliding window with everything that ONNX leaves to defaults made explicit. */
+export interface SlidingWindow {
+  readonly kernel: Pair;
+  readonly stride: Pair;
+  /** Padding that ONNX counts as such: explicit, or resolved from `auto_pad`. */
+  readonly pads: readonly [top: number, left: number, bottom: number, right: number];
+  readonly dilation: Pair;
+  readonly outputSize: Pair;
+  /** Rows and columns by which `ceil_mode` lets the last window reach beyond the padding; never counted in an average. */
+  readonly overhang: Pair;
+}
+
+/** Largest size or step that is taken from a file: products of two of them stay exact. */
+const LIMIT = 2 ** 24;
+
+/**
+ * The window of a Conv, MaxPool or AveragePool node over an image of `size`, or what is wrong with it.
+ * `kernelShape` is the weights' [kH, kW] for a Conv, which the attribute may leave out.
+ * Formulas: https://onnx.ai/onnx/operators/onnx__MaxPool.html, onnx__Conv.html.
+ */
+export function slidingWindow(node: Node, size: Pair, kernelShape?: Pair): SlidingWindow | string {
+  const kernel = pair(node, 'kernel_shape', kernelShape);
+  const stride = pair(node, 'strides', [1, 1]);
+  const dilation = pair(node, 'dilations', [1, 1]);
+  for (const value of [kernel, stride, dilation]) if (typeof value === 'string') return value;
+  if (kernelShape && (kernel[0] !== kernelShape[0] || kernel[1] !== kernelShape[1])) {
+    return `kernel_shape is [${kernel.toString()}], but the weights have [${kernelShape}]`;
+  }
+  const [k, s, d] = [kernel, stride, dilation] as [Pair, Pair, Pair];
+  const ceil = node.attributes['ceil_mode'] === 1;
+
+  const explicit = node.attributes['pads'] ?? [0, 0, 0, 0];
+  if (!isIntegers(explicit, 4, 0))
+    return 'pads must be four integers from 0: top, left, bottom, right (2-D only)';
+  const autoPad = node.attributes['auto_pad'] ?? 'NOTSET';
+  const pads = [...explicit] as [number, number, number, number];
+  const outputSize: [number, number] = [0, 0];
+  const overhang: [number, number] = [0, 0];
+  for (const axis of [0, 1] as const) {
+    const extent = (k[axis] - 1) * d[axis] + 1;
+    switch (autoPad) {
+      case 'NOTSET':
+        break;
+      case 'VALID':
+        pads[axis] = pads[axis + 2] = 0;
+        break;
+      case 'SAME_UPPER':
+      case 'SAME_LOWER': {
+        const total = Math.max(0, (Math.ceil(size[axis] / s[axis]) - 1) * s[axis] + extent - size[axis]);
+        const less = total >> 1;
+        pads[axis] = autoPad === 'SAME_UPPER' ? less : total - less;
+        pads[axis + 2] = total - pads[axis];
+        break;
+      }
+      default:
+        return `auto_pad must be NOTSET, SAME_UPPER, SAME_LOWER or VALID, not ${JSON.stringify(autoPad)}`;
+    }
+    const padded = size[axis] + pads[axis]! + pads[axis + 2]!;
+    const last = padded - extent;
+    if (last < 0) {
+      return `the window, ${extent} ${axis === 0 ? 'high' : 'wide'}, is larger than the padded image, ${padded}`;
+    }
+    let steps = Math.floor(last / s[axis]);
+    // A window may start in the image or in the padding before it, not after (ONNX, ceil_mode).
+    if (ceil && last % s[axis] !== 0 && (steps + 1) * s[axis] < size[axis] + pads[axis]!) steps++;
+    outputSize[axis] = steps + 1;
+    overhang[axis] = Math.max(0, steps * s[axis] - last);
+  }
+  return { kernel: k, stride: s, pads, dilation: d, outputSize, overhang };
+}
+
+function pair(node: Node, name: string, fallback: Pair | undefined): Pair | string {
+  const value = node.attributes[name] ?? fallback;
+  if (isIntegers(value, 2, 1)) return [value[0]!, value[1]!];
+  return `${name} must be two positive integers (only 2-D images are supported)`;
+}
+
+function isIntegers(value: unknown, length: number, least: number): value is readonly number[] {
+  return (
+    Array.isArray(value) &&
+    value.length === length &&
+    value.every((v) => Number.isInteger(v) && v >= least && v < LIMIT)
+  );
+}

@@ -1,0 +1,193 @@
+import { numberAttribute, resolveAxis } from '../attributes.ts';
+import { dtypeFromNumber, isFloat } from '../dtypes.ts';
+import { binaryFunction, unaryFunction } from '../elementwise.ts';
+import type { DType, Graph, Node, Tensor, TensorData } from '../graph.ts';
+import { narrowBfloat16, narrowFloat16, roundToEven, widenBfloat16, widenFloat16 } from '../half.ts';
+import { outputNames } from '../rewrite.ts';
+
+/**
+ * Computes what depends on constants alone, and on shapes that are known. Expects inferred shapes. Quantized weights stay
+ * behind their DequantizeLinear. Casts and reshapes share their input's data.
+ */
+export function foldConstants(graph: Graph): Graph {
+  const constants = new Map(graph.constants);
+  const current: Graph = { ...graph, constants };
+  const outputs = outputNames(graph);
+  const nodes: Node[] = [];
+  for (const node of graph.nodes) {
+    const tensor = outputs.has(node.outputs[0]!) ? undefined : evaluate(current, node);
+    if (tensor) constants.set(tensor.name, tensor);
+    else nodes.push(node);
+  }
+  return nodes.length === graph.nodes.length ? graph : { ...current, nodes };
+}
+
+function evaluate(graph: Graph, node: Node): Tensor | undefined {
+  const name = node.outputs[0]!;
+  if (node.op === 'Shape') return shapeTensor(graph, node);
+  const inputs = node.inputs.filter(Boolean).map((input) => graph.constants.get(input));
+  if (!inputs.every((input) => input !== undefined) || node.outputs.length !== 1) return undefined;
+  const [x, ...rest] = inputs;
+  const shape = graph.values.get(name)?.shape;
+  if (!x || !shape?.every((dim) => typeof dim === 'number')) return undefined;
+
+  switch (node.op) {
+    case 'Identity':
+    case 'Reshape':
+    case 'Flatten':
+    case 'Squeeze':
+    case 'Unsqueeze':
+      return { name, dtype: x.dtype, shape, data: x.data };
+    case 'Cast':
+      return cast(x, dtypeFromNumber(numberAttribute(node, 'to', 0)), name);
+    case 'Gather':
+      return rest[0] && gatherElements(x, rest[0], name, shape);
+    case 'Slice':
+      return sliceElements(x, rest, name, shape);
+    case 'Concat':
+      return concatElements(inputs, name, shape);
+    case 'QuantizeLinear':
+      return quantize(x, rest, node, name);
+    default:
+      return arithmetic(graph, node, inputs, name, shape);
+  }
+}
+
+function shapeTensor(graph: Graph, node: Node): Tensor | undefined {
+  const input = node.inputs[0]!;
+  const dims = (graph.values.get(input) ?? graph.constants.get(input))?.shape;
+  if (!dims?.every((dim) => typeof dim === 'number')) return undefined;
+  const data = BigInt64Array.from(
+    dims.slice(numberAttribute(node, 'start', 0), numberAttribute(node, 'end', dims.length)),
+    BigInt,
+  );
+  return { name: node.outputs[0]!, dtype: 'int64', shape: [data.length], data };
+}
+
+/** Casts that are met in practice; others, undefined, stay in the graph. */
+function cast(x: Tensor, dtype: DType | undefined, name: string): Tensor | undefined {
+  const { shape } = x;
+  if (dtype === x.dtype) return { ...x, name };
+  const floats = (): Float32Array =>
+    x.data instanceof Float32Array ? x.data : Float32Array.from(x.data, Number);
+  switch (dtype) {
+    case 'float32':
+      return { name, dtype, shape, data: floats() };
+    case 'float16':
+      return { name, dtype, shape, data: widenFloat16(narrowFloat16(floats())) };
+    case 'bfloat16':
+      return { name, dtype, shape, data: widenBfloat16(narrowBfloat16(floats())) };
+    case 'float64':
+      return { name, dtype, shape, data: Float64Array.from(x.data, Number) };
+    case 'int64':
+      if (isFloat(x.dtype)) return undefined;
+      return { name, dtype, shape, data: BigInt64Array.from(x.data, BigInt) };
+    default:
+      return undefined;
+  }
+}
+
+type ArrayConstructor = new (length: number) => TensorData;
+
+function gatherElements(
+  x: Tensor,
+  indices: Tensor,
+  name: string,
+  shape: readonly number[],
+): Tensor | undefined {
+  if (x.shape.length !== 1) return undefined;
+  const positions = Array.from(indices.data, Number).map((index) => resolveAxis(index, x.data.length));
+  if (!positions.every((position) => position !== undefined)) return undefined;
+  const data = new (x.data.constructor as ArrayConstructor)(positions.length);
+  for (const [i, position] of positions.entries()) data[i] = x.data[position]!;
+  return { name, dtype: x.dtype, shape, data };
+}
+
+function sliceElements(
+  x: Tensor,
+  bounds: readonly Tensor[],
+  name: string,
+  shape: readonly number[],
+): Tensor | undefined {
+  const start = Number(bounds[0]?.data[0]);
+  const length = shape[0];
+  if (x.shape.length !== 1 || length === undefined || !Number.isInteger(start)) return undefined;
+  const from = start < 0 ? Math.max(0, start + x.data.length) : start;
+  return { name, dtype: x.dtype, shape, data: x.data.slice(from, from + length) };
+}
+
+function concatElements(
+  parts: readonly Tensor[],
+  name: string,
+  shape: readonly number[],
+): Tensor | undefined {
+  const { dtype, data: first } = parts[0]!;
+  if (parts.some((part) => part.dtype !== dtype || part.shape.length !== 1)) return undefined;
+  const data = new (first.constructor as ArrayConstructor)(shape[0]!);
+  let offset = 0;
+  for (const part of parts) {
+    data.set(part.data as never, offset);
+    offset += part.data.length;
+  }
+  return { name, dtype, shape, data };
+}
+
+/** QuantizeLinear of float weights, which some exporters leave in front of their DequantizeLinear. */
+function quantize(x: Tensor, parameters: readonly Tensor[], node: Node, name: string): Tensor | undefined {
+  const [scale, zeroPoint] = parameters;
+  const dtype = zeroPoint?.dtype ?? 'uint8';
+  if (!(x.data instanceof Float32Array) || !scale || (dtype !== 'int8' && dtype !== 'uint8'))
+    return undefined;
+  const [least, most] = dtype === 'int8' ? [-128, 127] : [0, 255];
+  const axis = resolveAxis(numberAttribute(node, 'axis', 1), x.shape.length) ?? 0;
+  const inner = x.shape.slice(axis + 1).reduce((product, dim) => product * dim, 1);
+  const perAxis = scale.data.length > 1;
+  const data = dtype === 'int8' ? new Int8Array(x.data.length) : new Uint8Array(x.data.length);
+  for (let i = 0; i < data.length; i++) {
+    const slice = perAxis ? Math.floor(i / inner) % scale.data.length : 0;
+    const q =
+      roundToEven(Math.fround(x.data[i]! / Number(scale.data[slice]))) + Number(zeroPoint?.data[slice] ?? 0);
+    data[i] = Math.min(most, Math.max(least, q));
+  }
+  return { name, dtype, shape: x.shape, data };
+}
+
+/** Element-wise functions of float32 constants, each result rounded to float32. */
+function arithmetic(
+  graph: Graph,
+  node: Node,
+  inputs: readonly Tensor[],
+  name: string,
+  shape: readonly number[],
+): Tensor | undefined {
+  const [a, b] = inputs;
+  if (!inputs.every(({ data }) => data instanceof Float32Array)) return undefined;
+  const of = unaryFunction(graph, node);
+  if (of) return { name, dtype: 'float32', shape, data: (a!.data as Float32Array).map(of) };
+  const ofTwo = binaryFunction(node);
+  if (!ofTwo || !b) return undefined;
+  const data = new Float32Array(shape.reduce((product, dim) => product * dim, 1));
+  const [indexA, indexB] = [broadcastIndex(a!.shape, shape), broadcastIndex(b.shape, shape)];
+  for (let i = 0; i < data.length; i++) {
+    data[i] = ofTwo(Number(a!.data[indexA(i)]), Number(b.data[indexB(i)]));
+  }
+  return { name, dtype: 'float32', shape, data };
+}
+
+/** Index into a tensor of shape `from` of each element of the shape it is broadcast to. */
+function broadcastIndex(from: readonly number[], to: readonly number[]): (index: number) => number {
+  return (index) => {
+    let rest = index;
+    let result = 0;
+    let step = 1;
+    for (let axis = to.length - 1; axis >= 0; axis--) {
+      const position = rest % to[axis]!;
+      rest = Math.floor(rest / to[axis]!);
+      const dim = from[axis - to.length + from.length];
+      if (dim === undefined || dim === 1) continue;
+      result += position * step;
+      step *= dim;
+    }
+    return result;
+  };
+}

@@ -1,0 +1,93 @@
+/** What passes share: who reads a value, and copies of a graph with parts replaced. */
+import type { Graph, Node, Tensor } from './graph.ts';
+
+/** Readers of every value, in node order; a node that reads it twice is listed once. */
+export function readersOf(graph: Graph): ReadonlyMap<string, readonly Node[]> {
+  const readers = new Map<string, Node[]>();
+  for (const node of graph.nodes) {
+    for (const name of new Set(node.inputs)) {
+      if (name === '') continue;
+      const list = readers.get(name);
+      if (list) list.push(node);
+      else readers.set(name, [node]);
+    }
+  }
+  return readers;
+}
+
+/** The node that computes each value. */
+export function producersOf(graph: Graph): ReadonlyMap<string, Node> {
+  return new Map(
+    graph.nodes.flatMap((node) => node.outputs.filter(Boolean).map((name) => [name, node] as const)),
+  );
+}
+
+export function outputNames(graph: Graph): ReadonlySet<string> {
+  return new Set(graph.outputs.map(({ name }) => name));
+}
+
+/** Names of all values and constants. */
+export function takenNames(graph: Graph): Set<string> {
+  return new Set([
+    ...graph.inputs.map(({ name }) => name),
+    ...graph.constants.keys(),
+    ...graph.nodes.flatMap(({ outputs }) => outputs),
+  ]);
+}
+
+/** `wanted`, or with a number behind where that is taken; the result is then taken. */
+export function freshName(wanted: string, taken: Set<string>): string {
+  let name = wanted;
+  for (let suffix = 1; taken.has(name); suffix++) name = `${wanted}_${suffix}`;
+  taken.add(name);
+  return name;
+}
+
+/**
+ * Removes the nodes `aliases` names by their output: readers of the output read the value it maps to. Where the output is
+ * the graph's and the value is not, the value takes the output's name instead, so that graph outputs keep their names.
+ */
+export function removeAliases(graph: Graph, aliases: ReadonlyMap<string, string>): Graph {
+  if (aliases.size === 0) return graph;
+  const resolve = (name: string): string => {
+    let source = name;
+    for (let next = aliases.get(source); next !== undefined; next = aliases.get(source)) source = next;
+    return source;
+  };
+  const renamed = new Map<string, string>();
+  const rename = (name: string): string => {
+    const source = resolve(name);
+    return renamed.get(source) ?? source;
+  };
+  const fixed = new Set([
+    ...graph.inputs.map(({ name }) => name),
+    ...graph.constants.keys(),
+    ...outputNames(graph),
+  ]);
+  const kept = new Set<string>();
+  for (const { name } of graph.outputs) {
+    if (!aliases.has(name)) continue;
+    const source = resolve(name);
+    // An input or another output cannot take this name: the node that copies it stays.
+    if (fixed.has(source) || renamed.has(source)) kept.add(name);
+    else renamed.set(source, name);
+  }
+  const nodes: Node[] = [];
+  for (const node of graph.nodes) {
+    const output = node.outputs[0]!;
+    if (aliases.has(output) && !kept.has(output)) continue;
+    nodes.push({
+      ...node,
+      inputs: node.inputs.map((name) => (name === '' ? '' : rename(name))),
+      outputs: node.outputs.map((name) => renamed.get(name) ?? name),
+    });
+  }
+  return { ...graph, nodes };
+}
+
+/** `graph` with constants added. */
+export function withConstants(graph: Graph, added: Iterable<Tensor>): Graph {
+  const constants = new Map(graph.constants);
+  for (const tensor of added) constants.set(tensor.name, tensor);
+  return { ...graph, constants };
+}

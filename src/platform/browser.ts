@@ -1,0 +1,38 @@
+import { recall, remember } from './browser-memory.ts';
+import { fetchBytes } from './fetch.ts';
+import type { Platform } from './platform.ts';
+
+export const platform: Platform = {
+  async decodePixels(bytes) {
+    const bitmap = await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>]));
+    try {
+      const { width, height } = bitmap;
+      const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true })!;
+      // An opaque black ground, so that transparency is blended as it is in Node.
+      context.fillRect(0, 0, width, height);
+      context.drawImage(bitmap, 0, 0);
+      const rgba = context.getImageData(0, 0, width, height).data;
+      const data = new Uint8Array(width * height * 3);
+      for (let from = 0, to = 0; from < rgba.length; from += 4) {
+        data[to++] = rgba[from]!;
+        data[to++] = rgba[from + 1]!;
+        data[to++] = rgba[from + 2]!;
+      }
+      return { width, height, data };
+    } finally {
+      bitmap.close();
+    }
+  },
+
+  readFile: fetchBytes,
+
+  gpu: () =>
+    Promise.resolve(typeof navigator === 'undefined' ? null : ((navigator as { gpu?: GPU }).gpu ?? null)),
+
+  gpuAdvice:
+    'Use a browser with WebGPU switched on (Chrome or Edge 113, Safari 26, Firefox 141 or newer; chrome://gpu says what it thinks of this ' +
+    "machine) and a page served over https or from localhost; or load the model with backend 'wasm', which needs no GPU.",
+
+  recall,
+  remember,
+};

@@ -1,0 +1,50 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
+import { InputError } from '../errors.ts';
+import { fetchBytes } from './fetch.ts';
+import { recall, remember } from './node/memory.ts';
+import { dawn } from './node/gpu.ts';
+import type { Platform } from './platform.ts';
+
+export const platform: Platform = {
+  async decodePixels(bytes) {
+    const { data, info } = await sharp(bytes, { failOn: 'error' })
+      .autoOrient()
+      .toColourspace('srgb')
+      .flatten({ background: '#000' })
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    return {
+      width: info.width,
+      height: info.height,
+      data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+    };
+  },
+
+  async readFile(location, options) {
+    if (/^https?:/.test(String(location))) return fetchBytes(location, options);
+    const path = String(location).startsWith('file:') ? fileURLToPath(location) : String(location);
+    try {
+      return new Uint8Array(await readFile(path));
+    } catch (cause) {
+      throw new InputError(`cannot read ${path}: ${describeFileError(cause)}`, { cause });
+    }
+  },
+
+  gpu: dawn,
+  gpuAdvice:
+    'In Node, WebGPU comes from the optional package webgpu (npm install webgpu) and a Vulkan, Metal or D3D12 driver. Without a GPU, a ' +
+    'software driver will do: set VK_ICD_FILENAMES to its manifest (Chromium brings vk_swiftshader_icd.json, Mesa lvp_icd.*.json); ' +
+    "or load the model with backend 'wasm', which needs none.",
+  recall,
+  remember,
+};
+
+function describeFileError(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT') return 'no such file';
+  if (code === 'EISDIR') return 'it is a folder';
+  if (code === 'EACCES') return 'permission denied';
+  return error instanceof Error ? error.message : String(error);
+}

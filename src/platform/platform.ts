@@ -1,0 +1,28 @@
+/** What Octet asks of the machine it runs on; `node.ts` and `browser.ts` answer. Import it as `#platform`. */
+
+import type { AsyncOptions } from '../progress.ts';
+
+/** Decoded pixels: RGB, row-major, 3 bytes a pixel. */
+export interface DecodedPixels {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array;
+}
+
+export interface Platform {
+  /**
+   * Decodes a PNG, JPEG, WebP, GIF or AVIF file, upright (EXIF orientation applied), transparency on black, in sRGB. The caller has
+   * checked the size in the header. Rejects with the decoder's own error where the file is broken.
+   */
+  decodePixels(bytes: Uint8Array): Promise<DecodedPixels>;
+  /** The bytes of a file (Node) or of a URL (both). Rejects with an InputError that names it where it cannot be read. */
+  readFile(location: string | URL, options?: AsyncOptions): Promise<Uint8Array>;
+  /** The WebGPU entry point, null where there is none. In Node it is Dawn, through the optional package `webgpu`. */
+  gpu(): Promise<GPU | null>;
+  /** What a user can do where there is no GPU adapter. */
+  readonly gpuAdvice: string;
+  /** The text kept under `key` by an earlier `remember`, on an earlier visit too. Never rejects: undefined where nothing was kept. */
+  recall(key: string): Promise<string | undefined>;
+  /** Keeps a small text (tuning results). Never rejects: where nothing can be kept, nothing is. */
+  remember(key: string, text: string): Promise<void>;
+}

@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs';
+import { deflateSync, crc32 } from 'node:zlib';
+import sharp from 'sharp';
+import { describe, expect, test } from 'vitest';
+import { InputError } from '../../src/errors.ts';
+import { decodePicture } from '../../src/vision/decode.ts';
+
+const red = { r: 200, g: 30, b: 10 };
+const plain = (width: number, height: number) =>
+  sharp({ create: { width, height, channels: 3, background: red } });
+
+async function errorOf(bytes: Uint8Array, options = {}): Promise<InputError> {
+  const error: unknown = await decodePicture(bytes, { name: 'cat.png', ...options }).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(InputError);
+  return error as InputError;
+}
+
+describe('decodePicture', () => {
+  test('gives the very pixels of a PNG', async () => {
+    const data = Uint8Array.from({ length: 5 * 3 * 3 }, (_, i) => i * 5);
+    const png = await sharp(data, { raw: { width: 5, height: 3, channels: 3 } })
+      .png()
+      .toBuffer();
+    expect(await decodePicture(png)).toEqual({ width: 5, height: 3, data });
+  });
+
+  test.each(['jpeg', 'webp', 'gif', 'avif'] as const)('decodes %s', async (format) => {
+    const picture = await decodePicture(await plain(20, 10).toFormat(format).toBuffer());
+    expect([picture.width, picture.height, picture.data.length]).toEqual([20, 10, 600]);
+    expect(Math.abs(picture.data[0] - red.r)).toBeLessThan(12);
+    expect(Math.abs(picture.data[2] - red.b)).toBeLessThan(12);
+  });
+
+  test('makes RGB of grey, palette, 16-bit and transparent pictures', async () => {
+    const grey = await plain(4, 4).greyscale().png().toBuffer();
+    const palette = await plain(4, 4).png({ palette: true }).toBuffer();
+    const deep = await plain(4, 4).toColourspace('rgb16').png().toBuffer();
+    for (const png of [grey, palette, deep]) {
+      expect((await decodePicture(png)).data.length).toBe(4 * 4 * 3);
+    }
+    expect((await decodePicture(deep)).data[0]).toBe(200);
+    const transparent = await sharp({
+      create: { width: 2, height: 2, channels: 4, background: { r: 255, g: 255, b: 255, alpha: 0 } },
+    })
+      .png()
+      .toBuffer();
+    expect([...(await decodePicture(transparent)).data]).toEqual(new Array(12).fill(0));
+  });
+
+  test('turns a picture upright', async () => {
+    const jpeg = await plain(20, 10).withMetadata({ orientation: 6 }).jpeg().toBuffer();
+    expect(await decodePicture(jpeg)).toMatchObject({ width: 10, height: 20 });
+  });
+
+  test('names a text file, an empty file and noise for what they are', async () => {
+    expect((await errorOf(new TextEncoder().encode('hello\nworld\n'))).message).toMatch(
+      /cat\.png is a text file/,
+    );
+    expect((await errorOf(new Uint8Array())).message).toBe('cat.png is an empty file');
+    expect((await errorOf(Uint8Array.of(0, 1, 2, 3, 255, 254))).message).toMatch(/not a picture/);
+    expect(
+      (await errorOf(readFileSync(new URL('../../models/cifar10/test-1000.json', import.meta.url)))).message,
+    ).toMatch(/text file/);
+  });
+
+  test('refuses a broken picture at every length, with nothing but an InputError', async () => {
+    const png = await plain(40, 40).png().toBuffer();
+    const jpeg = await plain(40, 40).jpeg().toBuffer();
+    const webp = await plain(40, 40).webp().toBuffer();
+    for (const bytes of [png, jpeg, webp]) {
+      for (let share = 0; share < 0.9; share += 0.1) {
+        await errorOf(bytes.subarray(0, Math.floor(bytes.length * share)));
+      }
+    }
+  });
+
+  test('refuses 100 megapixels by the header, without decoding', async () => {
+    const error = await errorOf(pngHeader(10_000, 10_000));
+    expect(error.message).toBe(
+      'cat.png has 10000×10000 pixels (100 megapixels), the limit is 50: scale it down first',
+    );
+    expect((await errorOf(await plain(30, 30).png().toBuffer(), { maxPixels: 899 })).message).toMatch(
+      /scale it down/,
+    );
+  });
+});
+
+/** A PNG that claims a size and holds almost nothing. */
+function pngHeader(width: number, height: number): Uint8Array {
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  header.set([8, 2, 0, 0, 0], 8);
+  return Buffer.concat([
+    Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
+    chunk('IHDR', header),
+    chunk('IDAT', deflateSync(Buffer.alloc(100))),
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
+}
+
+function chunk(type: string, data: Uint8Array): Buffer {
+  const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
+  const frame = Buffer.alloc(8);
+  frame.writeUInt32BE(data.length, 0);
+  frame.writeUInt32BE(crc32(body), 4);
+  return Buffer.concat([frame.subarray(0, 4), body, frame.subarray(4)]);
+}

@@ -32,3 +32,28 @@ export type {
   Timings,
 } from './model/model.ts';
 export { compareBackends } from './model/compare.ts';
+export type { BackendName } from './model/session.ts';
+export type { BuiltinOperation, IntegerProgram, Operation, ProgramTensor } from './program/program.ts';
+export type { MemoryPlan } from './schedule/plan.ts';
+
+export type { Graph } from './graph/graph.ts';
+export { decodeModel } from './onnx/decode.ts';
+export { encodeModel } from './onnx/encode.ts';
+
+export { calibrate } from './quantize/calibrate.ts';
+export type { Calibration, CalibrationOptions } from './quantize/calibrate.ts';
+export { quantize, quantizeCalibrated } from './quantize/quantize.ts';
+export type { QuantizationReport, QuantizationResult } from './quantize/quantize.ts';
+export type { Recipe, RecipeInput } from './quantize/recipe.ts';
+export { sweepBits } from './quantize/sweep.ts';
+export { uniformQuantizer } from './quantize/scheme.ts';
+export { openFloatSession } from './quantize/onnx-runtime.ts';
+export type { Batch, FloatSession } from './quantize/onnx-runtime.ts';
+
+export { decodePicture } from './vision/decode.ts';
+export { pictureFromPixels } from './vision/picture.ts';
+export type { Picture } from './vision/picture.ts';
+export { softmax, topK } from './vision/ranking.ts';
+export { resize } from './vision/resize.ts';
+export { readSheet } from './vision/sheet.ts';
+export type { Sheet, SheetIndex } from './vision/sheet.ts';

@@ -2,7 +2,7 @@
 import { constantNumbers, numberAttribute, resolveAxis } from './attributes.ts';
 import { dtypeFromNumber } from './dtypes.ts';
 import { slidingWindow } from './geometry.ts';
-import type { Dimension, DType, Graph, Node, ValueInfo } from './graph.ts';
+import type { Dimension, DType, Graph, Node, Tensor, ValueInfo } from './graph.ts';
 import { Problems } from './problems.ts';
 
 type Shape = readonly Dimension[];
@@ -39,7 +39,7 @@ export function inferShapes(graph: Graph, problems?: Problems): Graph {
   const elements = new Map<string, Shape>();
   const context: Context = {
     graph,
-    elements: (name) => elements.get(name ?? '') ?? constantNumbers(graph, name),
+    elements: (name = '') => elements.get(name) ?? integers(graph.constants.get(name)),
   };
 
   for (const node of graph.nodes) {
@@ -75,6 +75,12 @@ export function inferShapes(graph: Graph, problems?: Problems): Graph {
   }
   if (!problems) found.throwIfAny();
   return { ...graph, values, outputs: graph.outputs.map((info) => values.get(info.name) ?? info) };
+}
+
+/** Elements of a list of integers; weights are none, and too long to copy. */
+function integers(tensor: Tensor | undefined): readonly number[] | undefined {
+  const isList = tensor && tensor.shape.length <= 1 && (tensor.dtype === 'int64' || tensor.dtype === 'int32');
+  return isList ? Array.from(tensor.data, Number) : undefined;
 }
 
 function numericProduct(shape: Shape): number {

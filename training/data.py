@@ -1,0 +1,68 @@
+"""CIFAR-10 as `octet data cifar10` caches it: records of one label byte and 32x32 RGB pixels (row-major, HWC)."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+MEAN = (0.4914, 0.4822, 0.4465)
+STD = (0.2471, 0.2435, 0.2616)
+RECORD_BYTES = 1 + 32 * 32 * 3
+
+
+def default_directory() -> Path:
+    """Where `octet data cifar10` puts its files: `$OCTET_CACHE/cifar10`, or below the platform's cache directory."""
+    if "OCTET_CACHE" in os.environ:
+        return Path(os.environ["OCTET_CACHE"]) / "cifar10"
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches/octet/cifar10"
+    if sys.platform == "win32":
+        return Path(os.environ["LOCALAPPDATA"]) / "octet/Cache/cifar10"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "octet/cifar10"
+
+
+def load(split: str, directory: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """All images of "train" or "test": uint8 [N, 3, 32, 32] and int64 labels [N]."""
+    path = directory / f"{split}.bin"
+    if not path.exists():
+        raise SystemExit(f'{path} is not there: fetch CIFAR-10 with "npx octet data cifar10" first')
+    records = torch.from_numpy(np.fromfile(path, dtype=np.uint8)).view(-1, RECORD_BYTES)
+    images = records[:, 1:].reshape(-1, 32, 32, 3).permute(0, 3, 1, 2).contiguous()
+    return images, records[:, 0].long()
+
+
+def normalize(images: torch.Tensor) -> torch.Tensor:
+    """uint8 pixels to the network's float input, channels last in memory."""
+    mean = torch.tensor(MEAN, device=images.device).view(1, 3, 1, 1)
+    std = torch.tensor(STD, device=images.device).view(1, 3, 1, 1)
+    return ((images.float() / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+def augment(images: torch.Tensor, cutout: int, generator: torch.Generator) -> torch.Tensor:
+    """Random crop after 4 pixels of reflection, random flip, and a `cutout` x `cutout` square of zeros.
+
+    Takes and gives normalized images [N, 3, 32, 32]; every image draws its own offsets.
+    """
+    count, _, height, width = images.shape
+
+    def draw(limit: int) -> torch.Tensor:
+        return torch.randint(limit, (count, 1), generator=generator).to(images.device)
+
+    rows = draw(9) + torch.arange(height, device=images.device)
+    columns = draw(9) + torch.arange(width, device=images.device)
+    columns = torch.where(draw(2) == 1, columns.flip(1), columns)
+    padded = F.pad(images, (4, 4, 4, 4), mode="reflect").permute(0, 2, 3, 1)
+    batch = torch.arange(count, device=images.device)[:, None, None]
+    images = padded[batch, rows[:, :, None], columns[:, None, :]]
+    if cutout:
+        # The centre lies anywhere in the image, so the square may stick out (DeVries & Taylor 2017).
+        outside = [
+            (torch.arange(32, device=images.device) - draw(32) + cutout // 2).div(cutout, rounding_mode="floor") != 0
+            for _ in ("row", "column")
+        ]
+        images = images * (outside[0][:, :, None] | outside[1][:, None, :])[..., None]
+    return images.permute(0, 3, 1, 2)

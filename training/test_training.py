@@ -1,0 +1,114 @@
+"""Smoke test: python -m unittest training.test_training
+
+Trains a few steps of every model on a made-up data set, goes on from the checkpoint, exports, and reads the file back.
+"""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+from .data import RECORD_BYTES, augment, load, normalize
+from .export import load_weights
+from .models import MODELS
+from .train import Recipe, evaluate, parse_arguments, train
+
+
+def write_data(directory: Path) -> None:
+    generator = np.random.default_rng(1)
+    for split in ("train", "test"):
+        records = generator.integers(0, 256, (16, RECORD_BYTES), dtype=np.uint8)
+        records[:, 0] = np.arange(16) % 10
+        records.tofile(directory / f"{split}.bin")
+
+
+class TrainingTest(unittest.TestCase):
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+        write_data(self.directory)
+
+    def arguments(self, model: str, *more: str) -> list[str]:
+        places = ["--data", str(self.directory), "--run", str(self.directory / model)]
+        return ["--model", model, "--epochs", "2", "--batch", "8", "--device", "cpu", *places, *more]
+
+    def test_every_model_trains_resumes_and_exports(self) -> None:
+        for name in MODELS:
+            with self.subTest(name):
+                precision = ["--precision", "float32"]
+                path = train(*parse_arguments(self.arguments(name, *precision)))
+                proto = onnx.load(path)
+                operators = {node.op_type for node in proto.graph.node}
+                self.assertLessEqual({"Cast", "Conv", "BatchNormalization", "GlobalAveragePool", "Gemm"}, operators)
+                self.assertEqual(proto.opset_import[0].version, 13)
+                self.assertIn("labels", {property.key for property in proto.metadata_props})
+
+                images, labels = load("test", self.directory)
+                model = MODELS[name]()
+                load_weights(model, path)
+                evaluate(model, images, labels, torch.device("cpu"))
+                with torch.no_grad():
+                    expected = model(normalize(images[:2])).numpy()
+                (actual,) = onnxruntime.InferenceSession(path).run(None, {"input": normalize(images[:2]).numpy()})
+                np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
+
+    def test_a_resumed_run_ends_where_an_uninterrupted_one_does(self) -> None:
+        whole = ["--precision", "float32", "--skip-test"]
+        recipe, args = parse_arguments(self.arguments("resnet20", *whole))
+        straight = onnx.load(train(recipe, args)).SerializeToString()
+        args.run = self.directory / "interrupted"
+        with self.assertRaises(KeyboardInterrupt):
+            train(recipe, Interrupted(args))
+        args.resume = True
+        self.assertEqual(onnx.load(train(recipe, args)).SerializeToString(), straight)
+
+    def test_a_run_is_not_overwritten(self) -> None:
+        whole = self.arguments("resnet20", "--precision", "float32", "--skip-test")
+        train(*parse_arguments(whole))
+        with self.assertRaises(SystemExit):
+            train(*parse_arguments(whole))
+
+
+class Interrupted:
+    """Arguments whose `verbose`, read at every step, raises in the second epoch (two steps of eight images each)."""
+
+    def __init__(self, args: object) -> None:
+        self.args = args
+        self.steps = 0
+
+    def __getattr__(self, name: str) -> object:
+        if name == "verbose":
+            self.steps += 1
+            if self.steps > 3:
+                raise KeyboardInterrupt
+        return getattr(self.args, name)
+
+
+class AugmentTest(unittest.TestCase):
+    def test_cutout_clears_a_square_of_its_size_and_crops_keep_the_rest(self) -> None:
+        images = torch.ones(64, 3, 32, 32)
+        changed = augment(images, 8, torch.Generator().manual_seed(3))
+        holes = (changed == 0).sum(dim=(1, 2, 3)) // 3
+        self.assertEqual(int(holes.max()), 64)
+        self.assertTrue(bool((holes >= 16).all()))
+        self.assertTrue(torch.equal(augment(images, 0, torch.Generator()), images))
+
+    def test_crops_move_by_up_to_four_pixels(self) -> None:
+        ramp = torch.arange(32.0).expand(256, 3, 32, 32)
+        shifted = augment(ramp, 0, torch.Generator().manual_seed(3))[:, 0, 0, 16]
+        self.assertEqual(set(shifted.tolist()), set(range(11, 21)))
+
+
+class RecipeTest(unittest.TestCase):
+    def test_defaults_are_the_documented_ones(self) -> None:
+        recipe, _ = parse_arguments(["--model", "vgg16"])
+        self.assertEqual(recipe, Recipe("vgg16"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,198 @@
+"""Trains one of the models and exports it.
+
+    python -m training.train --model vgg16                   # from nothing, to training/runs/vgg16/
+    python -m training.train --model vgg16 --resume          # goes on after the last whole epoch
+
+After each epoch the run directory holds checkpoint.pt (everything needed to go on), log.jsonl (one line an epoch) and
+<model>.onnx, exported from the averaged weights.
+"""
+
+import argparse
+import dataclasses
+import json
+import math
+import os
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from .data import augment, default_directory, load, normalize
+from .export import export, load_weights
+from .models import MODELS, build
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What determines the result. Kept in the checkpoint, so that `--resume` cannot change it halfway."""
+
+    model: str
+    epochs: int = 60
+    batch: int = 128
+    learning_rate: float = 0.05
+    warmup: float = 0.1
+    """Share of all steps over which the learning rate rises from a tenth of its peak, before it falls as a cosine to 0."""
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    """On weights of two or more dimensions only: not on biases and batch norms."""
+    label_smoothing: float = 0.0
+    cutout: int = 16
+    plain_epochs: int = 0
+    """Last epochs without cutout, whose statistics then match those of whole images."""
+    average: float = 0.998
+    """Decay a step of the exponential moving average that is evaluated and exported."""
+    gradient_norm: float = 5.0
+    seed: int = 16
+    limit: int = 0
+    """Train on the first `limit` images only (0: all); for tests."""
+
+
+def learning_rate(recipe: Recipe, progress: float) -> float:
+    """At `progress` (0 to 1) through the run."""
+    if progress < recipe.warmup:
+        return recipe.learning_rate * (0.1 + 0.9 * progress / recipe.warmup)
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - recipe.warmup) / (1 - recipe.warmup)))
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    groups = [
+        {"params": [p for p in model.parameters() if p.dim() >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in model.parameters() if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=True)
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, device: torch.device) -> float:
+    """Share of `images` whose label comes out on top, in float32."""
+    model.eval()
+    correct = 0
+    for start in range(0, len(images), 500):
+        logits = model(normalize(images[start : start + 500].to(device)))
+        correct += int((logits.argmax(1).cpu() == labels[start : start + 500]).sum())
+    return correct / len(images)
+
+
+def train(recipe: Recipe, args: argparse.Namespace) -> Path:
+    device = torch.device(args.device)
+    run: Path = args.run or Path("training/runs") / recipe.model
+    run.mkdir(parents=True, exist_ok=True)
+    checkpoint_path = run / "checkpoint.pt"
+    checkpoint = None
+    if args.resume and checkpoint_path.exists():
+        checkpoint = torch.load(checkpoint_path, map_location="cpu", weights_only=True)
+        recipe = Recipe(**checkpoint["recipe"])
+    elif checkpoint_path.exists():
+        raise SystemExit(f"{checkpoint_path} is there: go on with --resume, or name another --run")
+
+    torch.manual_seed(recipe.seed)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    images, labels = load("train", args.data)
+    if recipe.limit:
+        images, labels = images[: recipe.limit], labels[: recipe.limit]
+    model = build(recipe.model)
+    if args.warm_start and checkpoint is None:
+        load_weights(model, args.warm_start)
+    model = model.to(device)
+    optimizer = make_optimizer(model, recipe)
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average), use_buffers=True)
+    first_epoch = 0
+    if checkpoint is not None:
+        model.load_state_dict(checkpoint["model"])
+        average.module.load_state_dict(checkpoint["average"])
+        average.n_averaged.fill_(checkpoint["averaged"])
+        optimizer.load_state_dict(checkpoint["optimizer"])
+        generator.set_state(checkpoint["generator"])
+        torch.set_rng_state(checkpoint["torch_rng"])
+        first_epoch = checkpoint["epoch"]
+
+    steps = len(images) // recipe.batch
+    for epoch in range(first_epoch, recipe.epochs):
+        started = time.monotonic()
+        model.train()
+        cutout = recipe.cutout if epoch < recipe.epochs - recipe.plain_epochs else 0
+        order = torch.randperm(len(images), generator=generator)
+        total_loss = correct = 0
+        for step in range(steps):
+            index = order[step * recipe.batch : (step + 1) * recipe.batch]
+            inputs = augment(normalize(images[index].to(device)), cutout, generator)
+            targets = labels[index].to(device)
+            rate = learning_rate(recipe, (epoch + step / steps) / recipe.epochs)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=args.precision == "bfloat16"):
+                logits = model(inputs)
+            loss = F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
+            if not torch.isfinite(loss):
+                raise SystemExit(f"the loss is {loss.item()} in epoch {epoch + 1}, step {step}: lower --learning-rate")
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), recipe.gradient_norm)
+            optimizer.step()
+            average.update_parameters(model)
+            total_loss += float(loss.detach())
+            correct += int((logits.argmax(1) == targets).sum())
+            if args.verbose:
+                seconds = (time.monotonic() - started) / (step + 1)
+                print(f"  step {step + 1}/{steps} loss {loss.item():.3f} {seconds:.2f} s/step", flush=True)
+
+        checkpoint = {
+            "recipe": dataclasses.asdict(recipe),
+            "epoch": epoch + 1,
+            "model": model.state_dict(),
+            "average": average.module.state_dict(),
+            "averaged": int(average.n_averaged),
+            "optimizer": optimizer.state_dict(),
+            "generator": generator.get_state(),
+            "torch_rng": torch.get_rng_state(),
+        }
+        # Replaced in one step, so that a run killed while writing still has the epoch before.
+        torch.save(checkpoint, run / "checkpoint.tmp")
+        os.replace(run / "checkpoint.tmp", checkpoint_path)
+        line = {
+            "epoch": epoch + 1,
+            "learning_rate": round(rate, 6),
+            "loss": round(total_loss / steps, 4),
+            "train_accuracy": round(correct / (steps * recipe.batch), 4),
+            "seconds": round(time.monotonic() - started, 1),
+        }
+        with (run / "log.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+        print(json.dumps(line), flush=True)
+
+    exported = MODELS[recipe.model]()
+    exported.load_state_dict({k: v.cpu() for k, v in average.module.state_dict().items()})
+    path = run / f"{recipe.model}.onnx"
+    export(exported, recipe.model, path)
+    # The test set is looked at once, when nothing is left to choose.
+    if not args.skip_test:
+        accuracy = evaluate(exported.to(device), *load("test", args.data), device)
+        print(f"{path}: {accuracy:.2%} of the test images after {recipe.epochs} epochs")
+    return path
+
+
+def parse_arguments(argv: list[str] | None = None) -> tuple[Recipe, argparse.Namespace]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=MODELS, required=True)
+    for field in dataclasses.fields(Recipe):
+        if field.name != "model":
+            flag = f"--{field.name.replace('_', '-')}"
+            parser.add_argument(flag, type=field.type, default=field.default, help=f"default {field.default}")
+    parser.add_argument("--run", type=Path, help="run directory (default: training/runs/<model>)")
+    parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint, with its recipe")
+    parser.add_argument("--warm-start", type=Path, metavar="ONNX", help="start from the weights of an exported file")
+    parser.add_argument("--data", type=Path, default=default_directory(), help="folder of train.bin and test.bin")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--precision", choices=["bfloat16", "float32"], default="bfloat16")
+    parser.add_argument("--skip-test", action="store_true", help="no evaluation at the end")
+    parser.add_argument("--verbose", action="store_true", help="one line a step")
+    args = parser.parse_args(argv)
+    recipe = Recipe(**{field.name: getattr(args, field.name) for field in dataclasses.fields(Recipe)})
+    return recipe, args
+
+
+if __name__ == "__main__":
+    train(*parse_arguments())

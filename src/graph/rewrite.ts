@@ -1,30 +1,5 @@
-/** What passes share: who reads a value, and copies of a graph with parts replaced. */
-import type { Graph, Node, Tensor } from './graph.ts';
-
-/** Readers of every value, in node order; a node that reads it twice is listed once. */
-export function readersOf(graph: Graph): ReadonlyMap<string, readonly Node[]> {
-  const readers = new Map<string, Node[]>();
-  for (const node of graph.nodes) {
-    for (const name of new Set(node.inputs)) {
-      if (name === '') continue;
-      const list = readers.get(name);
-      if (list) list.push(node);
-      else readers.set(name, [node]);
-    }
-  }
-  return readers;
-}
-
-/** The node that computes each value. */
-export function producersOf(graph: Graph): ReadonlyMap<string, Node> {
-  return new Map(
-    graph.nodes.flatMap((node) => node.outputs.filter(Boolean).map((name) => [name, node] as const)),
-  );
-}
-
-export function outputNames(graph: Graph): ReadonlySet<string> {
-  return new Set(graph.outputs.map(({ name }) => name));
-}
+/** What passes share: fresh names, and copies of a graph with parts replaced. */
+import type { Graph, Node } from './graph.ts';
 
 /** Names of all values and constants. */
 export function takenNames(graph: Graph): Set<string> {
@@ -62,7 +37,7 @@ export function removeAliases(graph: Graph, aliases: ReadonlyMap<string, string>
   const fixed = new Set([
     ...graph.inputs.map(({ name }) => name),
     ...graph.constants.keys(),
-    ...outputNames(graph),
+    ...graph.outputs.map(({ name }) => name),
   ]);
   const kept = new Set<string>();
   for (const { name } of graph.outputs) {
@@ -83,11 +58,4 @@ export function removeAliases(graph: Graph, aliases: ReadonlyMap<string, string>
     });
   }
   return { ...graph, nodes };
-}
-
-/** `graph` with constants added. */
-export function withConstants(graph: Graph, added: Iterable<Tensor>): Graph {
-  const constants = new Map(graph.constants);
-  for (const tensor of added) constants.set(tensor.name, tensor);
-  return { ...graph, constants };
 }

@@ -5,8 +5,9 @@
 import { constantNumbers, numberAttribute, resolveAxis } from '../graph/attributes.ts';
 import { isFloat, dtypeFromNumber } from '../graph/dtypes.ts';
 import type { Attribute, Dimension, DType, Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
+import { indexGraph } from '../graph/graph-index.ts';
 import type { Problems } from '../graph/problems.ts';
-import { freshName, readersOf, takenNames } from '../graph/rewrite.ts';
+import { freshName, takenNames } from '../graph/rewrite.ts';
 
 /** Oldest opset that a normalized graph says it is of: Squeeze has its axes as an input, quantization is per axis. */
 const OLDEST_FORM = 13;
@@ -28,8 +29,7 @@ type Rewrite = (node: Node, context: Context) => readonly Node[];
  * leaves to be inferred again.
  */
 export function normalize(graph: Graph, problems: Problems): Graph {
-  const readers = readersOf(graph);
-  const outputs = new Set(graph.outputs.map(({ name }) => name));
+  const index = indexGraph(graph);
   const taken = takenNames(graph);
   const constants = new Map<string, Tensor>();
   for (const [name, tensor] of graph.constants)
@@ -37,7 +37,7 @@ export function normalize(graph: Graph, problems: Problems): Graph {
   const context: Context = {
     graph,
     problems,
-    isRead: (name) => outputs.has(name) || readers.has(name),
+    isRead: (name) => index.outputs.has(name) || index.readers(name).length > 0,
     constant(wanted, tensor) {
       const name = freshName(wanted, taken);
       constants.set(name, { ...tensor, name });

@@ -3,7 +3,6 @@ import { dtypeFromNumber, isFloat } from '../dtypes.ts';
 import { binaryFunction, unaryFunction } from '../elementwise.ts';
 import type { DType, Graph, Node, Tensor, TensorData } from '../graph.ts';
 import { narrowBfloat16, narrowFloat16, roundToEven, widenBfloat16, widenFloat16 } from '../half.ts';
-import { outputNames } from '../rewrite.ts';
 
 /**
  * Computes what depends on constants alone, and on shapes that are known. Expects inferred shapes. Quantized weights stay
@@ -12,7 +11,7 @@ import { outputNames } from '../rewrite.ts';
 export function foldConstants(graph: Graph): Graph {
   const constants = new Map(graph.constants);
   const current: Graph = { ...graph, constants };
-  const outputs = outputNames(graph);
+  const outputs = new Set(graph.outputs.map(({ name }) => name));
   const nodes: Node[] = [];
   for (const node of graph.nodes) {
     const tensor = outputs.has(node.outputs[0]!) ? undefined : evaluate(current, node);

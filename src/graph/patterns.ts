@@ -1,0 +1,133 @@
+/** Groups of nodes that become one thing when quantized. Used by the quantizer and by lowering, so that both see the same. */
+import { constantScalar } from './attributes.ts';
+import { binaryFunction, clipBounds, unaryFunction } from './elementwise.ts';
+import type { GraphIndex } from './graph-index.ts';
+import type { Node } from './graph.ts';
+
+/** Clamps that follow a value. */
+export interface ClampChain {
+  /** The Relu and Clip nodes (and Identity, Dropout between them), in order. */
+  readonly nodes: readonly Node[];
+  /** The value behind the last of them: the one that is quantized. */
+  readonly output: string;
+  /** Real bounds that the chain narrows the value to. */
+  readonly lo: number;
+  readonly hi: number;
+}
+
+/**
+ * Follows `value` through the Relu and constant Clip nodes behind it, as long as nothing else reads what is between
+ * and it is no output of the graph. Without any, the chain is empty and ends at `value`.
+ */
+export function followClamps(index: GraphIndex, value: string): ClampChain {
+  const nodes: Node[] = [];
+  let output = value;
+  let [lo, hi] = [-Infinity, Infinity];
+  for (;;) {
+    const node = index.onlyReader(output);
+    const bounds = node && clampBounds(index, node);
+    if (!bounds) return { nodes, output, lo, hi };
+    nodes.push(node);
+    output = node.outputs[0]!;
+    const clamp = (bound: number) => Math.min(bounds[1], Math.max(bounds[0], bound));
+    [lo, hi] = [clamp(lo), clamp(hi)];
+  }
+}
+
+function clampBounds({ graph }: GraphIndex, node: Node): readonly [number, number] | undefined {
+  switch (node.op) {
+    case 'Identity':
+    case 'Dropout':
+      return [-Infinity, Infinity];
+    case 'Relu':
+      return [0, Infinity];
+    case 'Clip':
+      return clipBounds(graph, node);
+    default:
+      return undefined;
+  }
+}
+
+/** An element-wise function of one value, perhaps of several nodes: SiLU is `x · Sigmoid(x)`. */
+export interface UnaryRegion {
+  /** The value it is a function of. */
+  readonly input: string;
+  readonly output: string;
+  /** In topological order. */
+  readonly nodes: readonly Node[];
+  /** The function, in float64. */
+  apply(x: number): number;
+}
+
+/**
+ * The largest element-wise function of a single value that ends in `node`, undefined where there is none. Inner values are
+ * read inside the region only, and other operands are constants of one element.
+ */
+export function unaryRegion(index: GraphIndex, node: Node): UnaryRegion | undefined {
+  const { graph } = index;
+  if (!isElementwise(index, node)) return undefined;
+  const order = new Map(graph.nodes.map((each, position) => [each, position]));
+  const inside = new Set([node]);
+  let best: { readonly input: string; readonly nodes: readonly Node[] } | undefined;
+  for (;;) {
+    const open = new Set([...inside].flatMap((each) => variables(index, each)));
+    for (const each of inside) open.delete(each.outputs[0]!);
+    if (open.size === 1) {
+      const nodes = [...inside].sort((a, b) => order.get(a)! - order.get(b)!);
+      best = { input: [...open][0]!, nodes };
+    }
+    // Take in the latest producer whose readers are all inside; the order makes them so one after the other.
+    const next = [...open]
+      .filter(
+        (value) => !index.outputs.has(value) && index.readers(value).every((reader) => inside.has(reader)),
+      )
+      .map((value) => index.producer(value))
+      .filter((producer) => producer !== undefined && isElementwise(index, producer))
+      .sort((a, b) => order.get(b!)! - order.get(a!)!)[0];
+    if (!next) break;
+    inside.add(next);
+  }
+  if (!best) return undefined;
+  const { input, nodes } = best;
+  const steps = nodes.map((each) => compile(index, each));
+  return {
+    input,
+    output: node.outputs[0]!,
+    nodes,
+    apply(x) {
+      const values = new Map([[input, x]]);
+      let result = x;
+      for (const step of steps) result = step(values);
+      return result;
+    },
+  };
+}
+
+function isElementwise({ graph }: GraphIndex, node: Node): boolean {
+  if (unaryFunction(graph, node)) return true;
+  return (
+    binaryFunction(node) !== undefined &&
+    node.inputs.every((name) => !graph.constants.has(name) || constantScalar(graph, name) !== undefined)
+  );
+}
+
+/** Inputs of an element-wise node that are not constant. */
+function variables({ graph }: GraphIndex, node: Node): string[] {
+  return node.inputs.filter((name) => name !== '' && !graph.constants.has(name));
+}
+
+function compile({ graph }: GraphIndex, node: Node): (values: Map<string, number>) => number {
+  const output = node.outputs[0]!;
+  const operand = (name: string): ((values: Map<string, number>) => number) => {
+    const constant = constantScalar(graph, name);
+    return constant === undefined ? (values) => values.get(name)! : () => constant;
+  };
+  const [a, b] = node.inputs.map(operand);
+  const unary = unaryFunction(graph, node);
+  const binary = binaryFunction(node);
+  return (values) => {
+    const result = unary ? unary(a!(values)) : binary!(a!(values), b!(values));
+    values.set(output, result);
+    return result;
+  };
+}

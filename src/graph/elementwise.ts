@@ -40,7 +40,7 @@ const withAttributes: Readonly<Record<string, (node: Node) => Unary>> = {
     return (x) => elu(x, alpha);
   },
   Gelu: (node) =>
-    node.attributes['approximate'] === 'tanh'
+    node.attributes.approximate === 'tanh'
       ? (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))
       : (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
   HardSigmoid: (node) => {
@@ -85,7 +85,7 @@ export function unaryFunction(graph: Graph, node: Node): Unary | undefined {
     return lo === undefined || hi === undefined ? undefined : (x) => Math.min(hi, Math.max(lo, x));
   }
   if (Object.hasOwn(fixed, node.op)) return fixed[node.op];
-  return Object.hasOwn(withAttributes, node.op) ? withAttributes[node.op]!(node) : undefined;
+  return Object.hasOwn(withAttributes, node.op) ? withAttributes[node.op](node) : undefined;
 }
 
 /** The function of two numbers that an arithmetic node of two inputs applies, undefined for other nodes. */

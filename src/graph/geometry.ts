@@ -32,12 +32,12 @@ export function slidingWindow(node: Node, size: Pair, kernelShape?: Pair): Slidi
     return `kernel_shape is [${kernel.toString()}], but the weights have [${kernelShape}]`;
   }
   const [k, s, d] = [kernel, stride, dilation] as [Pair, Pair, Pair];
-  const ceil = node.attributes['ceil_mode'] === 1;
+  const ceil = node.attributes.ceil_mode === 1;
 
-  const explicit = node.attributes['pads'] ?? [0, 0, 0, 0];
+  const explicit = node.attributes.pads ?? [0, 0, 0, 0];
   if (!isIntegers(explicit, 4, 0))
     return 'pads must be four integers from 0: top, left, bottom, right (2-D only)';
-  const autoPad = node.attributes['auto_pad'] ?? 'NOTSET';
+  const autoPad = node.attributes.auto_pad ?? 'NOTSET';
   const pads = [...explicit] as [number, number, number, number];
   const outputSize: [number, number] = [0, 0];
   const overhang: [number, number] = [0, 0];
@@ -60,14 +60,14 @@ export function slidingWindow(node: Node, size: Pair, kernelShape?: Pair): Slidi
       default:
         return `auto_pad must be NOTSET, SAME_UPPER, SAME_LOWER or VALID, not ${JSON.stringify(autoPad)}`;
     }
-    const padded = size[axis] + pads[axis]! + pads[axis + 2]!;
+    const padded = size[axis] + pads[axis] + pads[axis + 2];
     const last = padded - extent;
     if (last < 0) {
       return `the window, ${extent} ${axis === 0 ? 'high' : 'wide'}, is larger than the padded image, ${padded}`;
     }
     let steps = Math.floor(last / s[axis]);
     // A window may start in the image or in the padding before it, not after (ONNX, ceil_mode).
-    if (ceil && last % s[axis] !== 0 && (steps + 1) * s[axis] < size[axis] + pads[axis]!) steps++;
+    if (ceil && last % s[axis] !== 0 && (steps + 1) * s[axis] < size[axis] + pads[axis]) steps++;
     outputSize[axis] = steps + 1;
     overhang[axis] = Math.max(0, steps * s[axis] - last);
   }
@@ -76,7 +76,7 @@ export function slidingWindow(node: Node, size: Pair, kernelShape?: Pair): Slidi
 
 function pair(node: Node, name: string, fallback: Pair | undefined): Pair | string {
   const value = node.attributes[name] ?? fallback;
-  if (isIntegers(value, 2, 1)) return [value[0]!, value[1]!];
+  if (isIntegers(value, 2, 1)) return [value[0], value[1]];
   return `${name} must be two positive integers (only 2-D images are supported)`;
 }
 

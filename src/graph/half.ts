@@ -11,7 +11,7 @@ export function widenFloat16(bits: Uint16Array): Float32Array {
   float16Table ??= Float32Array.from({ length: 65536 }, (_, pattern) => float16Value(pattern));
   const table = float16Table;
   const out = new Float32Array(bits.length);
-  for (let i = 0; i < bits.length; i++) out[i] = table[bits[i]!]!;
+  for (let i = 0; i < bits.length; i++) out[i] = table[bits[i]]!;
   return out;
 }
 
@@ -27,7 +27,7 @@ function float16Value(bits: number): number {
 /** Widens bfloat16 bit patterns (the upper halves of float32s); exact. */
 export function widenBfloat16(bits: Uint16Array): Float32Array {
   const out = new Uint32Array(bits.length);
-  for (let i = 0; i < bits.length; i++) out[i] = bits[i]! << 16;
+  for (let i = 0; i < bits.length; i++) out[i] = bits[i] << 16;
   return new Float32Array(out.buffer);
 }
 

@@ -43,9 +43,9 @@ export function inferShapes(graph: Graph, problems?: Problems): Graph {
   };
 
   for (const node of graph.nodes) {
-    const name = node.outputs[0]!;
+    const name = node.outputs[0];
     const declared = outputs.get(name) ?? graph.values.get(name);
-    const rule = rules[node.op];
+    const rule = rules.get(node.op);
     if (!rule || found.concern(node)) {
       if (declared) values.set(name, declared);
       continue;
@@ -91,7 +91,7 @@ function numericProduct(shape: Shape): number {
 function compatible(inferred: Shape, declared: Shape): boolean {
   if (declared.length === 0) return true;
   return (
-    inferred.length === declared.length && inferred.every((dim, axis) => sameOrUnknown(dim, declared[axis]!))
+    inferred.length === declared.length && inferred.every((dim, axis) => sameOrUnknown(dim, declared[axis]))
   );
 }
 
@@ -138,15 +138,15 @@ const conv: Rule = (x, [w, b], node) => {
     return `weights have shape [${w.shape}], where positive sizes are needed`;
   }
   if (!Number.isInteger(group) || group < 1 || Number(outChannels) % group !== 0) {
-    return `group is ${group}, which does not divide the ${outChannels!} output channels`;
+    return `group is ${group}, which does not divide the ${outChannels} output channels`;
   }
   if (typeof c === 'number' && c !== Number(inChannels) * group) {
     return `the image has ${c} channels, but the weights expect ${Number(inChannels) * group}`;
   }
   if (b && (b.shape.length !== 1 || b.shape[0] !== outChannels)) {
-    return `bias has shape [${b.shape}], expected [${outChannels!}]`;
+    return `bias has shape [${b.shape}], expected [${outChannels}]`;
   }
-  return windowShape(node, [n, outChannels!], h, width, [Number(kh), Number(kw)]);
+  return windowShape(node, [n, outChannels], h, width, [Number(kh), Number(kw)]);
 };
 
 const pool: Rule = (x, _, node) => {
@@ -171,18 +171,18 @@ function windowShape(
   );
   if (typeof window === 'string') return window;
   const [oh, ow] = window.outputSize;
-  const name = node.outputs[0]!;
+  const name = node.outputs[0];
   return [...leading, typeof h === 'number' ? oh : `${name}.2`, typeof w === 'number' ? ow : `${name}.3`];
 }
 
 const globalPool: Rule = ({ shape }) =>
-  shape.length === 4 ? [shape[0]!, shape[1]!, 1, 1] : `needs an image [N, C, H, W], has [${shape}]`;
+  shape.length === 4 ? [shape[0], shape[1], 1, 1] : `needs an image [N, C, H, W], has [${shape}]`;
 
 const batchNormalization: Rule = (x, parameters) => {
   const channels = x.shape[1];
   if (channels === undefined) return `needs a tensor with channels, has shape [${x.shape}]`;
   for (const parameter of parameters) {
-    if (parameter?.shape.length !== 1 || !sameOrUnknown(parameter.shape[0]!, channels)) {
+    if (parameter?.shape.length !== 1 || !sameOrUnknown(parameter.shape[0], channels)) {
       return `a parameter has shape [${parameter?.shape ?? []}], expected [${channels}]`;
     }
   }
@@ -195,12 +195,12 @@ const gemm: Rule = (a, [b, c], node) => {
   }
   const transA = numberAttribute(node, 'transA', 0) !== 0;
   const transB = numberAttribute(node, 'transB', 0) !== 0;
-  const [m, k] = transA ? [a.shape[1]!, a.shape[0]!] : [a.shape[0]!, a.shape[1]!];
-  const [kb, n] = transB ? [b.shape[1]!, b.shape[0]!] : [b.shape[0]!, b.shape[1]!];
+  const [m, k] = transA ? [a.shape[1], a.shape[0]] : [a.shape[0], a.shape[1]];
+  const [kb, n] = transB ? [b.shape[1], b.shape[0]] : [b.shape[0], b.shape[1]];
   if (!sameOrUnknown(k, kb)) return `inner dimensions differ: ${k} and ${kb}`;
   if (c) {
     const sum = broadcastShapes([m, n], c.shape);
-    if (sum?.length !== 2 || !sameOrUnknown(sum[1]!, n) || !sameOrUnknown(sum[0]!, m)) {
+    if (sum?.length !== 2 || !sameOrUnknown(sum[1], n) || !sameOrUnknown(sum[0], m)) {
       return `bias of shape [${c.shape}] cannot be added to [${m},${n}]`;
     }
   }
@@ -226,7 +226,7 @@ const flatten: Rule = ({ shape }, _, node) => {
   if (!Number.isInteger(axis) || split < 0 || split > shape.length) {
     return `axis ${axis} is outside a tensor of shape [${shape}]`;
   }
-  const name = node.outputs[0]!;
+  const name = node.outputs[0];
   return [product(shape.slice(0, split), `${name}.0`), product(shape.slice(split), `${name}.1`)];
 };
 
@@ -235,7 +235,7 @@ function product(dims: Shape, symbol: string): Dimension {
   const number = numericProduct(dims);
   const symbols = dims.filter((dim) => typeof dim === 'string');
   if (symbols.length === 0 || number === 0) return number;
-  return symbols.length === 1 && number === 1 ? symbols[0]! : symbol;
+  return symbols.length === 1 && number === 1 ? symbols[0] : symbol;
 }
 
 const reshape: Rule = ({ shape }, _, node, context) => {
@@ -252,7 +252,7 @@ const reshape: Rule = ({ shape }, _, node, context) => {
     } else if (dim === 0 && !allowZero) {
       if (axis >= shape.length)
         return `target shape [${target}] copies dimension ${axis}, which [${shape}] lacks`;
-      result.push(shape[axis]!);
+      result.push(shape[axis]);
     } else if (typeof dim === 'number' && (dim < 0 || !Number.isSafeInteger(dim))) {
       return `target shape [${target}] has a negative size`;
     } else {
@@ -277,7 +277,7 @@ const reshape: Rule = ({ shape }, _, node, context) => {
   const quotient = want === 0 ? NaN : have / want;
   if (exact) result[free] = quotient;
   else if (extra.length === 0 && left.length === 1 && quotient === 1) result[free] = left[0]!;
-  else result[free] = `${node.outputs[0]!}.${free}`;
+  else result[free] = `${node.outputs[0]}.${free}`;
   return result;
 };
 
@@ -294,7 +294,7 @@ const squeeze: Rule = ({ shape }, _, node, context) => {
 };
 
 const unsqueeze: Rule = ({ shape }, _, node, context) => {
-  const count = constantNumbers(context.graph, node.inputs[1]) ?? node.attributes['axes'];
+  const count = constantNumbers(context.graph, node.inputs[1]) ?? node.attributes.axes;
   if (!Array.isArray(count)) return undefined;
   const axes = axesOf(node, context, shape.length + count.length);
   if (typeof axes === 'string' || !axes) return axes ?? undefined;
@@ -304,7 +304,7 @@ const unsqueeze: Rule = ({ shape }, _, node, context) => {
 
 /** The axes of a Squeeze, Unsqueeze or ReduceMean: an attribute once, an input since opset 13 (18 for reductions). */
 function axesOf(node: Node, context: Context, rank: number): ReadonlySet<number> | string | undefined {
-  const axes = constantNumbers(context.graph, node.inputs[1]) ?? node.attributes['axes'];
+  const axes = constantNumbers(context.graph, node.inputs[1]) ?? node.attributes.axes;
   if (!Array.isArray(axes)) return undefined;
   const resolved = new Set<number>();
   for (const axis of axes as number[]) {
@@ -336,10 +336,10 @@ const concat: Rule = (first, rest, node) => {
     if (other?.shape.length !== shape.length)
       return `inputs have different ranks: [${shape}] and [${other?.shape ?? []}]`;
     for (const [i, dim] of other.shape.entries()) {
-      const mine = shape[i]!;
+      const mine = shape[i];
       if (i === axis) {
         shape[i] =
-          typeof mine === 'number' && typeof dim === 'number' ? mine + dim : `${node.outputs[0]!}.${i}`;
+          typeof mine === 'number' && typeof dim === 'number' ? mine + dim : `${node.outputs[0]}.${i}`;
       } else if (!sameOrUnknown(mine, dim)) {
         return `inputs differ outside axis ${axis}: [${first.shape}] and [${other.shape}]`;
       }
@@ -349,7 +349,7 @@ const concat: Rule = (first, rest, node) => {
 };
 
 const pad: Rule = ({ shape }, _, node, context) => {
-  const pads = constantNumbers(context.graph, node.inputs[1]) ?? node.attributes['pads'];
+  const pads = constantNumbers(context.graph, node.inputs[1]) ?? node.attributes.pads;
   if (!Array.isArray(pads) || node.inputs[3]) return undefined;
   if (pads.length !== 2 * shape.length) return `has ${pads.length} pads, expected ${2 * shape.length}`;
   const result: Dimension[] = [];
@@ -358,7 +358,7 @@ const pad: Rule = ({ shape }, _, node, context) => {
     if (typeof dim === 'number' && dim + added < 0)
       return `pads [${pads}] cut more than there is of [${shape}]`;
     if (typeof dim === 'number') result.push(dim + added);
-    else result.push(added === 0 ? dim : `${node.outputs[0]!}.${axis}`);
+    else result.push(added === 0 ? dim : `${node.outputs[0]}.${axis}`);
   }
   return result;
 };
@@ -388,7 +388,7 @@ function checkScale(
   }
   if (shape.length === 0 || (shape.length === 1 && shape[0] === 1)) return undefined;
   const axis = resolveAxis(numberAttribute(node, 'axis', 1), x.shape.length);
-  if (axis === undefined || shape.length > 1 || !sameOrUnknown(shape[0]!, x.shape[axis]!)) {
+  if (axis === undefined || shape.length > 1 || !sameOrUnknown(shape[0], x.shape[axis])) {
     return `scale has shape [${shape}], which does not fit axis ${numberAttribute(node, 'axis', 1)} of [${x.shape}]`;
   }
   return undefined;
@@ -438,12 +438,12 @@ function elementsOf(node: Node, context: Context, values: ReadonlyMap<string, Va
   const from = context.elements(node.inputs[0]);
   switch (node.op) {
     case 'Shape': {
-      const shape = values.get(node.inputs[0]!)?.shape;
+      const shape = values.get(node.inputs[0])?.shape;
       return shape?.slice(...sliceRange(node, shape.length));
     }
     case 'Gather': {
       const picked = constantNumbers(context.graph, node.inputs[1])?.map((index) => from?.at(index));
-      return picked?.every((dim) => dim !== undefined) ? (picked as Shape) : undefined;
+      return picked?.every((dim) => dim !== undefined) ? picked : undefined;
     }
     case 'Slice':
       return slicedElements(node, context);
@@ -461,59 +461,35 @@ function elementsOf(node: Node, context: Context, values: ReadonlyMap<string, Va
   }
 }
 
-const elementwise = [
-  ...[
-    'Relu',
-    'Clip',
-    'Softmax',
-    'Dropout',
-    'Identity',
-    'Abs',
-    'Celu',
-    'Elu',
-    'Erf',
-    'Exp',
-    'Gelu',
-    'HardSigmoid',
-  ],
-  ...[
-    'HardSwish',
-    'LeakyRelu',
-    'Log',
-    'Mish',
-    'Neg',
-    'Reciprocal',
-    'Selu',
-    'Sigmoid',
-    'Softplus',
-    'Softsign',
-  ],
-  ...['Sqrt', 'Swish', 'Tanh', 'ThresholdedRelu'],
-];
-const broadcasting = ['Add', 'Sub', 'Mul', 'Div', 'Pow', 'PRelu', 'Min', 'Max'];
+const elementwise =
+  'Abs Celu Clip Dropout Elu Erf Exp Gelu HardSigmoid HardSwish Identity LeakyRelu Log Mish Neg Reciprocal Relu ' +
+  'Selu Sigmoid Softmax Softplus Softsign Sqrt Swish Tanh ThresholdedRelu';
+const broadcasting = 'Add Div Max Min Mul Pow PRelu Sub';
 
-const rules: Readonly<Record<string, Rule | undefined>> = Object.assign(Object.create(null), {
-  Conv: conv,
-  BatchNormalization: batchNormalization,
-  Gemm: gemm,
-  MatMul: matMul,
-  MaxPool: pool,
-  AveragePool: pool,
-  GlobalAveragePool: globalPool,
-  GlobalMaxPool: globalPool,
-  ReduceMean: reduceMean,
-  Flatten: flatten,
-  Reshape: reshape,
-  Squeeze: squeeze,
-  Unsqueeze: unsqueeze,
-  Concat: concat,
-  Pad: pad,
-  Cast: cast,
-  Shape: shapeOf,
-  Gather: gather,
-  Slice: slice,
-  QuantizeLinear: quantizeLinear,
-  DequantizeLinear: dequantizeLinear,
-  ...Object.fromEntries(elementwise.map((op) => [op, same])),
-  ...Object.fromEntries(broadcasting.map((op) => [op, broadcast])),
-});
+const rules = new Map<string, Rule>(
+  Object.entries({
+    Conv: conv,
+    BatchNormalization: batchNormalization,
+    Gemm: gemm,
+    MatMul: matMul,
+    MaxPool: pool,
+    AveragePool: pool,
+    GlobalAveragePool: globalPool,
+    GlobalMaxPool: globalPool,
+    ReduceMean: reduceMean,
+    Flatten: flatten,
+    Reshape: reshape,
+    Squeeze: squeeze,
+    Unsqueeze: unsqueeze,
+    Concat: concat,
+    Pad: pad,
+    Cast: cast,
+    Shape: shapeOf,
+    Gather: gather,
+    Slice: slice,
+    QuantizeLinear: quantizeLinear,
+    DequantizeLinear: dequantizeLinear,
+    ...Object.fromEntries(elementwise.split(' ').map((op) => [op, same])),
+    ...Object.fromEntries(broadcasting.split(' ').map((op) => [op, broadcast])),
+  }),
+);

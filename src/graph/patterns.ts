@@ -71,10 +71,10 @@ export function unaryRegion(index: GraphIndex, node: Node): UnaryRegion | undefi
   let best: { readonly input: string; readonly nodes: readonly Node[] } | undefined;
   for (;;) {
     const open = new Set([...inside].flatMap((each) => variables(index, each)));
-    for (const each of inside) open.delete(each.outputs[0]!);
+    for (const each of inside) open.delete(each.outputs[0]);
     if (open.size === 1) {
       const nodes = [...inside].sort((a, b) => order.get(a)! - order.get(b)!);
-      best = { input: [...open][0]!, nodes };
+      best = { input: [...open][0], nodes };
     }
     // Take in the latest producer whose readers are all inside; the order makes them so one after the other.
     const next = [...open]
@@ -92,7 +92,7 @@ export function unaryRegion(index: GraphIndex, node: Node): UnaryRegion | undefi
   const steps = nodes.map((each) => compile(index, each));
   return {
     input,
-    output: node.outputs[0]!,
+    output: node.outputs[0],
     nodes,
     apply(x) {
       const values = new Map([[input, x]]);
@@ -117,7 +117,7 @@ function variables({ graph }: GraphIndex, node: Node): string[] {
 }
 
 function compile({ graph }: GraphIndex, node: Node): (values: Map<string, number>) => number {
-  const output = node.outputs[0]!;
+  const output = node.outputs[0];
   const operand = (name: string): ((values: Map<string, number>) => number) => {
     const constant = constantScalar(graph, name);
     return constant === undefined ? (values) => values.get(name)! : () => constant;
@@ -126,7 +126,7 @@ function compile({ graph }: GraphIndex, node: Node): (values: Map<string, number
   const unary = unaryFunction(graph, node);
   const binary = binaryFunction(node);
   return (values) => {
-    const result = unary ? unary(a!(values)) : binary!(a!(values), b!(values));
+    const result = unary ? unary(a(values)) : binary!(a(values), b(values));
     values.set(output, result);
     return result;
   };

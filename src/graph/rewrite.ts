@@ -49,7 +49,7 @@ export function removeAliases(graph: Graph, aliases: ReadonlyMap<string, string>
   }
   const nodes: Node[] = [];
   for (const node of graph.nodes) {
-    const output = node.outputs[0]!;
+    const output = node.outputs[0];
     if (aliases.has(output) && !kept.has(output)) continue;
     nodes.push({
       ...node,

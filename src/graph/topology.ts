@@ -57,7 +57,7 @@ export function sortNodes(
   }
   const sorted: Node[] = nodes.filter((node) => waiting.get(node) === 0);
   for (let i = 0; i < sorted.length; i++) {
-    for (const reader of readers.get(sorted[i]!) ?? []) {
+    for (const reader of readers.get(sorted[i]) ?? []) {
       const left = waiting.get(reader)! - 1;
       waiting.set(reader, left);
       if (left === 0) sorted.push(reader);

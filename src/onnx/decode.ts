@@ -185,7 +185,7 @@ function checkFinite({ name, data }: Tensor, problems: Problems): boolean {
   if (!(data instanceof Float32Array || data instanceof Float64Array)) return true;
   // NaN makes the sum NaN, and so does 0 · ∞, at one multiply-add an element; which it was is looked up after.
   let sum = 0;
-  for (let i = 0; i < data.length; i++) sum += data[i]! * 0;
+  for (let i = 0; i < data.length; i++) sum += data[i] * 0;
   const index = sum === 0 ? -1 : data.findIndex((value) => Number.isNaN(value));
   if (index >= 0) problems.add(`the constant has NaN at index ${index}`, name);
   return index < 0;
@@ -366,7 +366,12 @@ function importAttribute(
     return value;
   };
   const text = (value: Uint8Array): string => new TextDecoder().decode(value);
-  switch (kindOf[proto.type]) {
+  const kind = kindOf[proto.type];
+  if (!kind) {
+    report(`attribute ${proto.name} has type ${AttributeType[proto.type]}, which is not supported`);
+    return undefined;
+  }
+  switch (kind) {
     case 'int':
       return integer(proto.i);
     case 'float':
@@ -382,9 +387,6 @@ function importAttribute(
     case 'tensor':
       if (proto.t) return decodeTensor(proto.t, label, problems, externalData);
       report(`attribute ${proto.name} has no tensor`);
-      return undefined;
-    default:
-      report(`attribute ${proto.name} has type ${AttributeType[proto.type]}, which is not supported`);
       return undefined;
   }
 }

@@ -46,7 +46,7 @@ export function normalize(graph: Graph, problems: Problems): Graph {
     value: (wanted) => freshName(wanted, taken),
   };
   const nodes = graph.nodes.flatMap((node) => {
-    const rewrite = Object.hasOwn(rewrites, node.op) ? rewrites[node.op]! : undefined;
+    const rewrite = Object.hasOwn(rewrites, node.op) ? rewrites[node.op] : undefined;
     return rewrite && !problems.concern(node) ? rewrite(node, context) : [node];
   });
   const widen = (info: ValueInfo): ValueInfo => ({ ...info, dtype: widened(info.dtype) });
@@ -99,7 +99,7 @@ function firstOutputOnly(node: Node, context: Context, what: string): Node {
 
 /** Between float types a Cast does nothing, once they are all float32. */
 function castNode(node: Node, { graph }: Context): Node[] {
-  const input = node.inputs[0]!;
+  const input = node.inputs[0];
   const from = (graph.values.get(input) ?? graph.constants.get(input))?.dtype;
   const to = dtypeFromNumber(numberAttribute(node, 'to', 0));
   if (!from || !to || from === 'float64' || to === 'float64' || !isFloat(from) || !isFloat(to)) return [node];
@@ -108,7 +108,7 @@ function castNode(node: Node, { graph }: Context): Node[] {
 
 function clip(node: Node, context: Context): Node[] {
   if (context.graph.opset >= 11) return [node];
-  const inputs = [node.inputs[0]!];
+  const inputs = [node.inputs[0]];
   for (const bound of ['min', 'max']) {
     const value = node.attributes[bound];
     inputs.push(
@@ -130,10 +130,10 @@ function int64(values: readonly number[]): Omit<Tensor, 'name'> {
 }
 
 function axesAsInput(node: Node, context: Context): Node {
-  const axes = node.attributes['axes'];
+  const axes = node.attributes.axes;
   if (!Array.isArray(axes)) return node;
   const name = context.constant(`${node.name}.axes`, int64(axes as number[]));
-  return { ...node, inputs: [node.inputs[0]!, name], attributes: without(node, 'axes') };
+  return { ...node, inputs: [node.inputs[0], name], attributes: without(node, 'axes') };
 }
 
 /** Dropping H and W of a pooled image is flattening it. */
@@ -161,7 +161,7 @@ function asFlatten({ name, inputs, outputs, extras }: Node): Node {
   return {
     name,
     op: 'Flatten',
-    inputs: [inputs[0]!],
+    inputs: [inputs[0]],
     outputs,
     attributes: { axis: 1 },
     ...(extras && { extras }),
@@ -171,7 +171,7 @@ function asFlatten({ name, inputs, outputs, extras }: Node): Node {
 function pad(node: Node, context: Context): Node[] {
   const { pads, value } = node.attributes;
   if (!Array.isArray(pads)) return [node];
-  const inputs = [node.inputs[0]!, context.constant(`${node.name}.pads`, int64(pads as number[]))];
+  const inputs = [node.inputs[0], context.constant(`${node.name}.pads`, int64(pads as number[]))];
   if (typeof value === 'number' && value !== 0) {
     const data = Float32Array.of(value);
     inputs.push(context.constant(`${node.name}.value`, { dtype: 'float32', shape: [], data }));
@@ -181,10 +181,10 @@ function pad(node: Node, context: Context): Node[] {
 
 /** The mean over H and W is GlobalAveragePool, then Flatten where the dimensions go. */
 function reduceMean(node: Node, context: Context): Node[] {
-  const input = node.inputs[0]!;
+  const input = node.inputs[0];
   const shape = shapeOf(context, input);
   if (!shape) return [node];
-  const given = constantNumbers(context.graph, node.inputs[1]) ?? node.attributes['axes'];
+  const given = constantNumbers(context.graph, node.inputs[1]) ?? node.attributes.axes;
   const axes = Array.isArray(given) ? given.map((axis) => resolveAxis(Number(axis), shape.length)) : [];
   if (shape.length !== 4 || axes.toSorted().join() !== '2,3') {
     context.problems.node(node, 'only means over height and width (axes 2 and 3 of an image) are supported');

@@ -32,7 +32,7 @@ export function denseToGemm(graph: Graph): Graph {
     const alpha = numberAttribute(node, 'alpha', 1);
     const beta = numberAttribute(node, 'beta', 1);
     const transposed = numberAttribute(node, 'transB', 0) !== 0;
-    const outputs = weights.shape[transposed ? 0 : 1]!;
+    const outputs = weights.shape[transposed ? 0 : 1];
     const changed = alpha !== 1 || !transposed;
     const weight = changed ? store(weights, orient(weights, transposed, alpha)) : weightName;
 
@@ -78,7 +78,7 @@ function orient({ shape, data }: Tensor, transposed: boolean, alpha: number): Pi
   const out = new Float32Array(values.length);
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
-      out[column * rows + row] = values[row * columns + column]! * alpha;
+      out[column * rows + row] = values[row * columns + column] * alpha;
     }
   }
   return { shape: [columns, rows], data: out };
@@ -89,5 +89,5 @@ function biasValues({ shape, data }: Tensor, outputs: number, beta: number): Flo
   if (!(data instanceof Float32Array) || shape.length > 2 || shape.slice(0, -1).some((dim) => dim !== 1))
     return undefined;
   if (data.length === outputs) return beta === 1 ? data : data.map((value) => value * beta);
-  return data.length === 1 ? new Float32Array(outputs).fill(data[0]! * beta) : undefined;
+  return data.length === 1 ? new Float32Array(outputs).fill(data[0] * beta) : undefined;
 }

@@ -39,10 +39,10 @@ export function foldAffine(graph: Graph): Graph {
     const original = input === undefined ? undefined : layers.get(input);
     if (input === undefined || !original || index.onlyReader(input) !== node) continue;
     const layer = nodes.get(original) ?? original;
-    const weights = constants.get(layer.inputs[1]!);
+    const weights = constants.get(layer.inputs[1]);
     const bias = layer.inputs[2] ? constants.get(layer.inputs[2]) : null;
     if (!weights || bias === undefined || !foldable(layer, weights)) continue;
-    const channels = weights.shape[0]!;
+    const channels = weights.shape[0];
     const affine = affineOf(graph, node, input, channels, layer.op === 'Conv' ? 4 : 2);
     if (!affine) continue;
 
@@ -60,7 +60,7 @@ export function foldAffine(graph: Graph): Graph {
     nodes.set(original, {
       ...layer,
       inputs: [
-        layer.inputs[0]!,
+        layer.inputs[0],
         store(weights.name, weights.shape, folded.weights),
         store(bias?.name ?? `${layer.name}.bias`, [channels], folded.bias),
       ],
@@ -83,7 +83,7 @@ export function batchNormToConv(graph: Graph): Graph {
   const constants = new Map(graph.constants);
   const problems = new Problems(graph.opset);
   const nodes = graph.nodes.map((node): Node => {
-    const input = node.inputs[0]!;
+    const input = node.inputs[0];
     const shape = graph.values.get(input)?.shape;
     const channels = graph.constants.get(node.inputs[1] ?? '')?.data.length;
     if (node.op !== 'BatchNormalization' || shape?.length !== 4 || channels === undefined) return node;
@@ -127,13 +127,13 @@ function foldInto(
   bias: Tensor | null,
   { scale, shift }: Affine,
 ): { weights: Float32Array; bias: Float32Array } {
-  const channels = weights.shape[0]!;
+  const channels = weights.shape[0];
   const inner = weights.data.length / channels;
   const data = new Float32Array(weights.data.length);
   const folded = new Float32Array(channels);
   for (let c = 0; c < channels; c++) {
-    const a = scale[scale.length === 1 ? 0 : c]!;
-    const b = shift[shift.length === 1 ? 0 : c]!;
+    const a = scale[scale.length === 1 ? 0 : c];
+    const b = shift[shift.length === 1 ? 0 : c];
     for (let i = c * inner; i < (c + 1) * inner; i++) data[i] = Number(weights.data[i]) * a;
     const old = bias ? Number(bias.data[bias.data.length === 1 ? 0 : c]) : 0;
     folded[c] = old * a + b;
@@ -182,8 +182,8 @@ function batchNormAffine(graph: Graph, node: Node, channels: number): Affine | u
     Float32Array,
   ];
   const epsilon = Math.fround(numberAttribute(node, 'epsilon', 1e-5));
-  const scale = Float64Array.from(gamma, (g, c) => g / Math.sqrt(variance[c]! + epsilon));
-  return { scale, shift: Float64Array.from(beta, (b, c) => b - mean[c]! * scale[c]!) };
+  const scale = Float64Array.from(gamma, (g, c) => g / Math.sqrt(variance[c] + epsilon));
+  return { scale, shift: Float64Array.from(beta, (b, c) => b - mean[c] * scale[c]) };
 }
 
 /** A constant that broadcasts along the channels alone: one element, or [C, 1, 1] with or without a leading 1. */

@@ -14,7 +14,7 @@ export function foldConstants(graph: Graph): Graph {
   const outputs = new Set(graph.outputs.map(({ name }) => name));
   const nodes: Node[] = [];
   for (const node of graph.nodes) {
-    const tensor = outputs.has(node.outputs[0]!) ? undefined : evaluate(current, node);
+    const tensor = outputs.has(node.outputs[0]) ? undefined : evaluate(current, node);
     if (tensor) constants.set(tensor.name, tensor);
     else nodes.push(node);
   }
@@ -22,7 +22,7 @@ export function foldConstants(graph: Graph): Graph {
 }
 
 function evaluate(graph: Graph, node: Node): Tensor | undefined {
-  const name = node.outputs[0]!;
+  const name = node.outputs[0];
   if (node.op === 'Shape') return shapeTensor(graph, node);
   const inputs = node.inputs.filter(Boolean).map((input) => graph.constants.get(input));
   if (!inputs.every((input) => input !== undefined) || node.outputs.length !== 1) return undefined;
@@ -53,14 +53,14 @@ function evaluate(graph: Graph, node: Node): Tensor | undefined {
 }
 
 function shapeTensor(graph: Graph, node: Node): Tensor | undefined {
-  const input = node.inputs[0]!;
+  const input = node.inputs[0];
   const dims = (graph.values.get(input) ?? graph.constants.get(input))?.shape;
   if (!dims?.every((dim) => typeof dim === 'number')) return undefined;
   const data = BigInt64Array.from(
     dims.slice(numberAttribute(node, 'start', 0), numberAttribute(node, 'end', dims.length)),
     BigInt,
   );
-  return { name: node.outputs[0]!, dtype: 'int64', shape: [data.length], data };
+  return { name: node.outputs[0], dtype: 'int64', shape: [data.length], data };
 }
 
 /** Casts that are met in practice; others, undefined, stay in the graph. */
@@ -69,21 +69,14 @@ function cast(x: Tensor, dtype: DType | undefined, name: string): Tensor | undef
   if (dtype === x.dtype) return { ...x, name };
   const floats = (): Float32Array =>
     x.data instanceof Float32Array ? x.data : Float32Array.from(x.data, Number);
-  switch (dtype) {
-    case 'float32':
-      return { name, dtype, shape, data: floats() };
-    case 'float16':
-      return { name, dtype, shape, data: widenFloat16(narrowFloat16(floats())) };
-    case 'bfloat16':
-      return { name, dtype, shape, data: widenBfloat16(narrowBfloat16(floats())) };
-    case 'float64':
-      return { name, dtype, shape, data: Float64Array.from(x.data, Number) };
-    case 'int64':
-      if (isFloat(x.dtype)) return undefined;
-      return { name, dtype, shape, data: BigInt64Array.from(x.data, BigInt) };
-    default:
-      return undefined;
+  if (dtype === 'float32') return { name, dtype, shape, data: floats() };
+  if (dtype === 'float16') return { name, dtype, shape, data: widenFloat16(narrowFloat16(floats())) };
+  if (dtype === 'bfloat16') return { name, dtype, shape, data: widenBfloat16(narrowBfloat16(floats())) };
+  if (dtype === 'float64') return { name, dtype, shape, data: Float64Array.from(x.data, Number) };
+  if (dtype === 'int64' && !isFloat(x.dtype)) {
+    return { name, dtype, shape, data: BigInt64Array.from(x.data, BigInt) };
   }
+  return undefined;
 }
 
 type ArrayConstructor = new (length: number) => TensorData;
@@ -120,9 +113,9 @@ function concatElements(
   name: string,
   shape: readonly number[],
 ): Tensor | undefined {
-  const { dtype, data: first } = parts[0]!;
+  const { dtype, data: first } = parts[0];
   if (parts.some((part) => part.dtype !== dtype || part.shape.length !== 1)) return undefined;
-  const data = new (first.constructor as ArrayConstructor)(shape[0]!);
+  const data = new (first.constructor as ArrayConstructor)(shape[0]);
   let offset = 0;
   for (const part of parts) {
     data.set(part.data as never, offset);
@@ -145,7 +138,7 @@ function quantize(x: Tensor, parameters: readonly Tensor[], node: Node, name: st
   for (let i = 0; i < data.length; i++) {
     const slice = perAxis ? Math.floor(i / inner) % scale.data.length : 0;
     const q =
-      roundToEven(Math.fround(x.data[i]! / Number(scale.data[slice]))) + Number(zeroPoint?.data[slice] ?? 0);
+      roundToEven(Math.fround(x.data[i] / Number(scale.data[slice]))) + Number(zeroPoint?.data[slice] ?? 0);
     data[i] = Math.min(most, Math.max(least, q));
   }
   return { name, dtype, shape: x.shape, data };
@@ -162,13 +155,13 @@ function arithmetic(
   const [a, b] = inputs;
   if (!inputs.every(({ data }) => data instanceof Float32Array)) return undefined;
   const of = unaryFunction(graph, node);
-  if (of) return { name, dtype: 'float32', shape, data: (a!.data as Float32Array).map(of) };
+  if (of) return { name, dtype: 'float32', shape, data: (a.data as Float32Array).map(of) };
   const ofTwo = binaryFunction(node);
   if (!ofTwo || !b) return undefined;
   const data = new Float32Array(shape.reduce((product, dim) => product * dim, 1));
-  const [indexA, indexB] = [broadcastIndex(a!.shape, shape), broadcastIndex(b.shape, shape)];
+  const [indexA, indexB] = [broadcastIndex(a.shape, shape), broadcastIndex(b.shape, shape)];
   for (let i = 0; i < data.length; i++) {
-    data[i] = ofTwo(Number(a!.data[indexA(i)]), Number(b.data[indexB(i)]));
+    data[i] = ofTwo(Number(a.data[indexA(i)]), Number(b.data[indexB(i)]));
   }
   return { name, dtype: 'float32', shape, data };
 }
@@ -180,8 +173,8 @@ function broadcastIndex(from: readonly number[], to: readonly number[]): (index:
     let result = 0;
     let step = 1;
     for (let axis = to.length - 1; axis >= 0; axis--) {
-      const position = rest % to[axis]!;
-      rest = Math.floor(rest / to[axis]!);
+      const position = rest % to[axis];
+      rest = Math.floor(rest / to[axis]);
       const dim = from[axis - to.length + from.length];
       if (dim === undefined || dim === 1) continue;
       result += position * step;

@@ -19,8 +19,8 @@ export function foldPad(graph: Graph): Graph {
     const readers = index.readers(output);
     const merged = readers.map((reader) => mergePads(index, reader, pad, pads));
     if (!merged.every((node) => node !== undefined)) continue;
-    for (const [i, reader] of readers.entries()) replaced.set(reader, merged[i]!);
-    aliases.set(output, pad.inputs[0]!);
+    for (const [i, reader] of readers.entries()) replaced.set(reader, merged[i]);
+    aliases.set(output, pad.inputs[0]);
   }
   return removeAliases({ ...graph, nodes: graph.nodes.map((node) => replaced.get(node) ?? node) }, aliases);
 }
@@ -29,18 +29,18 @@ export function foldPad(graph: Graph): Graph {
 function imagePads(graph: Graph, pad: Node): readonly number[] | undefined {
   const pads = constantNumbers(graph, pad.inputs[1]);
   const value = pad.inputs[2] ? constantScalar(graph, pad.inputs[2]) : 0;
-  const mode = pad.attributes['mode'] ?? 'constant';
+  const mode = pad.attributes.mode ?? 'constant';
   if (pads?.length !== 8 || value !== 0 || mode !== 'constant' || pad.inputs[3]) return undefined;
   const [n, c, top, left, n2, c2, bottom, right] = pads as [number, number, ...number[]];
-  if ([n, c, n2, c2].some((p) => p !== 0) || [top, left, bottom, right].some((p) => p! < 0)) return undefined;
-  return [top!, left!, bottom!, right!];
+  if ([n, c, n2, c2].some((p) => p !== 0) || [top, left, bottom, right].some((p) => p < 0)) return undefined;
+  return [top, left, bottom, right];
 }
 
 function mergePads(index: GraphIndex, reader: Node, pad: Node, added: readonly number[]): Node | undefined {
   const { auto_pad: autoPad = 'NOTSET', pads: own = [0, 0, 0, 0], ...attributes } = reader.attributes;
   if (reader.inputs[0] !== pad.outputs[0] || (autoPad !== 'NOTSET' && autoPad !== 'VALID')) return undefined;
   const before = autoPad === 'VALID' ? [0, 0, 0, 0] : (own as readonly number[]);
-  const pads = before.map((value, side) => value + added[side]!);
+  const pads = before.map((value, side) => value + added[side]);
   const merged: Node = { ...reader, attributes: { ...attributes, pads } };
   switch (reader.op) {
     case 'Conv':
@@ -53,8 +53,8 @@ function mergePads(index: GraphIndex, reader: Node, pad: Node, added: readonly n
     }
     case 'MaxPool':
       // A max pool pads with −∞, which is 0 to values that are not negative, unless a window is all padding.
-      return isNotNegative(index, pad.inputs[0]!) &&
-        pads.every((value, side) => value < kernelOf(reader)[side % 2]!)
+      return isNotNegative(index, pad.inputs[0]) &&
+        pads.every((value, side) => value < kernelOf(reader)[side % 2])
         ? merged
         : undefined;
     default:
@@ -63,11 +63,11 @@ function mergePads(index: GraphIndex, reader: Node, pad: Node, added: readonly n
 }
 
 function kernelOf(pool: Node): readonly number[] {
-  return pool.attributes['kernel_shape'] as readonly number[];
+  return pool.attributes.kernel_shape as readonly number[];
 }
 
-function isNotNegative({ graph, producer }: GraphIndex, value: string): boolean {
-  const node = producer(value);
+function isNotNegative(index: GraphIndex, value: string): boolean {
+  const node = index.producer(value);
   if (node?.op === 'Relu') return true;
-  return node?.op === 'Clip' && (clipBounds(graph, node)?.[0] ?? -1) >= 0;
+  return node?.op === 'Clip' && (clipBounds(index.graph, node)?.[0] ?? -1) >= 0;
 }

@@ -5,7 +5,7 @@ import { removeAliases } from '../rewrite.ts';
 export function removeIdentities(graph: Graph): Graph {
   const aliases = new Map<string, string>();
   for (const node of graph.nodes) {
-    if (isIdentity(graph, node)) aliases.set(node.outputs[0]!, node.inputs[0]!);
+    if (isIdentity(graph, node)) aliases.set(node.outputs[0], node.inputs[0]);
   }
   return removeAliases(graph, aliases);
 }

@@ -1,7 +1,7 @@
 /** Something a long-running call is doing. Calls that take `onProgress` report these, in order. */
 export type ProgressEvent =
   | { readonly stage: 'fetch'; readonly loaded: number; readonly total: number | undefined }
-  | { readonly stage: 'calibrate' | 'evaluate'; readonly done: number; readonly total: number }
+  | { readonly stage: 'calibrate' | 'evaluate' | 'profile'; readonly done: number; readonly total: number }
   | {
       readonly stage: 'quantize' | 'compile' | 'tune';
       readonly done: number;

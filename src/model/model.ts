@@ -1,18 +1,18 @@
 /** What `loadModel` gives: a network that is ready to run, whatever runs it. */
 import type { Operator, TensorBuffer } from '../ops/operator.ts';
 import type { IntegerProgram } from '../program/program.ts';
-import type { MemoryPlan } from '../schedule/plan.ts';
+import type { MemoryPlan, Step } from '../schedule/plan.ts';
 import type { ArithmeticFamily } from '../ops/gpu-kernel.ts';
 import type { AsyncOptions } from '../progress.ts';
-import type { Picture } from '../vision/picture.ts';
+import type { RankedClass } from '../vision/ranking.ts';
+import type { AdapterDescription } from '../webgpu/adapter.ts';
+import type { Preprocessing } from '../program/input.ts';
+import type { PixelsInput, RunInput } from './inputs.ts';
+import type { PictureSource } from './pictures.ts';
 import type { BackendName, RunTimings } from './session.ts';
 import type { ModelSource } from './source.ts';
 
-/** How a picture becomes the network's input: `(pixel / 255 − mean) / std`, one entry a channel. */
-export interface Preprocessing {
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
-}
+export type { Preprocessing };
 
 export interface LoadOptions extends AsyncOptions {
   /**
@@ -24,8 +24,8 @@ export interface LoadOptions extends AsyncOptions {
   readonly device?: GPUDevice;
   readonly powerPreference?: GPUPowerPreference;
   /**
-   * Whether to time kernel variants on the device at hand: not at all (defaults by adapter class, and winners remembered
-   * from earlier), a few, or all. Default `off`.
+   * Whether to time kernel variants on the device at hand: not at all (the adapter class's defaults), a few of each shape, or
+   * all. Winners are remembered, so that only a first load takes the time. Default `off`.
    */
   readonly tune?: 'off' | 'quick' | 'full';
   /** Batch sizes to plan (and tune) at load. Others are planned on their first run. Default `[1]`. */
@@ -40,7 +40,7 @@ export interface LoadOptions extends AsyncOptions {
   readonly operators?: readonly Operator[];
   /** Whether lowering fuses pools and residual additions into convolutions. Default true; false keeps every tensor visible. */
   readonly fuse?: boolean;
-  /** External data files of the model by the location it names them by. */
+  /** External data files by the location that the model names. Default: they are looked for beside an address or path. */
   readonly externalData?: ReadonlyMap<string, Uint8Array>;
 }
 
@@ -64,30 +64,9 @@ export interface ModelOutput {
   readonly activation: 'none' | 'softmax';
 }
 
-/** Anything that a picture can be taken from. Sizes other than the network's are resized. */
-export type PictureSource =
-  | Picture
-  | ImageData
-  | ImageBitmap
-  | HTMLImageElement
-  | HTMLCanvasElement
-  | OffscreenCanvas
-  | HTMLVideoElement
-  | VideoFrame;
+export type { PictureSource };
 
-/** uint8 pixels that are already of the network's size: [batch, height, width, channels], no padding. */
-export interface PixelsInput {
-  /** A GPUBuffer needs the webgpu backend and your own `device`, usage `STORAGE`, and length rounded up to 4. */
-  readonly pixels: Uint8Array | Uint8ClampedArray | GPUBuffer;
-  /** Needed for a GPUBuffer whose length says otherwise. Default: by the length. */
-  readonly batch?: number;
-}
-
-/**
- * Input of a run: real values in the ONNX layout [batch, channels, height, width] (Float32Array), integers quantized already in
- * the same layout (Int8Array), pixels, or pictures, one a batch entry.
- */
-export type RunInput = Float32Array | Int8Array | PixelsInput | PictureSource | readonly PictureSource[];
+export type { PixelsInput, RunInput };
 
 export interface RunOptions {
   /** Aborts the call: its promise rejects with the signal's reason. */
@@ -130,12 +109,7 @@ export interface ClassifyOptions {
   readonly topK?: number;
 }
 
-export interface Prediction {
-  /** Class name; the index as text where the model names none. */
-  readonly label: string;
-  readonly index: number;
-  readonly probability: number;
-}
+export type Prediction = RankedClass;
 
 export interface Classification<T = readonly Prediction[]> {
   readonly predictions: T;
@@ -176,6 +150,8 @@ export interface ModelPlan {
   /** GPU dispatches of a run from pixels, input quantization included; 0 on backends without a GPU. */
   readonly dispatches: number;
   readonly memory: MemoryPlan;
+  /** The steps that `memory` counts in `firstStep` and `lastStep`. */
+  readonly steps: readonly Step[];
   /** Bytes of prepacked weights and tables. */
   readonly constantBytes: number;
 }
@@ -246,17 +222,7 @@ export interface CompareOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What is known of the device that runs a model. */
-export interface AdapterDescription {
-  readonly vendor: string;
-  readonly architecture: string;
-  readonly device: string;
-  readonly description: string;
-  readonly adapterClass: 'software' | 'integrated' | 'discrete' | 'apple' | 'unknown';
-  readonly features: readonly string[];
-  /** Whether the packed dot instruction is used, and why (not). */
-  readonly packedDot: { readonly usable: boolean; readonly reason: string };
-}
+export type { AdapterDescription };
 
 /** A network that is ready to run. Calls may overlap. */
 export interface Model {

@@ -48,8 +48,6 @@ export interface Session {
     repetitions: number,
     options?: AsyncOptions,
   ): Promise<readonly (readonly number[])[]>;
-  /** Name of the kernel variant that runs each operation; absent on backends without variants. */
-  variants?(batch: number): readonly string[];
   /** Frees everything, idempotent; runs in flight reject with a DeviceError. */
   dispose(): void;
   [Symbol.dispose](): void;

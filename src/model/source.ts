@@ -1,8 +1,72 @@
 /** Where a model comes from, and how it becomes a graph. */
+import { InputError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
+import { decodeModel, externalDataLocations } from '../onnx/decode.ts';
+import type { AsyncOptions } from '../progress.ts';
+import { platform } from '#platform';
 
 /**
  * An address (in Node also a file path), the bytes of an ONNX file, or a graph made by `quantize`. Octet runs QDQ models:
  * a float one is refused with an error that says how to quantize it.
  */
 export type ModelSource = string | URL | Uint8Array | ArrayBuffer | Blob | Graph;
+
+export interface SourceOptions extends AsyncOptions {
+  /** External data files by the location that the model names. By default they are looked for beside an address or path. */
+  readonly externalData?: ReadonlyMap<string, Uint8Array> | undefined;
+  /** ONNX operator types beyond the built-in ones that the caller knows how to run. */
+  readonly operators?: Iterable<string>;
+}
+
+/**
+ * Reads a source to its graph.
+ * @throws {InputError} it cannot be fetched or read, or is none of the kinds above
+ * @throws {ModelError} it is no ONNX file, or one with nodes that Octet does not know
+ */
+export async function readGraph(source: ModelSource, options: SourceOptions = {}): Promise<Graph> {
+  options.signal?.throwIfAborted();
+  if (isGraph(source)) return source;
+  const bytes = await readBytes(source, options);
+  options.signal?.throwIfAborted();
+  const external = options.externalData ?? (await readNeighbours(source, bytes, options));
+  options.signal?.throwIfAborted();
+  return decodeModel(bytes, {
+    operators: options.operators ?? [],
+    externalData: (location) => external.get(location),
+  });
+}
+
+async function readBytes(source: Exclude<ModelSource, Graph>, options: AsyncOptions): Promise<Uint8Array> {
+  if (typeof source === 'string' || source instanceof URL) return platform.readFile(source, options);
+  if (source instanceof Uint8Array) return source;
+  if (source instanceof ArrayBuffer) return new Uint8Array(source);
+  if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
+  throw new InputError(
+    `a model is an address, a file path, bytes, a Blob or a Graph, not ${describe(source)}`,
+  );
+}
+
+/** External data files that lie beside the model, where it has an address. Their locations have no way up or out. */
+async function readNeighbours(
+  source: Exclude<ModelSource, Graph>,
+  bytes: Uint8Array,
+  options: AsyncOptions,
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  if (typeof source !== 'string' && !(source instanceof URL)) return files;
+  const folder = String(source).replace(/[^/\\]*$/, '');
+  for (const location of externalDataLocations(bytes)) {
+    files.set(location, await platform.readFile(folder + location, options));
+  }
+  return files;
+}
+
+function isGraph(source: ModelSource): source is Graph {
+  return typeof source === 'object' && source !== null && 'nodes' in source && 'constants' in source;
+}
+
+function describe(value: unknown): string {
+  return typeof value === 'object' && value !== null
+    ? `an object of type ${value.constructor.name}`
+    : String(value);
+}

@@ -35,4 +35,14 @@ export const platform: Platform = {
 
   recall,
   remember,
+
+  get cores() {
+    return navigator.hardwareConcurrency || 1;
+  },
+  get sharesMemory() {
+    return globalThis.crossOriginIsolated;
+  },
+  get Worker() {
+    return globalThis.Worker;
+  },
 };

@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { InputError } from '../errors.ts';
 import { fetchBytes } from './fetch.ts';
 import { recall, remember } from './node/memory.ts';
 import { dawn } from './node/gpu.ts';
+import { NodeWorker } from './node/worker.ts';
 import type { Platform } from './platform.ts';
 
 export const platform: Platform = {
@@ -39,6 +41,10 @@ export const platform: Platform = {
     "or load the model with backend 'wasm', which needs none.",
   recall,
   remember,
+
+  cores: availableParallelism(),
+  sharesMemory: true,
+  Worker: NodeWorker,
 };
 
 function describeFileError(error: unknown): string {

@@ -25,4 +25,22 @@ export interface Platform {
   recall(key: string): Promise<string | undefined>;
   /** Keeps a small text (tuning results). Never rejects: where nothing can be kept, nothing is. */
   remember(key: string, text: string): Promise<void>;
+  /** How many threads the machine runs at once. */
+  readonly cores: number;
+  /** Whether threads may share memory: in Node always, in browsers where the page is cross-origin isolated. */
+  readonly sharesMemory: boolean;
+  /** Starts a thread from a JavaScript module. Called as `new Worker(new URL(…, import.meta.url))`, which bundlers look for. */
+  readonly Worker: new (url: URL, options: { readonly type: 'module' }) => WorkerThread;
+}
+
+/** A browser's Worker, or what Node has in its place. */
+export interface WorkerThread {
+  postMessage(message: unknown): void;
+  addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void;
+  /** The thread threw, could not be started, or ended without being told to. */
+  addEventListener(type: 'error', listener: (event: { readonly message?: string }) => void): void;
+  terminate(): void;
+  /** Node only: whether the thread keeps the process alive. */
+  ref?(): void;
+  unref?(): void;
 }

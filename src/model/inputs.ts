@@ -1,0 +1,126 @@
+/** What a caller gives as input, as the program takes it. */
+import { InputError } from '../errors.ts';
+import { pixelTable, quantizeInput } from '../program/input.ts';
+import type { Preprocessing } from '../program/input.ts';
+import { elementCount, paddedChannels } from '../program/program.ts';
+import type { ProgramInput, ProgramTensor } from '../program/program.ts';
+import { picturePixels } from './pictures.ts';
+import type { PictureSource } from './pictures.ts';
+import type { SessionInput } from './session.ts';
+
+/** uint8 pixels that are already of the network's size: [batch, height, width, channels], no padding. */
+export interface PixelsInput {
+  /** A GPUBuffer needs the webgpu backend on your own `device`, usage `COPY_SRC`, and its length rounded up to 4. */
+  readonly pixels: Uint8Array | Uint8ClampedArray | GPUBuffer;
+  /** How many images a GPUBuffer holds. Default: as many as fit. */
+  readonly batch?: number;
+}
+
+/**
+ * Input of a run: real values in the ONNX layout [batch, channels, height, width] (Float32Array), integers quantized already in
+ * the same layout (Int8Array), pixels, a picture, or pictures, one a batch entry.
+ */
+export type RunInput = Float32Array | Int8Array | PixelsInput | PictureSource | readonly PictureSource[];
+
+/** An input of the program, and what pixels need on their way to it. */
+export interface InputPort {
+  readonly input: ProgramInput;
+  readonly tensor: ProgramTensor;
+  /** null where the file says nothing of preprocessing and the caller neither. */
+  readonly table: Int8Array | null;
+}
+
+export function inputPort(
+  input: ProgramInput,
+  tensor: ProgramTensor,
+  preprocessing: Preprocessing | null,
+): InputPort {
+  return { input, tensor, table: preprocessing && pixelTable(tensor, preprocessing) };
+}
+
+/**
+ * Checks and converts one input.
+ * @throws {InputError} wrong type, length or values
+ */
+export function readInput(
+  { input: { name }, tensor, table }: InputPort,
+  value: RunInput,
+): { readonly batch: number; readonly input: SessionInput } {
+  const [height, width, channels] = tensor.shape;
+  const perImage = height * width * channels;
+  const batchOf = (length: number): number => {
+    const batch = length / perImage;
+    if (!Number.isInteger(batch) || batch < 1) {
+      throw new InputError(
+        `input "${name}" has ${perImage} values an image (${channels} channels of ${height}×${width}), so their number must be a ` +
+          `multiple of that, not ${length}`,
+      );
+    }
+    return batch;
+  };
+
+  if (value instanceof Float32Array) {
+    const batch = batchOf(value.length);
+    return { batch, input: { kind: 'quantized', data: quantizeInput(tensor, value, batch) } };
+  }
+  if (value instanceof Int8Array) {
+    const batch = batchOf(value.length);
+    return { batch, input: { kind: 'quantized', data: toProgramLayout(tensor, value, batch) } };
+  }
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) {
+    throw new InputError(
+      `input "${name}" takes a Float32Array, an Int8Array, { pixels } or pictures, not ${describe(value)}`,
+    );
+  }
+  if (!table) {
+    throw new InputError(
+      `input "${name}" cannot take pixels: the model file does not say how they are normalized; pass ` +
+        `preprocessing: { mean, std } to loadModel`,
+    );
+  }
+  if ('pixels' in value) {
+    const { pixels } = value;
+    if (pixels instanceof Uint8Array || pixels instanceof Uint8ClampedArray) {
+      const bytes = new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.length);
+      return { batch: batchOf(bytes.length), input: { kind: 'pixels', pixels: bytes, table } };
+    }
+    if (typeof pixels !== 'object' || pixels === null || !('mapState' in pixels)) {
+      throw new InputError(
+        `the pixels of input "${name}" must be a Uint8Array or a GPUBuffer, not ${describe(pixels)}`,
+      );
+    }
+    const batch = value.batch ?? Math.floor(pixels.size / perImage);
+    return { batch: batchOf(batch * perImage), input: { kind: 'pixels', pixels, table } };
+  }
+  const pictures: readonly PictureSource[] = isList(value) ? value : [value];
+  const pixels = new Uint8Array(batchOf(pictures.length * perImage) * perImage);
+  for (const [index, picture] of pictures.entries()) {
+    pixels.set(picturePixels(picture, height, width, channels), index * perImage);
+  }
+  return { batch: pictures.length, input: { kind: 'pixels', pixels, table } };
+}
+
+function isList(value: PictureSource | readonly PictureSource[]): value is readonly PictureSource[] {
+  return Array.isArray(value);
+}
+
+/** [batch, C, H, W] to the program's NHWC, padded lanes at the zero point. */
+function toProgramLayout(tensor: ProgramTensor, values: Int8Array, batch: number): Int8Array {
+  const [height, width, channels] = tensor.shape;
+  const stored = paddedChannels(channels);
+  const data = new Int8Array(elementCount(tensor, batch)).fill(tensor.zeroPoint);
+  const area = height * width;
+  for (let n = 0; n < batch; n++) {
+    for (let c = 0; c < channels; c++) {
+      for (let i = 0; i < area; i++) {
+        data[(n * area + i) * stored + c] = values[(n * channels + c) * area + i]!;
+      }
+    }
+  }
+  return data;
+}
+
+function describe(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value);
+  return `an object of type ${value.constructor.name}`;
+}

@@ -1,0 +1,17 @@
+/**
+ * Class names from a model's metadata, under `labels`: a JSON array, or names separated by line ends or commas. Empty where there
+ * are none.
+ */
+export function readLabels(metadata: ReadonlyMap<string, string>): readonly string[] {
+  const text = metadata.get('labels')?.trim() ?? '';
+  if (text === '') return [];
+  if (text.startsWith('[')) {
+    try {
+      const names: unknown = JSON.parse(text);
+      if (Array.isArray(names)) return names.map(String);
+    } catch {
+      // Not JSON after all: names whose first begins with a bracket.
+    }
+  }
+  return text.split(text.includes('\n') ? '\n' : ',').map((name) => name.trim());
+}

@@ -1,0 +1,136 @@
+/** `loadModel`: from a file to a network that is ready to run. */
+import { DeviceError, InputError } from '../errors.ts';
+import { createOperatorRegistry } from '../ops/registry.ts';
+import type { OperatorRegistry } from '../ops/registry.ts';
+import { readPreprocessing } from '../program/input.ts';
+import { lower } from '../program/lower.ts';
+import type { IntegerProgram } from '../program/program.ts';
+import { createReferenceSession } from '../reference/session.ts';
+import { createWasmSession } from '../wasm/session.ts';
+import { adapterName, classifyAdapter } from '../webgpu/adapter.ts';
+import { findAdapter } from '../webgpu/device.ts';
+import { createWebgpuSession } from '../webgpu/session.ts';
+import { readLabels } from './labels.ts';
+import { LoadedModel } from './loaded-model.ts';
+import type { LoadOptions, Model } from './model.ts';
+import type { Session } from './session.ts';
+import { readGraph } from './source.ts';
+import type { ModelSource } from './source.ts';
+
+/**
+ * Loads a quantized (QDQ) ONNX model and prepares it to run: an address (in Node also a file path), bytes, a Blob, or a graph that
+ * `quantize` made.
+ * @throws {InputError} the source cannot be read, or an option is wrong
+ * @throws {ModelError} the file is damaged, not quantized, or has nodes that Octet cannot run: all of them are named
+ * @throws {DeviceError} the backend that was asked for is not there; its message says what to do
+ */
+export async function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
+  checkOptions(options);
+  const { signal } = options;
+  const operators = createOperatorRegistry(options.operators);
+  const graph = await readGraph(source, {
+    ...options,
+    operators: (options.operators ?? []).flatMap(({ onnx }) => onnx),
+  });
+  const program = lower(graph, operators.operators, { fuse: options.fuse ?? true });
+  signal?.throwIfAborted();
+  const { session, reason } = await openBackend(program, operators, options);
+  try {
+    signal?.throwIfAborted();
+    return new LoadedModel({
+      program,
+      operators,
+      session,
+      backendReason: reason,
+      labels: options.labels ?? readLabels(program.metadata),
+      preprocessing: options.preprocessing ?? readPreprocessing(program.metadata) ?? null,
+    });
+  } catch (error) {
+    session.dispose();
+    throw error;
+  }
+}
+
+function checkOptions({ backend = 'auto', tune = 'off', device }: LoadOptions): void {
+  const known = <T extends string>(what: string, value: T, values: readonly T[]) => {
+    if (!values.includes(value)) {
+      throw new InputError(`${what} must be one of ${values.join(', ')}, not ${JSON.stringify(value)}`);
+    }
+  };
+  known('backend', backend, ['auto', 'webgpu', 'wasm', 'reference']);
+  known('tune', tune, ['off', 'quick', 'full']);
+  if (device && backend !== 'auto' && backend !== 'webgpu') {
+    throw new InputError(`a device is for the webgpu backend, and backend is '${backend}'`);
+  }
+}
+
+interface Opened {
+  readonly session: Session;
+  readonly reason: string;
+}
+
+async function openBackend(
+  program: IntegerProgram,
+  operators: OperatorRegistry,
+  options: LoadOptions,
+): Promise<Opened> {
+  const open = {
+    webgpu: () => createWebgpuSession(program, operators, options),
+    wasm: () =>
+      createWasmSession(program, {
+        operators,
+        ...(options.threads !== undefined && { threads: options.threads }),
+        ...(options.signal && { signal: options.signal }),
+      }),
+    reference: () => Promise.resolve(createReferenceSession(program, operators)),
+  };
+  const { backend = 'auto', device, powerPreference } = options;
+  if (backend !== 'auto') return { session: await open[backend](), reason: 'it was asked for' };
+  if (device) return { session: await open.webgpu(), reason: 'a GPU device was given' };
+
+  // What stood in the way of better ones, for the reason.
+  const obstacles: string[] = [];
+  const attempt = async (name: keyof typeof open): Promise<Session | undefined> => {
+    try {
+      return await open[name]();
+    } catch (error) {
+      if (!(error instanceof DeviceError)) throw error;
+      obstacles.push(`${name} cannot run it (${error.message})`);
+      return undefined;
+    }
+  };
+  const because = (why: string) => [...obstacles, why].join('; ');
+
+  const software = await findAdapterKind(powerPreference, obstacles);
+  if (software === false) {
+    const session = await attempt('webgpu');
+    if (session) return { session, reason: because('there is a hardware GPU') };
+  }
+  const wasm = await attempt('wasm');
+  if (wasm) return { session: wasm, reason: because('WebAssembly is the fastest without a hardware GPU') };
+  if (software) {
+    const session = await attempt('webgpu');
+    if (session) return { session, reason: because('a software GPU adapter is better than plain loops') };
+  }
+  return {
+    session: await open.reference(),
+    reason: because('only the reference is left: expect it to be slow'),
+  };
+}
+
+/** Whether the adapter is a software one; undefined where there is none. Says so in `obstacles`. */
+async function findAdapterKind(
+  powerPreference: GPUPowerPreference | undefined,
+  obstacles: string[],
+): Promise<boolean | undefined> {
+  try {
+    const { adapter } = await findAdapter(powerPreference);
+    const software = classifyAdapter(adapter.info) === 'software';
+    if (software) obstacles.push(`the only GPU adapter is a software one (${adapterName(adapter.info)})`);
+    return software;
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+    obstacles.push(`no GPU adapter (${error.message})`);
+    return undefined;
+  }
+}

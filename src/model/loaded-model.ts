@@ -1,0 +1,489 @@
+/** The `Model` behind `loadModel`: names and pictures outside, tensors of the integer program inside. */
+import { InputError } from '../errors.ts';
+import { median } from 'simple-statistics';
+import type { ArithmeticFamily } from '../ops/gpu-kernel.ts';
+import type { TensorBuffer } from '../ops/operator.ts';
+import type { OperatorRegistry } from '../ops/registry.ts';
+import { dequantizeOutput } from '../program/input.ts';
+import { byteCount, elementCount, paddedChannels } from '../program/program.ts';
+import type { IntegerProgram, Operation, TensorId } from '../program/program.ts';
+import type { AsyncOptions } from '../progress.ts';
+import { createReferenceSession } from '../reference/session.ts';
+import { planMemory } from '../schedule/memory.ts';
+import { plannedTensors, stepsOf } from '../schedule/steps.ts';
+import { softmax, topK } from '../vision/ranking.ts';
+import type { WasmSession } from '../wasm/session.ts';
+import { profileWebgpu } from '../webgpu/profiler.ts';
+import type { WebgpuSession } from '../webgpu/session.ts';
+import { compareTensors } from './compare.ts';
+import { inputPort, readInput } from './inputs.ts';
+import type { InputPort } from './inputs.ts';
+import type {
+  AdapterDescription,
+  Classification,
+  ClassifyOptions,
+  CompareOptions,
+  Comparison,
+  GpuOutputTensor,
+  InspectedTensor,
+  Model,
+  ModelInput,
+  ModelOutput,
+  ModelPlan,
+  OutputTensor,
+  PictureSource,
+  PlannedOperation,
+  Prediction,
+  Preprocessing,
+  Profile,
+  ProfiledOperation,
+  ProfileOptions,
+  RunInput,
+  RunOptions,
+  RunResult,
+} from './model.ts';
+import type { BackendName, Session, SessionInput } from './session.ts';
+
+export interface LoadedParts {
+  readonly program: IntegerProgram;
+  readonly operators: OperatorRegistry;
+  readonly session: Session;
+  readonly backendReason: string;
+  readonly labels: readonly string[];
+  readonly preprocessing: Preprocessing | null;
+}
+
+/** What plans of all backends tell of a kernel. */
+interface PlannedKernel {
+  readonly name: string;
+  readonly family?: ArithmeticFamily;
+  readonly dispatches?: readonly unknown[];
+}
+
+export class LoadedModel implements Model {
+  readonly #parts: LoadedParts;
+  readonly #ports: ReadonlyMap<string, InputPort>;
+  readonly #names: ReadonlyMap<string, TensorId>;
+
+  constructor(parts: LoadedParts) {
+    this.#parts = parts;
+    const { program, preprocessing } = parts;
+    this.#ports = new Map(
+      program.inputs.map((input) => [
+        input.name,
+        inputPort(input, program.tensors[input.tensor]!, preprocessing),
+      ]),
+    );
+    // In the order in which they are computed.
+    const order = [
+      ...program.inputs.map(({ tensor }) => tensor),
+      ...program.operations.map(({ output }) => output),
+    ];
+    this.#names = new Map(order.map((id) => [program.tensors[id]!.name, id]));
+  }
+
+  get name(): string {
+    return this.program.name;
+  }
+
+  get inputs(): readonly ModelInput[] {
+    return this.program.inputs.map(({ name, tensor: id }) => {
+      const { shape, scale, zeroPoint } = this.program.tensors[id]!;
+      const [height, width, channels] = shape;
+      return {
+        name,
+        shape: ['N', channels, height, width],
+        height,
+        width,
+        channels,
+        scale: scale as number,
+        zeroPoint,
+      };
+    });
+  }
+
+  get outputs(): readonly ModelOutput[] {
+    return this.program.outputs.map(({ name, shape, activation }) => ({
+      name,
+      shape: ['N', ...shape],
+      activation,
+    }));
+  }
+
+  get labels(): readonly string[] {
+    return this.#parts.labels;
+  }
+
+  get preprocessing(): Preprocessing | null {
+    return this.#parts.preprocessing;
+  }
+
+  get backend(): BackendName {
+    return this.#parts.session.backend;
+  }
+
+  get backendReason(): string {
+    return this.#parts.backendReason;
+  }
+
+  get adapter(): AdapterDescription | null {
+    return this.#webgpu?.adapter ?? null;
+  }
+
+  get program(): IntegerProgram {
+    return this.#parts.program;
+  }
+
+  async plan(batch = 1): Promise<ModelPlan> {
+    const { program } = this;
+    const webgpu = await this.#webgpu?.plan(batch);
+    if (webgpu) {
+      const { plan, constantBytes } = webgpu;
+      return {
+        backend: this.backend,
+        batch,
+        operations: this.#operations(batch, plan.operations),
+        // The input's pixels are quantized by a dispatch of their own.
+        dispatches: plan.dispatches.length + program.inputs.length,
+        memory: plan.memory,
+        steps: plan.steps,
+        constantBytes,
+      };
+    }
+    checkCount('the batch size', batch);
+    const wasm = this.#wasm?.plan(batch);
+    const steps = stepsOf(program);
+    return {
+      backend: this.backend,
+      batch,
+      operations: this.#operations(batch, wasm?.operations),
+      dispatches: 0,
+      memory:
+        wasm?.memory ??
+        planMemory(plannedTensors(program, batch), steps, { alignment: vectorBytes, separate: false }),
+      steps,
+      constantBytes: program.operations.reduce((bytes, operation) => bytes + constantBytes(operation), 0),
+    };
+  }
+
+  run(
+    inputs: Readonly<Record<string, RunInput>>,
+    options?: RunOptions & { readonly outputs?: 'cpu' },
+  ): Promise<RunResult>;
+  run(
+    inputs: Readonly<Record<string, RunInput>>,
+    options: RunOptions & { readonly outputs: 'gpu' },
+  ): Promise<RunResult<GpuOutputTensor>>;
+  async run(
+    inputs: Readonly<Record<string, RunInput>>,
+    options: RunOptions = {},
+  ): Promise<RunResult | RunResult<GpuOutputTensor>> {
+    const start = performance.now();
+    const { batch, sessionInputs } = this.#readInputs(inputs);
+    if (options.outputs === 'gpu') return this.#runOnGpu(sessionInputs, batch, options.signal, start);
+    const { tensors, timings } = await this.#parts.session.run(sessionInputs, {
+      batch,
+      ...(options.signal && { signal: options.signal }),
+    });
+    const outputs: Record<string, OutputTensor> = {};
+    for (const output of this.program.outputs) {
+      const tensor = this.program.tensors[output.tensor]!;
+      outputs[output.name] = {
+        data: dequantizeOutput(output, tensor, tensors.get(output.tensor)!, batch),
+        shape: [batch, ...output.shape],
+      };
+    }
+    return { outputs, timings: { ...timings, totalMs: performance.now() - start } };
+  }
+
+  async #runOnGpu(
+    inputs: ReadonlyMap<TensorId, SessionInput>,
+    batch: number,
+    signal: AbortSignal | undefined,
+    start: number,
+  ): Promise<RunResult<GpuOutputTensor>> {
+    const session = this.#webgpu;
+    if (!session?.userDevice) {
+      throw new InputError(
+        "outputs can stay on the GPU only on the webgpu backend and on your own device: pass backend: 'webgpu' and device to loadModel",
+      );
+    }
+    const { buffers, timings } = await session.runOnGpu(inputs, { batch, ...(signal && { signal }) });
+    const outputs: Record<string, GpuOutputTensor> = {};
+    for (const { name, tensor: id } of this.program.outputs) {
+      const { dtype, scale, zeroPoint, shape } = this.program.tensors[id]!;
+      const [height, width, channels] = shape;
+      outputs[name] = {
+        buffer: buffers.get(id)!,
+        dtype,
+        shape: [batch, height, width, paddedChannels(channels)],
+        channels,
+        scale,
+        zeroPoint,
+      };
+    }
+    return { outputs, timings: { ...timings, totalMs: performance.now() - start } };
+  }
+
+  classify(picture: PictureSource, options?: ClassifyOptions): Promise<Classification>;
+  classify(
+    pictures: readonly PictureSource[],
+    options?: ClassifyOptions,
+  ): Promise<Classification<readonly (readonly Prediction[])[]>>;
+  async classify(
+    pictures: PictureSource | readonly PictureSource[],
+    { topK: count = 5, signal }: ClassifyOptions = {},
+  ): Promise<Classification | Classification<readonly (readonly Prediction[])[]>> {
+    checkCount('topK', count);
+    const output = this.program.outputs[0]!;
+    const classes = output.shape.reduce((product, size) => product * size, 1);
+    const input = this.program.inputs[0]!;
+    if (this.program.inputs.length > 1 || classes !== Math.max(...output.shape)) {
+      throw new InputError(
+        `"${this.name}" is no classifier of pictures: it takes ${this.program.inputs.length} inputs and gives [${output.shape.join(', ')}]; ` +
+          'use run() instead',
+      );
+    }
+    const { outputs, timings } = await this.run({ [input.name]: pictures }, signal ? { signal } : {});
+    const { data, shape } = outputs[output.name]!;
+    const predictions: Prediction[][] = [];
+    for (let image = 0; image < shape[0]!; image++) {
+      const values = data.subarray(image * classes, (image + 1) * classes);
+      predictions.push(topK(output.activation === 'softmax' ? values : softmax(values), this.labels, count));
+    }
+    return Array.isArray(pictures) ? { predictions, timings } : { predictions: predictions[0]!, timings };
+  }
+
+  async inspect(
+    inputs: Readonly<Record<string, RunInput>>,
+    { signal, tensors: names }: { readonly signal?: AbortSignal; readonly tensors?: readonly string[] } = {},
+  ): Promise<ReadonlyMap<string, InspectedTensor>> {
+    return this.#inspect(this.#parts.session, inputs, names, signal);
+  }
+
+  async verify(
+    inputs: Readonly<Record<string, RunInput>>,
+    { signal }: CompareOptions = {},
+  ): Promise<Comparison> {
+    const actual = await this.#inspect(this.#parts.session, inputs, undefined, signal);
+    using reference = createReferenceSession(this.program, this.#parts.operators);
+    const expected = await this.#inspect(reference, inputs, undefined, signal);
+    return compareTensors(
+      { backend: this.backend, tensors: actual },
+      { backend: reference.backend, tensors: expected },
+    );
+  }
+
+  async #inspect(
+    session: Session,
+    inputs: Readonly<Record<string, RunInput>>,
+    names: readonly string[] | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<ReadonlyMap<string, InspectedTensor>> {
+    const wanted = names?.map((name) => this.#tensorId(name)) ?? [...this.#names.values()];
+    const { batch, sessionInputs } = this.#readInputs(inputs);
+    const { tensors } = await session.run(sessionInputs, {
+      batch,
+      tensors: wanted,
+      ...(signal && { signal }),
+    });
+    return new Map(
+      wanted.map((id) => {
+        const { name, shape, scale, zeroPoint } = this.program.tensors[id]!;
+        const data = withoutPadding(tensors.get(id)!, shape[2]);
+        return [name, { name, shape: [batch, ...shape], data, scale, zeroPoint }];
+      }),
+    );
+  }
+
+  async profile(options: ProfileOptions = {}): Promise<Profile> {
+    const { batch = 1, repetitions = 10, ...rest } = options;
+    checkCount('the batch size', batch);
+    checkCount('repetitions', repetitions);
+    const { method, samples, peak } = await this.#time(batch, repetitions, rest);
+    const { operations } = await this.plan(batch);
+    const profiled = operations.map((operation, index): ProfiledOperation => {
+      const ms = median(samples[index]!);
+      const gmacsPerSecond = ms > 0 ? operation.macs / ms / 1e6 : 0;
+      const best = operation.family && peak[operation.family];
+      return {
+        ...operation,
+        ms,
+        bytes: this.#traffic(this.program.operations[index]!, batch),
+        gmacsPerSecond,
+        shareOfPeak: best && operation.macs > 0 ? gmacsPerSecond / best : null,
+      };
+    });
+    return {
+      backend: this.backend,
+      batch,
+      repetitions,
+      method,
+      operations: profiled,
+      totalMs: profiled.reduce((total, { ms }) => total + ms, 0),
+      peak,
+    };
+  }
+
+  dispose(): void {
+    this.#parts.session.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  get #webgpu(): WebgpuSession | undefined {
+    const { session } = this.#parts;
+    return session.backend === 'webgpu' ? (session as WebgpuSession) : undefined;
+  }
+
+  get #wasm(): WasmSession | undefined {
+    const { session } = this.#parts;
+    return session.backend === 'wasm' ? (session as WasmSession) : undefined;
+  }
+
+  async #time(
+    batch: number,
+    repetitions: number,
+    options: AsyncOptions,
+  ): Promise<Pick<Profile, 'method' | 'peak'> & { samples: readonly (readonly number[])[] }> {
+    if (this.#webgpu) return profileWebgpu(this.#webgpu, batch, repetitions, options);
+    const { session, operators } = this.#parts;
+    const samples = session.profile
+      ? await session.profile(batch, repetitions, options)
+      : await profileReference(this.program, operators, batch, repetitions, options);
+    return { method: 'clock', peak: {}, samples };
+  }
+
+  #readInputs(inputs: Readonly<Record<string, RunInput>>): {
+    readonly batch: number;
+    readonly sessionInputs: ReadonlyMap<TensorId, SessionInput>;
+  } {
+    for (const name of Object.keys(inputs)) {
+      if (!this.#ports.has(name)) {
+        throw new InputError(`there is no input "${name}": the model has ${list([...this.#ports.keys()])}`);
+      }
+    }
+    let batch: number | undefined;
+    const sessionInputs = new Map<TensorId, SessionInput>();
+    for (const [name, port] of this.#ports) {
+      const value = inputs[name];
+      if (value === undefined) throw new InputError(`input "${name}" is missing`);
+      const read = readInput(port, value);
+      if (batch !== undefined && read.batch !== batch) {
+        throw new InputError(`input "${name}" is a batch of ${read.batch}, the inputs before it of ${batch}`);
+      }
+      batch = read.batch;
+      sessionInputs.set(port.input.tensor, read.input);
+    }
+    return { batch: batch ?? 1, sessionInputs };
+  }
+
+  #tensorId(name: string): TensorId {
+    const id = this.#names.get(name);
+    if (id === undefined) {
+      throw new InputError(`there is no tensor "${name}": the model has ${list([...this.#names.keys()])}`);
+    }
+    return id;
+  }
+
+  #operations(
+    batch: number,
+    planned: readonly { readonly variant: PlannedKernel | null }[] | undefined,
+  ): PlannedOperation[] {
+    const tensor = (id: TensorId) => this.program.tensors[id]!;
+    const names = (ids: readonly TensorId[]) => ids.map((id) => tensor(id).name);
+    return this.program.operations.map((operation, index) => {
+      const variant = planned?.[index]!.variant;
+      return {
+        name: operation.name,
+        kind: operation.kind,
+        macs: batch * this.#parts.operators.of(operation).macs(operation, tensor),
+        reads: names(operation.inputs),
+        writes: names([operation.output]),
+        variant: variant?.name ?? null,
+        family: variant?.family ?? null,
+        dispatches: variant?.dispatches?.length ?? 0,
+      };
+    });
+  }
+
+  /** Bytes that an operation must move: activations in and out, and its constants, each once. */
+  #traffic(operation: Operation, batch: number): number {
+    const ids = [...operation.inputs, operation.output];
+    const activations = ids.reduce((sum, id) => sum + byteCount(this.program.tensors[id]!, batch), 0);
+    return activations + constantBytes(operation);
+  }
+}
+
+/** Bytes of a WebAssembly vector: what CPU backends align tensors to. */
+const vectorBytes = 16;
+
+/** Weights, biases and tables of an operation, as the program holds them. */
+function constantBytes(operation: object): number {
+  return Object.values(operation).reduce<number>((bytes, value: unknown) => {
+    if (ArrayBuffer.isView(value)) return bytes + value.byteLength;
+    return typeof value === 'object' && value !== null ? bytes + constantBytes(value) : bytes;
+  }, 0);
+}
+
+/** Times the reference by wrapping each operator's loops in a clock. */
+async function profileReference(
+  program: IntegerProgram,
+  operators: OperatorRegistry,
+  batch: number,
+  repetitions: number,
+  { signal, onProgress }: AsyncOptions,
+): Promise<readonly (readonly number[])[]> {
+  const samples = new Map<Operation, number[]>(program.operations.map((operation) => [operation, []]));
+  const timed: OperatorRegistry = {
+    operators: operators.operators,
+    of(operation) {
+      const operator = operators.of(operation);
+      return {
+        ...operator,
+        reference(work, context) {
+          const start = performance.now();
+          operator.reference(work, context);
+          samples.get(work)!.push(performance.now() - start);
+        },
+      };
+    },
+  };
+  using session = createReferenceSession(program, timed);
+  const inputs = new Map<TensorId, SessionInput>(
+    program.inputs.map(({ tensor }) => [
+      tensor,
+      { kind: 'quantized', data: new Int8Array(elementCount(program.tensors[tensor]!, batch)) },
+    ]),
+  );
+  for (let done = 0; done < repetitions; done++) {
+    onProgress?.({ stage: 'profile', done, total: repetitions });
+    await session.run(inputs, { batch, ...(signal && { signal }) });
+  }
+  onProgress?.({ stage: 'profile', done: repetitions, total: repetitions });
+  return program.operations.map((operation) => samples.get(operation)!);
+}
+
+function withoutPadding(buffer: TensorBuffer, channels: number): TensorBuffer {
+  const stored = paddedChannels(channels);
+  if (stored === channels) return buffer;
+  const pixels = buffer.length / stored;
+  const data =
+    buffer instanceof Int8Array ? new Int8Array(pixels * channels) : new Int32Array(pixels * channels);
+  for (let pixel = 0; pixel < pixels; pixel++) {
+    data.set(buffer.subarray(pixel * stored, pixel * stored + channels), pixel * channels);
+  }
+  return data;
+}
+
+function checkCount(what: string, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 1) {
+    throw new InputError(`${what} must be a positive integer, got ${value}`);
+  }
+}
+
+function list(names: readonly string[]): string {
+  return names.map((name) => `"${name}"`).join(', ');
+}

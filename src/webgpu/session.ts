@@ -1,0 +1,265 @@
+/** The WebGPU backend: a program, prepared on a device, that runs with one encoder, one pass, one submit and one readback. */
+import { DeviceError, InputError } from '../errors.ts';
+import type {
+  RunTimings,
+  Session,
+  SessionInput,
+  SessionResult,
+  SessionRunOptions,
+} from '../model/session.ts';
+import type { TensorBuffer } from '../ops/operator.ts';
+import type { OperatorRegistry } from '../ops/registry.ts';
+import { byteCount, elementCount } from '../program/program.ts';
+import type { IntegerProgram, TensorId } from '../program/program.ts';
+import type { AsyncOptions } from '../progress.ts';
+import type { AdapterDescription } from './adapter.ts';
+import { openDevice } from './device.ts';
+import type { DeviceOptions } from './device.ts';
+import type { ExecutionPlan } from './execution-plan.ts';
+import { bufferUsage } from './flags.ts';
+import { Runtime } from './runtime.ts';
+import type { RunPart } from './runtime.ts';
+import type { TuneMode } from './tuner.ts';
+import { untilAborted } from './until-aborted.ts';
+
+export interface WebgpuSessionOptions extends DeviceOptions, AsyncOptions {
+  readonly tune?: TuneMode | undefined;
+  /** Batch sizes to prepare before the first run. Default [1]. */
+  readonly batches?: readonly number[] | undefined;
+}
+
+export interface WebgpuSession extends Session {
+  readonly backend: 'webgpu';
+  readonly adapter: AdapterDescription;
+  /** Whether it runs on a device of the caller's. */
+  readonly userDevice: boolean;
+  /** The plan that a run of this batch size follows (of its largest part, where the device's limits split it). */
+  plan(batch: number): Promise<{ readonly plan: ExecutionPlan; readonly constantBytes: number }>;
+  /** As `run`, but outputs stay in new GPU buffers, which the caller destroys. Resolves once the work is submitted. */
+  runOnGpu(
+    inputs: ReadonlyMap<TensorId, SessionInput>,
+    options: Pick<SessionRunOptions, 'batch' | 'signal'>,
+  ): Promise<{ readonly buffers: ReadonlyMap<TensorId, GPUBuffer>; readonly timings: RunTimings }>;
+  /** The device and what is prepared on it, for the profiler. A lost device that was not the user's is replaced first. */
+  runtime(): Promise<Runtime>;
+}
+
+/**
+ * Opens a device and prepares the program on it.
+ * @throws {DeviceError} no adapter, or not enough memory
+ */
+export async function createWebgpuSession(
+  program: IntegerProgram,
+  operators: OperatorRegistry,
+  options: WebgpuSessionOptions = {},
+): Promise<WebgpuSession> {
+  const session = new GpuSession(program, operators, options);
+  try {
+    await untilAborted(session.prepare(), options.signal);
+  } catch (error) {
+    session.dispose();
+    throw error;
+  }
+  return session;
+}
+
+class GpuSession implements WebgpuSession {
+  readonly backend = 'webgpu';
+  readonly #program: IntegerProgram;
+  readonly #operators: OperatorRegistry;
+  readonly #options: WebgpuSessionOptions;
+  #opening: Promise<Runtime> | undefined;
+  #runtime: Runtime | undefined;
+  #adapter: AdapterDescription | undefined;
+  #disposed = false;
+
+  constructor(program: IntegerProgram, operators: OperatorRegistry, options: WebgpuSessionOptions) {
+    this.#program = program;
+    this.#operators = operators;
+    this.#options = options;
+  }
+
+  get userDevice(): boolean {
+    return this.#options.device !== undefined;
+  }
+
+  get adapter(): AdapterDescription {
+    return this.#adapter!;
+  }
+
+  /** Opens the device and prepares the batch sizes that were asked for. */
+  async prepare(): Promise<void> {
+    const { batches = [1], onProgress } = this.#options;
+    const runtime = await this.runtime();
+    for (const batch of batches) {
+      checkBatch(batch);
+      await runtime.withPlan(runtime.largestPart(batch), [], onProgress, () => undefined);
+    }
+  }
+
+  runtime(): Promise<Runtime> {
+    if (this.#disposed) return Promise.reject(disposedError());
+    this.#opening ??= this.#open();
+    return this.#opening;
+  }
+
+  async #open(): Promise<Runtime> {
+    try {
+      const open = await openDevice(this.#options);
+      if (this.#disposed) {
+        open.close();
+        throw disposedError();
+      }
+      this.#adapter = open.adapter;
+      const runtime = new Runtime(open, this.#program, this.#operators, this.#options.tune ?? 'off');
+      this.#runtime = runtime;
+      // The next run opens another device, unless this one is the user's: then every run reports the loss.
+      if (open.owned) void open.lost.then(() => this.#runtime === runtime && (this.#opening = undefined));
+      return runtime;
+    } catch (error) {
+      this.#opening = undefined;
+      throw error;
+    }
+  }
+
+  async plan(batch: number) {
+    checkBatch(batch);
+    const runtime = await this.runtime();
+    return runtime.withPlan(runtime.largestPart(batch), [], undefined, ({ prepared }) => ({
+      plan: prepared.plan,
+      constantBytes: prepared.constantBytes,
+    }));
+  }
+
+  async run(
+    inputs: ReadonlyMap<TensorId, SessionInput>,
+    { batch, signal, tensors: asked = [] }: SessionRunOptions,
+  ): Promise<SessionResult> {
+    this.#check(inputs, batch);
+    const wanted = [...new Set([...this.#outputs(), ...asked])];
+    const results = new Map<TensorId, TensorBuffer>();
+    for (const id of wanted) {
+      const tensor = this.#program.tensors[id];
+      if (!tensor) throw new InputError(`the program has no tensor ${id}`);
+      const length = elementCount(tensor, batch);
+      results.set(id, tensor.dtype === 'int8' ? new Int8Array(length) : new Int32Array(length));
+    }
+    const timings = await this.#inParts(inputs, wanted, batch, signal, (runtime, part) =>
+      runtime.run(part, (id, bytes) => {
+        const { buffer } = results.get(id)!;
+        new Uint8Array(buffer).set(bytes, part.first * byteCount(this.#program.tensors[id]!, 1));
+      }),
+    );
+    return { tensors: results, timings };
+  }
+
+  async runOnGpu(
+    inputs: ReadonlyMap<TensorId, SessionInput>,
+    { batch, signal }: Pick<SessionRunOptions, 'batch' | 'signal'>,
+  ) {
+    this.#check(inputs, batch);
+    const { open } = await this.runtime();
+    const buffers = new Map<TensorId, GPUBuffer>();
+    try {
+      for (const id of this.#outputs()) {
+        const tensor = this.#program.tensors[id]!;
+        buffers.set(
+          id,
+          open.device.createBuffer({
+            label: `output ${tensor.name}`,
+            size: byteCount(tensor, batch),
+            usage: bufferUsage.storage | bufferUsage.copySrc | bufferUsage.copyDst,
+          }),
+        );
+      }
+      const timings = await this.#inParts(inputs, this.#outputs(), batch, signal, (runtime, part) =>
+        runtime.runOnGpu(part, buffers),
+      );
+      return { buffers, timings };
+    } catch (error) {
+      for (const buffer of buffers.values()) buffer.destroy();
+      throw error;
+    }
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#runtime?.end(disposedError());
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #outputs(): TensorId[] {
+    return [...new Set(this.#program.outputs.map(({ tensor }) => tensor))];
+  }
+
+  #check(inputs: ReadonlyMap<TensorId, SessionInput>, batch: number): void {
+    checkBatch(batch);
+    for (const { name, tensor: id } of this.#program.inputs) {
+      const input = inputs.get(id);
+      if (!input) throw new InputError(`input "${name}" is missing`);
+      const tensor = this.#program.tensors[id]!;
+      const [height, width, channels] = tensor.shape;
+      if (input.kind === 'quantized') {
+        const expected = elementCount(tensor, batch);
+        if (input.data.length !== expected) {
+          throw new InputError(
+            `input "${name}" for a batch of ${batch} has ${expected} elements, got ${input.data.length}`,
+          );
+        }
+      } else {
+        const expected = batch * height * width * channels;
+        const { pixels, table } = input;
+        const length = pixels instanceof Uint8Array ? pixels.length : pixels.size;
+        const enough = pixels instanceof Uint8Array ? length === expected : length >= ((expected + 3) & ~3);
+        if (!enough) {
+          throw new InputError(
+            `input "${name}" for a batch of ${batch} is ${batch}×${height}×${width}×${channels} pixels, got ${length} bytes`,
+          );
+        }
+        if (table.length !== channels * 256) {
+          throw new InputError(
+            `the pixel table of input "${name}" has ${channels}·256 entries, got ${table.length}`,
+          );
+        }
+      }
+    }
+  }
+
+  /** Runs a batch in as few parts as the device's limits allow, one after the other. */
+  async #inParts(
+    inputs: ReadonlyMap<TensorId, SessionInput>,
+    tensors: readonly TensorId[],
+    batch: number,
+    signal: AbortSignal | undefined,
+    run: (runtime: Runtime, part: RunPart) => Promise<RunTimings>,
+  ): Promise<RunTimings> {
+    signal?.throwIfAborted();
+    const runtime = await untilAborted(this.runtime(), signal);
+    const total = { uploadMs: 0, computeMs: 0, readbackMs: 0 };
+    const size = runtime.largestPart(batch);
+    for (let first = 0; first < batch; first += size) {
+      signal?.throwIfAborted();
+      const count = Math.min(size, batch - first);
+      const work = runtime.settle(run(runtime, { inputs, first, count, tensors }));
+      const { uploadMs, computeMs, readbackMs } = await untilAborted(work, signal);
+      total.uploadMs += uploadMs;
+      total.computeMs += computeMs;
+      total.readbackMs += readbackMs;
+    }
+    return total;
+  }
+}
+
+function checkBatch(batch: number): void {
+  if (!Number.isSafeInteger(batch) || batch < 1) {
+    throw new InputError(`the batch size must be a positive integer, got ${batch}`);
+  }
+}
+
+function disposedError(): DeviceError {
+  return new DeviceError('the model was disposed of: load it again to run it');
+}

@@ -1,3 +1,5 @@
+import { slidingWindow } from '../graph/geometry.ts';
+import type { Node } from '../graph/graph.ts';
 import type { ImageShape, Window2d } from '../program/program.ts';
 
 /** Height and width that a window leaves of an image: `floor((size + pads − dilation·(kernel − 1) − 1) / stride) + 1`. */
@@ -27,4 +29,41 @@ export function visitWindow(
       if (column >= 0 && column < image[1]) visit(row, column);
     }
   }
+}
+
+export interface PoolWindow extends Window2d {
+  readonly outputSize: readonly [height: number, width: number];
+  /** Whether `ceil_mode` lets windows reach beyond the padding; `pads` include that part. */
+  readonly overhangs: boolean;
+}
+
+/** The window of a pooling node (global ones: the whole image), or what is wrong with it. */
+export function poolWindow(node: Node, image: ImageShape): PoolWindow | string {
+  const [height, width] = image;
+  if (node.op.startsWith('Global')) {
+    return {
+      kernel: [height, width],
+      stride: [1, 1],
+      pads: [0, 0, 0, 0],
+      dilation: [1, 1],
+      outputSize: [1, 1],
+      overhangs: false,
+    };
+  }
+  const window = slidingWindow(node, [height, width]);
+  if (typeof window === 'string') return window;
+  const { kernel, stride, pads, dilation, outputSize, overhang } = window;
+  const reach = (side: number) => dilation[side % 2] * (kernel[side % 2] - 1);
+  if (pads.some((pad, side) => pad > reach(side))) {
+    return `its padding [${pads}] is as large as its window: some windows would see nothing but padding`;
+  }
+  const [top, left, bottom, right] = pads;
+  return {
+    kernel,
+    stride,
+    pads: [top, left, bottom + overhang[0], right + overhang[1]],
+    dilation,
+    outputSize,
+    overhangs: overhang[0] > 0 || overhang[1] > 0,
+  };
 }

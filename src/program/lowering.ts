@@ -8,8 +8,16 @@ export interface QuantizedConstant {
   readonly shape: readonly number[];
   /** One entry, or one a channel of `axis`. */
   readonly scale: Float32Array;
+  /** As many as scales; of a uint8 constant shifted by 128 too. */
   readonly zeroPoint: Int32Array;
+  /** From the front. */
   readonly axis: number;
+}
+
+/** A float value that depends on one quantized tensor, element by element: `f(scale · (q − zeroPoint))`. */
+export interface PointwiseValue {
+  readonly tensor: ProgramTensor;
+  readonly f: (real: number) => number;
 }
 
 /** Where a float node's result ends: quantized by a QuantizeLinear, with the clamps met on the way, or kept as int32. */
@@ -20,24 +28,38 @@ export interface LoweredOutput {
   readonly hi: number;
 }
 
+export interface OutputOptions {
+  /** Where no QuantizeLinear follows, the tensor is int32 with these scales: the accumulators of a last layer. */
+  readonly accumulatorScale?: Float32Array;
+  /** Where no QuantizeLinear follows, the tensor is quantized as this one: for operators that select values (max pooling). */
+  readonly like?: ProgramTensor;
+}
+
 /** What an operator's `lower` sees of the graph and does to the program. */
 export interface LoweringContext {
   readonly graph: Graph;
   /** Quantized activation behind input `index` of `node`, or a problem and undefined. */
   activation(node: Node, index: number): ProgramTensor | undefined;
+  /** Float function of a quantized activation behind input `index`, or undefined, without a problem. */
+  pointwise(node: Node, index: number): PointwiseValue | undefined;
   /** Quantized constant behind input `index`, undefined (without a problem) where it is absent or no constant. */
   constant(node: Node, index: number): QuantizedConstant | undefined;
   /** Plain constant (shapes, axes, clip bounds). */
   plainConstant(node: Node, index: number): Tensor | undefined;
+  /** Number of dimensions of input `index` in the ONNX graph, where known. */
+  rank(node: Node, index: number): number | undefined;
   /**
    * Declares the result of `node` with its image shape, follows Relu/Clip to the QuantizeLinear, and makes the program's
-   * tensor. Where the value is the graph's float output with no QuantizeLinear, and `accumulatorScale` is given, the tensor is
-   * int32 with that scale.
+   * tensor. A problem and undefined where no QuantizeLinear follows and `options` has no other way.
    */
-  output(node: Node, shape: ImageShape, accumulatorScale?: Float32Array): LoweredOutput | undefined;
-  emit(operation: Operation): void;
-  /** Makes `node`'s output another name of an existing tensor (Identity, Dropout, Flatten of a [1,1,C] image). */
+  output(node: Node, shape: ImageShape, options?: OutputOptions): LoweredOutput | undefined;
+  /** A tensor between two operations that one node becomes; `like` gives its scale and zero point. */
+  intermediate(node: Node, shape: ImageShape, like: ProgramTensor): ProgramTensor;
+  emit<T extends Operation>(operation: T): void;
+  /** Makes `node`'s output another name of an existing tensor (Identity, Dropout, Flatten). */
   alias(node: Node, tensor: ProgramTensor): void;
+  /** Makes `node`'s output a float function of a tensor; its QuantizeLinear becomes a table lookup. */
+  bind(node: Node, value: PointwiseValue): void;
   problem(node: Node, reason: string): void;
 }
 
@@ -45,6 +67,9 @@ export interface LoweringContext {
 export interface LoweringRule {
   /** ONNX operator types it lowers. */
   readonly onnx: readonly string[];
-  /** Adds to the program what `node` computes. Problems are reported through the context, not thrown. */
+  /**
+   * Adds to the program what `node` computes. Problems are reported through the context, not thrown; a ModelError that is thrown
+   * becomes a problem of the node.
+   */
   lower(node: Node, context: LoweringContext): void;
 }

@@ -1,11 +1,14 @@
 import type { AddOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
+import { lowerAdd } from './lower.ts';
 import { addReference } from './reference.ts';
+import { wasmKernel } from './wasm.ts';
 
 export const add: Operator<AddOperation> = {
   kind: 'add',
-  onnx: [],
-  lower: () => undefined,
+  onnx: ['Add'],
+  lower: lowerAdd,
   reference: addReference,
   macs: () => 0,
+  wasm: wasmKernel,
 };

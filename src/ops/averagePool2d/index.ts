@@ -1,11 +1,14 @@
 import type { AveragePool2dOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
+import { lowerAveragePool2d } from './lower.ts';
 import { averagePool2dReference } from './reference.ts';
+import { wasmKernel } from './wasm.ts';
 
 export const averagePool2d: Operator<AveragePool2dOperation> = {
   kind: 'averagePool2d',
-  onnx: [],
-  lower: () => undefined,
+  onnx: ['AveragePool', 'GlobalAveragePool'],
+  lower: lowerAveragePool2d,
   reference: averagePool2dReference,
   macs: () => 0,
+  wasm: wasmKernel,
 };

@@ -1,11 +1,14 @@
 import type { ConcatOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
+import { lowerConcat } from './lower.ts';
 import { concatReference } from './reference.ts';
+import { wasmKernel } from './wasm.ts';
 
 export const concat: Operator<ConcatOperation> = {
   kind: 'concat',
-  onnx: [],
-  lower: () => undefined,
+  onnx: ['Concat'],
+  lower: lowerConcat,
   reference: concatReference,
   macs: () => 0,
+  wasm: wasmKernel,
 };

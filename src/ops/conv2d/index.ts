@@ -1,15 +1,18 @@
 import type { Conv2dOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
+import { lowerConv2d } from './lower.ts';
 import { conv2dReference } from './reference.ts';
 import { windowOutput } from '../window.ts';
+import { wasmKernel } from './wasm.ts';
 
 export const conv2d: Operator<Conv2dOperation> = {
   kind: 'conv2d',
-  onnx: [],
-  lower: () => undefined,
+  onnx: ['Conv', 'Gemm', 'MatMul'],
+  lower: lowerConv2d,
   reference: conv2dReference,
   macs: (operation, tensor) => {
     const [height, width] = windowOutput(operation, tensor(operation.inputs[0]).shape);
     return height * width * operation.weights.length;
   },
+  wasm: wasmKernel,
 };

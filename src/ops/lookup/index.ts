@@ -1,11 +1,14 @@
 import type { LookupOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
+import { lowerPointwise, pointwiseOperators } from '../../program/pointwise.ts';
 import { lookupReference } from './reference.ts';
+import { wasmKernel } from './wasm.ts';
 
 export const lookup: Operator<LookupOperation> = {
   kind: 'lookup',
-  onnx: [],
-  lower: () => undefined,
+  onnx: [...pointwiseOperators],
+  lower: lowerPointwise,
   reference: lookupReference,
   macs: () => 0,
+  wasm: wasmKernel,
 };

@@ -1,11 +1,14 @@
 import type { MaxPool2dOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
+import { lowerMaxPool2d } from './lower.ts';
 import { maxPool2dReference } from './reference.ts';
+import { wasmKernel } from './wasm.ts';
 
 export const maxPool2d: Operator<MaxPool2dOperation> = {
   kind: 'maxPool2d',
-  onnx: [],
-  lower: () => undefined,
+  onnx: ['MaxPool', 'GlobalMaxPool'],
+  lower: lowerMaxPool2d,
   reference: maxPool2dReference,
   macs: () => 0,
+  wasm: wasmKernel,
 };

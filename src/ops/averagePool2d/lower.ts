@@ -1,0 +1,54 @@
+import { numberAttribute } from '../../graph/attributes.ts';
+import type { Node } from '../../graph/graph.ts';
+import type { LoweringContext } from '../../program/lowering.ts';
+import { commonRescale } from '../../program/multiplier.ts';
+import type { AveragePool2dOperation } from '../../program/program.ts';
+import { poolWindow } from '../window.ts';
+
+export function lowerAveragePool2d(node: Node, context: LoweringContext): void {
+  const input = context.activation(node, 0);
+  if (!input) return;
+  const countIncludePad = numberAttribute(node, 'count_include_pad', 0) !== 0;
+  const window = poolWindow(node, input.shape);
+  if (typeof window === 'string') {
+    context.problem(node, window);
+    return;
+  }
+  if (countIncludePad && window.overhangs) {
+    context.problem(
+      node,
+      'ceil_mode with count_include_pad averages over parts of windows that are neither image nor padding, which is not supported',
+    );
+    return;
+  }
+  const output = context.output(node, [...window.outputSize, input.shape[2]]);
+  if (!output) return;
+  const { tensor, lo, hi } = output;
+  const { kernel, stride, pads, dilation } = window;
+  const counts = Array.from({ length: kernel[0] * kernel[1] }, (_, i) => i + 1);
+  const ratio = Math.fround((input.scale as number) / (tensor.scale as number));
+  const { multipliers, shift } = commonRescale(
+    counts.map((count) => ratio / count),
+    counts,
+    true,
+  );
+  context.emit<AveragePool2dOperation>({
+    kind: 'averagePool2d',
+    name: node.name,
+    inputs: [input.id],
+    output: tensor.id,
+    kernel,
+    stride,
+    pads,
+    dilation,
+    countIncludePad,
+    rescale: {
+      multipliers,
+      inputZeroPoints: Int32Array.of(input.zeroPoint),
+      shift,
+      zeroPoint: tensor.zeroPoint,
+      lo,
+      hi,
+    },
+  });
+}

@@ -1,0 +1,232 @@
+import { numberAttribute } from '../../graph/attributes.ts';
+import { slidingWindow } from '../../graph/geometry.ts';
+import type { Node } from '../../graph/graph.ts';
+import type { LoweringContext, QuantizedConstant } from '../../program/lowering.ts';
+import { requantizeMultiplier, toMultiplier } from '../../program/multiplier.ts';
+import type {
+  Conv2dOperation,
+  ImageShape,
+  ProgramTensor,
+  Requantize,
+  Window2d,
+} from '../../program/program.ts';
+
+/** What Conv, Gemm and MatMul have in common, once their weights are OHWI. */
+interface Layer {
+  readonly window: Window2d;
+  readonly groups: number;
+  readonly outputShape: ImageShape;
+  /** OHWI, int8. */
+  readonly weights: Int8Array;
+  /** One, or one an output channel. */
+  readonly weightScale: Float32Array;
+  /** One, or one an output channel. */
+  readonly weightZeroPoint: Int32Array;
+}
+
+export function lowerConv2d(node: Node, context: LoweringContext): void {
+  const input = context.activation(node, 0);
+  const weights = context.constant(node, 1);
+  if (!input) return;
+  if (!(weights?.data instanceof Int8Array)) {
+    context.problem(node, 'its weights must be int8 or uint8 constants behind a DequantizeLinear');
+    return;
+  }
+  const layer =
+    node.op === 'Conv'
+      ? convolution(node, input, weights)
+      : dense(node, input, weights, context.rank(node, 0) ?? 2);
+  if (typeof layer === 'string') {
+    context.problem(node, layer);
+    return;
+  }
+  const outChannels = layer.outputShape[2];
+  const scaleOf = (c: number) => layer.weightScale[layer.weightScale.length > 1 ? c : 0];
+  // fl32(s_x · s_w): the scale of accumulators and bias, and the first half of the multiplier.
+  const accumulatorScale = Float32Array.from(
+    { length: outChannels },
+    (_, c) => (input.scale as number) * scaleOf(c),
+  );
+  const output = context.output(node, layer.outputShape, { accumulatorScale });
+  if (!output) return;
+  const bias = biasIntegers(node, context, accumulatorScale);
+  if (typeof bias === 'string') {
+    context.problem(node, bias);
+    return;
+  }
+  const folded = foldZeroPoints(layer, input.zeroPoint, bias);
+  if (typeof folded === 'string') {
+    context.problem(node, folded);
+    return;
+  }
+  const { tensor, lo, hi } = output;
+  context.emit<Conv2dOperation>({
+    kind: 'conv2d',
+    name: node.name,
+    inputs: [input.id],
+    output: tensor.id,
+    ...layer.window,
+    groups: layer.groups,
+    weights: layer.weights,
+    weightZeroPoint: layer.weightZeroPoint.some((z) => z !== 0)
+      ? Int8Array.from({ length: outChannels }, (_, c) => zeroPointOf(layer, c))
+      : null,
+    bias: folded,
+    requantize: tensor.dtype === 'int32' ? null : requantizeOf(outChannels, input, scaleOf, tensor, lo, hi),
+    pool: false,
+    residual: null,
+  });
+}
+
+function convolution(
+  node: Node,
+  input: ProgramTensor,
+  { data, shape, ...q }: QuantizedConstant,
+): Layer | string {
+  const [height, width] = input.shape;
+  const [outChannels, inChannels, kernelHeight, kernelWidth] = shape;
+  const window = slidingWindow(node, [height, width], [kernelHeight, kernelWidth]);
+  if (typeof window === 'string') return window;
+  if (q.scale.length > 1 && q.axis !== 0) return `its weight scales are along axis ${q.axis}, not 0`;
+  const weights = new Int8Array(data.length);
+  const taps = kernelHeight * kernelWidth;
+  for (let o = 0, to = 0; o < outChannels; o++) {
+    for (let tap = 0; tap < taps; tap++) {
+      for (let c = 0; c < inChannels; c++) weights[to++] = data[(o * inChannels + c) * taps + tap];
+    }
+  }
+  return {
+    window: { kernel: window.kernel, stride: window.stride, pads: window.pads, dilation: window.dilation },
+    groups: numberAttribute(node, 'group', 1),
+    outputShape: [...window.outputSize, outChannels],
+    weights,
+    weightScale: q.scale,
+    weightZeroPoint: q.zeroPoint,
+  };
+}
+
+/** A dense layer is a convolution whose kernel is the whole image; ONNX flattens images in the order C, H, W. */
+function dense(
+  node: Node,
+  input: ProgramTensor,
+  { data, shape, ...q }: QuantizedConstant,
+  rank: number,
+): Layer | string {
+  if (shape.length !== 2 || rank !== 2)
+    return 'only the product of a matrix [N, K] and constant weights is supported';
+  for (const [name, wanted] of [
+    ['alpha', 1],
+    ['beta', 1],
+    ['transA', 0],
+  ] as const) {
+    const value = numberAttribute(node, name, wanted);
+    if (value !== wanted) return `${name} is ${value}; only ${wanted} is supported`;
+  }
+  const isTransposed = node.op === 'Gemm' && numberAttribute(node, 'transB', 0) !== 0;
+  const [outAxis, inAxis] = isTransposed ? [0, 1] : [1, 0];
+  const outChannels = shape[outAxis];
+  const [outStride, inStride] = isTransposed ? [shape[1], 1] : [1, shape[1]];
+  if (q.scale.length > 1 && q.axis !== outAxis)
+    return `its weight scales are along axis ${q.axis}, not ${outAxis}`;
+  const [height, width, channels] = input.shape;
+  const pixels = height * width;
+  if (shape[inAxis] !== pixels * channels) {
+    return `its weights are for ${shape[inAxis]} values, but its input has ${pixels * channels}`;
+  }
+  const weights = new Int8Array(data.length);
+  for (let o = 0, to = 0; o < outChannels; o++) {
+    for (let pixel = 0; pixel < pixels; pixel++) {
+      for (let c = 0; c < channels; c++) {
+        weights[to++] = data[o * outStride + (c * pixels + pixel) * inStride];
+      }
+    }
+  }
+  return {
+    window: { kernel: [height, width], stride: [1, 1], pads: [0, 0, 0, 0], dilation: [1, 1] },
+    groups: 1,
+    outputShape: [1, 1, outChannels],
+    weights,
+    weightScale: q.scale,
+    weightZeroPoint: q.zeroPoint,
+  };
+}
+
+/**
+ * The bias in units of the accumulator: as it is where its scale is `s_x · s_w[c]`, which quantizers write; else (another
+ * scale, or a float bias) rounded to that scale.
+ */
+function biasIntegers(
+  node: Node,
+  context: LoweringContext,
+  accumulatorScale: Float32Array,
+): Float64Array | string {
+  const outChannels = accumulatorScale.length;
+  const quantized = context.constant(node, 2);
+  const plain = context.plainConstant(node, 2);
+  if ((node.inputs[2] ?? '') === '') return new Float64Array(outChannels);
+  const length = (quantized ?? plain)?.data.length;
+  if (length !== outChannels && length !== 1) {
+    return 'its bias must be a constant with one value, or one an output channel';
+  }
+  return Float64Array.from({ length: outChannels }, (_, c) => {
+    const i = length === 1 ? 0 : c;
+    const unit = accumulatorScale[c];
+    if (!quantized) return Math.round(Number(plain!.data[i]) / unit);
+    const scale = quantized.scale[quantized.scale.length > 1 ? c : 0];
+    const q = quantized.data[i] - quantized.zeroPoint[quantized.zeroPoint.length > 1 ? c : 0];
+    // Quantizers may multiply the scales in float64 and round later: a few units in the last place are no other scale.
+    return Math.abs(scale - unit) <= 4 * 2 ** -23 * unit ? q : Math.round((q * scale) / unit);
+  });
+}
+
+/**
+ * Bias with the input's zero point folded in, `b − z_x·Σw + K·z_x·z_w`, and the proof that no accumulator, whatever the
+ * input, leaves int32: `|bias| + 128·Σ|w| + 128·K·|z_w| < 2³¹`.
+ */
+function foldZeroPoints(layer: Layer, inputZeroPoint: number, bias: Float64Array): Int32Array | string {
+  const { weights } = layer;
+  const outChannels = bias.length;
+  const k = weights.length / outChannels;
+  const folded = new Int32Array(outChannels);
+  for (let o = 0; o < outChannels; o++) {
+    let sum = 0;
+    let magnitude = 0;
+    for (let i = o * k; i < (o + 1) * k; i++) {
+      sum += weights[i];
+      magnitude += Math.abs(weights[i]);
+    }
+    const zeroPoint = zeroPointOf(layer, o);
+    const value = bias[o] - inputZeroPoint * sum + k * inputZeroPoint * zeroPoint;
+    const bound = Math.abs(value) + 128 * (magnitude + k * Math.abs(zeroPoint));
+    // Written so that a bias that is not a number fails too.
+    if (!(bound < 2 ** 31)) {
+      return `its accumulator can overflow int32: channel ${o} can reach ${bound} (bias ${bias[o]}, Σ|w| ${magnitude}); its bias is too large for the scales, or its kernel for int8`;
+    }
+    folded[o] = value;
+  }
+  return folded;
+}
+
+function zeroPointOf({ weightZeroPoint }: Layer, channel: number): number {
+  return weightZeroPoint[weightZeroPoint.length > 1 ? channel : 0];
+}
+
+function requantizeOf(
+  outChannels: number,
+  input: ProgramTensor,
+  weightScaleOf: (c: number) => number,
+  output: ProgramTensor,
+  lo: number,
+  hi: number,
+): Requantize {
+  const mantissa = new Uint32Array(outChannels);
+  const shift = new Uint8Array(outChannels);
+  for (let c = 0; c < outChannels; c++) {
+    const multiplier = toMultiplier(
+      requantizeMultiplier(input.scale as number, weightScaleOf(c), output.scale as number),
+    );
+    mantissa[c] = multiplier.mantissa;
+    shift[c] = multiplier.shift;
+  }
+  return { mantissa, shift, zeroPoint: output.zeroPoint, lo, hi };
+}

@@ -1,0 +1,155 @@
+/**
+ * Joins operations so that fewer tensors are written and read. Each rewrite leaves the bytes of every tensor that stays as they were;
+ * the kernels need not know that it happened.
+ */
+import { compact } from './compact.ts';
+import type {
+  AddOperation,
+  AveragePool2dOperation,
+  BuiltinOperation,
+  ConcatOperation,
+  Conv2dOperation,
+  IntegerProgram,
+  LookupOperation,
+  MaxPool2dOperation,
+  Operation,
+  ProgramTensor,
+  Rescale,
+} from './program.ts';
+
+/** What a rewrite makes of an operation and the only reader of its result. */
+type Rewrite = (first: Operation, reader: Operation, program: IntegerProgram) => BuiltinOperation | undefined;
+
+/** In the order in which they are tried on each pair. */
+const REWRITES: readonly Rewrite[] = [clampIntoProducer, poolIntoConvolution, residualIntoConvolution];
+
+/** Applies the rewrites until none fits. */
+export function fuse(program: IntegerProgram): IntegerProgram {
+  let operations = [...program.operations];
+  for (let again = true; again;) {
+    again = false;
+    for (const first of operations) {
+      const reader = onlyReader(first, operations, program);
+      const joined = reader && rewritten(first, reader, program);
+      if (!joined) continue;
+      // At the reader's place: by then everything that it reads is computed.
+      operations = operations.flatMap((operation) =>
+        operation === first ? [] : [operation === reader ? joined : operation],
+      );
+      again = true;
+      break;
+    }
+  }
+  return compact({ ...program, operations });
+}
+
+function rewritten(
+  first: Operation,
+  reader: Operation,
+  program: IntegerProgram,
+): BuiltinOperation | undefined {
+  for (const rewrite of REWRITES) {
+    const joined = rewrite(first, reader, program);
+    if (joined) return joined;
+  }
+  return undefined;
+}
+
+/** The operation that alone reads the result of `first`, and reads it once. */
+function onlyReader(
+  { output }: Operation,
+  operations: readonly Operation[],
+  program: IntegerProgram,
+): Operation | undefined {
+  if (program.outputs.some(({ tensor }) => tensor === output)) return undefined;
+  const readers = operations.filter(({ inputs }) => inputs.includes(output));
+  const isReadOnce = readers.length === 1 && readers[0].inputs.filter((id) => id === output).length === 1;
+  return isReadOnce ? readers[0] : undefined;
+}
+
+/** A 2×2 max pool with stride 2 becomes the convolution's: rescaling by a positive multiplier is monotonic. */
+function poolIntoConvolution(first: Operation, reader: Operation): BuiltinOperation | undefined {
+  if (!isConv2d(first) || !isMaxPool2d(reader)) return undefined;
+  const { kernel, stride, pads, dilation } = reader;
+  const isHalving =
+    [...kernel, ...stride].every((size) => size === 2) &&
+    pads.every((pad) => pad === 0) &&
+    dilation.every((step) => step === 1);
+  if (!isHalving || !first.requantize || first.pool || first.residual) return undefined;
+  return { ...first, pool: true, output: reader.output };
+}
+
+/** The addition of another tensor to a convolution's result becomes the convolution's `residual`. */
+function residualIntoConvolution(
+  first: Operation,
+  reader: Operation,
+  program: IntegerProgram,
+): BuiltinOperation | undefined {
+  if (!isConv2d(first) || !isAdd(reader)) return undefined;
+  if (!first.requantize || first.pool || first.residual) return undefined;
+  const own = reader.inputs.indexOf(first.output);
+  const other = reader.inputs[1 - own];
+  if (program.tensors[other].dtype !== 'int8') return undefined;
+  const { multipliers, inputZeroPoints } = reader.rescale;
+  return {
+    ...first,
+    inputs: [first.inputs[0], other],
+    output: reader.output,
+    residual: {
+      ...reader.rescale,
+      multipliers: Int32Array.of(multipliers[own], multipliers[1 - own]),
+      inputZeroPoints: Int32Array.of(inputZeroPoints[own], inputZeroPoints[1 - own]),
+    },
+  };
+}
+
+/** A table that only clamps narrows the bounds of what it reads. */
+function clampIntoProducer(
+  first: Operation,
+  reader: Operation,
+  program: IntegerProgram,
+): BuiltinOperation | undefined {
+  if (!isLookup(reader) || !sameScale(program.tensors[first.output], program.tensors[reader.output])) {
+    return undefined;
+  }
+  const bounds = clampBounds(reader.table);
+  if (!bounds) return undefined;
+  const narrow = <T extends { readonly lo: number; readonly hi: number }>(part: T): T => ({
+    ...part,
+    lo: Math.min(Math.max(part.lo, bounds.lo), bounds.hi),
+    hi: Math.min(Math.max(part.hi, bounds.lo), bounds.hi),
+  });
+  const { output } = reader;
+  if (isConv2d(first)) {
+    if (first.residual) return { ...first, output, residual: narrow<Rescale>(first.residual) };
+    return first.requantize ? { ...first, output, requantize: narrow(first.requantize) } : undefined;
+  }
+  if (isAdd(first)) return { ...first, output, rescale: narrow(first.rescale) };
+  if (isAveragePool2d(first)) {
+    return { ...first, output, rescale: narrow(first.rescale) };
+  }
+  if (isConcat(first)) {
+    return { ...first, output, rescales: first.rescales.map(narrow) };
+  }
+  return undefined;
+}
+
+/** The bounds where the table is `clamp(x, lo, hi)`. */
+function clampBounds(table: Int8Array): { readonly lo: number; readonly hi: number } | undefined {
+  const lo = table[0];
+  const hi = table[255];
+  const clamps = table.every((y, i) => y === Math.min(Math.max(i - 128, lo), hi));
+  return lo <= hi && clamps ? { lo, hi } : undefined;
+}
+
+function sameScale(a: ProgramTensor, b: ProgramTensor): boolean {
+  return a.scale === b.scale && a.zeroPoint === b.zeroPoint;
+}
+
+const isConv2d = (operation: Operation): operation is Conv2dOperation => operation.kind === 'conv2d';
+const isMaxPool2d = (operation: Operation): operation is MaxPool2dOperation => operation.kind === 'maxPool2d';
+const isAveragePool2d = (operation: Operation): operation is AveragePool2dOperation =>
+  operation.kind === 'averagePool2d';
+const isAdd = (operation: Operation): operation is AddOperation => operation.kind === 'add';
+const isConcat = (operation: Operation): operation is ConcatOperation => operation.kind === 'concat';
+const isLookup = (operation: Operation): operation is LookupOperation => operation.kind === 'lookup';

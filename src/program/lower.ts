@@ -1,0 +1,591 @@
+/**
+ * From a QDQ graph (float nodes between QuantizeLinear/DequantizeLinear pairs) to the integer program. What a float node becomes is its
+ * operator's to say (src/ops/<kind>/lower.ts); here values are followed to their QuantizeLinear.
+ */
+import { ModelError } from '../errors.ts';
+import { numberAttribute, resolveAxis } from '../graph/attributes.ts';
+import { type GraphIndex, indexGraph } from '../graph/graph-index.ts';
+import type { Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
+import { inferShapes } from '../graph/infer-shapes.ts';
+import { followClamps } from '../graph/patterns.ts';
+import { Problems } from '../graph/problems.ts';
+import { fuse } from './fuse.ts';
+import type {
+  LoweredOutput,
+  LoweringContext,
+  LoweringRule,
+  OutputOptions,
+  PointwiseValue,
+  QuantizedConstant,
+} from './lowering.ts';
+import { lookupTable, quantizeReal } from './pointwise.ts';
+import { compact } from './compact.ts';
+import type {
+  ImageShape,
+  IntegerProgram,
+  LookupOperation,
+  Operation,
+  ProgramInput,
+  ProgramOutput,
+  ProgramTensor,
+} from './program.ts';
+
+export interface LowerOptions {
+  /**
+   * Joins operations (fuse.ts): a max pool or a residual addition with its convolution, a clamp with what it clamps.
+   * Without, every tensor of the graph stays visible. The bytes are the same. Default true.
+   */
+  readonly fuse?: boolean;
+}
+
+/**
+ * @param rules what lowers each ONNX operator type; of two for one type, the later wins
+ * @throws ModelError with every problem of the graph
+ */
+export function lower(
+  graph: Graph,
+  rules: readonly LoweringRule[],
+  options: LowerOptions = {},
+): IntegerProgram {
+  if (!graph.nodes.some(({ op }) => op === 'QuantizeLinear')) {
+    throw new ModelError(
+      'the model is not quantized (it has no QuantizeLinear): run `octet quantize` on it first',
+    );
+  }
+  const problems = new Problems(graph.opset);
+  const lowering = new Lowering(joinMatMulBias(inferShapes(graph, problems)), rules, problems);
+  const program = compact(lowering.run());
+  return options.fuse === false ? program : fuse(program);
+}
+
+/** Operators that give their input's elements, all or some, unchanged: what quantizes the result may quantize the input. */
+const SELECTING = new Set(['MaxPool', 'GlobalMaxPool']);
+/** Operators that only rename, or regroup dimensions. */
+const RENAMING = new Set(['Identity', 'Dropout', 'Flatten', 'Reshape', 'Squeeze', 'Unsqueeze']);
+const CLAMPING = new Set(['Relu', 'Clip']);
+const BEHIND_SOFTMAX = new Set([...RENAMING, 'QuantizeLinear', 'DequantizeLinear']);
+
+interface QuantizationParameters {
+  readonly scale: number;
+  /** Of a uint8 tensor shifted by 128. */
+  readonly zeroPoint: number;
+  readonly dtype: 'int8' | 'uint8';
+}
+
+const identity = (real: number): number => real;
+
+class Lowering implements LoweringContext {
+  readonly graph: Graph;
+  readonly #problems: Problems;
+  readonly #rules = new Map<string, LoweringRule>();
+  readonly #index: GraphIndex;
+  readonly #tensors: ProgramTensor[] = [];
+  readonly #operations: Operation[] = [];
+  readonly #inputs: ProgramInput[] = [];
+  /** Float values by name. */
+  readonly #values = new Map<string, PointwiseValue>();
+  /** Integer values: results of QuantizeLinear, integer graph inputs. */
+  readonly #quantized = new Map<string, ProgramTensor>();
+  /** QuantizeLinear nodes whose result an operation computes already. */
+  readonly #resolved = new Map<Node, ProgramTensor>();
+  /** Nodes that another node's operation does the work of. */
+  readonly #absorbed = new Set<Node>();
+  /** Values behind a problem: what reads them is not reported again. */
+  readonly #failed = new Set<string>();
+  /** Softmax results that are graph outputs. */
+  readonly #softmax = new Map<string, ProgramTensor>();
+
+  constructor(graph: Graph, rules: readonly LoweringRule[], problems: Problems) {
+    this.graph = graph;
+    this.#problems = problems;
+    for (const rule of rules) for (const op of rule.onnx) this.#rules.set(op, rule);
+    this.#index = indexGraph(graph);
+  }
+
+  run(): IntegerProgram {
+    for (const info of this.graph.inputs) if (!this.graph.constants.has(info.name)) this.#input(info);
+    for (const node of this.graph.nodes) this.#node(node);
+    const outputs = this.graph.outputs.map((info) => this.#output(info));
+    this.#problems.throwIfAny();
+    return {
+      name: this.graph.name,
+      tensors: this.#tensors,
+      operations: this.#operations,
+      inputs: this.#inputs,
+      outputs: outputs.filter((output) => output !== undefined),
+      metadata: this.graph.metadata,
+    };
+  }
+
+  // What operators call.
+
+  activation(node: Node, index: number): ProgramTensor | undefined {
+    const name = node.inputs[index] ?? '';
+    if (this.#failed.has(name)) return undefined;
+    const value = this.#values.get(name);
+    if (!value) {
+      this.problem(node, `its input "${name}" must be a quantized activation`);
+      return undefined;
+    }
+    if (value.tensor.dtype === 'int32') {
+      this.problem(
+        node,
+        `its input "${name}" is not quantized: a QuantizeLinear and a DequantizeLinear must stand before it`,
+      );
+      return undefined;
+    }
+    if (value.f === identity) return value.tensor;
+    const quantizer = this.#quantizerOf(name, true);
+    if (!quantizer) {
+      this.problem(
+        node,
+        `its input "${name}" is not quantized: a QuantizeLinear and a DequantizeLinear must stand before it`,
+      );
+      return undefined;
+    }
+    if (!this.#parameters(quantizer)) return undefined;
+    const tensor = this.#lookup(name, value, quantizer);
+    this.#values.set(name, { tensor, f: identity });
+    return tensor;
+  }
+
+  pointwise(node: Node, index: number): PointwiseValue | undefined {
+    const value = this.#values.get(node.inputs[index] ?? '');
+    return value?.tensor.dtype === 'int8' ? value : undefined;
+  }
+
+  constant(node: Node, index: number): QuantizedConstant | undefined {
+    const dequantize = this.#index.producer(node.inputs[index] ?? '');
+    if (dequantize?.op !== 'DequantizeLinear') return undefined;
+    const [dataName, scaleName, zeroPointName = ''] = dequantize.inputs;
+    const tensor = this.graph.constants.get(dataName);
+    const scale = this.graph.constants.get(scaleName);
+    if (!tensor || !scale) return undefined;
+    const zeroPoint = this.graph.constants.get(zeroPointName);
+    const offset = tensor.dtype === 'uint8' ? 128 : 0;
+    const data =
+      tensor.data instanceof Uint8Array
+        ? Int8Array.from(tensor.data, (q) => q - 128)
+        : tensor.data instanceof Int8Array || tensor.data instanceof Int32Array
+          ? tensor.data
+          : undefined;
+    if (!data) return undefined;
+    return {
+      data,
+      shape: tensor.shape,
+      scale: Float32Array.from(scale.data, Number),
+      zeroPoint: Int32Array.from({ length: scale.data.length }, (_, i) =>
+        zeroPoint ? Number(zeroPoint.data[i]) - offset : -offset,
+      ),
+      axis: resolveAxis(numberAttribute(dequantize, 'axis', 1), tensor.shape.length) ?? 0,
+    };
+  }
+
+  plainConstant(node: Node, index: number): Tensor | undefined {
+    return this.graph.constants.get(node.inputs[index] ?? '');
+  }
+
+  rank(node: Node, index: number): number | undefined {
+    const name = node.inputs[index] ?? '';
+    return (this.graph.values.get(name) ?? this.graph.constants.get(name))?.shape.length;
+  }
+
+  output(node: Node, shape: ImageShape, options: OutputOptions = {}): LoweredOutput | undefined {
+    const clamps = followClamps(this.#index, node.outputs[0]);
+    for (const clamp of clamps.nodes) this.#absorbed.add(clamp);
+    const { output: name, lo: min, hi: max } = clamps;
+    const quantizer = this.#quantizerOf(name, false);
+    const clamped = min !== -Infinity || max !== Infinity;
+    if (quantizer) {
+      this.#requireQuantizedReaders(name, node);
+      const parameters = this.#parameters(quantizer);
+      if (!parameters) {
+        this.#failed.add(name);
+        return undefined;
+      }
+      const tensor = this.#tensor(name, shape, parameters);
+      this.#resolve(name, tensor);
+      const { scale, zeroPoint } = parameters;
+      return { tensor, lo: quantizeReal(min, scale, zeroPoint), hi: quantizeReal(max, scale, zeroPoint) };
+    }
+    const { like, accumulatorScale } = options;
+    if (clamped || !(like ?? accumulatorScale)) {
+      this.problem(node, `its result "${name}" must be quantized: no QuantizeLinear follows it`);
+      this.#failed.add(name);
+      return undefined;
+    }
+    const tensor = like
+      ? this.#tensor(name, shape, { scale: like.scale as number, zeroPoint: like.zeroPoint })
+      : this.#accumulators(name, shape, accumulatorScale!);
+    this.#values.set(name, { tensor, f: identity });
+    return { tensor, lo: -128, hi: 127 };
+  }
+
+  intermediate(node: Node, shape: ImageShape, like: ProgramTensor): ProgramTensor {
+    return this.#tensor(`${node.outputs[0]}.unclamped`, shape, {
+      scale: like.scale as number,
+      zeroPoint: like.zeroPoint,
+    });
+  }
+
+  emit<T extends Operation>(operation: T): void {
+    this.#operations.push(operation);
+  }
+
+  alias(node: Node, tensor: ProgramTensor): void {
+    this.#values.set(node.outputs[0], { tensor, f: identity });
+  }
+
+  bind(node: Node, value: PointwiseValue): void {
+    this.#values.set(node.outputs[0], value);
+  }
+
+  problem(node: Node, reason: string): void {
+    this.#problems.node(node, reason);
+    for (const name of node.outputs) this.#failed.add(name);
+  }
+
+  // The sweep over the graph.
+
+  #input({ name, dtype, shape }: ValueInfo): void {
+    const image = imageShapeOf(shape);
+    if (!image) {
+      this.#problems.add(
+        `the input has shape [${shape}]: only [N, C, H, W] and [N, C] with fixed sizes (but for N) are supported`,
+        name,
+      );
+      this.#failed.add(name);
+      return;
+    }
+    if (dtype === 'int8' || dtype === 'uint8') {
+      const dequantize = this.#index.readers(name).find(({ op }) => op === 'DequantizeLinear');
+      const parameters = dequantize && this.#parameters(dequantize);
+      if (!parameters) {
+        this.#problems.add('an integer input must be read by a DequantizeLinear with a constant scale', name);
+        this.#failed.add(name);
+        return;
+      }
+      const tensor = this.#tensor(name, image, parameters);
+      this.#inputs.push({ name, tensor: tensor.id, fileDtype: dtype });
+      this.#quantized.set(name, tensor);
+      return;
+    }
+    const quantizer = this.#quantizerOf(name, true);
+    const parameters = quantizer && this.#parameters(quantizer);
+    if (!parameters) {
+      if (!quantizer) this.#problems.add('the input is not quantized: no QuantizeLinear reads it', name);
+      this.#failed.add(name);
+      return;
+    }
+    this.#requireQuantizedReaders(name);
+    const tensor = this.#tensor(name, image, parameters);
+    this.#inputs.push({ name, tensor: tensor.id, fileDtype: 'float32' });
+    this.#resolve(name, tensor);
+  }
+
+  #node(node: Node): void {
+    if (this.#absorbed.has(node)) return;
+    const rule = this.#rules.get(node.op);
+    const own = OWN_RULES.has(node.op);
+    if (!rule && !own) {
+      this.problem(node, UNSUPPORTED[node.op] ?? 'Octet cannot run this operator in integers');
+      return;
+    }
+    if (this.#problems.concern(node) || node.inputs.some((name) => this.#failed.has(name))) {
+      for (const name of node.outputs) this.#failed.add(name);
+      return;
+    }
+    if (rule) {
+      try {
+        rule.lower(node, this);
+      } catch (error) {
+        if (!(error instanceof ModelError)) throw error;
+        for (const { reason } of error.problems) this.problem(node, reason);
+      }
+    } else if (node.op === 'QuantizeLinear') {
+      this.#quantize(node);
+    } else if (node.op === 'DequantizeLinear') {
+      this.#dequantize(node);
+    } else if (node.op === 'Softmax') {
+      this.#softmaxAtEnd(node);
+    } else {
+      this.#rename(node);
+    }
+  }
+
+  #quantize(node: Node): void {
+    const resolved = this.#resolved.get(node);
+    if (resolved) {
+      this.#quantized.set(node.outputs[0], resolved);
+      return;
+    }
+    // Float weights with a QuantizeLinear are folded on import (graph/passes/fold-constants.ts).
+    const name = node.inputs[0];
+    const value = this.#values.get(name);
+    const parameters = this.#parameters(node);
+    if (!parameters) return;
+    if (value?.tensor.dtype !== 'int8') {
+      this.problem(node, `it quantizes "${name}", which is not computed from quantized tensors`);
+      return;
+    }
+    const isSame = value.f === identity && sameParameters(value.tensor, parameters);
+    this.#quantized.set(node.outputs[0], isSame ? value.tensor : this.#lookup(name, value, node));
+  }
+
+  #dequantize(node: Node): void {
+    const [name] = node.inputs;
+    if (this.graph.constants.has(name)) {
+      this.#checkConstant(node);
+      return;
+    }
+    const tensor = this.#quantized.get(name);
+    const parameters = this.#parameters(node);
+    if (!parameters) return;
+    if (!tensor) {
+      this.problem(node, `its input "${name}" is neither a constant nor the result of a QuantizeLinear`);
+    } else if (!sameParameters(tensor, parameters)) {
+      this.problem(node, `its scale or zero point is not that of the QuantizeLinear before it`);
+    } else {
+      this.#values.set(node.outputs[0], { tensor, f: identity });
+    }
+  }
+
+  #checkConstant(node: Node): void {
+    const scale = this.graph.constants.get(node.inputs[1]);
+    const bad = scale && Array.from(scale.data, Number).find((s) => !(s > 0 && s < Infinity));
+    if (bad !== undefined) this.problem(node, `its scale must be positive and finite, but one is ${bad}`);
+  }
+
+  #rename(node: Node): void {
+    const value = this.#values.get(node.inputs[0]);
+    const shape = this.graph.values.get(node.outputs[0])?.shape;
+    if (!value) {
+      this.problem(node, `its input "${node.inputs[0]}" must be a quantized activation`);
+      return;
+    }
+    const [height, width, channels] = value.tensor.shape;
+    const isFlat = shape?.length === 2 && shape[1] === height * width * channels;
+    const isImage = shape?.length === 4 && shape.slice(1).join() === [channels, height, width].join();
+    if (RENAMING.has(node.op) && (isFlat || isImage)) this.bind(node, value);
+    else {
+      this.problem(
+        node,
+        `it gives [${shape ?? '?'}] from an image of ${channels}×${height}×${width}: only flattening to [N, C·H·W] is supported`,
+      );
+    }
+  }
+
+  /** Softmax as the last function of the network; a QuantizeLinear/DequantizeLinear pair behind it is left out. */
+  #softmaxAtEnd(node: Node): void {
+    const value = this.#values.get(node.inputs[0]);
+    const rank = this.rank(node, 0) ?? 0;
+    const axis = resolveAxis(numberAttribute(node, 'axis', -1), rank);
+    let name = node.outputs[0];
+    for (let reader = this.#index.onlyReader(name); reader; reader = this.#index.onlyReader(name)) {
+      if (!BEHIND_SOFTMAX.has(reader.op)) break;
+      this.#absorbed.add(reader);
+      name = reader.outputs[0];
+    }
+    if (value?.f !== identity) {
+      this.problem(node, `its input "${node.inputs[0]}" is not quantized`);
+    } else if (!this.#index.outputs.has(name)) {
+      this.problem(node, 'is supported only at the end of the network');
+    } else if (axis !== 1) {
+      this.problem(node, `must be over the channels (axis 1), not axis ${axis ?? '?'} of ${rank}`);
+    } else {
+      this.#softmax.set(name, value.tensor);
+    }
+  }
+
+  #output({ name, shape }: ValueInfo): ProgramOutput | undefined {
+    if (this.#failed.has(name)) return undefined;
+    const softmax = this.#softmax.get(name);
+    const value = this.#values.get(name);
+    const tensor = softmax ?? this.#quantized.get(name) ?? (value?.f === identity ? value.tensor : undefined);
+    const sizes = shape.slice(1);
+    if (!tensor) {
+      this.#problems.add('the output must be quantized, or the result of a convolution or dense layer', name);
+      return undefined;
+    }
+    if (!sizes.every((size) => typeof size === 'number')) {
+      this.#problems.add(`the output has shape [${shape}]: sizes other than the batch must be fixed`, name);
+      return undefined;
+    }
+    return { name, tensor: tensor.id, activation: softmax ? 'softmax' : 'none', shape: sizes };
+  }
+
+  // Following values.
+
+  /**
+   * The QuantizeLinear that gives a float value its scale: one that reads it, or reads it behind operators that only
+   * select from it or rename it (and, with `behindClamps`, narrow it).
+   */
+  #quantizerOf(name: string, behindClamps: boolean): Node | undefined {
+    const readers = this.#index.readers(name);
+    const direct = readers.find(({ op }) => op === 'QuantizeLinear');
+    if (direct) return direct;
+    for (const reader of readers) {
+      const passes =
+        SELECTING.has(reader.op) || RENAMING.has(reader.op) || (behindClamps && CLAMPING.has(reader.op));
+      const quantizer =
+        passes && reader.inputs[0] === name ? this.#quantizerOf(reader.outputs[0], true) : undefined;
+      if (quantizer) return quantizer;
+    }
+    return undefined;
+  }
+
+  /** Reports readers of `name` that want the float value, or quantize it in another way than the rest. */
+  #requireQuantizedReaders(name: string, producer?: Node): void {
+    const report = (reason: string) =>
+      producer ? this.#problems.node(producer, reason) : this.#problems.add(reason, name);
+    const quantizers = new Set<string>();
+    for (const reader of this.#index.readers(name)) {
+      const quantizer =
+        reader.op === 'QuantizeLinear'
+          ? reader
+          : SELECTING.has(reader.op) || RENAMING.has(reader.op) || CLAMPING.has(reader.op)
+            ? this.#quantizerOf(reader.outputs[0], true)
+            : undefined;
+      if (!quantizer) {
+        report(
+          `"${name}" is quantized, but ${reader.op} "${reader.name}" reads it before its QuantizeLinear`,
+        );
+        continue;
+      }
+      const parameters = this.#parameters(quantizer);
+      if (parameters) quantizers.add(`${parameters.scale}, ${parameters.zeroPoint}`);
+    }
+    if (quantizers.size > 1) report(`"${name}" is quantized in ${quantizers.size} different ways`);
+    if (this.#index.outputs.has(name))
+      report(`"${name}" is quantized, but is an output of the graph before that`);
+  }
+
+  /** Binds a float value to the tensor that quantizes it. */
+  #resolve(name: string, tensor: ProgramTensor): void {
+    this.#values.set(name, { tensor, f: identity });
+    for (const reader of this.#index.readers(name)) {
+      if (reader.op === 'QuantizeLinear') this.#resolved.set(reader, tensor);
+    }
+  }
+
+  /** Scale and zero point of an activation's QuantizeLinear or DequantizeLinear, or a problem and undefined. */
+  #parameters(node: Node): QuantizationParameters | undefined {
+    if (this.#problems.concern(node)) return undefined;
+    const [, scaleName, zeroPointName = ''] = node.inputs;
+    const scale = this.graph.constants.get(scaleName);
+    const zeroPoint = this.graph.constants.get(zeroPointName);
+    const dtype = zeroPoint?.dtype ?? 'uint8';
+    if (!scale || (zeroPointName !== '' && !zeroPoint)) {
+      this.problem(
+        node,
+        'its scale and zero point must be constants (dynamic quantization is not supported)',
+      );
+    } else if (scale.data.length !== 1) {
+      this.problem(node, 'an activation must have one scale, not one a channel');
+    } else if (dtype !== 'int8' && dtype !== 'uint8') {
+      this.problem(node, `quantizes to ${dtype}; only int8 and uint8 are supported`);
+    } else if (!(Number(scale.data[0]) > 0 && Number(scale.data[0]) < Infinity)) {
+      this.problem(node, `its scale must be positive and finite, but is ${Number(scale.data[0])}`);
+    } else {
+      const offset = dtype === 'uint8' ? 128 : 0;
+      const zero = Number(zeroPoint?.data[0] ?? 0) - offset;
+      return { scale: Math.fround(Number(scale.data[0])), zeroPoint: zero, dtype };
+    }
+    return undefined;
+  }
+
+  /** Emits a table for `value`, called `name`, quantized as `quantizer` says. */
+  #lookup(name: string, value: PointwiseValue, quantizer: Node): ProgramTensor {
+    const parameters = this.#parameters(quantizer)!;
+    const isRequantized = value.f === identity;
+    const tensor = this.#tensor(isRequantized ? quantizer.outputs[0] : name, value.tensor.shape, parameters);
+    try {
+      this.emit<LookupOperation>({
+        kind: 'lookup',
+        name: (isRequantized ? undefined : this.#index.producer(name)?.name) ?? quantizer.name,
+        inputs: [value.tensor.id],
+        output: tensor.id,
+        table: lookupTable(value, tensor),
+      });
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.problem(this.#index.producer(name) ?? quantizer, error.message);
+    }
+    return tensor;
+  }
+
+  #tensor(
+    name: string,
+    shape: ImageShape,
+    { scale, zeroPoint }: Pick<QuantizationParameters, 'scale' | 'zeroPoint'>,
+  ): ProgramTensor {
+    const tensor: ProgramTensor = { id: this.#tensors.length, name, shape, dtype: 'int8', scale, zeroPoint };
+    this.#tensors.push(tensor);
+    return tensor;
+  }
+
+  #accumulators(name: string, shape: ImageShape, scales: Float32Array): ProgramTensor {
+    const scale = scales.every((s) => s === scales[0]) ? scales[0] : scales;
+    const tensor: ProgramTensor = {
+      id: this.#tensors.length,
+      name,
+      shape,
+      dtype: 'int32',
+      scale,
+      zeroPoint: 0,
+    };
+    this.#tensors.push(tensor);
+    return tensor;
+  }
+}
+
+const OWN_RULES = new Set([...RENAMING, 'QuantizeLinear', 'DequantizeLinear', 'Softmax']);
+
+/** What to do about operators that a quantized model should not have. */
+const UNSUPPORTED: Readonly<Record<string, string | undefined>> = {
+  BatchNormalization:
+    'is left over from training: fold it into the convolution before quantizing (`octet quantize` does)',
+  DynamicQuantizeLinear: 'quantizes dynamically; only static scales are supported',
+  QLinearConv: 'is of the QOperator format: quantize to the QDQ format instead',
+  QLinearMatMul: 'is of the QOperator format: quantize to the QDQ format instead',
+};
+
+function sameParameters(tensor: ProgramTensor, { scale, zeroPoint }: QuantizationParameters): boolean {
+  return tensor.scale === scale && tensor.zeroPoint === zeroPoint;
+}
+
+/** [N, C, H, W] or [N, C] as an image, undefined for other ranks and sizes that are not fixed. */
+function imageShapeOf(shape: readonly (number | string)[]): ImageShape | undefined {
+  const [, channels, height = 1, width = 1] = shape;
+  if (shape.length !== 4 && shape.length !== 2) return undefined;
+  const image = [height, width, channels];
+  const isFixed = image.every((size): size is number => typeof size === 'number' && size > 0);
+  return isFixed ? [image[0], image[1], image[2]] : undefined;
+}
+
+/** MatMul and the addition of a constant vector to its result, as the Gemm that they are. */
+function joinMatMulBias(graph: Graph): Graph {
+  const index = indexGraph(graph);
+  const constantOf = (name: string): Tensor | undefined => {
+    const producer = index.producer(name);
+    return graph.constants.get(producer?.op === 'DequantizeLinear' ? producer.inputs[0] : name);
+  };
+  const replaced = new Map<Node, Node>();
+  for (const node of graph.nodes) {
+    const [result] = node.outputs;
+    const add = index.onlyReader(result);
+    if (node.op !== 'MatMul' || add?.op !== 'Add') continue;
+    const bias = add.inputs.find((name) => name !== result) ?? '';
+    const outChannels = graph.values.get(result)?.shape.at(-1);
+    if (!constantOf(node.inputs[1]) || constantOf(bias)?.data.length !== outChannels) continue;
+    // In the Add's place, behind the nodes that the bias comes from.
+    replaced.set(add, { ...node, op: 'Gemm', inputs: [...node.inputs, bias], outputs: add.outputs });
+  }
+  if (replaced.size === 0) return graph;
+  const joined = new Set([...replaced.values()].map(({ name }) => name));
+  const nodes = graph.nodes.flatMap((node) => {
+    if (node.op === 'MatMul' && joined.has(node.name)) return [];
+    return [replaced.get(node) ?? node];
+  });
+  return { ...graph, nodes };
+}

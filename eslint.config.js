@@ -2,7 +2,18 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'build/', 'node_modules/', 'coverage/', '.cache/', '**/assembly/**', 'training/'] },
+  {
+    ignores: [
+      'dist/',
+      'build/',
+      'src/wasm/build/',
+      'node_modules/',
+      'coverage/',
+      '.cache/',
+      '**/assembly/**',
+      'training/',
+    ],
+  },
   js.configs.recommended,
   {
     files: ['**/*.ts', '**/*.tsx'],

@@ -1,15 +1,35 @@
 /** How an operator runs on the WebAssembly backend, as plain data. */
 import type { Operation, ProgramTensor, TensorId } from '../program/program.ts';
 
+/**
+ * For which operands `i32x4.relaxed_dot_i8x16_i7x16_add_s` is exact in the engine at hand, found by self-test (src/wasm/relaxed.ts). Its
+ * first operand is any int8; its second:
+ *
+ * - `none`: the engine lacks the instruction, or it is wrong
+ * - `i7`: 0…127, what the specification promises
+ * - `u8`: 0…255 (x86 with VNNI)
+ * - `i8`: −128…127 (Arm with dot products)
+ */
+export type RelaxedDot = 'none' | 'i7' | 'u8' | 'i8';
+
 /** What kernels may use in the engine at hand. */
 export interface WasmCapabilities {
-  readonly relaxedSimd: boolean;
+  readonly relaxedDot: RelaxedDot;
+}
+
+/** Smallest and largest value that a tensor's elements can have, padded lanes included. */
+export interface ValueRange {
+  readonly lo: number;
+  readonly hi: number;
 }
 
 /** An argument of an exported kernel function: an address resolved by the memory plan, or a number. */
 export type WasmArgument =
   | { readonly kind: 'tensor'; readonly tensor: TensorId }
+  /** Index into `WasmVariant.constants`. */
   | { readonly kind: 'constant'; readonly index: number }
+  /** Index into `WasmVariant.workspaces`: memory that all threads share and that lives for this variant's calls. */
+  | { readonly kind: 'workspace'; readonly index: number }
   /** Scratch memory of the calling thread, `WasmCall.scratchBytes` long. */
   | { readonly kind: 'scratch' }
   | { readonly kind: 'number'; readonly value: number }
@@ -26,14 +46,19 @@ export interface WasmCall {
   readonly scratchBytes: number;
 }
 
+export type WasmConstantData = Int8Array | Int16Array | Int32Array | Uint8Array | Uint32Array;
+
 /** One way to run an operation at one batch size: calls in order, a barrier after each. */
 export interface WasmVariant {
   readonly name: string;
   readonly calls: readonly WasmCall[];
+  /** Prepacked weights, tables, shapes; made lazily. Shared across batch sizes by `key`, which is the operation's own. */
   readonly constants: readonly {
     readonly key: string;
-    readonly data: () => Int8Array | Int16Array | Int32Array | Uint8Array | Uint32Array;
+    readonly data: () => WasmConstantData;
   }[];
+  /** Bytes of each workspace. */
+  readonly workspaces: readonly number[];
 }
 
 export interface WasmKernel<T extends Operation = Operation> {
@@ -43,5 +68,8 @@ export interface WasmKernel<T extends Operation = Operation> {
     tensor: (id: TensorId) => ProgramTensor,
     batch: number,
     capabilities: WasmCapabilities,
+    range: (id: TensorId) => ValueRange,
   ): readonly WasmVariant[];
+  /** Range of the output, where it is narrower than int8. */
+  outputRange?(operation: T, range: (id: TensorId) => ValueRange): ValueRange;
 }

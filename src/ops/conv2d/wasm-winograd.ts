@@ -1,0 +1,166 @@
+/** 3×3 convolution by Winograd's minimal filtering on the WebAssembly backend (src/wasm/assembly/winograd.ts explains the arithmetic). */
+import type { Conv2dOperation, ProgramTensor } from '../../program/program.ts';
+import { call, number, parameterBlock, scratch, tensorAt, VariantBuilder } from '../wasm-call.ts';
+import type { WasmVariant } from '../wasm-kernel.ts';
+import { convolutionBlock, padCall, sideOf } from './wasm-block.ts';
+import { convolutionShape, PANEL, packEpilogue, weightMagnitudes } from './wasm-pack.ts';
+
+/** F(size×size, 3×3). */
+interface Filter {
+  readonly size: 2 | 4;
+  /** G, its rows scaled to integers. */
+  readonly g: readonly (readonly [number, number, number])[];
+  /** |acc| without the bias must stay below it for the result to come back from modulo 2³². */
+  readonly limit: number;
+  readonly scratchBytes: { readonly input: number; readonly output: number };
+}
+
+const FILTERS: readonly Filter[] = [
+  {
+    size: 4,
+    g: [
+      [6, 0, 0],
+      [-4, -4, -4],
+      [-4, 4, -4],
+      [1, 2, 4],
+      [1, -2, 4],
+      [0, 0, 8],
+    ],
+    limit: 2 ** 25,
+    scratchBytes: { input: 36 * 16, output: 40 * 16 },
+  },
+  {
+    size: 2,
+    g: [
+      [2, 0, 0],
+      [1, 1, 1],
+      [1, -1, 1],
+      [0, 0, 2],
+    ],
+    limit: 2 ** 29,
+    scratchBytes: { input: 16 * 16, output: 12 * 16 },
+  },
+];
+
+/** Bytes of transformed input and products that one round of the three calls works on: they should stay in the caches. */
+const CHUNK_BYTES = 1 << 20;
+
+/** The Winograd variants that are exact for this operation. */
+export function winograd(
+  operation: Conv2dOperation,
+  input: ProgramTensor,
+  output: ProgramTensor,
+  batch: number,
+): WasmVariant[] {
+  const { kernel, stride, dilation, groups, weightZeroPoint } = operation;
+  const [height, width, channels] = input.shape;
+  const plain = [...stride, ...dilation, groups].every((value) => value === 1) && weightZeroPoint === null;
+  if (!plain || kernel[0] !== 3 || kernel[1] !== 3 || channels % 8 !== 0 || height * width < 2) return [];
+  const largest = Math.max(...weightMagnitudes(operation)) * 128;
+  return FILTERS.filter(({ limit }) => largest < limit).map((filter) =>
+    winogradVariant(operation, input, output, batch, filter),
+  );
+}
+
+function winogradVariant(
+  operation: Conv2dOperation,
+  input: ProgramTensor,
+  output: ProgramTensor,
+  batch: number,
+  { size, g, scratchBytes }: Filter,
+): WasmVariant {
+  const builder = new VariantBuilder();
+  const direct = convolutionShape(operation, input);
+  const tilesHigh = Math.ceil(direct.height / size);
+  const tilesWide = Math.ceil(direct.width / size);
+  // The frame ends where the last tiles do.
+  const shape = { ...direct, frameHeight: tilesHigh * size + 2, frameWidth: tilesWide * size + 2 };
+  const { channels, panels } = shape;
+  const places = g.length ** 2;
+  const tiles = batch * tilesHigh * tilesWide;
+  const tileBytes = places * (channels * 2 + panels * PANEL * 4);
+  const chunk = Math.min(tiles, Math.max(4, Math.floor(CHUNK_BYTES / tileBytes) & ~3));
+  const frame = builder.workspace(batch * shape.frameHeight * shape.frameWidth * channels * 2);
+  const transformed = builder.workspace(places * chunk * channels * 2);
+  const products = builder.workspace(places * panels * Math.ceil(chunk / 4) * 4 * PANEL * 4);
+  const block = builder.constant(`winograd${size}-shape-${batch}`, () => {
+    const fields = convolutionBlock(operation, output, shape, batch, 2);
+    return parameterBlock({
+      ...fields,
+      segments: 1,
+      segmentLength: channels,
+      tilesHigh,
+      tilesWide,
+      channels,
+    });
+  });
+  const weights = builder.constant(`winograd${size}-weights`, () =>
+    transformWeights(operation, channels, panels, g),
+  );
+  const epilogue = builder.constant('epilogue', () => packEpilogue(operation, output, shape, operation.bias));
+  const zero = builder.constant('zero', () => new Int32Array(1));
+  const calls = [padCall(builder, operation, input, shape, frame, batch)];
+  for (let first = 0; first < tiles; first += chunk) {
+    const count = Math.min(chunk, tiles - first);
+    calls.push(
+      call(
+        `winograd${size}Input`,
+        [frame, transformed, block, number(first), number(count), scratch],
+        (count * channels) / 8,
+        scratchBytes.input,
+      ),
+      call(
+        'winogradMultiply',
+        [transformed, weights, products, zero, block, number(count), scratch],
+        places * panels,
+        16,
+      ),
+      call(
+        `winograd${size}Output`,
+        [
+          products,
+          epilogue,
+          tensorAt(output.id),
+          sideOf(operation),
+          block,
+          number(first),
+          number(count),
+          scratch,
+        ],
+        count * Math.ceil(shape.outChannels / 4),
+        scratchBytes.output,
+      ),
+    );
+  }
+  return builder.build(`winograd-${size}`, calls);
+}
+
+/** `U = G g Gᵀ` of every pair of channels, as [place][panel][channels / 2][8 outputs][2]. */
+function transformWeights(
+  { weights, bias }: Conv2dOperation,
+  channels: number,
+  panels: number,
+  g: Filter['g'],
+): Int16Array {
+  const rows = g.length;
+  const packed = new Int16Array(rows * rows * panels * PANEL * channels);
+  const half = new Float64Array(rows * 3);
+  for (let o = 0; o < bias.length; o++) {
+    for (let c = 0; c < channels; c++) {
+      // weights are [o][tap][c], real channels; channels is a multiple of 8, so all are real.
+      const at = (tap: number) => weights[(o * 9 + tap) * channels + c];
+      for (let i = 0; i < rows; i++) {
+        for (let j = 0; j < 3; j++)
+          half[i * 3 + j] = g[i][0] * at(j) + g[i][1] * at(3 + j) + g[i][2] * at(6 + j);
+      }
+      const to = ((Math.floor(o / PANEL) * channels + (c & ~1)) * PANEL + (o % PANEL) * 2) | (c & 1);
+      for (let i = 0; i < rows; i++) {
+        for (let j = 0; j < rows; j++) {
+          packed[(i * rows + j) * panels * PANEL * channels + to] =
+            half[i * 3] * g[j][0] + half[i * 3 + 1] * g[j][1] + half[i * 3 + 2] * g[j][2];
+        }
+      }
+    }
+  }
+  return packed;
+}

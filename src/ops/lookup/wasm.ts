@@ -1,0 +1,29 @@
+import { type LookupOperation, paddedChannels } from '../../program/program.ts';
+import { call, parameterBlock, tensorAt, VariantBuilder } from '../wasm-call.ts';
+import type { WasmKernel } from '../wasm-kernel.ts';
+
+export const wasmKernel: WasmKernel<LookupOperation> = {
+  variants({ inputs, output, table }, tensor, batch) {
+    const builder = new VariantBuilder();
+    const { shape, zeroPoint } = tensor(output);
+    const [height, width, channels] = shape;
+    const block = builder.constant('shape', () =>
+      parameterBlock({
+        channels: paddedChannels(channels),
+        lastLanes: ((channels - 1) & 3) + 1,
+        multiplier: 0,
+        inputZeroPoint: 0,
+        otherMultiplier: 0,
+        otherZeroPoint: 0,
+        shift: 0,
+        zeroPoint,
+        lo: -128,
+        hi: 127,
+      }),
+    );
+    const args = [tensorAt(inputs[0]), tensorAt(output), builder.constant('table', () => table), block];
+    return [builder.build('table', [call('lookup', args, batch * height * width)])];
+  },
+
+  outputRange: ({ table }) => ({ lo: Math.min(...table), hi: Math.max(...table) }),
+};

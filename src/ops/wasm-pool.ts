@@ -1,0 +1,32 @@
+/** The parameter block `Pool` of src/wasm/assembly/pool.ts. */
+import { paddedChannels, type ProgramTensor, type Window2d } from '../program/program.ts';
+
+export function poolBlock(
+  { kernel, stride, pads, dilation }: Window2d,
+  input: ProgramTensor,
+  output: ProgramTensor,
+): Readonly<Record<string, number>> {
+  const [height, width, channels] = input.shape;
+  return {
+    height,
+    width,
+    channels: paddedChannels(channels),
+    lastLanes: ((channels - 1) & 3) + 1,
+    outHeight: output.shape[0],
+    outWidth: output.shape[1],
+    kernelHeight: kernel[0],
+    kernelWidth: kernel[1],
+    strideHeight: stride[0],
+    strideWidth: stride[1],
+    top: pads[0],
+    left: pads[1],
+    dilationHeight: dilation[0],
+    dilationWidth: dilation[1],
+    inputZeroPoint: input.zeroPoint,
+    zeroPoint: output.zeroPoint,
+    lo: -128,
+    hi: 127,
+    shift: 0,
+    divisor: 0,
+  };
+}

@@ -1,0 +1,338 @@
+/**
+ * Convolution and dense layers as implicit GEMM: acc[m, n] = Σ_k x[m, k] · w[n, k] by `i32x4.dot_i16x8_s`, two products a lane.
+ *
+ * x        int16, the padded image of pad.ts; a window is `segments` runs of `segmentLength` elements, `segmentOffsets[s]` bytes from
+ *          the window's first. (One run a kernel row: its columns are contiguous. With dilation or groups one a tap.)
+ * w        packed by panels of 8 output channels: [panel][segment][k / 2][8 channels][2 k], int8 (convolve8) or int16
+ *          (convolve16: weights less their zero point)
+ * records  one a quad of output channels (requantize.ts)
+ * y        int8 NHWC, or int32 accumulators
+ *
+ * A tile is 4 pixels × 8 channels: 8 accumulators, 2 vectors of weights and 1 of x, 11 of the 16 registers. The four pixels are
+ * neighbours in the output, or, with a fused pool, the window of one pooled pixel: then the pool is the maximum over the tile's
+ * rows. Dense layers at batch 1 take a tile of one row, which is bound by reading the weights.
+ *
+ * A unit is up to `tilesPerUnit` tiles times one panel; consecutive units share their pixels, whose addresses stay in
+ * `scratch` (tilesPerUnit · 4 words; behind them the accumulators of one tile, 128 bytes).
+ *
+ * No |acc| leaves int32: lowering proves Σ|w| · 128 + |bias| < 2³¹.
+ */
+import { RECORD, RESIDUAL_HI, RESIDUAL_LO, load4, pack4, requantize, roundShift } from './requantize';
+
+// @ts-ignore: decorator
+@unmanaged
+export class Convolution {
+  imageBytes: i32; // of one padded image
+  rowBytes: i32; // between the windows of two output rows
+  pixelBytes: i32; // between the windows of two output columns
+  height: i32; // of the convolution's output, before a pool
+  width: i32;
+  segments: i32;
+  segmentLength: i32; // elements, a multiple of 4
+  panels: i32;
+  quads: i32; // of stored output channels
+  rows: i32; // of the GEMM: pixels of the batch that count (pooled: 4 a window)
+  tilesPerUnit: i32;
+  mode: i32;
+  zeroPoint: i32;
+  residualMultiplier: i32; // of the convolution's result
+  residualZeroPoint: i32;
+  sideMultiplier: i32; // of the other summand
+  sideZeroPoint: i32;
+  residualShift: i32;
+  outputZeroPoint: i32; // after the residual addition
+}
+
+/** Values of `mode`. */
+export const PLAIN = 0;
+export const POOL = 1;
+export const RESIDUAL = 2;
+export const INT32 = 3;
+
+/** Bytes of the accumulators of one tile: 4 rows of 8 int32. */
+const TILE_BYTES: usize = 128;
+
+export function convolve8(
+  x: usize,
+  weights: usize,
+  records: usize,
+  segmentOffsets: usize,
+  panelOffsets: usize,
+  y: usize,
+  side: usize,
+  shape: Convolution,
+  scratch: usize,
+  unitStart: i32,
+  unitEnd: i32,
+): void {
+  convolve<i8>(x, weights, records, segmentOffsets, panelOffsets, y, side, shape, scratch, unitStart, unitEnd);
+}
+
+export function convolve16(
+  x: usize,
+  weights: usize,
+  records: usize,
+  segmentOffsets: usize,
+  panelOffsets: usize,
+  y: usize,
+  side: usize,
+  shape: Convolution,
+  scratch: usize,
+  unitStart: i32,
+  unitEnd: i32,
+): void {
+  convolve<i16>(x, weights, records, segmentOffsets, panelOffsets, y, side, shape, scratch, unitStart, unitEnd);
+}
+
+function convolve<W>(
+  x: usize,
+  weights: usize,
+  records: usize,
+  segmentOffsets: usize,
+  panelOffsets: usize,
+  y: usize,
+  side: usize,
+  shape: Convolution,
+  scratch: usize,
+  unitStart: i32,
+  unitEnd: i32,
+): void {
+  const panels = shape.panels;
+  const rowsPerUnit = shape.tilesPerUnit << 2;
+  const panelBytes = <usize>(shape.segments * shape.segmentLength * 8) * sizeof<W>();
+  const acc = scratch + (<usize>rowsPerUnit << 2);
+  let block = -1;
+  for (let unit = unitStart; unit < unitEnd; unit++) {
+    const panel = unit % panels;
+    const firstRow = (unit / panels) * rowsPerUnit;
+    const rows = min(rowsPerUnit, shape.rows - firstRow);
+    if (unit / panels != block) {
+      block = unit / panels;
+      windowAddresses(x, shape, firstRow, rows, scratch);
+    }
+    const w = weights + <usize>panel * panelBytes;
+    const offset = load<u32>(panelOffsets + (<usize>panel << 2));
+    const record = records + <usize>panel * (2 * RECORD);
+    for (let row = 0; row < rows; row += 4) {
+      const addresses = scratch + (<usize>row << 2);
+      const count = min(4, rows - row);
+      if (count == 1) multiplyRow<W>(addresses, w, offset, segmentOffsets, shape, acc);
+      else multiplyTile<W>(addresses, w, offset, segmentOffsets, shape, acc);
+      storeTile(acc, record, panel, firstRow + row, count, y, side, shape);
+    }
+  }
+}
+
+/** Addresses of the windows of `rows` rows of the GEMM from `firstRow`; the last one again up to a multiple of 4. */
+export function windowAddresses(
+  x: usize,
+  shape: Convolution,
+  firstRow: i32,
+  rows: i32,
+  addresses: usize,
+): void {
+  const pooled = shape.mode == POOL;
+  const height = pooled ? shape.height >> 1 : shape.height;
+  const width = pooled ? shape.width >> 1 : shape.width;
+  for (let i = 0; i < ((rows + 3) & ~3); i++) {
+    const row = firstRow + min(i, rows - 1);
+    const pixel = pooled ? row >> 2 : row;
+    let column = pixel % width;
+    const line = pixel / width;
+    let outRow = line % height;
+    const image = line / height;
+    if (pooled) {
+      column = (column << 1) + (row & 1);
+      outRow = (outRow << 1) + ((row >> 1) & 1);
+    }
+    store<u32>(
+      addresses + (<usize>i << 2),
+      x + image * shape.imageBytes + outRow * shape.rowBytes + column * shape.pixelBytes,
+    );
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function multiplyAdd(acc: v128, x: v128, w: v128): v128 {
+  return i32x4.add(acc, i32x4.dot_i16x8_s(x, w));
+}
+
+/** Weights of channels 0–3 (half 0) or 4–7 (half 1) at step `step` of two k. */
+// @ts-ignore: decorator
+@inline
+function loadWeights<W>(w: usize, step: usize, half: usize): v128 {
+  if (sizeof<W>() == 1) return v128.load_ext<i8>(w + step * 16 + half * 8);
+  return v128.load(w + step * 32 + half * 16);
+}
+
+/** acc[4][8] of one tile. */
+export function multiplyTile<W>(
+  addresses: usize,
+  weights: usize,
+  offset: usize,
+  segmentOffsets: usize,
+  shape: Convolution,
+  acc: usize,
+): void {
+  const x0 = <usize>load<u32>(addresses) + offset;
+  const x1 = <usize>load<u32>(addresses, 4) + offset;
+  const x2 = <usize>load<u32>(addresses, 8) + offset;
+  const x3 = <usize>load<u32>(addresses, 12) + offset;
+  const segmentBytes = <usize>shape.segmentLength << 1;
+  const segmentsEnd = segmentOffsets + (<usize>shape.segments << 2);
+  let a0 = i32x4.splat(0), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
+  let w = weights;
+  for (let segment = segmentOffsets; segment < segmentsEnd; segment += 4) {
+    const start = <usize>load<u32>(segment);
+    let p0 = x0 + start;
+    let p1 = x1 + start;
+    let p2 = x2 + start;
+    let p3 = x3 + start;
+    const end = p0 + segmentBytes;
+    for (; p0 < end; ) {
+      let w0 = loadWeights<W>(w, 0, 0);
+      let w1 = loadWeights<W>(w, 0, 1);
+      let v = v128.load32_splat(p0);
+      a0 = multiplyAdd(a0, v, w0);
+      a1 = multiplyAdd(a1, v, w1);
+      v = v128.load32_splat(p1);
+      b0 = multiplyAdd(b0, v, w0);
+      b1 = multiplyAdd(b1, v, w1);
+      v = v128.load32_splat(p2);
+      c0 = multiplyAdd(c0, v, w0);
+      c1 = multiplyAdd(c1, v, w1);
+      v = v128.load32_splat(p3);
+      d0 = multiplyAdd(d0, v, w0);
+      d1 = multiplyAdd(d1, v, w1);
+      w0 = loadWeights<W>(w, 1, 0);
+      w1 = loadWeights<W>(w, 1, 1);
+      v = v128.load32_splat(p0, 4);
+      a0 = multiplyAdd(a0, v, w0);
+      a1 = multiplyAdd(a1, v, w1);
+      v = v128.load32_splat(p1, 4);
+      b0 = multiplyAdd(b0, v, w0);
+      b1 = multiplyAdd(b1, v, w1);
+      v = v128.load32_splat(p2, 4);
+      c0 = multiplyAdd(c0, v, w0);
+      c1 = multiplyAdd(c1, v, w1);
+      v = v128.load32_splat(p3, 4);
+      d0 = multiplyAdd(d0, v, w0);
+      d1 = multiplyAdd(d1, v, w1);
+      p0 += 8;
+      p1 += 8;
+      p2 += 8;
+      p3 += 8;
+      w += 32 * sizeof<W>();
+    }
+  }
+  v128.store(acc, a0, 0);
+  v128.store(acc, a1, 16);
+  v128.store(acc, b0, 32);
+  v128.store(acc, b1, 48);
+  v128.store(acc, c0, 64);
+  v128.store(acc, c1, 80);
+  v128.store(acc, d0, 96);
+  v128.store(acc, d1, 112);
+}
+
+/** acc[1][8]: two sums a half, so that their latencies overlap. */
+export function multiplyRow<W>(
+  addresses: usize,
+  weights: usize,
+  offset: usize,
+  segmentOffsets: usize,
+  shape: Convolution,
+  acc: usize,
+): void {
+  const x = <usize>load<u32>(addresses) + offset;
+  const segmentBytes = <usize>shape.segmentLength << 1;
+  const segmentsEnd = segmentOffsets + (<usize>shape.segments << 2);
+  let a0 = i32x4.splat(0), a1 = a0, b0 = a0, b1 = a0;
+  let w = weights;
+  for (let segment = segmentOffsets; segment < segmentsEnd; segment += 4) {
+    let p = x + <usize>load<u32>(segment);
+    const end = p + segmentBytes;
+    for (; p < end; p += 8, w += 32 * sizeof<W>()) {
+      const even = v128.load32_splat(p);
+      a0 = multiplyAdd(a0, even, loadWeights<W>(w, 0, 0));
+      a1 = multiplyAdd(a1, even, loadWeights<W>(w, 0, 1));
+      const odd = v128.load32_splat(p, 4);
+      b0 = multiplyAdd(b0, odd, loadWeights<W>(w, 1, 0));
+      b1 = multiplyAdd(b1, odd, loadWeights<W>(w, 1, 1));
+    }
+  }
+  v128.store(acc, i32x4.add(a0, b0), 0);
+  v128.store(acc, i32x4.add(a1, b1), 16);
+}
+
+/**
+ * Epilogue of one tile: bias, then by `mode` requantize, the maximum of the four rows and requantize (a positive
+ * multiplier is monotonic, so one requantization serves the pool's four values), requantize and add, or the accumulators as they are.
+ *
+ * @param acc [4][8] sums of products
+ * @param record of the panel's first quad
+ * @param row of the GEMM, the tile's first
+ * @param count rows that are stored
+ */
+export function storeTile(
+  acc: usize,
+  record: usize,
+  panel: i32,
+  row: i32,
+  count: i32,
+  y: usize,
+  side: usize,
+  shape: Convolution,
+): void {
+  const quads = min(2, shape.quads - 2 * panel);
+  const zeroPoint = i32x4.splat(shape.zeroPoint);
+  for (let quad = 0; quad < quads; quad++, acc += 16, record += RECORD) {
+    const bias = v128.load(record);
+    const channels = <usize>(2 * panel + quad) << 2;
+    if (shape.mode == POOL) {
+      const above = i32x4.max_s(v128.load(acc), v128.load(acc, 32));
+      const below = i32x4.max_s(v128.load(acc, 64), v128.load(acc, 96));
+      const largest = i32x4.add(i32x4.max_s(above, below), bias);
+      const to = y + <usize>((row >> 2) * shape.quads << 2) + channels;
+      store<i32>(to, pack4(requantize(largest, record, zeroPoint)));
+      continue;
+    }
+    let at = <usize>(row * shape.quads << 2) + channels;
+    for (let i = 0; i < count; i++, at += <usize>shape.quads << 2) {
+      storeQuad(i32x4.add(v128.load(acc + (<usize>i << 5)), bias), record, at, zeroPoint, y, side, shape);
+    }
+  }
+}
+
+/** Stores four accumulators, bias included, as element `at` of the output. */
+// @ts-ignore: decorator
+@inline
+export function storeQuad(
+  acc: v128,
+  record: usize,
+  at: usize,
+  zeroPoint: v128,
+  y: usize,
+  side: usize,
+  shape: Convolution,
+): void {
+  if (shape.mode == INT32) {
+    v128.store(y + (at << 2), acc);
+    return;
+  }
+  let q = requantize(acc, record, zeroPoint);
+  if (shape.mode == RESIDUAL) {
+    const own = i32x4.mul(
+      i32x4.sub(q, i32x4.splat(shape.residualZeroPoint)),
+      i32x4.splat(shape.residualMultiplier),
+    );
+    const other = i32x4.mul(
+      i32x4.sub(load4(side + at), i32x4.splat(shape.sideZeroPoint)),
+      i32x4.splat(shape.sideMultiplier),
+    );
+    q = i32x4.add(roundShift(i32x4.add(own, other), shape.residualShift), i32x4.splat(shape.outputZeroPoint));
+    q = i32x4.min_s(i32x4.max_s(q, v128.load(record, RESIDUAL_LO)), v128.load(record, RESIDUAL_HI));
+  }
+  store<i32>(y + at, pack4(q));
+}

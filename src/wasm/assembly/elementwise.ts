@@ -1,0 +1,89 @@
+/** Addition, concatenation and table lookup. A unit is one pixel; its channels are stored in whole quads. */
+import { load4, pack4, roundShift } from './requantize';
+import { fillLanes } from './pool';
+
+// @ts-ignore: decorator
+@unmanaged
+class Rescale {
+  channels: i32; // stored, of the operand (concat: of this input)
+  lastLanes: i32; // real channels of the last quad, 1…4
+  multiplier: i32;
+  inputZeroPoint: i32;
+  otherMultiplier: i32; // add only: of the second operand
+  otherZeroPoint: i32;
+  shift: i32;
+  zeroPoint: i32;
+  lo: i32;
+  hi: i32;
+  outChannels: i32; // concat only: stored, of the output
+  firstChannel: i32; // concat only: where this input begins in the output
+  fillFrom: i32; // concat only: real channels of the output, where this input is the last one; else outChannels
+}
+
+/** `y = clamp(z + rne(((a − z_a) · m_a + (b − z_b) · m_b) · 2^−shift))`, the sum exact in int32. */
+export function add(a: usize, b: usize, y: usize, shape: Rescale, unitStart: i32, unitEnd: i32): void {
+  const channels = <usize>shape.channels;
+  const zeroA = i32x4.splat(shape.inputZeroPoint);
+  const zeroB = i32x4.splat(shape.otherZeroPoint);
+  const multiplierA = i32x4.splat(shape.multiplier);
+  const multiplierB = i32x4.splat(shape.otherMultiplier);
+  const zeroPoint = i32x4.splat(shape.zeroPoint);
+  const lo = i32x4.splat(shape.lo);
+  const hi = i32x4.splat(shape.hi);
+  const end = <usize>unitEnd * channels;
+  for (let at = <usize>unitStart * channels; at < end; at += 4) {
+    const first = i32x4.mul(i32x4.sub(load4(a + at), zeroA), multiplierA);
+    const second = i32x4.mul(i32x4.sub(load4(b + at), zeroB), multiplierB);
+    const q = i32x4.add(roundShift(i32x4.add(first, second), shape.shift), zeroPoint);
+    store<i32>(y + at, pack4(i32x4.min_s(i32x4.max_s(q, lo), hi)));
+  }
+  fillPixels(y, shape, unitStart, unitEnd);
+}
+
+/** One input of a concatenation: rescaled, and put at `firstChannel` of each pixel. */
+export function concat(x: usize, y: usize, shape: Rescale, unitStart: i32, unitEnd: i32): void {
+  const zero = i32x4.splat(shape.inputZeroPoint);
+  const multiplier = i32x4.splat(shape.multiplier);
+  const zeroPoint = i32x4.splat(shape.zeroPoint);
+  const lo = i32x4.splat(shape.lo);
+  const hi = i32x4.splat(shape.hi);
+  for (let unit = unitStart; unit < unitEnd; unit++) {
+    const pixel = y + <usize>unit * <usize>shape.outChannels;
+    const from = x + <usize>unit * <usize>shape.channels;
+    const to = pixel + <usize>shape.firstChannel;
+    for (let c: i32 = 0; c < shape.channels; c += 4) {
+      const scaled = i32x4.mul(i32x4.sub(load4(from + c), zero), multiplier);
+      const q = i32x4.add(roundShift(scaled, shape.shift), zeroPoint);
+      let word = pack4(i32x4.min_s(i32x4.max_s(q, lo), hi));
+      if (c + 4 < shape.channels || shape.lastLanes == 4) {
+        store<i32>(to + c, word);
+      } else {
+        // The neighbour's channels begin inside this quad.
+        for (let lane = 0; lane < shape.lastLanes; lane++, word >>= 8) store<i8>(to + c + lane, <i8>word);
+      }
+    }
+    for (let c = shape.fillFrom; c < shape.outChannels; c++) store<i8>(pixel + c, <i8>shape.zeroPoint);
+  }
+}
+
+/** `y = table[x + 128]`. */
+export function lookup(x: usize, y: usize, table: usize, shape: Rescale, unitStart: i32, unitEnd: i32): void {
+  const channels = <usize>shape.channels;
+  const middle = table + 128;
+  const end = <usize>unitEnd * channels;
+  for (let at = <usize>unitStart * channels; at < end; at += 4) {
+    store<i8>(y + at, load<i8>(middle + load<i8>(x + at)));
+    store<i8>(y + at, load<i8>(middle + load<i8>(x + at, 1)), 1);
+    store<i8>(y + at, load<i8>(middle + load<i8>(x + at, 2)), 2);
+    store<i8>(y + at, load<i8>(middle + load<i8>(x + at, 3)), 3);
+  }
+  fillPixels(y, shape, unitStart, unitEnd);
+}
+
+/** Padded lanes of whole pixels. */
+function fillPixels(y: usize, shape: Rescale, unitStart: i32, unitEnd: i32): void {
+  if (shape.lastLanes == 4) return;
+  for (let unit = unitStart; unit < unitEnd; unit++) {
+    fillLanes(y + <usize>(unit + 1) * <usize>shape.channels, shape.lastLanes, shape.zeroPoint);
+  }
+}

@@ -1,0 +1,22 @@
+/**
+ * Octet's WebAssembly kernels, one file a family. All are free functions over addresses: nothing here allocates, no
+ * kernel keeps state, and all memory is the host's (src/wasm/memory.ts). What they share:
+ *
+ * - activations lie as program.ts says: NHWC, channels padded to a multiple of 4;
+ * - a call does the units of work [unitStart, unitEnd), and may run at the same time as other calls on other units;
+ * - parameters that do not change from run to run come in a block of int32 words, laid out by the `@unmanaged` class that
+ *   reads it. The host fills it by the same field names (src/ops/<kind>/wasm.ts).
+ */
+export { convolve8, convolve16 } from './conv2d';
+export { depthwise } from './depthwise';
+export { add, concat, lookup } from './elementwise';
+export { pad8, pad16 } from './pad';
+export { peakDot } from './peak';
+export { averagePool, maxPool } from './pool';
+export {
+  winograd2Input,
+  winograd2Output,
+  winograd4Input,
+  winograd4Output,
+  winogradMultiply,
+} from './winograd';

@@ -1,0 +1,416 @@
+/** The WebAssembly backend: SIMD kernels over one linear memory, on one thread or several. */
+import { platform } from '#platform';
+import { DeviceError, InputError } from '../errors.ts';
+import type { Session, SessionInput, SessionResult, SessionRunOptions } from '../model/session.ts';
+import type { ReferenceContext, TensorBuffer } from '../ops/operator.ts';
+import { createOperatorRegistry, type OperatorRegistry } from '../ops/registry.ts';
+import type { WasmVariant } from '../ops/wasm-kernel.ts';
+import {
+  byteCount,
+  elementCount,
+  type IntegerProgram,
+  type Operation,
+  paddedChannels,
+  type ProgramTensor,
+  type TensorId,
+} from '../program/program.ts';
+import { loadEngine } from './engine.ts';
+import { MAX_CALLS, type PreparedCall } from './execute.ts';
+import { type Block, LinearMemory } from './memory.ts';
+import { type ChooseVariant, planWasm, prepareCalls, type WasmPlan } from './plan.ts';
+import { createInlineExecutor, createThreadPool, type Executor } from './pool.ts';
+
+/** More threads than this share a layer in pieces too small to pay. */
+const MAX_DEFAULT_THREADS = 8;
+/** Plans kept: each is a batch size and a choice of tensors to keep. */
+const MAX_PLANS = 8;
+
+export interface WasmSessionOptions {
+  /**
+   * Threads, each a worker. Default: the machine's cores, at most 8, where memory may be shared (Node; a cross-origin isolated page), else
+   * 1. With 1 all work is done by the caller's thread.
+   */
+  readonly threads?: number;
+  readonly operators?: OperatorRegistry;
+  readonly signal?: AbortSignal;
+  /** False keeps to instructions that every engine defines alike; the bytes are the same. Default true. */
+  readonly relaxedSimd?: boolean;
+  /** Takes other kernels than the default ones, for measurements and tests. */
+  readonly chooseVariant?: ChooseVariant;
+}
+
+/** What a session tells of itself, beside running. */
+export interface WasmSession extends Session {
+  readonly backend: 'wasm';
+  readonly threads: number;
+  /** What a run at this batch size does. */
+  plan(batch: number): WasmPlan;
+  /** Bytes of linear memory in use. */
+  readonly memoryBytes: number;
+}
+
+/**
+ * @throws {InputError} `threads` is not a positive integer, or more than 1 where memory cannot be shared
+ * @throws {DeviceError} no SIMD, no memory, or no worker to be had
+ */
+export async function createWasmSession(
+  program: IntegerProgram,
+  options: WasmSessionOptions = {},
+): Promise<WasmSession> {
+  const { operators = createOperatorRegistry(), signal, relaxedSimd = true, chooseVariant } = options;
+  const threads = threadCount(options.threads);
+  signal?.throwIfAborted();
+  const { module, capabilities } = await loadEngine({ shared: threads > 1, relaxed: relaxedSimd });
+  signal?.throwIfAborted();
+  const memory = new LinearMemory(threads > 1);
+  const executor =
+    threads > 1
+      ? await createThreadPool(module, memory.memory, threads)
+      : createInlineExecutor(module, memory.memory);
+  if (signal?.aborted) {
+    executor.dispose();
+    signal.throwIfAborted();
+  }
+  const request = { program, operators, capabilities, ...(chooseVariant && { choose: chooseVariant }) };
+  return new ProgramSession(program, operators, executor, memory, (batch, keep) =>
+    planWasm({ ...request, batch, keep }),
+  );
+}
+
+function threadCount(asked: number | undefined): number {
+  if (asked === undefined) {
+    return platform.sharesMemory ? Math.min(platform.cores, MAX_DEFAULT_THREADS) : 1;
+  }
+  if (!Number.isSafeInteger(asked) || asked < 1) {
+    throw new InputError(`threads must be a positive integer, got ${asked}`);
+  }
+  if (asked > 1 && !platform.sharesMemory) {
+    throw new InputError(
+      `${asked} threads need shared memory: serve the page cross-origin isolated (COOP same-origin, COEP require-corp), or leave threads at 1`,
+    );
+  }
+  return asked;
+}
+
+/** Part of a run: calls that the threads do, or an operator's reference on the calling thread. */
+type Stage =
+  | { readonly kind: 'calls'; readonly from: number; readonly to: number }
+  | { readonly kind: 'reference'; readonly operation: Operation };
+
+interface PreparedPlan {
+  /** Names it to the executor. */
+  readonly id: number;
+  readonly plan: WasmPlan;
+  readonly stages: readonly Stage[];
+  readonly constants: readonly string[];
+  readonly addresses: ReadonlyMap<TensorId, number>;
+}
+
+class ProgramSession implements WasmSession {
+  readonly backend = 'wasm';
+  readonly threads: number;
+  readonly #program: IntegerProgram;
+  readonly #operators: OperatorRegistry;
+  readonly #executor: Executor;
+  readonly #memory: LinearMemory;
+  readonly #constants: ConstantStore;
+  readonly #makePlan: (batch: number, keep: readonly TensorId[]) => WasmPlan;
+  readonly #tensors: ReadonlyMap<TensorId, ProgramTensor>;
+  /** In order of use, oldest first. */
+  readonly #plans = new Map<string, PreparedPlan>();
+  /** Activations of whichever plan runs, then each thread's scratch. */
+  #arena: Block | undefined;
+  #nextPlan = 0;
+  /** Runs wait for each other: they share the arena. */
+  #last: Promise<unknown> = Promise.resolve();
+  #disposed = false;
+
+  constructor(
+    program: IntegerProgram,
+    operators: OperatorRegistry,
+    executor: Executor,
+    memory: LinearMemory,
+    makePlan: (batch: number, keep: readonly TensorId[]) => WasmPlan,
+  ) {
+    this.threads = executor.threads;
+    this.#program = program;
+    this.#operators = operators;
+    this.#executor = executor;
+    this.#memory = memory;
+    this.#constants = new ConstantStore(memory);
+    this.#makePlan = makePlan;
+    this.#tensors = new Map(program.tensors.map((tensor) => [tensor.id, tensor]));
+  }
+
+  get memoryBytes(): number {
+    return this.#memory.usedBytes;
+  }
+
+  plan(batch: number): WasmPlan {
+    return this.#makePlan(batch, []);
+  }
+
+  run(inputs: ReadonlyMap<TensorId, SessionInput>, options: SessionRunOptions): Promise<SessionResult> {
+    const result = this.#last.then(() => this.#run(inputs, options));
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  async #run(
+    inputs: ReadonlyMap<TensorId, SessionInput>,
+    { batch, signal, tensors: asked = [] }: SessionRunOptions,
+  ): Promise<SessionResult> {
+    this.#checkOpen();
+    signal?.throwIfAborted();
+    if (!Number.isSafeInteger(batch) || batch < 1) {
+      throw new InputError(`the batch size must be a positive integer, got ${batch}`);
+    }
+    for (const id of asked) this.#tensor(id);
+    const start = performance.now();
+    const prepared = this.#prepare(batch, asked);
+    for (const { name, tensor } of this.#program.inputs) {
+      const input = inputs.get(tensor);
+      if (!input) throw new InputError(`input "${name}" is missing`);
+      const to = this.#buffer(prepared, tensor) as Int8Array;
+      writeInput(name, this.#tensor(tensor), input, batch, to);
+    }
+    const uploaded = performance.now();
+    for (const stage of prepared.stages) {
+      if (stage.kind === 'calls') await this.#executor.run(prepared.id, stage.from, stage.to);
+      else this.#runReference(stage.operation, prepared);
+      this.#checkOpen();
+      signal?.throwIfAborted();
+    }
+    const computed = performance.now();
+    const kept = new Set([...this.#program.outputs.map(({ tensor }) => tensor), ...asked]);
+    const tensors = new Map<TensorId, TensorBuffer>();
+    // A copy of its own, never of shared memory.
+    for (const id of kept) {
+      const buffer = this.#buffer(prepared, id);
+      tensors.set(id, buffer instanceof Int8Array ? new Int8Array(buffer) : new Int32Array(buffer));
+    }
+    const timings = {
+      uploadMs: uploaded - start,
+      computeMs: computed - uploaded,
+      readbackMs: performance.now() - computed,
+    };
+    return { tensors, timings };
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#executor.dispose();
+    this.#plans.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #checkOpen(): void {
+    if (this.#disposed) throw new DeviceError('the session has been disposed of: load the model again');
+  }
+
+  #tensor(id: TensorId): ProgramTensor {
+    const tensor = this.#tensors.get(id);
+    if (!tensor) throw new InputError(`the program has no tensor ${id}`);
+    return tensor;
+  }
+
+  #buffer({ plan, addresses }: PreparedPlan, id: TensorId): TensorBuffer {
+    const tensor = this.#tensor(id);
+    const elements = elementCount(tensor, plan.batch);
+    const { buffer } = this.#memory.memory;
+    const address = addresses.get(id)!;
+    return tensor.dtype === 'int8'
+      ? new Int8Array(buffer, address, elements)
+      : new Int32Array(buffer, address, elements);
+  }
+
+  #runReference(operation: Operation, prepared: PreparedPlan): void {
+    const context: ReferenceContext = {
+      batch: prepared.plan.batch,
+      tensor: (id) => this.#tensor(id),
+      buffer: (id) => this.#buffer(prepared, id),
+    };
+    this.#operators.of(operation).reference(operation, context);
+  }
+
+  /** The plan for a batch size with constants and arena in memory, from the cache or new. */
+  #prepare(batch: number, asked: readonly TensorId[]): PreparedPlan {
+    const keep = [...new Set(asked)].sort((a, b) => a - b);
+    const key = `${batch}:${keep.join()}`;
+    const known = this.#plans.get(key);
+    if (known) {
+      this.#plans.delete(key);
+      this.#plans.set(key, known);
+      return known;
+    }
+    const plan = this.#makePlan(batch, keep);
+    // Its constants first, so that those it shares with plans that go are not packed again.
+    const constants: string[] = [];
+    try {
+      plan.operations.forEach(({ variant }, i) => {
+        for (const constant of variant?.constants ?? []) {
+          this.#constants.acquire(`${i}:${constant.key}`, constant.data);
+          constants.push(`${i}:${constant.key}`);
+        }
+      });
+      this.#growArena(plan);
+    } catch (error) {
+      for (const name of constants) this.#constants.release(name);
+      throw error;
+    }
+    while (this.#plans.size >= MAX_PLANS) this.#forget(this.#plans.keys().next().value!);
+    const prepared = this.#place(plan, constants);
+    this.#plans.set(key, prepared);
+    return prepared;
+  }
+
+  #growArena(plan: WasmPlan): void {
+    const bytes = plan.memory.peakBytes + SCRATCH_SLACK + this.threads * scratchStride(plan);
+    if (this.#arena && this.#arena.bytes >= bytes) return;
+    // Prepared plans hold addresses in the old arena.
+    for (const key of [...this.#plans.keys()]) this.#forget(key);
+    if (this.#arena) this.#memory.release(this.#arena);
+    this.#arena = undefined;
+    this.#arena = this.#memory.allocate(bytes);
+  }
+
+  #place(plan: WasmPlan, constants: readonly string[]): PreparedPlan {
+    const id = this.#nextPlan++;
+    const base = this.#arena!.address;
+    const addresses = new Map(plan.memory.allocations.map((place) => [place.id, base + place.offset]));
+    const stages: Stage[] = [];
+    const calls: PreparedCall[] = [];
+    plan.operations.forEach(({ operation, variant, workspaces }, i) => {
+      if (!variant) {
+        stages.push({ kind: 'reference', operation });
+        return;
+      }
+      const from = calls.length;
+      calls.push(...this.#callsOf(i, variant, workspaces, addresses));
+      const last = stages.at(-1);
+      if (last?.kind === 'calls') stages[stages.length - 1] = { ...last, to: calls.length };
+      else stages.push({ kind: 'calls', from, to: calls.length });
+    });
+    if (calls.length > MAX_CALLS) {
+      throw new DeviceError(
+        `a run at batch ${plan.batch} takes ${calls.length} kernel calls, more than ${MAX_CALLS}: use a smaller batch`,
+      );
+    }
+    const scratch = base + Math.ceil(plan.memory.peakBytes / SCRATCH_SLACK) * SCRATCH_SLACK;
+    const scratchAddresses = Array.from(
+      { length: this.threads },
+      (_, thread) => scratch + thread * scratchStride(plan),
+    );
+    this.#executor.prepare(id, calls, scratchAddresses);
+    return { id, plan, stages, constants, addresses };
+  }
+
+  #callsOf(
+    index: number,
+    variant: WasmVariant,
+    workspaces: readonly TensorId[],
+    addresses: ReadonlyMap<TensorId, number>,
+  ): PreparedCall[] {
+    return prepareCalls(variant, {
+      tensor: (id) => addresses.get(id)!,
+      constant: (i) => this.#constants.addressOf(`${index}:${variant.constants[i].key}`),
+      workspace: (i) => addresses.get(workspaces[i])!,
+    });
+  }
+
+  #forget(key: string): void {
+    const { id, constants } = this.#plans.get(key)!;
+    this.#plans.delete(key);
+    this.#executor.forget(id);
+    for (const name of constants) this.#constants.release(name);
+  }
+}
+
+/** A cache line: threads' scratch memories do not share one. */
+const SCRATCH_SLACK = 64;
+
+function scratchStride(plan: WasmPlan): number {
+  return Math.ceil(plan.scratchBytes / SCRATCH_SLACK) * SCRATCH_SLACK;
+}
+
+/** Prepacked weights and tables in linear memory, shared by every plan that names the same key. */
+class ConstantStore {
+  readonly #memory: LinearMemory;
+  readonly #entries = new Map<string, { readonly block: Block; users: number }>();
+
+  constructor(memory: LinearMemory) {
+    this.#memory = memory;
+  }
+
+  acquire(key: string, data: WasmVariant['constants'][number]['data']): void {
+    let entry = this.#entries.get(key);
+    if (!entry) {
+      const values = data();
+      const block = this.#memory.allocate(values.byteLength);
+      const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+      this.#memory.bytesAt(block.address, values.byteLength).set(bytes);
+      entry = { block, users: 0 };
+      this.#entries.set(key, entry);
+    }
+    entry.users++;
+  }
+
+  addressOf(key: string): number {
+    return this.#entries.get(key)!.block.address;
+  }
+
+  release(key: string): void {
+    const entry = this.#entries.get(key)!;
+    if (--entry.users > 0) return;
+    this.#memory.release(entry.block);
+    this.#entries.delete(key);
+  }
+}
+
+/** Puts one input into its tensor, in the program's layout. */
+function writeInput(
+  name: string,
+  tensor: ProgramTensor,
+  input: SessionInput,
+  batch: number,
+  to: Int8Array,
+): void {
+  if (input.kind === 'quantized') {
+    if (input.data.length !== byteCount(tensor, batch)) {
+      throw new InputError(
+        `input "${name}" for a batch of ${batch} has ${byteCount(tensor, batch)} elements, got ${input.data.length}`,
+      );
+    }
+    to.set(input.data);
+    return;
+  }
+  const { pixels, table } = input;
+  const [height, width, channels] = tensor.shape;
+  if (!(pixels instanceof Uint8Array)) {
+    throw new InputError(
+      `input "${name}": only the webgpu backend reads pixels from a GPUBuffer, pass a Uint8Array`,
+    );
+  }
+  const count = batch * height * width;
+  if (pixels.length !== count * channels) {
+    throw new InputError(
+      `input "${name}" for a batch of ${batch} is ${batch}×${height}×${width}×${channels} pixels, got ${pixels.length} bytes`,
+    );
+  }
+  if (table.length !== channels * 256) {
+    throw new InputError(
+      `the pixel table of input "${name}" has ${channels}·256 entries, got ${table.length}`,
+    );
+  }
+  const stored = paddedChannels(channels);
+  to.fill(tensor.zeroPoint);
+  for (let pixel = 0; pixel < count; pixel++) {
+    for (let c = 0; c < channels; c++) {
+      to[pixel * stored + c] = table[c * 256 + pixels[pixel * channels + c]];
+    }
+  }
+}

@@ -1,0 +1,146 @@
+/** The doors of the program: real values and pixels to integers, integers to real values, and the layouts on both sides. */
+import { InputError, ModelError } from '../errors.ts';
+import { quantizeReal } from './pointwise.ts';
+import { elementCount, paddedChannels, type ProgramOutput, type ProgramTensor } from './program.ts';
+
+/** How a picture becomes the network's input: `(pixel / 255 − mean) / std`, one entry a channel (RGB). */
+export interface Preprocessing {
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+/**
+ * Preprocessing from a model's metadata: `mean` and `std` as numbers separated by commas (or a JSON array).
+ *
+ * @returns undefined where the metadata says nothing of it
+ * @throws ModelError where what it says makes no sense
+ */
+export function readPreprocessing(metadata: ReadonlyMap<string, string>): Preprocessing | undefined {
+  const numbers = (key: string): number[] | undefined =>
+    metadata
+      .get(key)
+      ?.replace(/^\s*\[|\]\s*$/g, '')
+      .split(',')
+      .map((part) => (part.trim() === '' ? NaN : Number(part)));
+  const mean = numbers('mean');
+  const std = numbers('std');
+  if (!mean && !std) return undefined;
+  const isSound =
+    mean?.length === std?.length && mean?.every(Number.isFinite) && std?.every((s) => s > 0 && s < Infinity);
+  if (!mean || !std || !isSound) {
+    throw new ModelError(
+      `the metadata's mean "${metadata.get('mean') ?? ''}" and std "${metadata.get('std') ?? ''}" must be as many numbers, one a channel, std above 0`,
+    );
+  }
+  return { mean, std };
+}
+
+/** `(p/255 − mean)/std` for each uint8 pixel value, in float64 rounded once to float32. */
+export function normalizedPixels({ mean, std }: Preprocessing, channel: number): Float32Array {
+  return Float32Array.from({ length: 256 }, (_, pixel) => (pixel / 255 - mean[channel]) / std[channel]);
+}
+
+/**
+ * What each uint8 pixel value becomes: entry `c·256 + p`, normalized and quantized like a float input.
+ *
+ * @returns [channels·256]
+ * @throws InputError where mean and std are not of as many channels as the input
+ */
+export function pixelTable(tensor: ProgramTensor, preprocessing: Preprocessing): Int8Array {
+  const channels = tensor.shape[2];
+  const { mean, std } = preprocessing;
+  if (mean.length !== channels || std.length !== channels) {
+    throw new InputError(
+      `input "${tensor.name}" has ${channels} channels, but mean has ${mean.length} and std ${std.length} entries`,
+    );
+  }
+  const table = new Int8Array(channels * 256);
+  for (let c = 0; c < channels; c++) {
+    const quantized = Array.from(normalizedPixels(preprocessing, c), (real) =>
+      quantizeReal(real, tensor.scale as number, tensor.zeroPoint),
+    );
+    table.set(quantized, c * 256);
+  }
+  return table;
+}
+
+/**
+ * ONNX QuantizeLinear of a float input: `saturate(rint(x / s) + z)`, the division in float32.
+ *
+ * @param values [batch, C, H, W]
+ * @returns the program's layout: NHWC, padded lanes at the zero point
+ * @throws InputError where the length does not fit, or a value is not a number
+ */
+export function quantizeInput(tensor: ProgramTensor, values: Float32Array, batch: number): Int8Array {
+  const [height, width, channels] = tensor.shape;
+  const expected = batch * height * width * channels;
+  if (values.length !== expected) {
+    throw new InputError(
+      `input "${tensor.name}" of ${batch}×${channels}×${height}×${width} has ${expected} values, got ${values.length}`,
+    );
+  }
+  const data = new Int8Array(elementCount(tensor, batch)).fill(tensor.zeroPoint);
+  const scale = tensor.scale as number;
+  visitLayouts(tensor, batch, (program, onnx) => {
+    const value = values[onnx];
+    if (Number.isNaN(value)) throw new InputError(`input "${tensor.name}" is not a number at index ${onnx}`);
+    data[program] = quantizeReal(value, scale, tensor.zeroPoint);
+  });
+  return data;
+}
+
+/**
+ * Real values of an output, in the ONNX layout [batch, ...output.shape]: `scale · (q − zeroPoint)`, then the output's
+ * activation over the channels in float64.
+ *
+ * @param buffer the program's layout
+ */
+export function dequantizeOutput(
+  output: ProgramOutput,
+  tensor: ProgramTensor,
+  buffer: Int8Array | Int32Array,
+  batch: number,
+): Float32Array {
+  const [height, width, channels] = tensor.shape;
+  const { scale, zeroPoint } = tensor;
+  const stored = paddedChannels(channels);
+  const reals = new Float64Array(batch * height * width * channels);
+  visitLayouts(tensor, batch, (program, onnx) => {
+    const channelScale = typeof scale === 'number' ? scale : scale[program % stored];
+    reals[onnx] = channelScale * (buffer[program] - zeroPoint);
+  });
+  if (output.activation === 'softmax') softmaxOverChannels(reals, batch, channels, height * width);
+  return Float32Array.from(reals);
+}
+
+/** In place, over [batch, channels, pixels]. */
+function softmaxOverChannels(values: Float64Array, batch: number, channels: number, pixels: number): void {
+  for (let n = 0; n < batch; n++) {
+    for (let pixel = 0; pixel < pixels; pixel++) {
+      const at = (c: number) => (n * channels + c) * pixels + pixel;
+      let largest = -Infinity;
+      for (let c = 0; c < channels; c++) largest = Math.max(largest, values[at(c)]);
+      let sum = 0;
+      for (let c = 0; c < channels; c++) sum += values[at(c)] = Math.exp(values[at(c)] - largest);
+      for (let c = 0; c < channels; c++) values[at(c)] /= sum;
+    }
+  }
+}
+
+/** Calls `visit` with the index of each real element in the program's layout and in ONNX's. */
+function visitLayouts(
+  tensor: ProgramTensor,
+  batch: number,
+  visit: (program: number, onnx: number) => void,
+): void {
+  const [height, width, channels] = tensor.shape;
+  const stored = paddedChannels(channels);
+  const pixels = height * width;
+  for (let n = 0; n < batch; n++) {
+    for (let c = 0; c < channels; c++) {
+      for (let pixel = 0; pixel < pixels; pixel++) {
+        visit((n * pixels + pixel) * stored + c, (n * channels + c) * pixels + pixel);
+      }
+    }
+  }
+}

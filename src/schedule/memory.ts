@@ -50,13 +50,16 @@ export function planMemory(
       placed.filter(({ id }) => apart.get(tensor.id)?.has(id)).map(({ arena }) => arena),
     );
     const colour = colours.get(tensor.id)!;
-    let best: Placement = { arena: arenas.length, offset: 0, growth: tensor.bytes };
+    // A new arena counts as whole multiples of the alignment: few arenas are worth a little padding.
+    const opened = Math.ceil(tensor.bytes / alignment) * alignment;
+    let best: Placement = { arena: arenas.length, offset: 0, growth: opened };
     for (const [arena, size] of arenas.entries()) {
       if (shunned.has(arena)) continue;
       const neighbours = placed.filter((other) => other.arena === arena && overlapInTime(tensor, other));
       const offset = lowestGap(neighbours, tensor.bytes, alignment);
       const growth = Math.max(0, offset + tensor.bytes - size);
-      const better = growth < best.growth || (growth === best.growth && arenaColours[arena] === colour);
+      const preferred = best.arena === arenas.length || arenaColours[arena] === colour;
+      const better = growth < best.growth || (growth === best.growth && preferred);
       if (better || !separate) best = { arena, offset, growth };
     }
     arenas[best.arena] = Math.max(arenas[best.arena] ?? 0, best.offset + tensor.bytes);

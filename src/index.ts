@@ -32,6 +32,8 @@ export type {
   Timings,
 } from './model/model.ts';
 export { compareBackends } from './model/compare.ts';
+export { imageBatches } from './model/image-batches.ts';
+export type { ImageBatchOptions } from './model/image-batches.ts';
 export type { BackendName } from './model/session.ts';
 export type { BuiltinOperation, IntegerProgram, Operation, ProgramTensor } from './program/program.ts';
 export type { MemoryPlan } from './schedule/plan.ts';

@@ -1,0 +1,71 @@
+import { FileDrop } from './pictures/file-drop.tsx';
+import { Notice } from './components/notice.tsx';
+import { Status } from './components/status.tsx';
+import { Panel } from './panel.tsx';
+import { VIEWS, view, type View } from './route.ts';
+import { Bits } from './views/bits.tsx';
+import { Gallery } from './views/gallery.tsx';
+import { Inside } from './views/inside.tsx';
+import { TestSet } from './views/test-set.tsx';
+import { Verify } from './views/verify.tsx';
+
+const PAGES: Record<View, () => preact.JSX.Element> = {
+  gallery: Gallery,
+  test: TestSet,
+  inside: Inside,
+  bits: Bits,
+  verify: Verify,
+};
+
+export function App() {
+  const Page = PAGES[view.value];
+  return (
+    <FileDrop>
+      <header class="top">
+        <a class="brand" href="#gallery" aria-label="Octet">
+          <Mark />
+          <span>Octet</span>
+        </a>
+        <nav aria-label="Views">
+          {Object.entries(VIEWS).map(([name, title]) => (
+            <a key={name} href={`#${name}`} aria-current={name === view.value ? 'page' : undefined}>
+              {title}
+            </a>
+          ))}
+        </nav>
+      </header>
+      <div class="intro">
+        <h1>An image classifier in 8-bit integers, running on your device</h1>
+        <p>Pick a picture, or bring your own: it never leaves this page.</p>
+      </div>
+      <Status />
+      <Notice />
+      <div class="columns">
+        <Panel />
+        <main>
+          <Page key={view.value} />
+        </main>
+      </div>
+    </FileDrop>
+  );
+}
+
+/** Eight units: an octet. */
+function Mark() {
+  const bits = [1, 0, 1, 1, 0, 1, 0, 1];
+  return (
+    <svg class="mark" viewBox="0 0 22 12" aria-hidden="true">
+      {bits.map((bit, index) => (
+        <rect
+          key={index}
+          x={(index % 4) * 6}
+          y={Math.floor(index / 4) * 7}
+          width="4"
+          height="5"
+          rx="1"
+          opacity={bit ? 1 : 0.35}
+        />
+      ))}
+    </svg>
+  );
+}

@@ -1,0 +1,30 @@
+import type { Guess } from '../engine/protocol.ts';
+import * as format from '../format.ts';
+
+/** The most probable classes, with bars. */
+export function Guesses({
+  guesses,
+  trueClass,
+  title,
+}: {
+  readonly guesses: readonly Guess[];
+  readonly trueClass: number | null;
+  readonly title: string;
+}) {
+  return (
+    <ol class="guesses" aria-label={title}>
+      {guesses.slice(0, 5).map((guess) => (
+        <li key={guess.index} class={guess.index === trueClass ? 'true' : undefined}>
+          <span class="guess-label">
+            {guess.label}
+            {guess.index === trueClass && <span class="visually-hidden"> (the true class)</span>}
+          </span>
+          <span class="guess-share">{format.percent(guess.probability)}</span>
+          <span class="bar" aria-hidden="true">
+            <span style={{ transform: `scaleX(${guess.probability})` }} />
+          </span>
+        </li>
+      ))}
+    </ol>
+  );
+}

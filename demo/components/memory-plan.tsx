@@ -1,0 +1,83 @@
+import { useState } from 'preact/hooks';
+import type { MemoryPlan } from 'octet';
+import * as format from '../format.ts';
+
+const WIDTH = 720;
+const LEFT = 0;
+const ARENA_GAP = 14;
+const HEIGHT = 260;
+
+/** Buffers over steps: each tensor a rectangle, from the step that writes it to the last that reads it, at its place in memory. */
+export function MemoryPlanPicture({
+  plan,
+  steps,
+}: {
+  readonly plan: MemoryPlan;
+  readonly steps: readonly string[];
+}) {
+  const [shown, setShown] = useState<number | null>(null);
+  const stepCount = Math.max(...plan.allocations.map(({ lastStep }) => lastStep)) + 1;
+  const stepWidth = (WIDTH - LEFT) / stepCount;
+  const scale = (HEIGHT - ARENA_GAP * (plan.arenas.length - 1)) / plan.peakBytes;
+  const arenaTop = plan.arenas.map(
+    (_, arena) =>
+      plan.arenas.slice(0, arena).reduce((sum, bytes) => sum + bytes, 0) * scale + arena * ARENA_GAP,
+  );
+  const tensor = plan.allocations.find(({ id }) => id === shown);
+  return (
+    <div class="memory">
+      <svg
+        viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+        role="img"
+        aria-label={`Memory plan: ${plan.allocations.length} tensors in ${plan.arenas.length} arenas over ${stepCount} steps, ${format.bytes(plan.peakBytes)} in all`}
+      >
+        {plan.arenas.map((bytes, arena) => (
+          <rect
+            key={arena}
+            class="arena"
+            x={LEFT}
+            y={arenaTop[arena]}
+            width={WIDTH - LEFT}
+            height={bytes * scale}
+          />
+        ))}
+        {plan.allocations.map((allocation) => (
+          <rect
+            key={allocation.id}
+            class={allocation.id === shown ? 'allocation shown' : 'allocation'}
+            x={LEFT + allocation.firstStep * stepWidth + 0.5}
+            y={arenaTop[allocation.arena] + allocation.offset * scale + 0.5}
+            width={(allocation.lastStep - allocation.firstStep + 1) * stepWidth - 1}
+            height={Math.max(1, allocation.bytes * scale - 1)}
+            rx="1.5"
+            onMouseEnter={() => setShown(allocation.id)}
+            onMouseLeave={() => setShown(null)}
+          />
+        ))}
+      </svg>
+      <p class="muted readout" aria-hidden="true">
+        {tensor
+          ? `${tensor.name}: ${format.bytes(tensor.bytes)}, from ${stepName(tensor.firstStep)} to ${stepName(tensor.lastStep)}`
+          : `Left to right: the steps of a run. Top to bottom: bytes, in ${plan.arenas.length} arenas.`}
+      </p>
+      <dl class="figures">
+        <div>
+          <dt>Planned</dt>
+          <dd>{format.bytes(plan.peakBytes)}</dd>
+        </div>
+        <div>
+          <dt>Least possible</dt>
+          <dd>{format.bytes(plan.lowerBoundBytes)}</dd>
+        </div>
+        <div>
+          <dt>Without sharing</dt>
+          <dd>{format.bytes(plan.naiveBytes)}</dd>
+        </div>
+      </dl>
+    </div>
+  );
+
+  function stepName(step: number): string {
+    return steps[step] ?? `step ${step + 1}`;
+  }
+}

@@ -1,0 +1,153 @@
+import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import type { Sheet } from '../pictures/sheet.ts';
+import { chooseTest, chosen } from '../state.ts';
+
+const GAP = 4;
+/** Rows drawn beyond the visible ones, so that slow scrolling meets no empty tile. */
+const OVERSCAN = 2;
+
+/**
+ * Test pictures as tiles in a list box. Only tiles near the visible part exist, each drawn on its own canvas when it appears, so a
+ * thousand pictures cost no more than a screenful. One tab stop; arrow keys move, Enter or Space chooses.
+ */
+export function PictureGrid({
+  sheet,
+  indices,
+  label,
+  tile = 56,
+  marks,
+}: {
+  readonly sheet: Sheet;
+  /** Pictures to show, in order, as indices into the sheet. */
+  readonly indices: readonly number[];
+  readonly label: string;
+  /** Least width of a tile in CSS pixels; they grow to fill the line. */
+  readonly tile?: number;
+  /** A line under a tile, e.g. what two models said. */
+  readonly marks?: ((index: number) => string) | undefined;
+}) {
+  const id = useId();
+  const box = useRef<HTMLDivElement>(null);
+  const [size, setSize] = useState({ width: 0, height: 0 });
+  const [scroll, setScroll] = useState(0);
+  const [active, setActive] = useState(0);
+
+  useLayoutEffect(() => {
+    const element = box.current!;
+    const measure = () => setSize({ width: element.clientWidth, height: element.clientHeight });
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    measure();
+    return () => observer.disconnect();
+  }, []);
+
+  // Another list starts at its top; one that only grows (a run under way) stays where it is.
+  const first = indices[0];
+  useEffect(() => {
+    setActive(0);
+    box.current!.scrollTop = 0;
+    setScroll(0);
+  }, [first]);
+
+  const columns = Math.max(1, Math.floor((size.width + GAP) / (tile + GAP)));
+  const side = (size.width - GAP * (columns - 1)) / columns;
+  const rowHeight = side + GAP + (marks ? 34 : 0);
+  const rows = Math.ceil(indices.length / columns);
+  const firstRow = Math.max(0, Math.floor(scroll / rowHeight) - OVERSCAN);
+  const lastRow = size.width ? Math.min(rows, Math.ceil((scroll + size.height) / rowHeight) + OVERSCAN) : 0;
+  const visible = Array.from(
+    { length: Math.max(0, Math.min(indices.length, lastRow * columns) - firstRow * columns) },
+    (_, position) => firstRow * columns + position,
+  );
+
+  function moveTo(position: number): void {
+    const next = Math.min(Math.max(position, 0), indices.length - 1);
+    setActive(next);
+    const top = Math.floor(next / columns) * rowHeight;
+    const element = box.current!;
+    if (top < element.scrollTop) element.scrollTop = top;
+    else if (top + rowHeight > element.scrollTop + element.clientHeight) {
+      element.scrollTop = top + rowHeight - element.clientHeight;
+    }
+    setScroll(element.scrollTop);
+  }
+
+  function onKeyDown(event: KeyboardEvent): void {
+    const page = Math.max(1, Math.floor(size.height / rowHeight)) * columns;
+    const steps: Record<string, number> = {
+      ArrowLeft: -1,
+      ArrowRight: 1,
+      ArrowUp: -columns,
+      ArrowDown: columns,
+      PageUp: -page,
+      PageDown: page,
+      Home: -indices.length,
+      End: indices.length,
+    };
+    const step = steps[event.key];
+    if (step !== undefined) {
+      event.preventDefault();
+      moveTo(active + step);
+    } else if ((event.key === 'Enter' || event.key === ' ') && indices[active] !== undefined) {
+      event.preventDefault();
+      chooseTest(indices[active]);
+    }
+  }
+
+  const activeShown = visible.includes(active);
+  return (
+    <div
+      ref={box}
+      class="picture-grid"
+      role="listbox"
+      aria-label={label}
+      aria-activedescendant={activeShown ? `${id}-${active}` : undefined}
+      tabIndex={0}
+      onKeyDown={onKeyDown}
+      onScroll={(event) => setScroll(event.currentTarget.scrollTop)}
+    >
+      {/* A list box must not be empty of options for assistive technology, nor show any when there is nothing. */}
+      <div
+        role="presentation"
+        style={{ height: `${Math.max(0, rows * rowHeight - GAP)}px`, position: 'relative' }}
+      >
+        {visible.map((position) => {
+          const index = indices[position];
+          const row = Math.floor(position / columns);
+          const column = position % columns;
+          const className = sheet.classes[sheet.labels[index]];
+          return (
+            <div
+              key={index}
+              id={`${id}-${position}`}
+              role="option"
+              class={position === active ? 'tile active' : 'tile'}
+              aria-selected={chosen.value?.testIndex === index}
+              aria-setsize={indices.length}
+              aria-posinset={position + 1}
+              aria-label={`${className}, test picture ${index + 1}${marks ? `, ${marks(index)}` : ''}`}
+              title={`${className}, test picture ${index + 1}`}
+              style={{
+                width: `${side}px`,
+                transform: `translate(${column * (side + GAP)}px, ${row * rowHeight}px)`,
+              }}
+              onClick={() => {
+                setActive(position);
+                chooseTest(index);
+              }}
+            >
+              <Tile sheet={sheet} index={index} />
+              {marks && <span class="tile-mark">{marks(index)}</span>}
+            </div>
+          );
+        })}
+      </div>
+    </div>
+  );
+}
+
+function Tile({ sheet, index }: { readonly sheet: Sheet; readonly index: number }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  useLayoutEffect(() => sheet.draw(index, canvas.current!.getContext('2d')!), [sheet, index]);
+  return <canvas ref={canvas} width={sheet.side} height={sheet.side} aria-hidden="true" />;
+}

@@ -1,0 +1,140 @@
+import { useRef } from 'preact/hooks';
+import type { AdapterDescription, ProgressEvent } from 'octet';
+import type { BackendChoice, ModelInfo } from '../engine/protocol.ts';
+import * as format from '../format.ts';
+import { backendChoice, loadModel, model, ownModel } from '../state.ts';
+
+const BACKENDS: Record<BackendChoice, string> = {
+  auto: 'Fastest here',
+  webgpu: 'GPU (WebGPU)',
+  wasm: 'CPU (WebAssembly)',
+  reference: 'Reference (plain loops)',
+};
+
+const NAMES = { webgpu: 'WebGPU', wasm: 'WebAssembly', reference: 'reference' } as const;
+
+/** One line on what runs, on what, and why; while a model loads, how far it is. */
+export function Status() {
+  const state = model.value;
+  const file = useRef<HTMLInputElement>(null);
+  return (
+    <section class="status" aria-label="Model">
+      <div class="status-text" role="status">
+        {state.status === 'ready' && <Ready info={state.info} />}
+        {state.status === 'loading' && <p>{describeProgress(state.event)}</p>}
+        {state.status === 'failed' && <p class="wrong">{state.message}</p>}
+      </div>
+      <div class="controls">
+        <label class="field">
+          <span>Run on</span>
+          <select
+            value={backendChoice.value}
+            disabled={state.status === 'loading'}
+            onChange={(event) => void loadModel(ownModel.value, event.currentTarget.value as BackendChoice)}
+          >
+            {Object.entries(BACKENDS).map(([name, title]) => (
+              <option key={name} value={name}>
+                {title}
+              </option>
+            ))}
+          </select>
+        </label>
+        <button type="button" class="plain" onClick={() => file.current!.click()}>
+          Open a model…
+        </button>
+        <input
+          ref={file}
+          type="file"
+          accept=".onnx"
+          hidden
+          aria-label="ONNX model file"
+          onChange={(event) => {
+            const chosenFile = event.currentTarget.files?.[0];
+            event.currentTarget.value = '';
+            if (chosenFile) void loadModel(chosenFile, backendChoice.value);
+          }}
+        />
+      </div>
+      <Meter share={state.status === 'loading' ? shareDone(state.event) : null} />
+    </section>
+  );
+}
+
+function Ready({ info }: { readonly info: ModelInfo }) {
+  return (
+    <>
+      <p>
+        <strong>{info.name}</strong>, {format.bytes(info.bytes)}, {format.magnitude(info.macs)} multiply-adds
+        a picture, on <strong>{runsOn(info)}</strong>.
+      </p>
+      {info.backend === 'webgpu' ? (
+        <p class="muted">Chosen because {info.backendReason}.</p>
+      ) : (
+        <details class="why">
+          <summary>
+            {'gpu' in navigator ? 'Why not the GPU?' : 'This browser has no WebGPU. What to do'}
+          </summary>
+          <div>
+            <p>
+              The {NAMES[info.backend]} backend was chosen because {info.backendReason}.
+            </p>
+            <p>
+              The answers are the same to the last bit; only the speed differs. To use a GPU, open this page
+              over https in Chrome or Edge 113, Safari 26 or Firefox 141, or later, with hardware acceleration
+              on in the browser’s settings.
+            </p>
+          </div>
+        </details>
+      )}
+    </>
+  );
+}
+
+function runsOn(info: ModelInfo): string {
+  if (info.backend === 'webgpu') return `WebGPU (${adapterName(info.adapter)})`;
+  if (info.backend === 'wasm')
+    return info.isolated ? 'the CPU (WebAssembly, threads)' : 'the CPU (WebAssembly)';
+  return 'the CPU (reference)';
+}
+
+export function adapterName(adapter: AdapterDescription | null): string {
+  if (!adapter) return 'no adapter';
+  return (
+    adapter.description ||
+    [adapter.vendor, adapter.architecture].filter(Boolean).join(' ') ||
+    'unnamed adapter'
+  );
+}
+
+function describeProgress(event: ProgressEvent | null): string {
+  if (!event) return 'Loading the model…';
+  switch (event.stage) {
+    case 'fetch':
+      return event.total === undefined
+        ? `Loading the model: ${format.bytes(event.loaded)}`
+        : `Loading the model: ${format.bytes(event.loaded)} of ${format.bytes(event.total)}`;
+    case 'compile':
+      return `Preparing kernels: ${event.done} of ${event.total}`;
+    case 'tune':
+      return `Timing kernel variants: ${event.done} of ${event.total}`;
+    case 'calibrate':
+    case 'evaluate':
+    case 'profile':
+    case 'quantize':
+      return `Working: ${event.done} of ${event.total}`;
+  }
+}
+
+function shareDone(event: ProgressEvent | null): number {
+  if (!event) return 0;
+  if (event.stage === 'fetch') return event.total ? (0.8 * event.loaded) / event.total : 0;
+  return event.total ? 0.8 + (0.2 * event.done) / event.total : 0.8;
+}
+
+function Meter({ share }: { readonly share: number | null }) {
+  return (
+    <div class="meter" aria-hidden="true">
+      {share !== null && <div style={{ transform: `scaleX(${share})` }} />}
+    </div>
+  );
+}

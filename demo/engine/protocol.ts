@@ -1,0 +1,119 @@
+/**
+ * What the page and its worker say to each other (through Comlink). All of it is plain data; typed arrays are
+ * transferred, not copied. Calls that take `job` are cancelled by `abort(job)` and then reject with an AbortError.
+ */
+import type {
+  AdapterDescription,
+  BackendName,
+  Comparison,
+  MemoryPlan,
+  Profile,
+  ProgressEvent,
+  Timings,
+} from 'octet';
+
+export type BackendChoice = 'auto' | BackendName;
+
+/** A picture in uint8 RGB, [height, width, 3], row-major. */
+export interface Pixels {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array;
+}
+
+export interface ModelInfo {
+  readonly name: string;
+  readonly backend: BackendName;
+  readonly backendReason: string;
+  readonly adapter: AdapterDescription | null;
+  /** Threads can be used: the page is cross-origin isolated. */
+  readonly isolated: boolean;
+  readonly labels: readonly string[];
+  readonly input: { readonly width: number; readonly height: number };
+  /** Bytes of the model file. */
+  readonly bytes: number;
+  readonly layers: readonly LayerInfo[];
+  readonly macs: number;
+  readonly memory: MemoryPlan;
+  /** Weights, prepacked, and tables. */
+  readonly constantBytes: number;
+  readonly dispatches: number;
+  /** From the first byte asked for to ready. */
+  readonly loadMs: number;
+}
+
+/** One operation of the integer program. Shapes are [height, width, channels]. */
+export interface LayerInfo {
+  readonly name: string;
+  readonly kind: string;
+  /** What a person would call it: "3×3 convolution, max pool 2×2". */
+  readonly title: string;
+  readonly inputShape: readonly [number, number, number];
+  readonly outputShape: readonly [number, number, number];
+  readonly outputTensor: string;
+  readonly outputBytes: number;
+  readonly macs: number;
+  readonly weights: number;
+  readonly variant: string | null;
+  readonly family: string | null;
+}
+
+export interface Guess {
+  readonly label: string;
+  readonly index: number;
+  readonly probability: number;
+}
+
+export interface Answer {
+  /** All classes, most probable first. */
+  readonly guesses: readonly Guess[];
+  readonly timings: Timings;
+}
+
+/** Counts of each value of an integer tensor: `counts[i]` is how often `min + i` occurs. */
+export interface IntegerHistogram {
+  readonly min: number;
+  readonly counts: Uint32Array;
+}
+
+/** A tensor inside the network, after a run of one picture. */
+export interface Activation {
+  readonly name: string;
+  readonly shape: readonly [height: number, width: number, channels: number];
+  /** Row-major in `shape`, without padded channels. */
+  readonly data: Int8Array | Int32Array;
+  /** `real = scale · (q − zeroPoint)`; the first scale where there is one a channel. */
+  readonly scale: number;
+  readonly zeroPoint: number;
+}
+
+export type OnProgress = (event: ProgressEvent) => void;
+
+/** Predicted classes of test pictures `first`, `first + 1`, …, as they become known. */
+export type OnPredictions = (first: number, classes: Uint8Array) => void;
+
+export interface EngineApi {
+  /** Replaces the model. The one before stays in use if this one cannot be loaded. */
+  load(
+    job: number,
+    source: string | File,
+    backend: BackendChoice,
+    onProgress: OnProgress,
+  ): Promise<ModelInfo>;
+  /** Decodes a file, or shrinks a camera frame, to what the network sees. */
+  prepare(source: Blob | ImageBitmap): Promise<Pixels>;
+  classify(pixels: Pixels): Promise<Answer>;
+  /** Runs the model on all pictures, `batch` at a time. */
+  classifyAll(
+    job: number,
+    pictures: { readonly data: Uint8Array; readonly count: number },
+    batch: number,
+    onPredictions: OnPredictions,
+  ): Promise<void>;
+  activations(pixels: Pixels): Promise<readonly Activation[]>;
+  weightHistogram(layer: string): IntegerHistogram | null;
+  profile(job: number, onProgress: OnProgress): Promise<Profile>;
+  /** Compares every tensor with the reference backend's. */
+  verify(job: number, pixels: Pixels): Promise<Comparison>;
+  abort(job: number): void;
+}

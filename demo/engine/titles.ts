@@ -1,0 +1,45 @@
+/** What a person would call an operation of the integer program. */
+import type { BuiltinOperation, Operation, ProgramTensor } from 'octet';
+
+const KINDS: ReadonlySet<string> = new Set<BuiltinOperation['kind']>([
+  'conv2d',
+  'maxPool2d',
+  'averagePool2d',
+  'add',
+  'concat',
+  'lookup',
+]);
+
+function isBuiltin(operation: Operation): operation is BuiltinOperation {
+  return KINDS.has(operation.kind);
+}
+
+export function titleOf(operation: Operation, from: ProgramTensor, to: ProgramTensor): string {
+  if (!isBuiltin(operation)) return operation.kind;
+  const size = ([height, width]: readonly [number, number]) => `${height}×${width}`;
+  switch (operation.kind) {
+    case 'conv2d': {
+      const channels = to.shape[2];
+      const pooled = operation.pool ? ' and pool' : '';
+      // A dense layer is a convolution over the whole of its input.
+      if (operation.kernel[0] === from.shape[0] && operation.kernel[1] === from.shape[1])
+        return `Dense ${channels}`;
+      const depthwise = operation.groups > 1 && operation.groups === from.shape[2] ? 'Depthwise' : 'Conv';
+      return `${depthwise} ${size(operation.kernel)}, ${channels}${pooled}`;
+    }
+    case 'maxPool2d':
+      return `Max pool ${size(operation.kernel)}`;
+    case 'averagePool2d':
+      return `Average pool ${size(operation.kernel)}`;
+    case 'add':
+      return 'Add';
+    case 'concat':
+      return 'Concat';
+    case 'lookup':
+      return 'Lookup table';
+  }
+}
+
+export function weightsOf(operation: Operation): Int8Array | null {
+  return isBuiltin(operation) && operation.kind === 'conv2d' ? operation.weights : null;
+}

@@ -1,0 +1,192 @@
+/** Inference, off the page's thread: holds the model and answers what protocol.ts lists. */
+import * as Comlink from 'comlink';
+import {
+  decodePicture,
+  InputError,
+  loadModel,
+  pictureFromPixels,
+  resize,
+  type Model,
+  type Operation,
+  type Picture,
+} from 'octet';
+import { Jobs } from './jobs.ts';
+import type { Activation, EngineApi, IntegerHistogram, LayerInfo, ModelInfo, Pixels } from './protocol.ts';
+import { throttled } from './throttled.ts';
+import { titleOf, weightsOf } from './titles.ts';
+
+const jobs = new Jobs();
+let current: Model | null = null;
+
+const engine: EngineApi = {
+  load: (job, source, backend, onProgress) =>
+    jobs.run(job, async (signal) => {
+      const started = performance.now();
+      let bytes = source instanceof File ? source.size : 0;
+      const report = throttled(onProgress);
+      const model = await loadModel(source, {
+        backend,
+        signal,
+        onProgress(event) {
+          if (event.stage === 'fetch') bytes = event.loaded;
+          report(event);
+        },
+      });
+      try {
+        const info = await describe(model, bytes);
+        signal.throwIfAborted();
+        current?.dispose();
+        current = model;
+        return { ...info, loadMs: performance.now() - started };
+      } catch (error) {
+        model.dispose();
+        throw error;
+      }
+    }),
+
+  async prepare(source) {
+    const { width, height } = current?.inputs[0] ?? { width: 32, height: 32 };
+    return send(resize(await decode(source), width, height));
+  },
+
+  async classify(pixels) {
+    const model = ready();
+    const { predictions, timings } = await model.classify(pixels, {
+      topK: Math.max(model.labels.length, 10),
+    });
+    return { guesses: predictions, timings };
+  },
+
+  classifyAll: (job, { data, count }, batch, onPredictions) =>
+    jobs.run(job, async (signal) => {
+      const model = ready();
+      const side = Math.sqrt(data.length / count / 3);
+      const pictures = Array.from({ length: count }, (_, index): Picture => ({
+        width: side,
+        height: side,
+        data: data.subarray(index * side * side * 3, (index + 1) * side * side * 3),
+      }));
+      for (let first = 0; first < count; first += batch) {
+        const { predictions } = await model.classify(pictures.slice(first, first + batch), {
+          topK: 1,
+          signal,
+        });
+        onPredictions(
+          first,
+          Uint8Array.from(predictions, ([best]) => best.index),
+        );
+        // A turn of the event loop, so that messages (abort, a picture chosen meanwhile) are heard.
+        await new Promise((resolve) => setTimeout(resolve));
+        signal.throwIfAborted();
+      }
+    }),
+
+  async activations(pixels) {
+    const model = ready();
+    const tensors = await model.inspect({ [model.inputs[0].name]: pixels });
+    const list = Array.from(
+      tensors.values(),
+      ({ name, shape: [, height, width, channels], data, scale, zeroPoint }): Activation => ({
+        name,
+        shape: [height, width, channels],
+        data,
+        scale: typeof scale === 'number' ? scale : scale[0],
+        zeroPoint,
+      }),
+    );
+    return Comlink.transfer(
+      list,
+      list.map(({ data }) => data.buffer),
+    );
+  },
+
+  weightHistogram(layer) {
+    const operation = ready().program.operations.find(({ name }) => name === layer);
+    const weights = operation && weightsOf(operation);
+    return weights ? histogram(weights) : null;
+  },
+
+  profile: (job, onProgress) =>
+    jobs.run(job, (signal) => ready().profile({ signal, onProgress: throttled(onProgress) })),
+
+  verify: (job, pixels) =>
+    jobs.run(job, (signal) => {
+      const model = ready();
+      return model.verify({ [model.inputs[0].name]: pixels }, { signal });
+    }),
+
+  abort: (job) => jobs.abort(job),
+};
+
+Comlink.expose(engine);
+
+function ready(): Model {
+  if (!current) throw new InputError('no model is loaded');
+  return current;
+}
+
+async function decode(source: Blob | ImageBitmap): Promise<Picture> {
+  if (source instanceof Blob) {
+    const name = source instanceof File && source.name ? source.name : 'the pasted picture';
+    return decodePicture(new Uint8Array(await source.arrayBuffer()), { name });
+  }
+  const { width, height } = source;
+  const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true })!;
+  context.drawImage(source, 0, 0);
+  source.close();
+  return pictureFromPixels(width, height, context.getImageData(0, 0, width, height).data);
+}
+
+function send(picture: Picture): Pixels {
+  const data = Uint8Array.from(picture.data);
+  return Comlink.transfer({ width: picture.width, height: picture.height, data }, [data.buffer]);
+}
+
+async function describe(model: Model, bytes: number): Promise<Omit<ModelInfo, 'loadMs'>> {
+  const input = model.inputs[0];
+  if (model.inputs.length !== 1 || input?.channels !== 3) {
+    throw new InputError('this page shows models of one RGB picture; run others with the library or the CLI');
+  }
+  const { program } = model;
+  const plan = await model.plan(1);
+  const planned = new Map(plan.operations.map((operation) => [operation.name, operation]));
+  const tensor = (id: number) => program.tensors[id];
+  const layers = program.operations.map((operation: Operation): LayerInfo => {
+    const [from, to] = [tensor(operation.inputs[0]), tensor(operation.output)];
+    const step = planned.get(operation.name);
+    return {
+      name: operation.name,
+      kind: operation.kind,
+      title: titleOf(operation, from, to),
+      inputShape: from.shape,
+      outputShape: to.shape,
+      outputTensor: to.name,
+      outputBytes: to.shape[0] * to.shape[1] * to.shape[2] * (to.dtype === 'int8' ? 1 : 4),
+      macs: step?.macs ?? 0,
+      weights: weightsOf(operation)?.length ?? 0,
+      variant: step?.variant ?? null,
+      family: step?.family ?? null,
+    };
+  });
+  return {
+    name: model.name,
+    backend: model.backend,
+    backendReason: model.backendReason,
+    adapter: model.adapter,
+    isolated: self.crossOriginIsolated,
+    labels: model.labels,
+    input: { width: input.width, height: input.height },
+    bytes,
+    layers,
+    macs: layers.reduce((sum, { macs }) => sum + macs, 0),
+    memory: plan.memory,
+    constantBytes: plan.constantBytes,
+    dispatches: plan.dispatches,
+  };
+}
+
+function histogram(values: Int8Array): IntegerHistogram {
+  const counts = new Uint32Array(256);
+  for (const value of values) counts[value + 128]++;
+  return { min: -128, counts };
+}

@@ -1,0 +1,99 @@
+import { useRef, useState } from 'preact/hooks';
+import { Camera } from './pictures/camera.tsx';
+import { Guesses } from './components/guesses.tsx';
+import { Latency } from './components/latency.tsx';
+import { PixelCanvas } from './components/pixel-canvas.tsx';
+import { FloatAnswer } from './components/float-answer.tsx';
+import { answered, chosen, info, openFile, type ChosenPicture } from './state.ts';
+
+/** The chosen picture and what the network says of it: beside every view. */
+export function Panel() {
+  const picture = chosen.value;
+  const file = useRef<HTMLInputElement>(null);
+  const [camera, setCamera] = useState(false);
+  return (
+    <aside class="panel" aria-label="Picture and answer">
+      <figure class="picture">
+        {picture ? (
+          <PixelCanvas
+            pixels={picture.pixels}
+            label={`${picture.title}, ${picture.pixels.width} by ${picture.pixels.height} pixels, as the network sees it`}
+          />
+        ) : (
+          <div class="pixels empty" />
+        )}
+        <figcaption>
+          {picture ? (
+            <>
+              <span class="picture-title">{picture.title}</span>
+              <span>
+                {picture.pixels.width} × {picture.pixels.height}, as the network sees it
+              </span>
+            </>
+          ) : (
+            ' '
+          )}
+        </figcaption>
+      </figure>
+      <div class="sources">
+        <button type="button" onClick={() => file.current!.click()}>
+          Open a picture
+        </button>
+        <input
+          ref={file}
+          type="file"
+          accept="image/*"
+          hidden
+          aria-label="Picture file"
+          onChange={(event) => {
+            const chosenFile = event.currentTarget.files?.[0];
+            event.currentTarget.value = '';
+            if (chosenFile) void openFile(chosenFile);
+          }}
+        />
+        <button type="button" aria-pressed={camera} onClick={() => setCamera(!camera)}>
+          {camera ? 'Stop camera' : 'Camera'}
+        </button>
+        <p class="hint">or drop or paste one</p>
+        {camera && <Camera onStop={() => setCamera(false)} />}
+      </div>
+      <div class="answer">
+        <Answer picture={picture} />
+      </div>
+    </aside>
+  );
+}
+
+function Answer({ picture }: { readonly picture: ChosenPicture | null }) {
+  const current = answered.value;
+  if (!picture || !current) return <AnswerPlaceholder />;
+  const { guesses, timings } = current.answer;
+  const trueClass = current.picture.trueClass;
+  const best = guesses[0];
+  return (
+    <>
+      <p class="verdict" role="status">
+        <strong>{best.label}</strong>
+        {trueClass !== null && (
+          <span class={best.index === trueClass ? 'right' : 'wrong'}>
+            {best.index === trueClass ? 'correct' : `labelled ${info.value?.labels[trueClass] ?? trueClass}`}
+          </span>
+        )}
+      </p>
+      <Guesses guesses={guesses} trueClass={trueClass} title="Most probable classes" />
+      <Latency timings={timings} />
+      <FloatAnswer picture={current.picture} answer={current.answer} />
+    </>
+  );
+}
+
+/** Takes the answer's place until there is one: nothing moves when it comes. */
+function AnswerPlaceholder() {
+  return (
+    <div class="answer-empty" aria-hidden="true">
+      {Array.from({ length: 5 }, (_, index) => (
+        <span key={index} />
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,391 @@
+import * as Comlink from 'comlink';
+import { signal } from '@preact/signals';
+import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
+import type { Profile, ProgressEvent } from 'octet';
+import { ChannelGrid, strongestChannels } from '../components/channel-grid.tsx';
+import { Histogram } from '../components/histogram.tsx';
+import { MemoryPlanPicture } from '../components/memory-plan.tsx';
+import { PixelCanvas } from '../components/pixel-canvas.tsx';
+import { engine } from '../engine/client.ts';
+import { asJob } from '../engine/jobs.ts';
+import type { Activation, IntegerHistogram, LayerInfo, ModelInfo } from '../engine/protocol.ts';
+import * as format from '../format.ts';
+import { chosen, info, messageOf, notice, type ChosenPicture } from '../state.ts';
+
+const selectedLayer = signal(0);
+const profile = signal<{ readonly of: ModelInfo; readonly result: Profile } | null>(null);
+
+export function Inside() {
+  const network = info.value;
+  const picture = chosen.value;
+  const activations = useActivations(network, picture);
+  return (
+    <section class="view" aria-labelledby="inside-title">
+      <div class="view-head">
+        <h2 id="inside-title">What each layer sees</h2>
+        <p class="lead">
+          Every number below is an 8-bit integer, read back from the run on the chosen picture. Choose a
+          layer.
+        </p>
+      </div>
+      {network ? (
+        <>
+          <LayerStrip network={network} picture={picture} activations={activations} />
+          <LayerDetail network={network} activations={activations} />
+          <LayerTable network={network} />
+          <section class="subview" aria-labelledby="memory-title">
+            <h3 id="memory-title">Memory</h3>
+            <p class="lead">
+              Activations share {format.bytes(network.memory.peakBytes)}: where each tensor lies, step by
+              step.
+            </p>
+            <MemoryPlanPicture plan={network.memory} steps={network.layers.map(({ title }) => title)} />
+          </section>
+        </>
+      ) : (
+        <div class="strip" />
+      )}
+    </section>
+  );
+}
+
+/** All tensors of a run on the chosen picture, by name; those of the picture before until the new ones are there. */
+function useActivations(
+  network: ModelInfo | null,
+  picture: ChosenPicture | null,
+): ReadonlyMap<string, Activation> | null {
+  const [state, setState] = useState<{ of: ModelInfo; map: ReadonlyMap<string, Activation> } | null>(null);
+  useEffect(() => {
+    if (!network || !picture) return;
+    let current = true;
+    engine.activations(picture.pixels).then(
+      (list) => {
+        if (current)
+          setState({ of: network, map: new Map(list.map((activation) => [activation.name, activation])) });
+      },
+      (error: unknown) => {
+        if (current) notice.value = messageOf(error);
+      },
+    );
+    return () => {
+      current = false;
+    };
+  }, [network, picture]);
+  return state?.of === network ? (state?.map ?? null) : null;
+}
+
+function LayerStrip({
+  network,
+  picture,
+  activations,
+}: {
+  readonly network: ModelInfo;
+  readonly picture: ChosenPicture | null;
+  readonly activations: ReadonlyMap<string, Activation> | null;
+}) {
+  return (
+    <div class="strip" role="group" aria-label="Layers" tabIndex={0}>
+      <div class="strip-layer">
+        <div class="strip-picture">
+          {picture && <PixelCanvas pixels={picture.pixels} label="The chosen picture" />}
+        </div>
+        <span class="strip-title">picture</span>
+        <span class="muted">{format.shape([network.input.height, network.input.width, 3])}</span>
+      </div>
+      {network.layers.map((layer, index) => {
+        const activation = activations?.get(layer.outputTensor);
+        return (
+          <button
+            key={layer.name}
+            type="button"
+            class="strip-layer"
+            aria-pressed={selectedLayer.value === index}
+            aria-label={`${layer.name}: ${layer.title}, ${format.shape(layer.outputShape)}`}
+            onClick={() => (selectedLayer.value = index)}
+          >
+            <span class="strip-picture">{activation && <Thumbnail activation={activation} />}</span>
+            <span class="strip-title">{layer.title}</span>
+            <span class="muted">{format.shape(layer.outputShape)}</span>
+          </button>
+        );
+      })}
+    </div>
+  );
+}
+
+function Thumbnail({ activation }: { readonly activation: Activation }) {
+  const [height, width] = activation.shape;
+  const channels = useMemo(
+    () => (height * width === 1 ? undefined : strongestChannels(activation, 9)),
+    [activation, height, width],
+  );
+  return <ChannelGrid activation={activation} channels={channels} label="" aspect={1} />;
+}
+
+function LayerDetail({
+  network,
+  activations,
+}: {
+  readonly network: ModelInfo;
+  readonly activations: ReadonlyMap<string, Activation> | null;
+}) {
+  const layer = network.layers[Math.min(selectedLayer.value, network.layers.length - 1)];
+  const activation = activations?.get(layer.outputTensor) ?? null;
+  const [channel, setChannel] = useState<number | null>(null);
+  const [point, setPoint] = useState<{ channel: number; row: number; column: number } | null>(null);
+  const channels = layer.outputShape[2];
+  const strongest = useMemo(() => (activation ? strongestChannels(activation, 1)[0] : 0), [activation]);
+  const shownChannel = Math.min(channel ?? strongest, channels - 1);
+  // Another layer's channels have nothing to do with these.
+  useEffect(() => setChannel(null), [layer]);
+  return (
+    <section class="detail" aria-labelledby="detail-title">
+      <div class="detail-picture">
+        <h3 id="detail-title">{layer.title}</h3>
+        {activation ? (
+          <ChannelGrid
+            activation={activation}
+            label={`${channels} channels of ${layer.name}, each ${layer.outputShape[0]} by ${layer.outputShape[1]}`}
+            selected={shownChannel}
+            onPoint={setPoint}
+            onSelect={setChannel}
+          />
+        ) : (
+          <div class="channel-grid empty" />
+        )}
+        <p class="muted readout" aria-hidden="true">
+          {activation && point ? readout(activation, point) : 'Point at a value to read it.'}
+        </p>
+      </div>
+      <div class="detail-facts">
+        <dl class="facts">
+          <Fact name="From" value={format.shape(layer.inputShape)} />
+          <Fact name="To" value={`${format.shape(layer.outputShape)}, ${format.bytes(layer.outputBytes)}`} />
+          <Fact name="Multiply-adds" value={layer.macs ? format.magnitude(layer.macs) : 'none'} />
+          <Fact name="Weights" value={layer.weights ? format.magnitude(layer.weights) : 'none'} />
+          {layer.variant && <Fact name="Kernel" value={layer.variant} />}
+        </dl>
+        <ActivationHistogram
+          activation={activation}
+          channel={shownChannel}
+          channels={channels}
+          onChannel={setChannel}
+        />
+        <WeightHistogram layer={layer} />
+      </div>
+    </section>
+  );
+}
+
+function readout(
+  activation: Activation,
+  { channel, row, column }: { channel: number; row: number; column: number },
+) {
+  const [, width, channels] = activation.shape;
+  const q = activation.data[(row * width + column) * channels + channel];
+  const real = activation.scale * (q - activation.zeroPoint);
+  return `Channel ${channel}, row ${row}, column ${column}: integer ${q}, which stands for ${real.toPrecision(3)}`;
+}
+
+function Fact({ name, value }: { readonly name: string; readonly value: string }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </div>
+  );
+}
+
+function ActivationHistogram({
+  activation,
+  channel,
+  channels,
+  onChannel,
+}: {
+  readonly activation: Activation | null;
+  readonly channel: number;
+  readonly channels: number;
+  readonly onChannel: (channel: number) => void;
+}) {
+  const all = useMemo(() => activation && histogramOf(activation, null), [activation]);
+  const one = useMemo(() => activation && histogramOf(activation, channel), [activation, channel]);
+  const toReal = useCallback(
+    (q: number) => (activation ? activation.scale * (q - activation.zeroPoint) : q),
+    [activation],
+  );
+  return (
+    <div class="histogram">
+      <h4>
+        Activations{' '}
+        <span class="muted">by {activation?.data instanceof Int8Array ? 'value' : 'integer'}</span>
+      </h4>
+      <Histogram
+        histogram={all}
+        highlight={one}
+        toReal={activation?.data instanceof Int8Array ? toReal : null}
+        label="How often each integer occurs among the activations of the layer; those of the chosen channel stand out"
+      />
+      <label class="field wide">
+        <span>Channel {channel}</span>
+        <input
+          type="range"
+          min={0}
+          max={channels - 1}
+          value={channel}
+          onInput={(event) => onChannel(Number(event.currentTarget.value))}
+        />
+      </label>
+    </div>
+  );
+}
+
+function histogramOf({ data, shape: [, , channels] }: Activation, channel: number | null): IntegerHistogram {
+  let [min, max] = [Infinity, -Infinity];
+  const step = channel === null ? 1 : channels;
+  for (let index = channel ?? 0; index < data.length; index += step) {
+    min = Math.min(min, data[index]);
+    max = Math.max(max, data[index]);
+  }
+  // int32 logits span millions: they get bins of equal width instead of one a value.
+  const counts = new Uint32Array(Math.min(max - min + 1, 256));
+  const width = (max - min + 1) / counts.length;
+  for (let index = channel ?? 0; index < data.length; index += step) {
+    counts[Math.floor((data[index] - min) / width)]++;
+  }
+  return { min, counts };
+}
+
+function WeightHistogram({ layer }: { readonly layer: LayerInfo }) {
+  const [histogram, setHistogram] = useState<IntegerHistogram | null>(null);
+  useEffect(() => {
+    let current = true;
+    setHistogram(null);
+    void engine.weightHistogram(layer.name).then((result) => {
+      if (current) setHistogram(result);
+    });
+    return () => {
+      current = false;
+    };
+  }, [layer]);
+  if (layer.weights === 0) return null;
+  return (
+    <div class="histogram">
+      <h4>
+        Weights <span class="muted">by integer</span>
+      </h4>
+      <Histogram
+        histogram={histogram}
+        toReal={null}
+        label="How often each integer from −127 to 127 occurs among the weights of the layer"
+      />
+    </div>
+  );
+}
+
+function LayerTable({ network }: { readonly network: ModelInfo }) {
+  const [measuring, setMeasuring] = useState<AbortController | null>(null);
+  const [progress, setProgress] = useState('');
+  const measured = profile.value?.of === network ? profile.value.result : null;
+  const longest = Math.max(...(measured?.operations.map(({ ms }) => ms) ?? [1]));
+
+  async function measure(): Promise<void> {
+    const controller = new AbortController();
+    setMeasuring(controller);
+    try {
+      const result = await asJob(engine, controller.signal, (job) =>
+        engine.profile(
+          job,
+          Comlink.proxy((event: ProgressEvent) => {
+            if (event.stage !== 'fetch') setProgress(` (${event.done} of ${event.total})`);
+          }),
+        ),
+      );
+      profile.value = { of: network, result };
+    } catch (error) {
+      if (!controller.signal.aborted) notice.value = messageOf(error);
+    } finally {
+      setMeasuring(null);
+      setProgress('');
+    }
+  }
+
+  return (
+    <section class="subview" aria-labelledby="layers-title">
+      <div class="subview-head">
+        <h3 id="layers-title">Layers and their cost</h3>
+        <button type="button" onClick={() => (measuring ? measuring.abort() : void measure())}>
+          {measuring ? `Cancel${progress}` : measured ? 'Measure again' : 'Measure each layer'}
+        </button>
+      </div>
+      <div class="table-scroll" role="region" aria-labelledby="layers-title" tabIndex={0}>
+        <table class="layers">
+          <thead>
+            <tr>
+              <th scope="col">Layer</th>
+              <th scope="col">Output</th>
+              <th scope="col" class="number">
+                Multiply-adds
+              </th>
+              <th scope="col" class="number">
+                Weights
+              </th>
+              <th scope="col" class="number">
+                Time
+              </th>
+              <th scope="col">
+                <span class="visually-hidden">Time as a bar</span>
+              </th>
+              <th scope="col" class="number">
+                GMAC/s
+              </th>
+              <th scope="col" class="number">
+                Of peak
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {network.layers.map((layer, index) => {
+              const time = measured?.operations[index];
+              return (
+                <tr key={layer.name} class={index === selectedLayer.value ? 'selected' : undefined}>
+                  <th scope="row">{layer.title}</th>
+                  <td>{format.shape(layer.outputShape)}</td>
+                  <td class="number">{layer.macs ? format.magnitude(layer.macs) : '–'}</td>
+                  <td class="number">{layer.weights ? format.magnitude(layer.weights) : '–'}</td>
+                  <td class="number">{time ? format.milliseconds(time.ms) : '–'}</td>
+                  <td class="bar-cell">
+                    <span class="bar" aria-hidden="true">
+                      <span style={{ transform: `scaleX(${time ? time.ms / longest : 0})` }} />
+                    </span>
+                  </td>
+                  <td class="number">{time && layer.macs ? time.gmacsPerSecond.toFixed(1) : '–'}</td>
+                  <td class="number">
+                    {layer.macs && typeof time?.shareOfPeak === 'number'
+                      ? format.percent(time.shareOfPeak, 0)
+                      : '–'}
+                  </td>
+                </tr>
+              );
+            })}
+          </tbody>
+        </table>
+      </div>
+      {measured && (
+        <p class="muted">
+          Median of {measured.repetitions} runs, {format.milliseconds(measured.totalMs)} in all, by{' '}
+          {
+            { 'timestamp-query': 'GPU timestamps', repetition: 'repetition', clock: 'the clock' }[
+              measured.method
+            ]
+          }
+          . Peak measured on this device: {describePeak(measured)}.
+        </p>
+      )}
+    </section>
+  );
+}
+
+function describePeak({ peak }: Profile): string {
+  const parts = Object.entries(peak).map(([family, gmacs]) => `${family} ${gmacs.toFixed(1)} GMAC/s`);
+  return parts.join(', ') || 'none, on this backend';
+}

@@ -1,0 +1,236 @@
+import { signal } from '@preact/signals';
+import { useMemo } from 'preact/hooks';
+import { ConfusionMatrix } from '../components/confusion-matrix.tsx';
+import { PictureGrid } from '../components/picture-grid.tsx';
+import { Progress } from '../components/progress.tsx';
+import * as format from '../format.ts';
+import { floatDownloadBytes, labState, openLab } from '../lab/client.ts';
+import { isAbort } from '../engine/jobs.ts';
+import { info, messageOf, notice, sheet } from '../state.ts';
+import { cancel, floatRun, int8Run, runFloat, runInt8, tally } from '../test-run.ts';
+
+const BATCHES = [1, 4, 8, 16, 32, 64];
+const batch = signal(8);
+const cell = signal<number | null>(null);
+
+export function TestSet() {
+  const pictures = sheet.value;
+  const run = int8Run.value;
+  const total = pictures?.labels.length ?? 1000;
+  const running = run?.status === 'running';
+  const counts = pictures && run ? tally(run, pictures) : null;
+  const size = pictures?.classes.length ?? 10;
+  return (
+    <section class="view" aria-labelledby="test-title">
+      <div class="view-head">
+        <h2 id="test-title">How often is it right?</h2>
+        <p class="lead">All {format.count(total)} test pictures, and where the mistakes are.</p>
+      </div>
+      <div class="run-line">
+        <button
+          type="button"
+          class="primary"
+          disabled={!pictures || !info.value}
+          onClick={() => {
+            if (running) cancel(int8Run);
+            else {
+              cell.value = null;
+              void runInt8(batch.value);
+            }
+          }}
+        >
+          {running ? 'Cancel' : `Classify all ${format.count(total)}`}
+        </button>
+        <label class="field">
+          <span>Batch</span>
+          <select
+            value={batch.value}
+            disabled={running}
+            onChange={(event) => (batch.value = Number(event.currentTarget.value))}
+          >
+            {BATCHES.map((size_) => (
+              <option key={size_} value={size_}>
+                {size_}
+              </option>
+            ))}
+          </select>
+        </label>
+        <Progress label="Pictures classified" done={run?.done ?? 0} total={total} />
+      </div>
+      <dl class="figures">
+        <Figure name="Classified" value={`${format.count(run?.done ?? 0)} of ${format.count(total)}`} />
+        <Figure
+          name="Accuracy"
+          value={counts && run?.done ? format.percent(counts.correct / run.done) : '–'}
+        />
+        <Figure
+          name="Pictures a second"
+          value={run?.done ? format.count(Math.round((run.done / run.elapsedMs) * 1000)) : '–'}
+        />
+        <Figure name="Time" value={run ? `${(run.elapsedMs / 1000).toFixed(1)} s` : '–'} />
+      </dl>
+      {run && !running && (
+        <p class="visually-hidden" role="status">
+          {run.status === 'done' ? 'Done' : 'Cancelled'}: {counts?.correct} of {run.done} right.
+        </p>
+      )}
+      <div class="matrix-and-pictures">
+        <ConfusionMatrix
+          classes={pictures?.classes ?? Array.from({ length: 10 }, () => ' ')}
+          confusion={counts?.confusion ?? new Uint16Array(size * size)}
+          selected={cell.value}
+          onSelect={(next) => (cell.value = next)}
+        />
+        <CellPictures />
+      </div>
+      <FloatComparison />
+    </section>
+  );
+}
+
+function Figure({ name, value }: { readonly name: string; readonly value: string }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </div>
+  );
+}
+
+/** The pictures behind a cell of the matrix; before one is chosen, all mistakes. */
+function CellPictures() {
+  const pictures = sheet.value;
+  const run = int8Run.value;
+  const chosenCell = cell.value;
+  const size = pictures?.classes.length ?? 10;
+  const done = run?.done;
+  const indices = useMemo(() => {
+    if (!pictures || !run) return [];
+    return [...run.predicted.keys()].filter((index) => {
+      const [guess, label] = [run.predicted[index], pictures.labels[index]];
+      if (guess < 0) return false;
+      return chosenCell === null ? guess !== label : label * size + guess === chosenCell;
+    });
+  }, [pictures, run?.predicted, chosenCell, done]);
+  if (!pictures || !run) {
+    return (
+      <p class="cell-pictures hint">
+        The matrix fills as pictures are classified. Choose a cell to see its pictures.
+      </p>
+    );
+  }
+  const title = chosenCell === null ? 'All mistakes' : titleOfCell(chosenCell, pictures.classes);
+  return (
+    <div class="cell-pictures">
+      <div class="subview-head">
+        <h3>
+          {title} <span class="muted">{indices.length}</span>
+        </h3>
+        {chosenCell !== null && (
+          <button type="button" class="plain" onClick={() => (cell.value = null)}>
+            All mistakes
+          </button>
+        )}
+      </div>
+      <PictureGrid
+        key={chosenCell}
+        sheet={pictures}
+        indices={indices}
+        label={title}
+        tile={72}
+        marks={chosenCell === null ? (index) => `“${pictures.classes[run.predicted[index]]}”` : undefined}
+      />
+    </div>
+  );
+}
+
+function titleOfCell(cellIndex: number, classes: readonly string[]): string {
+  const [trueClass, guess] = [Math.floor(cellIndex / classes.length), cellIndex % classes.length];
+  return trueClass === guess
+    ? `${classes[guess]}, recognized`
+    : `${classes[trueClass]} taken for ${classes[guess]}`;
+}
+
+/** Float beside int8 over the whole test set: how often they agree, and the pictures where they do not. */
+function FloatComparison() {
+  const pictures = sheet.value;
+  const int8 = int8Run.value;
+  const float = floatRun.value;
+  const running = float?.status === 'running';
+  const lab = labState.value;
+  const done = Math.min(int8?.done ?? 0, float?.done ?? 0);
+  const differing = useMemo(() => {
+    if (!int8 || !float) return [];
+    return [...int8.predicted.keys()].filter((index) => {
+      const [a, b] = [int8.predicted[index], float.predicted[index]];
+      return a >= 0 && b >= 0 && a !== b;
+    });
+  }, [done, int8?.predicted, float?.predicted]);
+
+  async function start(): Promise<void> {
+    try {
+      await openLab();
+      await runFloat();
+    } catch (error) {
+      if (!isAbort(error)) notice.value = messageOf(error);
+    }
+  }
+
+  if (!pictures) return null;
+  const floatCounts = float ? tally(float, pictures) : null;
+  return (
+    <section class="subview" aria-labelledby="float-title">
+      <h3 id="float-title">Against the float model</h3>
+      <p class="lead">
+        The same pictures through the 32-bit float model in ONNX Runtime, to see where eight bits change an
+        answer.
+      </p>
+      <div class="run-line">
+        <button
+          type="button"
+          disabled={lab.status === 'loading'}
+          onClick={() => (running ? cancel(floatRun) : void start())}
+        >
+          {running
+            ? 'Cancel'
+            : lab.status === 'ready'
+              ? 'Run the float model'
+              : `Run the float model (${format.bytes(floatDownloadBytes)})`}
+        </button>
+        <Progress
+          label="Pictures classified by the float model"
+          done={float?.done ?? 0}
+          total={pictures.labels.length}
+        />
+      </div>
+      {float && floatCounts && float.done > 0 && (
+        <>
+          <dl class="figures">
+            <Figure name="Float accuracy" value={format.percent(floatCounts.correct / float.done)} />
+            <Figure
+              name="Same answer as int8"
+              value={done ? `${format.percent((done - differing.length) / done)}` : 'classify in int8 too'}
+            />
+            <Figure
+              name="Pictures a second"
+              value={format.count(Math.round((float.done / float.elapsedMs) * 1000))}
+            />
+          </dl>
+          {differing.length > 0 && (
+            <div class="differing">
+              <PictureGrid
+                sheet={pictures}
+                indices={differing}
+                label="Pictures on which float and int8 differ"
+                tile={84}
+                marks={(index) =>
+                  `float: ${pictures.classes[float.predicted[index]]}; int8: ${pictures.classes[int8!.predicted[index]]}`
+                }
+              />
+            </div>
+          )}
+        </>
+      )}
+    </section>
+  );
+}

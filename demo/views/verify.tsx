@@ -1,0 +1,180 @@
+import { signal } from '@preact/signals';
+import { useState } from 'preact/hooks';
+import { adapterName } from '../components/status.tsx';
+import { engine } from '../engine/client.ts';
+import { asJob } from '../engine/jobs.ts';
+import type { Comparison } from 'octet';
+import type { ModelInfo } from '../engine/protocol.ts';
+import * as format from '../format.ts';
+import { chosen, info, messageOf, notice } from '../state.ts';
+
+const verification = signal<{
+  readonly of: ModelInfo;
+  readonly title: string;
+  readonly result: Comparison;
+} | null>(null);
+
+const NAMES = { webgpu: 'WebGPU', wasm: 'WebAssembly', reference: 'the reference' } as const;
+
+export function Verify() {
+  const network = info.value;
+  const picture = chosen.value;
+  const [running, setRunning] = useState(false);
+  const shown = verification.value?.of === network ? verification.value : null;
+
+  async function verify(): Promise<void> {
+    if (!network || !picture) return;
+    setRunning(true);
+    try {
+      const result = await asJob(engine, undefined, (job) => engine.verify(job, picture.pixels));
+      verification.value = { of: network, title: picture.title, result };
+    } catch (error) {
+      notice.value = messageOf(error);
+    } finally {
+      setRunning(false);
+    }
+  }
+
+  return (
+    <section class="view" aria-labelledby="verify-title">
+      <div class="view-head">
+        <h2 id="verify-title">The same bytes on every device</h2>
+        <p class="lead">
+          Run the chosen picture here and on the reference, which is plain loops on the CPU, and compare every
+          number of every tensor. There is no tolerance: one differing bit would be reported.
+        </p>
+      </div>
+      <div class="run-line">
+        <button
+          type="button"
+          class="primary"
+          disabled={!network || !picture || running}
+          onClick={() => void verify()}
+        >
+          {running
+            ? 'Comparing…'
+            : network
+              ? `Compare ${NAMES[network.backend]} with the reference`
+              : 'Compare'}
+        </button>
+      </div>
+      <div class="verify-result" role="status">
+        {shown && <Outcome title={shown.title} result={shown.result} />}
+      </div>
+      {network && <Device network={network} />}
+    </section>
+  );
+}
+
+function Outcome({ title, result }: { readonly title: string; readonly result: Comparison }) {
+  const values = result.tensors.reduce((sum, tensor) => sum + tensor.elements, 0);
+  const differing = result.tensors.filter((tensor) => tensor.differing > 0).length;
+  return (
+    <>
+      <p class="outcome">
+        <strong class={result.equal ? 'right' : 'wrong'}>{result.equal ? 'Equal' : 'Not equal'}</strong>
+        <span>
+          {title}: {format.count(values)} values in {result.tensors.length} tensors, {NAMES[result.actual]}{' '}
+          against {NAMES[result.expected]}, {result.equal ? 'not one differs' : `${differing} tensors differ`}
+          .
+        </span>
+      </p>
+      {!result.equal && <pre class="report">{result.report}</pre>}
+      <div class="table-scroll" role="region" aria-label="Tensors compared" tabIndex={0}>
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Tensor</th>
+              <th scope="col">Shape</th>
+              <th scope="col" class="number">
+                Values
+              </th>
+              <th scope="col">Result</th>
+            </tr>
+          </thead>
+          <tbody>
+            {result.tensors.map((tensor) => (
+              <tr key={tensor.name}>
+                <th scope="row">{tensor.name}</th>
+                <td>{format.shape(tensor.shape.slice(1))}</td>
+                <td class="number">{format.count(tensor.elements)}</td>
+                <td class={tensor.differing ? 'wrong' : 'right'}>
+                  {tensor.differing ? `${format.count(tensor.differing)} differ` : 'equal'}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </>
+  );
+}
+
+/** What runs the network, in the terms a bug report needs. */
+function Device({ network }: { readonly network: ModelInfo }) {
+  const { adapter } = network;
+  const variants = new Map<string, number>();
+  for (const { variant } of network.layers)
+    if (variant) variants.set(variant, (variants.get(variant) ?? 0) + 1);
+  const families = [
+    ...new Set(network.layers.flatMap(({ family }) => (family && family !== 'none' ? [family] : []))),
+  ];
+  return (
+    <section class="subview" aria-labelledby="device-title">
+      <h3 id="device-title">What runs it</h3>
+      <dl class="facts wide">
+        <div>
+          <dt>Backend</dt>
+          <dd>{NAMES[network.backend]}</dd>
+        </div>
+        <div>
+          <dt>Why</dt>
+          <dd>{network.backendReason}</dd>
+        </div>
+        {adapter && (
+          <>
+            <div>
+              <dt>Adapter</dt>
+              <dd>
+                {adapterName(adapter)} ({adapter.adapterClass})
+              </dd>
+            </div>
+            <div>
+              <dt>Packed dot</dt>
+              <dd>{adapter.packedDot.reason}</dd>
+            </div>
+            <div>
+              <dt>Features</dt>
+              <dd>{adapter.features.join(', ') || 'none'}</dd>
+            </div>
+          </>
+        )}
+        {families.length > 0 && (
+          <div>
+            <dt>Arithmetic</dt>
+            <dd>{families.join(', ')}</dd>
+          </div>
+        )}
+        {variants.size > 0 && (
+          <div>
+            <dt>Kernels</dt>
+            <dd>
+              {[...variants].map(([name, times]) => (times > 1 ? `${name} (${times}×)` : name)).join(', ')}
+            </dd>
+          </div>
+        )}
+        <div>
+          <dt>Loaded in</dt>
+          <dd>{format.milliseconds(network.loadMs)}</dd>
+        </div>
+        <div>
+          <dt>On the device</dt>
+          <dd>
+            {format.bytes(network.constantBytes)} of weights and tables,{' '}
+            {format.bytes(network.memory.peakBytes)} of activations
+          </dd>
+        </div>
+      </dl>
+    </section>
+  );
+}

@@ -1,0 +1,5 @@
+/// <reference types="vite/client" />
+declare module '*.onnx' {
+  const url: string;
+  export default url;
+}

@@ -1,0 +1,81 @@
+/** The demo page: `vite` serves it from the sources, `vite build` writes a static site to build/site. */
+import { createHash } from 'node:crypto';
+import { readdirSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { defaultClientConditions, defineConfig, type Plugin } from 'vite';
+
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+
+/** Shared memory, and with it threads, is for isolated pages only. */
+const isolation = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+};
+
+/** What turning the float model on fetches: the model and ONNX Runtime. The page says so before. */
+const floatDownloadBytes = [
+  'models/vgg16-cifar10.onnx',
+  'node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm',
+].reduce((sum, file) => sum + statSync(path(file)).size, 0);
+
+export default defineConfig({
+  root: path('demo'),
+  // Relative addresses: the site works from any folder of any host.
+  base: './',
+  publicDir: path('demo/public'),
+  resolve: {
+    // ONNX Runtime's script and WebAssembly as files beside the page, rather than inside its bundle: threads need the script's address.
+    conditions: ['octet:source', 'onnxruntime-web-use-extern-wasm', ...defaultClientConditions],
+    alias: [
+      { find: /^octet$/, replacement: path('src/index.ts') },
+      // The float model runs on the CPU: the build of ONNX Runtime without the others' 20 MB.
+      { find: /^onnxruntime-web$/, replacement: 'onnxruntime-web/wasm' },
+    ],
+  },
+  assetsInclude: ['**/*.onnx'],
+  define: { __FLOAT_DOWNLOAD_BYTES__: floatDownloadBytes },
+  oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
+  server: { headers: isolation, fs: { allow: [path('.')] } },
+  preview: { headers: isolation },
+  worker: { format: 'es' },
+  optimizeDeps: { exclude: ['onnxruntime-web'] },
+  build: {
+    outDir: path('build/site'),
+    emptyOutDir: true,
+    // The model files are assets of their own, never inlined; small icons and fonts stay files too, so that they cache.
+    assetsInlineLimit: 0,
+    chunkSizeWarningLimit: 1000,
+    rolldownOptions: {
+      input: { index: path('demo/index.html'), 'service-worker': path('demo/service-worker.ts') },
+      output: {
+        entryFileNames: ({ name }) => (name === 'service-worker' ? '[name].js' : 'assets/[name]-[hash].js'),
+      },
+    },
+  },
+  plugins: [serviceWorkerManifest()],
+});
+
+/** Kept for offline use only once it has been asked for: the float model and what runs it. */
+const ON_DEMAND = /ort[-.]|vgg16-cifar10-|calibration-512/;
+
+/** Tells the service worker which files the build made (it keeps them for offline use) and names that set by its content. */
+function serviceWorkerManifest(): Plugin {
+  return {
+    name: 'service-worker-manifest',
+    apply: 'build',
+    enforce: 'post',
+    generateBundle(_options, bundle) {
+      const worker = bundle['service-worker.js'];
+      if (worker?.type !== 'chunk') return;
+      const files = Object.keys(bundle)
+        .filter((file) => file !== worker.fileName && !ON_DEMAND.test(file))
+        .map((file) => (file === 'index.html' ? './' : file))
+        .concat(readdirSync(path('demo/public')))
+        .sort();
+      const version = createHash('sha256').update(files.join()).digest('hex').slice(0, 16);
+      worker.code = worker.code
+        .replace('__PRECACHE_FILES__', JSON.stringify(files))
+        .replace('__PRECACHE_VERSION__', JSON.stringify(version));
+    },
+  };
+}

@@ -26,8 +26,11 @@ export type RunInput = Float32Array | Int8Array | PixelsInput | PictureSource | 
 export interface InputPort {
   readonly input: ProgramInput;
   readonly tensor: ProgramTensor;
-  /** null where the file says nothing of preprocessing and the caller neither. */
-  readonly table: Int8Array | null;
+  /**
+   * The table that quantizes pixels, made on the first call.
+   * @throws {InputError} nobody says how pixels are normalized, or for another number of channels
+   */
+  readonly table: () => Int8Array;
 }
 
 export function inputPort(
@@ -35,7 +38,21 @@ export function inputPort(
   tensor: ProgramTensor,
   preprocessing: Preprocessing | null,
 ): InputPort {
-  return { input, tensor, table: preprocessing && pixelTable(tensor, preprocessing) };
+  let table: Int8Array | undefined;
+  return {
+    input,
+    tensor,
+    table() {
+      if (!preprocessing) {
+        throw new InputError(
+          `input "${input.name}" cannot take pixels: the model file does not say how they are normalized; pass ` +
+            `preprocessing: { mean, std } to loadModel`,
+        );
+      }
+      table ??= pixelTable(tensor, preprocessing);
+      return table;
+    },
+  };
 }
 
 /**
@@ -72,17 +89,11 @@ export function readInput(
       `input "${name}" takes a Float32Array, an Int8Array, { pixels } or pictures, not ${describe(value)}`,
     );
   }
-  if (!table) {
-    throw new InputError(
-      `input "${name}" cannot take pixels: the model file does not say how they are normalized; pass ` +
-        `preprocessing: { mean, std } to loadModel`,
-    );
-  }
   if ('pixels' in value) {
     const { pixels } = value;
     if (pixels instanceof Uint8Array || pixels instanceof Uint8ClampedArray) {
       const bytes = new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.length);
-      return { batch: batchOf(bytes.length), input: { kind: 'pixels', pixels: bytes, table } };
+      return { batch: batchOf(bytes.length), input: { kind: 'pixels', pixels: bytes, table: table() } };
     }
     if (typeof pixels !== 'object' || pixels === null || !('mapState' in pixels)) {
       throw new InputError(
@@ -90,14 +101,14 @@ export function readInput(
       );
     }
     const batch = value.batch ?? Math.floor(pixels.size / perImage);
-    return { batch: batchOf(batch * perImage), input: { kind: 'pixels', pixels, table } };
+    return { batch: batchOf(batch * perImage), input: { kind: 'pixels', pixels, table: table() } };
   }
   const pictures: readonly PictureSource[] = isList(value) ? value : [value];
   const pixels = new Uint8Array(batchOf(pictures.length * perImage) * perImage);
   for (const [index, picture] of pictures.entries()) {
     pixels.set(picturePixels(picture, height, width, channels), index * perImage);
   }
-  return { batch: pictures.length, input: { kind: 'pixels', pixels, table } };
+  return { batch: pictures.length, input: { kind: 'pixels', pixels, table: table() } };
 }
 
 function isList(value: PictureSource | readonly PictureSource[]): value is readonly PictureSource[] {

@@ -46,7 +46,8 @@ export async function profileWebgpu(
         const peak: Partial<Record<ArithmeticFamily, number>> = {};
         for (const family of new Set(operations.map(({ variant }) => variant.family))) {
           signal?.throwIfAborted();
-          if (family !== 'none') peak[family] = await measurePeak(runtime, stopwatch, family);
+          if (family !== 'none')
+            peak[family] = await measurePeak(device, runtime.pipelines, stopwatch, family);
         }
         return {
           method: stopwatch.method,

@@ -1,0 +1,52 @@
+import type { Command } from 'commander';
+import { loadModel } from '../model/load.ts';
+import type { LoadOptions } from '../model/model.ts';
+import { backendOption, positiveInteger } from './options.ts';
+import { percent, print, printJson, table } from './output.ts';
+import { findPictures } from './pictures.ts';
+import type { CommandContext } from './program.ts';
+
+interface ClassifyCommandOptions {
+  readonly model: string;
+  readonly backend: NonNullable<LoadOptions['backend']>;
+  readonly top: number;
+  readonly json?: boolean;
+}
+
+export function addClassifyCommand(program: Command, { signal }: CommandContext): void {
+  program
+    .command('classify')
+    .description('say what is in pictures: most probable classes with their probabilities')
+    .argument(
+      '<picture...>',
+      'PNG, JPEG, WebP, GIF or AVIF files, folders of them, or a contact sheet’s .json',
+    )
+    .option('-m, --model <file>', 'quantized ONNX file', 'models/vgg16-cifar10.int8.onnx')
+    .addOption(backendOption())
+    .option('--top <k>', 'how many classes to show', positiveInteger, 5)
+    .option('--json', 'print JSON')
+    .action(async (sources: string[], options: ClassifyCommandOptions) => {
+      const pictures = await findPictures(sources);
+      const model = await loadModel(options.model, { backend: options.backend, signal });
+      try {
+        const results = [];
+        for (const item of pictures) {
+          const picture = await item.load();
+          const { predictions, timings } = await model.classify(picture, { topK: options.top, signal });
+          results.push({ picture: item.name, truth: item.className, predictions, timings });
+          if (options.json) continue;
+          print(item.className === undefined ? item.name : `${item.name} (${item.className})`);
+          print(
+            table(
+              [' ', ''],
+              predictions.map(({ label, probability }) => [percent(probability), label]),
+            ),
+          );
+        }
+        if (options.json) printJson({ backend: model.backend, backendReason: model.backendReason, results });
+        else process.stderr.write(`ran on ${model.backend}: ${model.backendReason}\n`);
+      } finally {
+        model.dispose();
+      }
+    });
+}

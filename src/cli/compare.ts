@@ -1,0 +1,135 @@
+import type { Command } from 'commander';
+import { InputError } from '../errors.ts';
+import { compareBackends } from '../model/compare.ts';
+import { imageBatches } from '../model/image-batches.ts';
+import { loadModel } from '../model/load.ts';
+import type { Comparison } from '../model/model.ts';
+import type { BackendName } from '../model/session.ts';
+import { readGraph } from '../model/source.ts';
+import { compareModels } from '../quantize/compare.ts';
+import { DEFAULT_IMAGES, positiveInteger } from './options.ts';
+import { decibels, onProgress, print, printJson, progress, table } from './output.ts';
+import { findPictures, loadPictures, SOURCES_HELP, type PictureItem } from './pictures.ts';
+import { CheckFailure, type CommandContext } from './program.ts';
+import { configuredOnnxRuntime } from './runtime.ts';
+
+interface CompareCommandOptions {
+  readonly backend?: string;
+  readonly images: string[];
+  readonly limit: number;
+  readonly json?: boolean;
+}
+
+const BACKENDS: readonly string[] = ['webgpu', 'wasm', 'reference'];
+
+export function addCompareCommand(program: Command, { signal }: CommandContext): void {
+  program
+    .command('compare')
+    .description(
+      'compare two models layer by layer (SQNR, cosine), or one quantized model on two backends (every byte; exit code 1 where they differ)',
+    )
+    .argument('<model>', 'ONNX file')
+    .argument('[other]', 'ONNX file made from the first; not with --backend')
+    .option('--backend <a,b>', 'compare these two backends: webgpu, wasm, reference')
+    .option('-i, --images <source...>', SOURCES_HELP, [DEFAULT_IMAGES])
+    .option('--limit <n>', 'the first n pictures only', positiveInteger, 16)
+    .option('--json', 'print JSON')
+    .action(
+      async (path: string, other: string | undefined, options: CompareCommandOptions, command: Command) => {
+        const pictures = (await findPictures(options.images)).slice(0, options.limit);
+        if (options.backend !== undefined) {
+          if (other !== undefined) command.error('error: --backend compares one model with itself: give one');
+          await compareOnBackends(path, parseBackends(options.backend), pictures, options, signal);
+          return;
+        }
+        if (other === undefined) command.error('error: give a second model, or --backend with two backends');
+        await compareFiles(path, other, pictures, options, signal);
+      },
+    );
+}
+
+function parseBackends(text: string): [BackendName, BackendName] {
+  const names = text.split(',');
+  if (names.length !== 2 || names[0] === names[1] || !names.every((name) => BACKENDS.includes(name))) {
+    throw new InputError(
+      `--backend takes two of ${BACKENDS.join(', ')}, separated by a comma, not "${text}"`,
+    );
+  }
+  return names as [BackendName, BackendName];
+}
+
+async function compareOnBackends(
+  path: string,
+  [first, second]: [BackendName, BackendName],
+  pictures: readonly PictureItem[],
+  { json }: CompareCommandOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const graph = await readGraph(path, { signal });
+  const actual = await loadModel(graph, { backend: first, signal });
+  try {
+    const expected = await loadModel(graph, { backend: second, signal });
+    try {
+      const comparisons: { picture: string; comparison: Comparison }[] = [];
+      const bar = progress('Comparing');
+      for (const [index, item] of pictures.entries()) {
+        const input = { [actual.inputs[0].name]: await item.load() };
+        const comparison = await compareBackends(actual, expected, input, { signal });
+        comparisons.push({ picture: item.name, comparison });
+        bar.update(index + 1, pictures.length);
+      }
+      bar.stop();
+      const different = comparisons.filter(({ comparison }) => !comparison.equal);
+      if (json) {
+        printJson({ equal: different.length === 0, pictures: comparisons });
+      } else if (different.length === 0) {
+        print(`${pictures.length} pictures. ${comparisons[0].comparison.report}`);
+      } else {
+        print(`${different[0].picture}: ${different[0].comparison.report}`);
+      }
+      if (different.length > 0) {
+        throw new CheckFailure(
+          `${first} and ${second} differ on ${different.length} of ${pictures.length} pictures`,
+        );
+      }
+    } finally {
+      expected.dispose();
+    }
+  } finally {
+    actual.dispose();
+  }
+}
+
+async function compareFiles(
+  path: string,
+  other: string,
+  pictures: readonly PictureItem[],
+  { json }: CompareCommandOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const [a, b] = [await readGraph(path, { signal }), await readGraph(other, { signal })];
+  const bar = progress('Comparing');
+  const values = await compareModels(a, b, imageBatches(a, loadPictures(pictures)), {
+    imageCount: pictures.length,
+    onnxRuntime: await configuredOnnxRuntime(),
+    onProgress: onProgress(bar),
+    signal,
+  }).finally(() => bar.stop());
+  if (json) {
+    printJson({ models: [path, other], pictures: pictures.length, values });
+    return;
+  }
+  print(`${other} against ${path} on ${pictures.length} pictures, worst first`);
+  print(
+    table(
+      ['value', 'operator', ' SQNR dB', ' cosine', ' largest difference'],
+      values.map(({ node, op, sqnr, cosine, largestDifference }) => [
+        node,
+        op,
+        decibels(sqnr),
+        cosine.toFixed(6),
+        largestDifference.toPrecision(3),
+      ]),
+    ),
+  );
+}

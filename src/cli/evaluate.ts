@@ -1,0 +1,178 @@
+import type { Command } from 'commander';
+import { InputError } from '../errors.ts';
+import type { Graph } from '../graph/graph.ts';
+import { evaluateClassifiers, type Evaluation } from '../model/evaluate.ts';
+import { imageBatches } from '../model/image-batches.ts';
+import { readLabels } from '../model/labels.ts';
+import type { LoadOptions } from '../model/model.ts';
+import { readGraph } from '../model/source.ts';
+import { quantize } from '../quantize/quantize.ts';
+import { fetchCifar10 } from './cifar10.ts';
+import { openFloatClassifier, openQuantizedClassifier, type OpenClassifier } from './classifiers.ts';
+import {
+  backendOption,
+  DEFAULT_CALIBRATION,
+  DEFAULT_IMAGES,
+  DEFAULT_MODEL,
+  positiveInteger,
+  readRecipe,
+} from './options.ts';
+import { onProgress, percent, print, printJson, progress, table } from './output.ts';
+import { findCifar10Test, findPictures, loadPictures, SOURCES_HELP, type PictureItem } from './pictures.ts';
+import type { CommandContext } from './program.ts';
+import { configuredOnnxRuntime } from './runtime.ts';
+
+interface EvaluateCommandOptions {
+  readonly images: string[];
+  readonly full?: boolean;
+  readonly limit?: number;
+  readonly backend: NonNullable<LoadOptions['backend']>;
+  readonly batch: number;
+  readonly calibration: string[];
+  readonly recipe?: string;
+  readonly json?: boolean;
+}
+
+export function addEvaluateCommand(program: Command, { signal }: CommandContext): void {
+  program
+    .command('evaluate')
+    .description(
+      'accuracy of models on labelled pictures, side by side: float ones through ONNX Runtime, quantized ones through Octet',
+    )
+    .argument(
+      '[model...]',
+      `ONNX files, float or quantized (default: ${DEFAULT_MODEL}); a float one alone is quantized on the fly`,
+    )
+    .option('-i, --images <source...>', SOURCES_HELP, [DEFAULT_IMAGES])
+    .option('--full', 'all 10,000 test images of CIFAR-10 (fetched where they are not cached)')
+    .option('--limit <n>', 'the first n pictures only', positiveInteger)
+    .addOption(backendOption())
+    .option('--batch <n>', 'pictures a run', positiveInteger, 8)
+    .option('-c, --calibration <source...>', 'what to quantize on, where that is needed', [
+      DEFAULT_CALIBRATION,
+    ])
+    .option('-r, --recipe <file>', 'how to quantize, where that is needed')
+    .option('--json', 'print JSON')
+    .action(async (paths: string[], options: EvaluateCommandOptions) => {
+      const models = await readModels(paths.length ? paths : [DEFAULT_MODEL], options, signal);
+      if (options.full) await fetchCifar10();
+      const found = options.full ? await findCifar10Test() : await findPictures(options.images);
+      const classes = readLabels(models[0].graph.metadata);
+      const pictures = labelled(found.slice(0, options.limit), classes);
+
+      const classifiers: OpenClassifier[] = [];
+      const bar = progress('Evaluating');
+      try {
+        for (const { name, graph, quantized } of models) {
+          classifiers.push(
+            quantized
+              ? await openQuantizedClassifier(name, graph, { backend: options.backend, signal })
+              : await openFloatClassifier(name, graph),
+          );
+        }
+        const evaluation = await evaluateClassifiers(classifiers, pictures, {
+          classes,
+          batch: options.batch,
+          signal,
+          onProgress: onProgress(bar),
+        });
+        bar.stop();
+        const ranOn = classifiers.map((classifier) => classifier.ranOn);
+        if (options.json) printJson({ ...evaluation, ranOn });
+        else printEvaluation(evaluation, ranOn);
+      } finally {
+        bar.stop();
+        for (const classifier of classifiers) await classifier.dispose();
+      }
+    });
+}
+
+interface NamedModel {
+  readonly name: string;
+  readonly graph: Graph;
+  readonly quantized: boolean;
+}
+
+async function readModels(
+  paths: readonly string[],
+  options: EvaluateCommandOptions,
+  signal: AbortSignal,
+): Promise<NamedModel[]> {
+  const models = [];
+  for (const path of paths) {
+    const graph = await readGraph(path, { signal });
+    models.push({ name: path, graph, quantized: graph.nodes.some(({ op }) => op === 'QuantizeLinear') });
+  }
+  const [only] = models;
+  if (models.length > 1 || only.quantized) return models;
+  const calibration = await findPictures(options.calibration);
+  const bar = progress('Quantizing');
+  const { graph } = await quantize(only.graph, imageBatches(only.graph, loadPictures(calibration)), {
+    recipe: await readRecipe(options.recipe),
+    imageCount: calibration.length,
+    onnxRuntime: await configuredOnnxRuntime(),
+    onProgress: onProgress(bar),
+    signal,
+  }).finally(() => bar.stop());
+  return [only, { name: `${only.name}, quantized`, graph, quantized: true }];
+}
+
+/** Pictures with the index of their class. Throws an InputError where one has none, or one that the model does not know. */
+export function labelled(items: readonly PictureItem[], classes: readonly string[]) {
+  if (classes.length === 0) {
+    throw new InputError(
+      'the model does not name its classes (metadata "labels"), so nothing can be compared with them',
+    );
+  }
+  return items.map(({ name, className, load }) => {
+    if (className === undefined) {
+      throw new InputError(
+        `${name} has no true class: give a contact sheet, or a folder with one folder a class`,
+      );
+    }
+    const label = classes.indexOf(className);
+    if (label < 0)
+      throw new InputError(`${name} is of class "${className}", which is none of ${classes.join(', ')}`);
+    return { label, load };
+  });
+}
+
+function printEvaluation(
+  { images, classes, results, agreement }: Evaluation,
+  ranOn: readonly string[],
+): void {
+  print(`${images.toLocaleString('en')} pictures`);
+  print('');
+  print(
+    table(
+      ['model', ' top-1', ' top-5', ' against first', ' same answer', ' ms/picture', 'ran on'],
+      results.map(({ name, top1, top5, seconds }, index) => [
+        name,
+        percent(top1),
+        percent(top5),
+        index === 0
+          ? ''
+          : `${top1 >= results[0].top1 ? '+' : '−'}${Math.abs((top1 - results[0].top1) * 100).toFixed(2)}`,
+        percent(agreement[index]),
+        ((seconds * 1000) / images).toFixed(1),
+        ranOn[index],
+      ]),
+    ),
+  );
+  print('\nTop-1 of each class');
+  print(
+    table(
+      ['class', ...results.map((_, index) => ` model ${index + 1}`)],
+      classes.map((name, index) => [name, ...results.map(({ perClass }) => percent(perClass[index]))]),
+    ),
+  );
+  for (const { name, confusion } of results) {
+    print(`\nConfusion of ${name}: true class down, answer across`);
+    print(
+      table(
+        ['', ...classes.map((label) => ` ${label.slice(0, 5)}`)],
+        confusion.map((row, index) => [classes[index], ...row.map((count) => count || '·')]),
+      ),
+    );
+  }
+}

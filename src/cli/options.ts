@@ -1,0 +1,41 @@
+/** Parsers of option values, shared by commands. */
+import { readFile } from 'node:fs/promises';
+import { InvalidArgumentError, Option } from 'commander';
+import { InputError } from '../errors.ts';
+import { parseRecipe, type Recipe } from '../quantize/recipe.ts';
+
+export const DEFAULT_CALIBRATION = 'models/cifar10/calibration-512.json';
+export const DEFAULT_IMAGES = 'models/cifar10/test-1000.json';
+export const DEFAULT_MODEL = 'models/vgg16-cifar10.onnx';
+
+export function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('It must be a positive integer.');
+  return value;
+}
+
+/** Comma-separated numbers of bits, 2 to 8. */
+export function bitList(text: string): number[] {
+  const values = text.split(',').map(Number);
+  if (!values.every((value) => Number.isInteger(value) && value >= 2 && value <= 8)) {
+    throw new InvalidArgumentError('It must be a list of integers from 2 to 8, such as 8,4,2.');
+  }
+  return values;
+}
+
+export const backendOption = (): Option =>
+  new Option('--backend <name>', 'what runs the int8 model')
+    .choices(['auto', 'webgpu', 'wasm', 'reference'])
+    .default('auto');
+
+/** Reads and checks a recipe file; without one, the defaults. */
+export async function readRecipe(path: string | undefined): Promise<Recipe> {
+  if (path === undefined) return parseRecipe();
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new InputError(`cannot read the recipe ${path}`, { cause });
+  }
+  return parseRecipe(text);
+}

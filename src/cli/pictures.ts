@@ -1,0 +1,94 @@
+/** Pictures that a command is given: files, folders, contact sheets. Loaded one by one, when they are needed. */
+import { readdir, stat } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
+import { platform } from '#platform';
+import { InputError } from '../errors.ts';
+import { decodePicture } from '../vision/decode.ts';
+import type { Picture } from '../vision/picture.ts';
+import { readSheet } from '../vision/sheet.ts';
+import { CIFAR10_CLASSES, readCifar10 } from './cifar10.ts';
+
+export interface PictureItem {
+  /** For messages and tables. */
+  readonly name: string;
+  /** Name of the true class, where the source knows it. */
+  readonly className?: string;
+  readonly load: () => Promise<Picture>;
+}
+
+export const SOURCES_HELP =
+  'pictures: files, folders (searched through; in a folder of class folders, these are the true classes), or a contact sheet’s .json';
+
+const EXTENSIONS = new Set(['.png', '.jpg', '.jpeg', '.webp', '.gif', '.avif']);
+
+/** Resolves what the user named, in order. Throws an InputError that names what is not there. */
+export async function findPictures(sources: readonly string[]): Promise<PictureItem[]> {
+  const found: PictureItem[] = [];
+  for (const source of sources) {
+    const stats = await stat(source).catch(() => undefined);
+    if (!stats) throw new InputError(`${source}: no such file or folder`);
+    if (stats.isDirectory()) {
+      found.push(...(await findInFolder(source)));
+    } else if (extname(source).toLowerCase() === '.json') {
+      found.push(...(await findInSheet(source)));
+    } else {
+      found.push({ name: source, load: () => loadFile(source) });
+    }
+  }
+  return found;
+}
+
+/** The 10,000 test images of CIFAR-10 from the cache. */
+export async function findCifar10Test(): Promise<PictureItem[]> {
+  const data = await readCifar10('test');
+  return Array.from({ length: data.count }, (_, index) => ({
+    name: `cifar10 test ${index}`,
+    className: CIFAR10_CLASSES[data.label(index)],
+    load: () => Promise.resolve({ width: 32, height: 32, data: data.pixels(index) }),
+  }));
+}
+
+async function loadFile(path: string): Promise<Picture> {
+  return decodePicture(await platform.readFile(path), { name: path });
+}
+
+async function findInFolder(folder: string): Promise<PictureItem[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const items = entries
+    .filter((entry) => entry.isFile() && EXTENSIONS.has(extname(entry.name).toLowerCase()))
+    .map((entry): PictureItem => {
+      const path = join(entry.parentPath, entry.name);
+      const load = () => loadFile(path);
+      return dirname(path) === folder.replace(/[/\\]+$/, '')
+        ? { name: path, load }
+        : { name: path, className: basename(dirname(path)), load };
+    })
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  if (items.length === 0) {
+    throw new InputError(`${folder}: no picture in this folder (${[...EXTENSIONS].join(', ')})`);
+  }
+  return items;
+}
+
+/** The sheet's PNG lies beside its JSON, under the same name. */
+async function findInSheet(path: string): Promise<PictureItem[]> {
+  let index: unknown;
+  try {
+    index = JSON.parse(new TextDecoder().decode(await platform.readFile(path)));
+  } catch (cause) {
+    if (cause instanceof InputError) throw cause;
+    throw new InputError(`${path} is not JSON`, { cause });
+  }
+  const png = await platform.readFile(path.replace(/\.json$/i, '.png'));
+  const { pictures, labels, classes } = await readSheet(png, index);
+  return pictures.map((picture, position) => ({
+    name: `${path} ${position}`,
+    className: classes[labels[position]],
+    load: () => Promise.resolve(picture),
+  }));
+}
+
+/** One after the other, so that a folder of any size fits in memory. */
+export async function* loadPictures(items: readonly PictureItem[]): AsyncGenerator<Picture> {
+  for (const item of items) yield await item.load();
+}

@@ -1,0 +1,141 @@
+/** Accuracy of several models on the same labelled pictures, and how far they agree. */
+import { InputError } from '../errors.ts';
+import type { AsyncOptions } from '../progress.ts';
+import type { Picture } from '../vision/picture.ts';
+
+/** A model as evaluation sees it. */
+export interface Classifier {
+  readonly name: string;
+  /** Scores (logits or probabilities) of each picture, one a class. */
+  scores(pictures: readonly Picture[]): Promise<readonly ArrayLike<number>[]>;
+}
+
+export interface LabelledPicture {
+  /** Index of the true class. */
+  readonly label: number;
+  readonly load: () => Promise<Picture>;
+}
+
+export interface EvaluateOptions extends AsyncOptions {
+  /** Class names, in the order of the scores. */
+  readonly classes: readonly string[];
+  /** Pictures a batch. Default 8. */
+  readonly batch?: number;
+}
+
+export interface ClassifierResult {
+  readonly name: string;
+  readonly images: number;
+  readonly correct: number;
+  /** Share of pictures whose true class scores highest, 0 to 1. */
+  readonly top1: number;
+  /** Share of pictures whose true class is among the five that score highest. */
+  readonly top5: number;
+  /** Top-1 of each class; NaN for a class without pictures. */
+  readonly perClass: readonly number[];
+  /** `confusion[truth][prediction]`: number of pictures. */
+  readonly confusion: readonly (readonly number[])[];
+  /** Class predicted for each picture. */
+  readonly predictions: readonly number[];
+  readonly seconds: number;
+}
+
+export interface Evaluation {
+  readonly images: number;
+  readonly classes: readonly string[];
+  readonly results: readonly ClassifierResult[];
+  /** Share of pictures on which the first and each classifier predict the same class (1 for the first itself). */
+  readonly agreement: readonly number[];
+}
+
+/**
+ * Runs every classifier on every picture. Ties go to the lower class index.
+ * @throws {InputError} no picture, a label that is no class, or a model with another number of classes
+ */
+export async function evaluateClassifiers(
+  classifiers: readonly Classifier[],
+  pictures: readonly LabelledPicture[],
+  options: EvaluateOptions,
+): Promise<Evaluation> {
+  const { classes, batch = 8, signal, onProgress } = options;
+  if (pictures.length === 0) throw new InputError('there is no picture to evaluate on: give at least one');
+  const wrong = pictures.find(({ label }) => !(label >= 0 && label < classes.length));
+  if (wrong)
+    throw new InputError(`a picture has label ${wrong.label}, but there are ${classes.length} classes`);
+
+  const tallies = classifiers.map(({ name }) => new Tally(name, classes.length, pictures.length));
+  for (let start = 0; start < pictures.length; start += batch) {
+    signal?.throwIfAborted();
+    const items = pictures.slice(start, start + batch);
+    const loaded = await Promise.all(items.map((item) => item.load()));
+    for (const [index, classifier] of classifiers.entries()) {
+      const before = performance.now();
+      const scores = await classifier.scores(loaded);
+      tallies[index].seconds += (performance.now() - before) / 1000;
+      for (const [offset, { label }] of items.entries())
+        tallies[index].add(start + offset, label, scores[offset]);
+    }
+    onProgress?.({ stage: 'evaluate', done: start + items.length, total: pictures.length });
+  }
+
+  const results = tallies.map((tally) => tally.result());
+  const [first] = results;
+  return {
+    images: pictures.length,
+    classes,
+    results,
+    agreement: results.map(
+      ({ predictions }) =>
+        predictions.filter((prediction, i) => prediction === first.predictions[i]).length / pictures.length,
+    ),
+  };
+}
+
+class Tally {
+  seconds = 0;
+  readonly #name: string;
+  readonly #confusion: number[][];
+  readonly #predictions: number[];
+  #correct = 0;
+  #amongFive = 0;
+
+  constructor(name: string, classes: number, images: number) {
+    this.#name = name;
+    this.#confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
+    this.#predictions = new Array<number>(images);
+  }
+
+  add(index: number, label: number, scores: ArrayLike<number>): void {
+    const classes = this.#confusion.length;
+    if (scores.length !== classes) {
+      throw new InputError(
+        `${this.#name} gives ${scores.length} scores a picture, but the pictures have ${classes} classes`,
+      );
+    }
+    let best = 0;
+    let better = 0;
+    for (let i = 0; i < classes; i++) {
+      if (scores[i] > scores[best]) best = i;
+      if (scores[i] > scores[label] || (scores[i] === scores[label] && i < label)) better++;
+    }
+    this.#predictions[index] = best;
+    this.#confusion[label][best]++;
+    if (best === label) this.#correct++;
+    if (better < 5) this.#amongFive++;
+  }
+
+  result(): ClassifierResult {
+    const images = this.#predictions.length;
+    return {
+      name: this.#name,
+      images,
+      correct: this.#correct,
+      top1: this.#correct / images,
+      top5: this.#amongFive / images,
+      perClass: this.#confusion.map((row, label) => row[label] / row.reduce((sum, count) => sum + count, 0)),
+      confusion: this.#confusion,
+      predictions: this.#predictions,
+      seconds: this.seconds,
+    };
+  }
+}

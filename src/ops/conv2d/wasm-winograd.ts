@@ -1,7 +1,7 @@
 /** 3×3 convolution by Winograd's minimal filtering on the WebAssembly backend (src/wasm/assembly/winograd.ts explains the arithmetic). */
 import type { Conv2dOperation, ProgramTensor } from '../../program/program.ts';
 import { call, number, parameterBlock, scratch, tensorAt, VariantBuilder } from '../wasm-call.ts';
-import type { WasmVariant } from '../wasm-kernel.ts';
+import { type CostedVariant, estimateCost } from './wasm-cost.ts';
 import { convolutionBlock, padCall, sideOf } from './wasm-block.ts';
 import { convolutionShape, PANEL, packEpilogue, weightMagnitudes } from './wasm-pack.ts';
 
@@ -51,7 +51,7 @@ export function winograd(
   input: ProgramTensor,
   output: ProgramTensor,
   batch: number,
-): WasmVariant[] {
+): CostedVariant[] {
   const { kernel, stride, dilation, groups, weightZeroPoint } = operation;
   const [height, width, channels] = input.shape;
   const plain = [...stride, ...dilation, groups].every((value) => value === 1) && weightZeroPoint === null;
@@ -68,7 +68,7 @@ function winogradVariant(
   output: ProgramTensor,
   batch: number,
   { size, g, scratchBytes }: Filter,
-): WasmVariant {
+): CostedVariant {
   const builder = new VariantBuilder();
   const direct = convolutionShape(operation, input);
   const tilesHigh = Math.ceil(direct.height / size);
@@ -132,7 +132,13 @@ function winogradVariant(
       ),
     );
   }
-  return builder.build(`winograd-${size}`, calls);
+  const pairs = channels * panels * PANEL;
+  const cost = estimateCost({
+    products: places * Math.ceil(tiles / 4) * 4 * pairs,
+    weightBytes: places * pairs * 2,
+    transformed: places * tiles * (channels + panels * PANEL),
+  });
+  return { variant: builder.build(`winograd-${size}`, calls), cost };
 }
 
 /** `U = G g Gᵀ` of every pair of channels, as [place][panel][channels / 2][8 outputs][2]. */
@@ -142,22 +148,31 @@ function transformWeights(
   panels: number,
   g: Filter['g'],
 ): Int16Array {
-  const rows = g.length;
-  const packed = new Int16Array(rows * rows * panels * PANEL * channels);
-  const half = new Float64Array(rows * 3);
+  const size = g.length;
+  const rows = Int32Array.from(g.flat());
+  const plane = panels * PANEL * channels;
+  const packed = new Int16Array(size * size * plane);
+  const half = new Int32Array(size * 3);
   for (let o = 0; o < bias.length; o++) {
+    const panel = Math.floor(o / PANEL) * channels * PANEL + (o % PANEL) * 2;
+    // The channels are a multiple of 8, so all of them are real.
     for (let c = 0; c < channels; c++) {
-      // weights are [o][tap][c], real channels; channels is a multiple of 8, so all are real.
-      const at = (tap: number) => weights[(o * 9 + tap) * channels + c];
-      for (let i = 0; i < rows; i++) {
-        for (let j = 0; j < 3; j++)
-          half[i * 3 + j] = g[i][0] * at(j) + g[i][1] * at(3 + j) + g[i][2] * at(6 + j);
+      const from = o * 9 * channels + c;
+      for (let j = 0; j < 3; j++) {
+        const w0 = weights[from + j * channels];
+        const w1 = weights[from + (3 + j) * channels];
+        const w2 = weights[from + (6 + j) * channels];
+        for (let i = 0; i < size; i++) {
+          half[i * 3 + j] = rows[i * 3] * w0 + rows[i * 3 + 1] * w1 + rows[i * 3 + 2] * w2;
+        }
       }
-      const to = ((Math.floor(o / PANEL) * channels + (c & ~1)) * PANEL + (o % PANEL) * 2) | (c & 1);
-      for (let i = 0; i < rows; i++) {
-        for (let j = 0; j < rows; j++) {
-          packed[(i * rows + j) * panels * PANEL * channels + to] =
-            half[i * 3] * g[j][0] + half[i * 3 + 1] * g[j][1] + half[i * 3 + 2] * g[j][2];
+      let to = panel + (c >> 1) * 2 * PANEL + (c & 1);
+      for (let i = 0; i < size; i++) {
+        const h0 = half[i * 3];
+        const h1 = half[i * 3 + 1];
+        const h2 = half[i * 3 + 2];
+        for (let j = 0; j < size; j++, to += plane) {
+          packed[to] = h0 * rows[j * 3] + h1 * rows[j * 3 + 1] + h2 * rows[j * 3 + 2];
         }
       }
     }

@@ -3,6 +3,7 @@ import type { Conv2dOperation, ProgramTensor } from '../../program/program.ts';
 import { call, parameterBlock, scratch, tensorAt, VariantBuilder } from '../wasm-call.ts';
 import type { WasmKernel, WasmVariant } from '../wasm-kernel.ts';
 import { convolutionBlock, padCall, sideOf } from './wasm-block.ts';
+import { type CostedVariant, estimateCost } from './wasm-cost.ts';
 import { winograd } from './wasm-winograd.ts';
 import {
   convolutionShape,
@@ -17,9 +18,14 @@ export const wasmKernel: WasmKernel<Conv2dOperation> = {
     const input = tensor(operation.inputs[0]);
     const output = tensor(operation.output);
     const shape = convolutionShape(operation, input);
-    const variants = [direct(operation, input, output, shape, batch)];
-    if (isDepthwise(operation, input)) variants.unshift(depthwise(operation, input, output, shape, batch));
-    return [...winograd(operation, input, output, batch), ...variants];
+    const variants = [
+      direct(operation, input, output, shape, batch),
+      ...winograd(operation, input, output, batch),
+    ].sort((a, b) => a.cost - b.cost);
+    if (isDepthwise(operation, input)) {
+      return [depthwise(operation, input, output, shape, batch), variants[0].variant];
+    }
+    return variants.map(({ variant }) => variant);
   },
 
   outputRange({ requantize, residual }) {
@@ -34,7 +40,7 @@ function direct(
   output: ProgramTensor,
   shape: ConvolutionShape,
   batch: number,
-): WasmVariant {
+): CostedVariant {
   const builder = new VariantBuilder();
   const wide = operation.weightZeroPoint !== null;
   const frame = builder.workspace(frameElements(shape, batch) * 2);
@@ -44,7 +50,7 @@ function direct(
   });
   const fields = convolutionBlock(operation, output, shape, batch, 2);
   const units = Math.ceil(fields.rows / (4 * fields.tilesPerUnit)) * shape.panels;
-  return builder.build(wide ? 'direct-16' : 'direct-8', [
+  const variant = builder.build(wide ? 'direct-16' : 'direct-8', [
     padCall(builder, operation, input, shape, frame, batch),
     call(
       wide ? 'convolve16' : 'convolve8',
@@ -63,6 +69,12 @@ function direct(
       fields.tilesPerUnit * 16 + 128,
     ),
   ]);
+  const cost = estimateCost({
+    products: Math.ceil(fields.rows / 4) * 4 * packedWeightCount(shape),
+    weightBytes: packedWeightCount(shape) * (wide ? 2 : 1),
+    transformed: 0,
+  });
+  return { variant, cost };
 }
 
 function frameElements(shape: ConvolutionShape, batch: number): number {

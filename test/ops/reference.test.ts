@@ -1,0 +1,187 @@
+/**
+ * The reference operators against their formulas: one output element at a time, from real indices, without the blocking, gathering and
+ * float64 rounding that the reference uses for speed.
+ */
+import { describe, expect, it } from 'vitest';
+import type {
+  AddOperation,
+  AveragePool2dOperation,
+  BuiltinOperation,
+  ConcatOperation,
+  Conv2dOperation,
+  MaxPool2dOperation,
+  ProgramTensor,
+  Requantize,
+  Rescale,
+  Window2d,
+} from '../../src/program/program.ts';
+import { elementCount, paddedChannels } from '../../src/program/program.ts';
+import { createReferenceSession } from '../../src/reference/session.ts';
+import { fullCases, type OperationCase } from '../support/cases.ts';
+import { compareBuffers } from '../support/report.ts';
+
+type Element = (n: number, h: number, w: number, c: number) => number;
+
+/** round(value / 2^shift), ties to even, in exact integers. */
+function shiftRounded(value: bigint, shift: number): number {
+  const unit = 1n << BigInt(shift);
+  const floor = value >> BigInt(shift);
+  const twice = 2n * (value - floor * unit);
+  return Number(floor + (twice > unit || (twice === unit && floor % 2n !== 0n) ? 1n : 0n));
+}
+
+const clamp = (value: number, { lo, hi }: { lo: number; hi: number }) => Math.min(hi, Math.max(lo, value));
+
+const requantized = (acc: number, q: Requantize, c: number) =>
+  clamp(q.zeroPoint + shiftRounded(BigInt(acc) * BigInt(q.mantissa[c]), q.shift[c]), q);
+
+function rescaled(values: readonly number[], rescale: Rescale, multipliers: readonly number[]): number {
+  const sum = values.reduce((total, x, i) => total + BigInt(x) * BigInt(multipliers[i]), 0n);
+  return clamp(rescale.zeroPoint + shiftRounded(sum, rescale.shift), rescale);
+}
+
+/** Positions of a window's taps in the image, undefined for padding. */
+function taps(
+  window: Window2d,
+  [height, width]: readonly number[],
+  h: number,
+  w: number,
+): ([number, number] | undefined)[] {
+  const { kernel, stride, pads, dilation } = window;
+  return Array.from({ length: kernel[0] * kernel[1] }, (_, i) => {
+    const row = h * stride[0] - pads[0] + Math.floor(i / kernel[1]) * dilation[0];
+    const column = w * stride[1] - pads[1] + (i % kernel[1]) * dilation[1];
+    return row >= 0 && row < height && column >= 0 && column < width ? [row, column] : undefined;
+  });
+}
+
+function convolution(op: Conv2dOperation, x: Element, input: ProgramTensor, side: Element): Element {
+  const inChannels = input.shape[2] / op.groups;
+  const outChannels = op.bias.length / op.groups;
+  const acc: Element = (n, h, w, c) => {
+    let sum = op.bias[c];
+    taps(op, input.shape, h, w).forEach((at, tap) => {
+      for (let i = 0; i < inChannels; i++) {
+        const channel = Math.floor(c / outChannels) * inChannels + i;
+        const value = at ? x(n, at[0], at[1], channel) : input.zeroPoint;
+        const weight = op.weights[(c * op.kernel[0] * op.kernel[1] + tap) * inChannels + i];
+        sum += value * (weight - (op.weightZeroPoint?.[c] ?? 0));
+      }
+    });
+    return sum;
+  };
+  const { requantize, residual } = op;
+  if (!requantize) return acc;
+  const y: Element = (n, h, w, c) => requantized(acc(n, h, w, c), requantize, c);
+  if (op.pool) {
+    return (n, h, w, c) =>
+      Math.max(...[0, 1].flatMap((i) => [0, 1].map((j) => y(n, 2 * h + i, 2 * w + j, c))));
+  }
+  if (!residual) return y;
+  return (n, h, w, c) => {
+    const values = [y(n, h, w, c), side(n, h, w, c)].map((v, i) => v - residual.inputZeroPoints[i]);
+    return rescaled(values, residual, [...residual.multipliers]);
+  };
+}
+
+function maxPool(op: MaxPool2dOperation, x: Element, input: ProgramTensor): Element {
+  return (n, h, w, c) =>
+    Math.max(...taps(op, input.shape, h, w).flatMap((at) => (at ? [x(n, at[0], at[1], c)] : [])));
+}
+
+function averagePool(op: AveragePool2dOperation, x: Element, input: ProgramTensor): Element {
+  return (n, h, w, c) => {
+    const all = taps(op, input.shape, h, w);
+    const values = all.flatMap((at) => (at ? [x(n, at[0], at[1], c) - op.rescale.inputZeroPoints[0]] : []));
+    const multiplier = op.rescale.multipliers[(op.countIncludePad ? all.length : values.length) - 1];
+    return rescaled(
+      values,
+      op.rescale,
+      values.map(() => multiplier),
+    );
+  };
+}
+
+function add({ rescale }: AddOperation, [a, b]: readonly Element[]): Element {
+  return (n, h, w, c) =>
+    rescaled(
+      [a(n, h, w, c) - rescale.inputZeroPoints[0], b(n, h, w, c) - rescale.inputZeroPoints[1]],
+      rescale,
+      [...rescale.multipliers],
+    );
+}
+
+function concat(
+  { rescales }: ConcatOperation,
+  inputs: readonly Element[],
+  channels: readonly number[],
+): Element {
+  return (n, h, w, c) => {
+    let part = 0;
+    while (c >= channels[part]) c -= channels[part++];
+    const rescale = rescales[part];
+    return rescaled([inputs[part](n, h, w, c) - rescale.inputZeroPoints[0]], rescale, [
+      ...rescale.multipliers,
+    ]);
+  };
+}
+
+function elementOf(tensor: ProgramTensor, data: Int8Array): Element {
+  const [height, width, channels] = tensor.shape;
+  return (n, h, w, c) => data[((n * height + h) * width + w) * paddedChannels(channels) + c];
+}
+
+function expectedOf({ program, inputs, batch }: OperationCase): Int8Array | Int32Array {
+  const op = program.operations[0] as BuiltinOperation;
+  const tensors = op.inputs.map((id) => program.tensors[id]);
+  const elements = tensors.map((tensor) => elementOf(tensor, inputs.get(tensor.id)!));
+  const output = program.tensors[op.output];
+  const element = (() => {
+    switch (op.kind) {
+      case 'conv2d':
+        return convolution(op, elements[0], tensors[0], elements[1]);
+      case 'maxPool2d':
+        return maxPool(op, elements[0], tensors[0]);
+      case 'averagePool2d':
+        return averagePool(op, elements[0], tensors[0]);
+      case 'add':
+        return add(op, elements);
+      case 'concat':
+        return concat(
+          op,
+          elements,
+          tensors.map(({ shape }) => shape[2]),
+        );
+      case 'lookup':
+        return ((n, h, w, c) => op.table[elements[0](n, h, w, c) + 128]) as Element;
+    }
+  })();
+  const [height, width, channels] = output.shape;
+  const count = elementCount(output, batch);
+  const data = output.dtype === 'int8' ? new Int8Array(count) : new Int32Array(count);
+  for (let i = 0; i < count; i++) {
+    const c = i % paddedChannels(channels);
+    const pixel = Math.floor(i / paddedChannels(channels));
+    const [n, h, w] = [
+      Math.floor(pixel / (height * width)),
+      Math.floor(pixel / width) % height,
+      pixel % width,
+    ];
+    data[i] = c < channels ? element(n, h, w, c) : output.zeroPoint;
+  }
+  return data;
+}
+
+const cases = fullCases(250);
+
+describe.each([...new Set(cases.map(({ kind }) => kind))])('%s', (kind) => {
+  it.each(cases.filter((each) => each.kind === kind))('$name', async (each) => {
+    using session = createReferenceSession(each.program);
+    const inputs = new Map([...each.inputs].map(([id, data]) => [id, { kind: 'quantized', data } as const]));
+    const { tensors } = await session.run(inputs, { batch: each.batch });
+    const output = each.program.tensors[each.program.operations[0].output];
+    const subject = { kernel: kind, variant: 'reference', seed: each.name };
+    const report = compareBuffers(subject, output, each.batch, tensors.get(output.id)!, expectedOf(each));
+    if (report) expect.fail(report);
+  });
+});

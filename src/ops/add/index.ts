@@ -3,6 +3,7 @@ import type { Operator } from '../operator.ts';
 import { lowerAdd } from './lower.ts';
 import { addReference } from './reference.ts';
 import { wasmKernel } from './wasm.ts';
+import { webgpuKernel } from './webgpu.ts';
 
 export const add: Operator<AddOperation> = {
   kind: 'add',
@@ -11,4 +12,5 @@ export const add: Operator<AddOperation> = {
   reference: addReference,
   macs: () => 0,
   wasm: wasmKernel,
+  webgpu: webgpuKernel,
 };

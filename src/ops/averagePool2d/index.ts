@@ -3,6 +3,7 @@ import type { Operator } from '../operator.ts';
 import { lowerAveragePool2d } from './lower.ts';
 import { averagePool2dReference } from './reference.ts';
 import { wasmKernel } from './wasm.ts';
+import { webgpuKernel } from './webgpu.ts';
 
 export const averagePool2d: Operator<AveragePool2dOperation> = {
   kind: 'averagePool2d',
@@ -11,4 +12,5 @@ export const averagePool2d: Operator<AveragePool2dOperation> = {
   reference: averagePool2dReference,
   macs: () => 0,
   wasm: wasmKernel,
+  webgpu: webgpuKernel,
 };

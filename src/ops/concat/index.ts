@@ -3,6 +3,7 @@ import type { Operator } from '../operator.ts';
 import { lowerConcat } from './lower.ts';
 import { concatReference } from './reference.ts';
 import { wasmKernel } from './wasm.ts';
+import { webgpuKernel } from './webgpu.ts';
 
 export const concat: Operator<ConcatOperation> = {
   kind: 'concat',
@@ -11,4 +12,5 @@ export const concat: Operator<ConcatOperation> = {
   reference: concatReference,
   macs: () => 0,
   wasm: wasmKernel,
+  webgpu: webgpuKernel,
 };

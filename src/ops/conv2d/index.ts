@@ -4,6 +4,7 @@ import { lowerConv2d } from './lower.ts';
 import { conv2dReference } from './reference.ts';
 import { windowOutput } from '../window.ts';
 import { wasmKernel } from './wasm.ts';
+import { webgpuKernel } from './webgpu.ts';
 
 export const conv2d: Operator<Conv2dOperation> = {
   kind: 'conv2d',
@@ -15,4 +16,5 @@ export const conv2d: Operator<Conv2dOperation> = {
     return height * width * operation.weights.length;
   },
   wasm: wasmKernel,
+  webgpu: webgpuKernel,
 };

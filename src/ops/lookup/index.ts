@@ -3,6 +3,7 @@ import type { Operator } from '../operator.ts';
 import { lowerPointwise, pointwiseOperators } from '../../program/pointwise.ts';
 import { lookupReference } from './reference.ts';
 import { wasmKernel } from './wasm.ts';
+import { webgpuKernel } from './webgpu.ts';
 
 export const lookup: Operator<LookupOperation> = {
   kind: 'lookup',
@@ -11,4 +12,5 @@ export const lookup: Operator<LookupOperation> = {
   reference: lookupReference,
   macs: () => 0,
   wasm: wasmKernel,
+  webgpu: webgpuKernel,
 };

@@ -3,6 +3,7 @@ import type { Operator } from '../operator.ts';
 import { lowerMaxPool2d } from './lower.ts';
 import { maxPool2dReference } from './reference.ts';
 import { wasmKernel } from './wasm.ts';
+import { webgpuKernel } from './webgpu.ts';
 
 export const maxPool2d: Operator<MaxPool2dOperation> = {
   kind: 'maxPool2d',
@@ -11,4 +12,5 @@ export const maxPool2d: Operator<MaxPool2dOperation> = {
   reference: maxPool2dReference,
   macs: () => 0,
   wasm: wasmKernel,
+  webgpu: webgpuKernel,
 };

@@ -1,0 +1,70 @@
+import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
+import type { Conv2dShape } from './conv2d-shape.wgsl.ts';
+import { requantizeWgsl } from './requantize.wgsl.ts';
+import { rescaleWgsl } from './rescale.wgsl.ts';
+
+/**
+ * What all convolution kernels do with four finished accumulators: bias, requantize, residual, packed store.
+ *
+ * Bindings 2 to 4 (0 and 1 are the input and the weights):
+ *   epilogue  [OUT_WORDS][RECORD] vec4<i32>: bias, limit, mantissa, fields (requantize.wgsl.ts), and the weights' zero points where there
+ *             are any; then three vectors of the layer: (four times the input's zero point in one word, 0, 0, 0); the residual's
+ *             (multiplier of the convolution, multiplier of the other input, and their zero points); its (shift, zero point, lo, hi)
+ *   y         [OUT_PIXELS][OUT_WORDS] u32 of four int8, or vec4<i32> accumulators
+ *   residual  like y
+ *
+ * Padded lanes come out right by themselves: their weights, bias and mantissa are 0, and their lo and hi the zero point. Only a
+ * residual needs to restore them.
+ */
+export const conv2dEpilogueWgsl = (shape: Conv2dShape) => wgsl`
+const RECORD = ${shape.weightZeroPoint ? 5 : 4}u;
+const LAYER_RECORD = OUT_WORDS * RECORD;
+@group(0) @binding(2) var<storage, read> epilogue: array<vec4<i32>, LAYER_RECORD + 3u>;
+#if ${shape.int32}
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<i32>, OUT_PIXELS * OUT_WORDS>;
+#else
+@group(0) @binding(3) var<storage, read_write> y: array<u32, OUT_PIXELS * OUT_WORDS>;
+${requantizeWgsl}
+#endif
+#if ${shape.residual}
+@group(0) @binding(4) var<storage, read> residual: array<u32, OUT_PIXELS * OUT_WORDS>;
+const OUT_CHANNELS = ${shape.outChannels}u;
+${rescaleWgsl}
+#endif
+
+fn store(pixel: u32, word: u32, acc: vec4<i32>) {
+  let record = word * RECORD;
+  let biased = acc + epilogue[record];
+#if ${shape.int32}
+  y[pixel * OUT_WORDS + word] = biased;
+#else
+  let limit = epilogue[record + 1u];
+  let mantissa = epilogue[record + 2u];
+  let fields = epilogue[record + 3u];
+  // A loop, and not four copies, since the compilers of software adapters take a quarter of a second for those.
+  var q = vec4<i32>();
+  for (var lane = 0u; lane < 4u; lane++) {
+    q[lane] = requantize(biased[lane], u32(limit[lane]), u32(mantissa[lane]), fields[lane]);
+  }
+#if ${shape.residual}
+  let factors = epilogue[LAYER_RECORD + 1u];
+  let result = epilogue[LAYER_RECORD + 2u];
+  let other = unpack4xI8(residual[pixel * OUT_WORDS + word]);
+  let sum = (q - factors.z) * factors.x + (other - factors.w) * factors.y;
+  let rescaled = rescaleSum(sum, u32(result.x), result.y, result.z, result.w);
+  let channels = vec4<u32>(word * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
+  y[pixel * OUT_WORDS + word] =
+    pack4xI8(select(vec4<i32>(result.y), rescaled, channels < vec4<u32>(OUT_CHANNELS)));
+#else
+  y[pixel * OUT_WORDS + word] = pack4xI8(q);
+#endif
+#endif
+}
+#if ${shape.weightZeroPoint}
+
+// (w − z_w) · x summed over a window is what the packed dots give, less z_w · Σx.
+fn correct(acc: vec4<i32>, word: u32, sum: i32) -> vec4<i32> {
+  return acc - epilogue[word * RECORD + 4u] * sum;
+}
+#endif
+`;

@@ -1,0 +1,34 @@
+/** What the GPU kernels of all operators share: grids, sizes in words, simple one-dispatch variants. */
+import type { Grid } from '../../shaders/grid.wgsl.ts';
+import { elementCount, paddedChannels, type ProgramTensor } from '../program/program.ts';
+import type { GpuCapabilities, GpuDispatch } from './gpu-kernel.ts';
+
+/** Invocations of a workgroup where nothing asks for another number: two to eight subgroups on every GPU known. */
+const WORKGROUP_SIZE = 64;
+
+/** Lays `invocations` over the grid, in rows of as many workgroups as a dimension may have. */
+export function layGrid(
+  invocations: number,
+  capabilities: GpuCapabilities,
+  workgroupSize = WORKGROUP_SIZE,
+): { readonly grid: Grid; readonly workgroups: GpuDispatch['workgroups'] } {
+  const count = Math.ceil(invocations / workgroupSize);
+  const rows = Math.ceil(count / capabilities.limits.maxComputeWorkgroupsPerDimension);
+  const columns = Math.ceil(count / rows);
+  return { grid: { workgroupSize, columns, invocations }, workgroups: [columns, rows, 1] };
+}
+
+/** u32 words of an int8 tensor: four channels a word. */
+export function wordCount(tensor: ProgramTensor, batch: number): number {
+  return elementCount(tensor, batch) / 4;
+}
+
+/** Words of one pixel. */
+export function channelWords(channels: number): number {
+  return paddedChannels(channels) / 4;
+}
+
+/** Four int8 in a word, low byte first. */
+export function packBytes(a: number, b: number, c: number, d: number): number {
+  return ((a & 0xff) | ((b & 0xff) << 8) | ((c & 0xff) << 16) | ((d & 0xff) << 24)) >>> 0;
+}

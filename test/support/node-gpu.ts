@@ -1,0 +1,33 @@
+/**
+ * A WebGPU device in Node: npm `webgpu` (Dawn) on the driver that VK_ICD_FILENAMES names, by default the software adapter that
+ * comes with Chromium, so that every machine runs the same tests.
+ */
+import { create, globals } from 'webgpu';
+
+/** Kept for the process's life: Dawn goes away with it. */
+let gpu: GPU | undefined;
+
+/** @throws Error where there is no adapter: says how to get one */
+export async function openNodeDevice(): Promise<{ device: GPUDevice; adapter: GPUAdapter }> {
+  if (!gpu) {
+    process.env.VK_ICD_FILENAMES ??= '/usr/lib/chromium/vk_swiftshader_icd.json';
+    Object.assign(globalThis, globals);
+    gpu = create([]);
+  }
+  const adapter = await gpu.requestAdapter();
+  if (!adapter) {
+    throw new Error(
+      'no WebGPU adapter: install the Vulkan loader (Debian: apt-get install --no-install-recommends libvulkan1) and a driver, for ' +
+        "example the SwiftShader of Debian's chromium, or set VK_ICD_FILENAMES to the manifest of another",
+    );
+  }
+  const wanted: GPUFeatureName[] = ['subgroups'];
+  const device = await adapter.requestDevice({
+    requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),
+    requiredLimits: {
+      maxComputeWorkgroupStorageSize: adapter.limits.maxComputeWorkgroupStorageSize,
+      maxComputeInvocationsPerWorkgroup: adapter.limits.maxComputeInvocationsPerWorkgroup,
+    },
+  });
+  return { device, adapter };
+}

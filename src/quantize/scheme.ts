@@ -4,6 +4,7 @@
  */
 import { InputError } from '../errors.ts';
 import { roundHalfToEven } from '../program/multiplier.ts';
+import { quantizeReal } from '../program/pointwise.ts';
 
 /** `affine` places the zero point anywhere in the integer range, `symmetric` at 0. */
 export type Scheme = 'affine' | 'symmetric';
@@ -73,10 +74,8 @@ export function toScale(real: number): number {
  * `clamp(rint(x / scale) + zeroPoint, qmin, qmax)`, the quotient a float32 and ties to even: ONNX's QuantizeLinear, narrowed to N
  * bits.
  */
-export function quantizeValue(x: number, parameters: QuantizationParameters): number {
-  const { scale, zeroPoint, qmin, qmax } = parameters;
-  const q = roundHalfToEven(Math.fround(x / scale)) + zeroPoint;
-  return q < qmin ? qmin : q > qmax ? qmax : q;
+export function quantizeValue(x: number, { scale, zeroPoint, qmin, qmax }: QuantizationParameters): number {
+  return Math.min(Math.max(quantizeReal(x, scale, zeroPoint), qmin), qmax);
 }
 
 /** `scale · (q − zeroPoint)`, as a float32: ONNX's DequantizeLinear. */

@@ -1,0 +1,89 @@
+/** Calibration: what ranges the activations of a float model have on real images. */
+import { InputError, ModelError } from '../errors.ts';
+import type { Graph } from '../graph/graph.ts';
+import { optimize } from '../graph/passes/optimize.ts';
+import type { AsyncOptions } from '../progress.ts';
+import { equalize } from './equalize.ts';
+import { findLayers, type QuantizationLayers } from './layers.ts';
+import { openFloatSession, type Batch, type OnnxRuntimeOptions } from './onnx-runtime.ts';
+import { parseRecipe, type RecipeInput } from './recipe.ts';
+import { ActivationStatistics } from './statistics.ts';
+import { checkWeights } from './weights.ts';
+
+export interface CalibrationOptions extends AsyncOptions, OnnxRuntimeOptions {
+  /** `corrections.equalize` and `momentum` act during calibration; the rest of the recipe when the model is quantized. */
+  readonly recipe?: RecipeInput;
+  /** Number of images, for progress events. */
+  readonly imageCount?: number;
+}
+
+/** A calibrated model, from which int8 models are made at any bits and with any observer (`quantizeCalibrated`). */
+export interface Calibration {
+  /** The float graph, optimized and, where the recipe asks, equalized. */
+  readonly graph: Graph;
+  readonly layers: QuantizationLayers;
+  /** By value name, of every quantized value. */
+  readonly statistics: ReadonlyMap<string, ActivationStatistics>;
+  readonly images: number;
+}
+
+/**
+ * Runs the float graph over the images and gathers statistics of every value that will be quantized. Memory does not grow with the
+ * number of images.
+ *
+ * @throws InputError where there is no image or one does not fit; ModelError where a value is NaN or infinite, naming the
+ * node that computes it
+ */
+export async function calibrate(
+  graph: Graph,
+  images: AsyncIterable<Batch> | Iterable<Batch>,
+  options: CalibrationOptions = {},
+): Promise<Calibration> {
+  const { signal, onProgress, imageCount } = options;
+  const recipe = parseRecipe(options.recipe);
+  const optimized = optimize(graph);
+  const prepared = recipe.corrections.equalize ? equalize(optimized) : optimized;
+  const layers = findLayers(prepared);
+  checkWeights(layers.weighted.values());
+  const statistics = new Map(
+    [...layers.values.keys()].map((name) => [name, new ActivationStatistics(recipe.momentum)]),
+  );
+  signal?.throwIfAborted();
+  const inputName = prepared.inputs[0]?.name;
+  const exposed = [...layers.values.keys()].filter((name) => name !== inputName);
+  let done = 0;
+  const session = await openFloatSession(prepared, exposed, options);
+  try {
+    for await (const batch of images) {
+      signal?.throwIfAborted();
+      const results = await session.run(batch);
+      for (const [name, value] of layers.values) {
+        const { data, shape } = name === inputName ? batch : results.get(name)!;
+        const bad = statistics.get(name)!.add(data, shape);
+        if (bad !== undefined) throw notFinite(bad, name, value.clamps.nodes.at(-1) ?? value.producer);
+      }
+      done += batch.shape[0];
+      onProgress?.({ stage: 'calibrate', done, total: imageCount ?? done });
+    }
+  } finally {
+    await session.dispose();
+  }
+  if (done === 0) {
+    throw new InputError('the calibration set is empty: give at least one image, better a few hundred');
+  }
+  return { graph: prepared, layers, statistics, images: done };
+}
+
+function notFinite(
+  value: number,
+  name: string,
+  node: { readonly name: string; readonly op: string } | undefined,
+): Error {
+  if (!node) {
+    return new InputError(
+      `an image holds ${value}, which no picture does: check its preprocessing (input "${name}")`,
+    );
+  }
+  const reason = `computes ${value} for a calibration image, which cannot be quantized: check the weights before it`;
+  return new ModelError([{ node: node.name, op: node.op, reason }]);
+}

@@ -1,0 +1,168 @@
+/** Which values of a float graph become integers, and which share their scales. */
+import { numberAttribute } from '../graph/attributes.ts';
+import { indexGraph, type GraphIndex } from '../graph/graph-index.ts';
+import type { Graph, Node, Tensor } from '../graph/graph.ts';
+import { followClamps, unaryRegion, type ClampChain } from '../graph/patterns.ts';
+import type { LayerNames } from './recipe.ts';
+
+/** A value that a QuantizeLinear will follow. */
+export interface QuantizedValue {
+  /** Name in the float graph: behind the clamps that follow the producer. */
+  readonly name: string;
+  /** Node that computes it, the last one of an element-wise function; undefined for a graph input. */
+  readonly producer: Node | undefined;
+  /** Relu and Clip between the producer and the value: they become bounds of its integers. */
+  readonly clamps: ClampChain;
+  /** The earlier value whose scale and zero point it takes over: its integers are that value's, moved or selected. */
+  readonly sharedWith: string | undefined;
+  /** Names by which a recipe may address it. */
+  readonly names: LayerNames;
+}
+
+/** A convolution or dense layer with constant weights. */
+export interface WeightedLayer {
+  readonly node: Node;
+  /** The activation it reads. */
+  readonly input: string;
+  /** Output channels on axis 0. */
+  readonly weights: Tensor;
+  /** [outChannels], zeros where the node has none. */
+  readonly bias: Float32Array;
+  readonly names: LayerNames;
+}
+
+export interface QuantizationLayers {
+  /** By float name, in topological order. */
+  readonly values: ReadonlyMap<string, QuantizedValue>;
+  /** By node name, in topological order. */
+  readonly weighted: ReadonlyMap<string, WeightedLayer>;
+}
+
+/** Operators that only move or select integers, so that their output has their input's scale. */
+const SELECTING = new Set([
+  'MaxPool',
+  'GlobalMaxPool',
+  'Flatten',
+  'Reshape',
+  'Squeeze',
+  'Unsqueeze',
+  'Identity',
+  'Dropout',
+]);
+
+/** Operators that may stand between the last layer and the output without need of integers. */
+const FLOAT_TAIL = new Set([
+  'Softmax',
+  'LogSoftmax',
+  'Flatten',
+  'Reshape',
+  'Squeeze',
+  'Unsqueeze',
+  'Identity',
+]);
+
+/** Sorts the values and nodes of an optimized float graph into what quantization does with them. */
+export function findLayers(graph: Graph): QuantizationLayers {
+  const index = indexGraph(graph);
+  const weighted = new Map<string, WeightedLayer>();
+  for (const node of graph.nodes) {
+    const layer = weightedLayer(graph, node);
+    if (layer) weighted.set(node.name, layer);
+  }
+
+  /** Values that stay float: from the last layer's accumulators to the output, and a softmax there in any case. */
+  const tail = new Set<string>();
+  for (const output of graph.outputs) {
+    const chain: Node[] = [];
+    let name = output.name;
+    let node = index.producer(name);
+    let isFloat = index.readers(name).length === 0;
+    // A value that something else reads is needed as integers.
+    while (node && isFloat && FLOAT_TAIL.has(node.op)) {
+      chain.push(node);
+      name = node.inputs[0]!;
+      node = index.producer(name);
+      isFloat = index.onlyReader(name) !== undefined;
+    }
+    const isLastLayer = node !== undefined && isFloat && weighted.has(node.name);
+    if (isLastLayer) tail.add(name);
+    for (const tailNode of chain) {
+      if (isLastLayer || tailNode.op === 'Softmax' || tailNode.op === 'LogSoftmax')
+        tail.add(tailNode.outputs[0]);
+    }
+  }
+
+  const functions = elementwiseFunctions(index);
+  const clamping = new Set<Node>();
+  const values = new Map<string, QuantizedValue>();
+  const add = (producer: Node | undefined, clamps: ClampChain, sharedWith?: string): void => {
+    const names = [
+      producer?.name,
+      producer?.outputs[0],
+      ...clamps.nodes.map((node) => node.name),
+      clamps.output,
+    ];
+    values.set(clamps.output, {
+      name: clamps.output,
+      producer,
+      clamps,
+      sharedWith,
+      names: [...new Set(names.filter((name) => name !== undefined))],
+    });
+  };
+  for (const { name, dtype } of graph.inputs) {
+    if (dtype === 'float32' && !graph.constants.has(name)) add(undefined, unclamped(name));
+  }
+  for (const node of graph.nodes) {
+    const name = node.outputs[0];
+    if (tail.has(name) || clamping.has(node) || functions.inner.has(node)) continue;
+    const source = SELECTING.has(node.op) ? values.get(node.inputs[0]) : undefined;
+    if (source) {
+      add(node, unclamped(name), source.sharedWith ?? source.name);
+      continue;
+    }
+    const clamps = functions.last.has(node) ? unclamped(name) : followClamps(index, name);
+    for (const clamp of clamps.nodes) clamping.add(clamp);
+    add(node, clamps);
+  }
+  return { values, weighted };
+}
+
+function unclamped(output: string): ClampChain {
+  return { nodes: [], output, lo: -Infinity, hi: Infinity };
+}
+
+/**
+ * Nodes of element-wise functions: only what the last one computes is quantized, inner values stay real. Clamps right behind a
+ * layer are not among them: they are bounds of its integers.
+ */
+function elementwiseFunctions(index: GraphIndex): {
+  readonly inner: ReadonlySet<Node>;
+  readonly last: ReadonlySet<Node>;
+} {
+  const inner = new Set<Node>();
+  const last = new Set<Node>();
+  for (const node of index.graph.nodes.toReversed()) {
+    const region = inner.has(node) ? undefined : unaryRegion(index, node);
+    if (!region) continue;
+    const source = index.producer(region.input);
+    const clamps = source && !SELECTING.has(source.op) ? followClamps(index, region.input).nodes : [];
+    const isClamp = region.nodes.every((each) => clamps.includes(each));
+    if (isClamp) continue;
+    last.add(node);
+    for (const each of region.nodes) if (each !== node) inner.add(each);
+  }
+  return { inner, last };
+}
+
+/** A Conv or Gemm with constant weights; `optimize` has brought every Gemm to transB = 1, alpha = beta = 1. */
+function weightedLayer(graph: Graph, node: Node): WeightedLayer | undefined {
+  if (node.op !== 'Conv' && node.op !== 'Gemm') return undefined;
+  const [input, weightName, biasName] = node.inputs;
+  const weights = graph.constants.get(weightName);
+  if (!(weights?.data instanceof Float32Array) || weights.shape.length < 2) return undefined;
+  if (node.op === 'Gemm' && numberAttribute(node, 'transB', 0) !== 1) return undefined;
+  const bias = biasName ? graph.constants.get(biasName)?.data : new Float32Array(weights.shape[0]);
+  if (!(bias instanceof Float32Array) || bias.length !== weights.shape[0]) return undefined;
+  return { node, input, weights, bias, names: [node.name, node.outputs[0]] };
+}

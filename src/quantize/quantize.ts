@@ -1,0 +1,465 @@
+/**
+ * Quantization: a float graph and images in, a QDQ graph out. QDQ is standard ONNX: float operators between
+ * QuantizeLinear/DequantizeLinear pairs, which any runtime can execute and Octet lowers to integers.
+ */
+import type { Graph, Node, Tensor, TensorData } from '../graph/graph.ts';
+import { inferShapes } from '../graph/infer-shapes.ts';
+import { freshName, takenNames } from '../graph/rewrite.ts';
+import { quantizeReal } from '../program/pointwise.ts';
+import { biasCorrection } from './bias-correction.ts';
+import { calibrate, type Calibration, type CalibrationOptions } from './calibrate.ts';
+import type { QuantizedValue, WeightedLayer } from './layers.ts';
+import { clippedShare, observers, squaredError } from './observers.ts';
+import type { Batch } from './onnx-runtime.ts';
+import {
+  activationRecipe,
+  checkOverrides,
+  parseRecipe,
+  weightRecipe,
+  type ActivationRecipe,
+  type Recipe,
+  type RecipeInput,
+} from './recipe.ts';
+import {
+  chooseParameters,
+  representedRange,
+  type QuantizationParameters,
+  type Range,
+  type Scheme,
+} from './scheme.ts';
+import type { ActivationStatistics } from './statistics.ts';
+import { dequantizeWeights, quantizeLayer, type QuantizedLayer } from './weights.ts';
+
+/** What quantization did to the weights of a layer. */
+export interface WeightReport {
+  readonly bits: number;
+  readonly perChannel: boolean;
+  /** Largest weight in magnitude. */
+  readonly largest: number;
+  /** Smallest and largest scale over the channels. */
+  readonly scale: Range;
+  /** Share of the weights beyond the largest integer. */
+  readonly clippedShare: number;
+  /** Signal-to-quantization-noise ratio in decibels; Infinity where rounding changed nothing. */
+  readonly sqnr: number;
+}
+
+/** What quantization did to an activation, measured over the calibration images. */
+export interface ActivationReport {
+  readonly bits: number;
+  readonly scheme: Scheme;
+  /** Values seen. */
+  readonly observed: Range;
+  /** Values that the quantizer represents. */
+  readonly range: Range;
+  readonly scale: number;
+  readonly zeroPoint: number;
+  readonly clippedShare: number;
+  /** In decibels, from the histogram. */
+  readonly sqnr: number;
+}
+
+/** One row of the report: a graph input, or a node with its fused activation. */
+export interface LayerReport {
+  /** Name of the node, or of the graph input. */
+  readonly name: string;
+  /** ONNX operator, e.g. `Conv` or `Conv+Relu`; `Input` for a graph input. */
+  readonly op: string;
+  /** Name of the value that the layer computes. */
+  readonly value: string;
+  readonly weights?: WeightReport;
+  /** Missing where the output stays float: the last layer. */
+  readonly activation?: ActivationReport;
+}
+
+export interface QuantizationReport {
+  readonly recipe: Recipe;
+  /** Images calibrated on. */
+  readonly images: number;
+  readonly layers: readonly LayerReport[];
+  /** Bytes of all constants: as float32, and in the quantized graph. */
+  readonly floatBytes: number;
+  readonly quantizedBytes: number;
+}
+
+export interface QuantizationResult {
+  /** The QDQ graph. Write it with `encodeModel`. */
+  readonly graph: Graph;
+  readonly report: QuantizationReport;
+}
+
+/**
+ * Calibrates a float graph on images and quantizes it.
+ *
+ * @param images batches of preprocessed images (`imageBatches` makes them from pictures)
+ * @throws InputError where the recipe is wrong or there is no image; ModelError where weights or activations are NaN or infinite
+ */
+export async function quantize(
+  graph: Graph,
+  images: AsyncIterable<Batch> | Iterable<Batch>,
+  options: CalibrationOptions = {},
+): Promise<QuantizationResult> {
+  const calibration = await calibrate(graph, images, options);
+  options.signal?.throwIfAborted();
+  return quantizeCalibrated(calibration, options.recipe);
+}
+
+/**
+ * Quantizes a calibrated model. May be called many times: what `calibrate` gathered serves any bits, observer and scheme.
+ *
+ * @throws InputError where the recipe is wrong or one of its patterns matches no layer
+ */
+export function quantizeCalibrated(calibration: Calibration, source?: RecipeInput): QuantizationResult {
+  const recipe = parseRecipe(source);
+  const { graph, layers } = calibration;
+  checkOverrides(
+    recipe,
+    [...layers.values.values(), ...layers.weighted.values()].map(({ names }) => names),
+  );
+  const activations = chooseActivations(calibration, recipe);
+  const writer = new QdqWriter(graph);
+  const weightReports = new Map<string, WeightReport>();
+
+  for (const [name, value] of layers.values) {
+    if (!value.producer) writer.quantizeActivation(value, activations.get(name)!);
+  }
+  /** The value that a node's result is quantized as, by the node's name. */
+  const valueOf = new Map<string, QuantizedValue>();
+  for (const value of layers.values.values()) if (value.producer) valueOf.set(value.producer.name, value);
+  const clamping = new Set([...layers.values.values()].flatMap(({ clamps }) => clamps.nodes));
+  for (const node of graph.nodes) {
+    if (clamping.has(node)) continue;
+    const value = valueOf.get(node.name);
+    const layer = layers.weighted.get(node.name);
+    const inputActivation = layer && activations.get(layer.input);
+    let inputs: readonly string[];
+    if (layer && inputActivation) {
+      const options = weightRecipe(recipe, layer.names);
+      const means = (): Float64Array => calibration.statistics.get(layer.input)!.channelMeans();
+      const quantized = quantizeLayer(
+        layer,
+        inputActivation.parameters.scale,
+        options,
+        recipe.corrections.bias ? (rounded) => biasCorrection(graph, layer, rounded, means()) : undefined,
+      );
+      inputs = [writer.read(layer.input), ...writer.writeLayer(layer, quantized)];
+      weightReports.set(node.name, reportWeights(layer, quantized, options));
+    } else {
+      inputs = node.inputs.map((name) => writer.read(name));
+    }
+    writer.writeNode({ ...node, inputs }, value, value && activations.get(value.name));
+  }
+
+  const quantizedGraph = writer.finish(recipe, calibration.images);
+  return {
+    graph: quantizedGraph,
+    report: {
+      recipe,
+      images: calibration.images,
+      layers: reportLayers(calibration, activations, weightReports),
+      floatBytes: constantBytes(graph),
+      quantizedBytes: constantBytes(quantizedGraph),
+    },
+  };
+}
+
+/** How a value is quantized. */
+interface Activation {
+  readonly recipe: ActivationRecipe;
+  readonly parameters: QuantizationParameters;
+}
+
+function chooseActivations({ layers, statistics }: Calibration, recipe: Recipe): Map<string, Activation> {
+  const result = new Map<string, Activation>();
+  for (const [name, { names, producer, sharedWith }] of layers.values) {
+    if (sharedWith !== undefined) {
+      result.set(name, result.get(sharedWith)!);
+      continue;
+    }
+    const options = activationRecipe(recipe, names, !producer);
+    const range = observers[options.observer](statistics.get(name)!, options);
+    result.set(name, { recipe: options, parameters: chooseParameters(range, options.bits, options.scheme) });
+  }
+  return result;
+}
+
+/** Builds the QDQ graph node by node. */
+class QdqWriter {
+  private readonly source: Graph;
+  private readonly nodes: Node[] = [];
+  private readonly constants = new Map<string, Tensor>();
+  private readonly outputs: ReadonlySet<string>;
+  /** Names of values, constants and nodes. */
+  private readonly taken: Set<string>;
+  /** Float value → name to read it by: its DequantizeLinear's output. */
+  private readonly dequantized = new Map<string, string>();
+  /** Value that owns a scale → names of its scale and zero point constants. */
+  private readonly parameterNames = new Map<string, readonly [string, string]>();
+
+  constructor(source: Graph) {
+    this.source = source;
+    this.outputs = new Set(source.outputs.map(({ name }) => name));
+    this.taken = takenNames(source);
+    for (const { name } of source.nodes) this.taken.add(name);
+  }
+
+  /** The name under which a node of the QDQ graph reads the float value `name`. Copies constants over. */
+  read(name: string): string {
+    const constant = this.source.constants.get(name);
+    if (constant) this.constants.set(name, constant);
+    return this.dequantized.get(name) ?? name;
+  }
+
+  /** Weights and bias of a layer as constants with a DequantizeLinear each; returns the names to read them by. */
+  writeLayer({ node, weights, bias }: WeightedLayer, quantized: QuantizedLayer): [string, string] {
+    const { scales, biasScales } = quantized;
+    const perChannel = scales.length > 1 || weights.shape[0] === 1;
+    const scaleShape = perChannel ? [scales.length] : [];
+    const axis = { axis: 0 };
+    const weightName = this.constant(
+      `${node.name}_weight_quantized`,
+      'int8',
+      weights.shape,
+      quantized.weights,
+    );
+    const weight = this.emit(
+      'DequantizeLinear',
+      `${node.name}_weight`,
+      [
+        weightName,
+        this.constant(`${node.name}_weight_scale`, 'float32', scaleShape, scales),
+        this.constant(`${node.name}_weight_zero_point`, 'int8', scaleShape, new Int8Array(scales.length)),
+      ],
+      perChannel ? axis : {},
+    );
+    // ONNX Runtime wants bias scales of the weights' kind. No zero point: the specification gives int32 none.
+    const biasScale = perChannel ? biasScales : biasScales.slice(0, 1);
+    const biasValue = this.emit(
+      'DequantizeLinear',
+      `${node.name}_bias`,
+      [
+        this.constant(`${node.name}_bias_quantized`, 'int32', [bias.length], quantized.bias),
+        this.constant(`${node.name}_bias_scale`, 'float32', scaleShape, biasScale),
+      ],
+      perChannel ? axis : {},
+    );
+    return [weight, biasValue];
+  }
+
+  /** A node whose inputs are in place; its result is quantized as `value`, or stays float. */
+  writeNode(node: Node, value: QuantizedValue | undefined, activation: Activation | undefined): void {
+    if (!value || !activation) {
+      this.nodes.push(node);
+      return;
+    }
+    const result = this.outputs.has(value.name) ? this.unique(`${value.name}_float`) : value.name;
+    const clamp = clampFor(value, activation);
+    if (!clamp) {
+      this.nodes.push({ ...node, outputs: [result, ...node.outputs.slice(1)] });
+    } else {
+      const before = value.clamps.nodes.length > 0 ? node.outputs[0] : this.unique(`${value.name}_unclipped`);
+      this.nodes.push({ ...node, outputs: [before, ...node.outputs.slice(1)] });
+      this.writeClamp(clamp, before, result, value);
+    }
+    this.writePair(result, value, activation);
+  }
+
+  /** Quantizes a graph input. */
+  quantizeActivation(value: QuantizedValue, activation: Activation): void {
+    const clamp = clampFor(value, activation);
+    let name = value.name;
+    if (clamp) {
+      name = this.unique(`${value.name}_clipped`);
+      this.writeClamp(clamp, value.name, name, value);
+    }
+    this.writePair(name, value, activation);
+  }
+
+  finish(recipe: Recipe, images: number): Graph {
+    const metadata = new Map(this.source.metadata);
+    metadata.set('octet.recipe', JSON.stringify(recipe));
+    metadata.set('octet.calibration', JSON.stringify({ images }));
+    return inferShapes({
+      ...this.source,
+      nodes: this.nodes,
+      constants: this.constants,
+      values: new Map(),
+      metadata,
+    });
+  }
+
+  private writeClamp(clamp: Clamp, from: string, to: string, value: QuantizedValue): void {
+    const name = value.clamps.nodes[0]?.name ?? this.unique(`${value.name}_clip`);
+    const bound = (suffix: string, x: number): string =>
+      this.constant(`${value.name}_${suffix}`, 'float32', [], Float32Array.of(x));
+    this.nodes.push(
+      clamp === 'Relu'
+        ? { name, op: 'Relu', inputs: [from], outputs: [to], attributes: {} }
+        : {
+            name,
+            op: 'Clip',
+            inputs: [from, bound('clip_min', clamp.min), bound('clip_max', clamp.max)],
+            outputs: [to],
+            attributes: {},
+          },
+    );
+  }
+
+  private writePair(from: string, value: QuantizedValue, { parameters }: Activation): void {
+    const { name } = value;
+    const owner = value.sharedWith ?? name;
+    let parameterNames = this.parameterNames.get(owner);
+    if (!parameterNames) {
+      parameterNames = [
+        this.constant(`${owner}_scale`, 'float32', [], Float32Array.of(parameters.scale)),
+        this.constant(`${owner}_zero_point`, 'int8', [], Int8Array.of(parameters.zeroPoint)),
+      ];
+      this.parameterNames.set(owner, parameterNames);
+    }
+    const quantized = this.emit('QuantizeLinear', `${name}_quantized`, [from, ...parameterNames]);
+    const target = this.outputs.has(name) ? name : this.unique(`${name}_dequantized`);
+    this.nodes.push({
+      name: this.unique(`${name}_DequantizeLinear`),
+      op: 'DequantizeLinear',
+      inputs: [quantized, ...parameterNames],
+      outputs: [target],
+      attributes: {},
+    });
+    this.dequantized.set(name, target);
+  }
+
+  private emit(
+    op: string,
+    output: string,
+    inputs: readonly string[],
+    attributes: Node['attributes'] = {},
+  ): string {
+    const name = this.unique(output);
+    this.nodes.push({ name: this.unique(`${output}_${op}`), op, inputs, outputs: [name], attributes });
+    return name;
+  }
+
+  private constant(name: string, dtype: Tensor['dtype'], shape: readonly number[], data: TensorData): string {
+    const unique = this.unique(name);
+    this.constants.set(unique, { name: unique, dtype, shape, data });
+    return unique;
+  }
+
+  private unique(name: string): string {
+    return freshName(name, this.taken);
+  }
+}
+
+type Clamp = 'Relu' | Range;
+
+/**
+ * The clamp that must precede a QuantizeLinear, which itself saturates at int8: none where the clamps of the float graph and the
+ * N-bit range leave nothing else to clip, else Relu, or Clip at bounds that are exact multiples of the scale.
+ */
+function clampFor({ clamps, sharedWith }: QuantizedValue, { parameters }: Activation): Clamp | undefined {
+  // Selected values lie in the range already.
+  if (sharedWith !== undefined) return undefined;
+  const { scale, zeroPoint, qmin, qmax } = parameters;
+  // A symmetric 8-bit quantizer leaves −128 to saturation rather than spend a Clip on it.
+  const lo = Math.max(qmin === -127 ? -128 : qmin, quantizeReal(clamps.lo, scale, zeroPoint));
+  const hi = Math.min(qmax, quantizeReal(clamps.hi, scale, zeroPoint));
+  if (lo === -128 && hi === 127) return undefined;
+  if (lo === zeroPoint && hi === 127 && clamps.lo === 0) return 'Relu';
+  return { min: Math.fround((lo - zeroPoint) * scale), max: Math.fround((hi - zeroPoint) * scale) };
+}
+
+function reportLayers(
+  { graph, layers, statistics }: Calibration,
+  activations: ReadonlyMap<string, Activation>,
+  weights: ReadonlyMap<string, WeightReport>,
+): LayerReport[] {
+  const reports: LayerReport[] = [];
+  const reported = new Set<string>();
+  const add = (name: string, op: string, value: string): void => {
+    const activation = activations.get(value);
+    const weightReport = weights.get(name);
+    reports.push({
+      name,
+      op,
+      value,
+      ...(weightReport && { weights: weightReport }),
+      ...(activation && { activation: reportActivation(statistics.get(value)!, activation) }),
+    });
+  };
+  for (const { name, producer, clamps } of layers.values.values()) {
+    if (!producer) {
+      add(name, 'Input', name);
+      continue;
+    }
+    add(producer.name, [producer, ...clamps.nodes].map(({ op }) => op).join('+'), name);
+    reported.add(producer.name);
+  }
+  for (const { node } of layers.weighted.values()) {
+    if (!reported.has(node.name)) add(node.name, node.op, node.outputs[0]);
+  }
+  const position = new Map(graph.nodes.map((node, index) => [node.name, index]));
+  return reports.sort((a, b) => (position.get(a.name) ?? -1) - (position.get(b.name) ?? -1));
+}
+
+function reportActivation(
+  statistics: ActivationStatistics,
+  { recipe, parameters }: Activation,
+): ActivationReport {
+  const { scale, zeroPoint } = parameters;
+  const histogram = statistics.histogram();
+  return {
+    bits: recipe.bits,
+    scheme: recipe.scheme,
+    observed: { min: statistics.min, max: statistics.max },
+    range: representedRange(parameters),
+    scale,
+    zeroPoint,
+    clippedShare: clippedShare(histogram, parameters),
+    sqnr: decibels(statistics.sumOfSquares, squaredError(histogram, parameters)),
+  };
+}
+
+function reportWeights(
+  { weights }: WeightedLayer,
+  quantized: QuantizedLayer,
+  { bits, perChannel }: Recipe['weights'],
+): WeightReport {
+  const data = weights.data as Float32Array;
+  const rounded = dequantizeWeights(quantized.weights, quantized.scales);
+  const size = data.length / quantized.scales.length;
+  const qmax = 2 ** (bits - 1) - 1;
+  let signal = 0;
+  let noise = 0;
+  let largest = 0;
+  let clipped = 0;
+  for (let i = 0; i < data.length; i++) {
+    const w = data[i];
+    signal += w * w;
+    noise += (w - rounded[i]) ** 2;
+    const magnitude = Math.abs(w);
+    if (magnitude > largest) largest = magnitude;
+    if (magnitude > (qmax + 0.5) * quantized.scales[Math.floor(i / size)]) clipped++;
+  }
+  return {
+    bits,
+    perChannel,
+    largest,
+    scale: {
+      min: quantized.scales.reduce((a, b) => Math.min(a, b)),
+      max: quantized.scales.reduce((a, b) => Math.max(a, b)),
+    },
+    clippedShare: clipped / data.length,
+    sqnr: decibels(signal, noise),
+  };
+}
+
+/** 10 · log₁₀(signal / noise); Infinity without noise. */
+export function decibels(signal: number, noise: number): number {
+  return noise === 0 ? Infinity : 10 * Math.log10(signal / noise);
+}
+
+function constantBytes(graph: Graph): number {
+  let bytes = 0;
+  for (const { data } of graph.constants.values()) bytes += data.byteLength;
+  return bytes;
+}

@@ -10,8 +10,10 @@ import { ReferencePool } from './reference-pool.ts';
 import { configuredOnnxRuntime } from './runtime.ts';
 
 export interface OpenClassifier extends Classifier {
-  /** What runs it, and why, in a sentence. */
-  readonly ranOn: string;
+  /** What runs it. */
+  readonly engine: string;
+  /** Why that, where there was a choice. */
+  readonly reason?: string;
   dispose(): Promise<void>;
 }
 
@@ -21,7 +23,7 @@ export async function openFloatClassifier(name: string, graph: Graph): Promise<O
   const session = await openFloatSession(graph, [output], { onnxRuntime: await configuredOnnxRuntime() });
   return {
     name,
-    ranOn: 'onnxruntime-web, float32, WebAssembly',
+    engine: 'onnxruntime-web (wasm), float32',
     async scores(pictures) {
       const scores: Float32Array[] = [];
       for await (const batch of imageBatches(graph, pictures, { batch: pictures.length })) {
@@ -48,14 +50,19 @@ export async function openQuantizedClassifier(
     const pool = new ReferencePool(graph);
     return {
       name,
-      ranOn: `Octet, reference on ${pool.threads} threads: ${model.backendReason}`,
+      engine: `octet (reference, ${pool.processes} processes), int8`,
+      reason: model.backendReason,
       scores: (pictures) => pool.scores(pictures),
-      dispose: () => pool.dispose(),
+      dispose: () => {
+        pool.dispose();
+        return Promise.resolve();
+      },
     };
   }
   return {
     name,
-    ranOn: `Octet, ${model.backend}: ${model.backendReason}`,
+    engine: `octet (${model.backend}), int8`,
+    reason: model.backendReason,
     async scores(pictures: readonly Picture[]) {
       const { outputs } = await model.run({ [input]: pictures });
       return rowsOf(outputs[output].data, pictures.length);

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { loadModel } from '../model/load.ts';
 import type { LoadOptions } from '../model/model.ts';
 import { backendOption, positiveInteger } from './options.ts';
-import { percent, print, printJson, table } from './output.ts';
+import { note, percent, print, printJson, table } from './output.ts';
 import { findPictures } from './pictures.ts';
 import type { CommandContext } from './program.ts';
 
@@ -44,7 +44,7 @@ export function addClassifyCommand(program: Command, { signal }: CommandContext)
           );
         }
         if (options.json) printJson({ backend: model.backend, backendReason: model.backendReason, results });
-        else process.stderr.write(`ran on ${model.backend}: ${model.backendReason}\n`);
+        else note(`run by ${model.backend}: ${model.backendReason}`);
       } finally {
         model.dispose();
       }

@@ -17,7 +17,7 @@ import {
   positiveInteger,
   readRecipe,
 } from './options.ts';
-import { onProgress, percent, print, printJson, progress, table } from './output.ts';
+import { note, onProgress, percent, print, printJson, progress, table } from './output.ts';
 import { findCifar10Test, findPictures, loadPictures, SOURCES_HELP, type PictureItem } from './pictures.ts';
 import type { CommandContext } from './program.ts';
 import { configuredOnnxRuntime } from './runtime.ts';
@@ -77,9 +77,10 @@ export function addEvaluateCommand(program: Command, { signal }: CommandContext)
           onProgress: onProgress(bar),
         });
         bar.stop();
-        const ranOn = classifiers.map((classifier) => classifier.ranOn);
-        if (options.json) printJson({ ...evaluation, ranOn });
-        else printEvaluation(evaluation, ranOn);
+        const engines = classifiers.map(({ engine }) => engine);
+        if (options.json) printJson({ ...evaluation, engines });
+        else printEvaluation(evaluation, engines);
+        for (const { name, reason } of classifiers) if (reason) note(`${name}: ${reason}`);
       } finally {
         bar.stop();
         for (const classifier of classifiers) await classifier.dispose();
@@ -139,13 +140,13 @@ export function labelled(items: readonly PictureItem[], classes: readonly string
 
 function printEvaluation(
   { images, classes, results, agreement }: Evaluation,
-  ranOn: readonly string[],
+  engines: readonly string[],
 ): void {
   print(`${images.toLocaleString('en')} pictures`);
   print('');
   print(
     table(
-      ['model', ' top-1', ' top-5', ' against first', ' same answer', ' ms/picture', 'ran on'],
+      ['model', ' top-1', ' top-5', ' against first', ' same answer', ' ms/picture', 'run by'],
       results.map(({ name, top1, top5, seconds }, index) => [
         name,
         percent(top1),
@@ -155,7 +156,7 @@ function printEvaluation(
           : `${top1 >= results[0].top1 ? '+' : '−'}${Math.abs((top1 - results[0].top1) * 100).toFixed(2)}`,
         percent(agreement[index]),
         ((seconds * 1000) / images).toFixed(1),
-        ranOn[index],
+        engines[index],
       ]),
     ),
   );

@@ -7,6 +7,11 @@ export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** A remark beside the data. */
+export function note(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
 export function printJson(value: unknown): void {
   // Infinity and NaN have no JSON form; they are told apart from missing values by their names.
   print(

@@ -1,15 +1,17 @@
-/** The reference backend on several threads: pictures are independent, and plain loops have nothing else to share. */
+/**
+ * The reference backend on every core: pictures are independent, and plain loops have nothing else to share. Processes rather than worker
+ * threads, because these do not inherit the loader that runs TypeScript sources on Node 20.
+ */
+import { fork, type ChildProcess } from 'node:child_process';
 import { availableParallelism } from 'node:os';
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { fileURLToPath } from 'node:url';
 import { OctetError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { loadModel } from '../model/load.ts';
+import type { Model } from '../model/model.ts';
 import type { Picture } from '../vision/picture.ts';
 
-interface Request {
-  readonly id: number;
-  readonly picture: Picture;
-}
+type Request = { readonly graph: Graph } | { readonly id: number; readonly picture: Picture };
 
 interface Response {
   readonly id: number;
@@ -22,31 +24,36 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
+const THIS_FILE = fileURLToPath(import.meta.url);
+
 export class ReferencePool {
-  readonly threads: number;
-  readonly #workers: readonly Worker[];
+  readonly processes: number;
+  readonly #children: readonly ChildProcess[];
   readonly #waiting = new Map<number, Waiting>();
   #next = 0;
 
-  constructor(graph: Graph, threads = availableParallelism()) {
-    this.threads = threads;
-    this.#workers = Array.from({ length: threads }, () => {
-      const worker = new Worker(new URL(import.meta.url), { workerData: { graph } satisfies WorkerData });
-      worker.on('message', ({ id, scores, error }: Response) => {
+  constructor(graph: Graph, processes = availableParallelism()) {
+    this.processes = processes;
+    this.#children = Array.from({ length: processes }, () => {
+      const child = fork(THIS_FILE, { serialization: 'advanced' });
+      child.send({ graph } satisfies Request);
+      child.on('message', ({ id, scores, error }: Response) => {
         const waiting = this.#waiting.get(id);
         this.#waiting.delete(id);
         if (scores) waiting?.resolve(scores);
-        else waiting?.reject(new OctetError(`a reference thread failed: ${error ?? 'no reason given'}`));
+        else waiting?.reject(new OctetError(`the reference backend failed: ${error ?? 'no reason given'}`));
       });
-      worker.on('error', (error) => {
-        for (const { reject } of this.#waiting.values()) reject(error);
+      child.on('exit', (code) => {
+        for (const { reject } of this.#waiting.values()) {
+          reject(new OctetError(`a process of the reference backend ended with code ${code ?? 'none'}`));
+        }
         this.#waiting.clear();
       });
-      return worker;
+      return child;
     });
   }
 
-  /** Scores of each picture. Each thread takes every n-th: all take about as long. */
+  /** Scores of each picture. Each process takes every n-th: all take about as long. */
   async scores(pictures: readonly Picture[]): Promise<Float32Array[]> {
     return Promise.all(
       pictures.map(
@@ -54,40 +61,39 @@ export class ReferencePool {
           new Promise<Float32Array>((resolve, reject) => {
             const id = this.#next++;
             this.#waiting.set(id, { resolve, reject });
-            this.#workers[index % this.threads].postMessage({ id, picture } satisfies Request);
+            this.#children[index % this.processes].send({ id, picture } satisfies Request);
           }),
       ),
     );
   }
 
-  async dispose(): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  /** The processes end when their channel closes, and with this one in any case. */
+  dispose(): void {
+    for (const child of this.#children) if (child.connected) child.disconnect();
   }
 }
 
-interface WorkerData {
-  readonly graph: Graph;
-}
-
-/** The other side: this file is also what the threads run. */
-if (!isMainThread && parentPort && isWorkerData(workerData)) {
-  const port = parentPort;
-  const opened = loadModel(workerData.graph, { backend: 'reference' });
-  port.on('message', ({ id, picture }: Request) => {
-    opened
-      .then(async (model) => {
-        const { outputs } = await model.run({ [model.inputs[0].name]: picture });
-        port.postMessage({ id, scores: outputs[model.outputs[0].name].data } satisfies Response);
-      })
-      .catch((error: unknown) => {
-        port.postMessage({
-          id,
-          error: error instanceof Error ? error.message : String(error),
-        } satisfies Response);
-      });
+/** The other side: this file is also what the processes run. */
+function serve(send: (response: Response) => void): void {
+  let opened: Promise<Model> | undefined;
+  process.on('message', (request: Request) => {
+    if ('graph' in request) {
+      opened = loadModel(request.graph, { backend: 'reference' });
+      return;
+    }
+    const { id, picture } = request;
+    answer(opened, picture).then(
+      (scores) => send({ id, scores }),
+      (error: unknown) => send({ id, error: error instanceof Error ? error.message : String(error) }),
+    );
   });
 }
 
-function isWorkerData(data: unknown): data is WorkerData {
-  return typeof data === 'object' && data !== null && 'graph' in data;
+async function answer(opened: Promise<Model> | undefined, picture: Picture): Promise<Float32Array> {
+  const model = await opened;
+  if (!model) throw new OctetError('a picture came before the model');
+  const { outputs } = await model.run({ [model.inputs[0].name]: picture });
+  return outputs[model.outputs[0].name].data;
 }
+
+if (process.send && process.argv[1] === THIS_FILE) serve((response) => process.send!(response));

@@ -2,15 +2,22 @@
  * A WebGPU device in Node: npm `webgpu` (Dawn) on the driver that VK_ICD_FILENAMES names, by default the software adapter that
  * comes with Chromium, so that every machine runs the same tests.
  */
+import { existsSync } from 'node:fs';
 import { create, globals } from 'webgpu';
 
 /** Kept for the process's life: Dawn goes away with it. */
 let gpu: GPU | undefined;
 
+/** Takes the software adapter that comes with Chromium where it is there and no other was chosen. */
+export function chooseVulkanDriver(): void {
+  const swiftshader = '/usr/lib/chromium/vk_swiftshader_icd.json';
+  if (existsSync(swiftshader)) process.env.VK_ICD_FILENAMES ??= swiftshader;
+}
+
 /** @throws Error where there is no adapter: says how to get one */
 export async function openNodeDevice(): Promise<{ device: GPUDevice; adapter: GPUAdapter }> {
   if (!gpu) {
-    process.env.VK_ICD_FILENAMES ??= '/usr/lib/chromium/vk_swiftshader_icd.json';
+    chooseVulkanDriver();
     Object.assign(globalThis, globals);
     gpu = create([]);
   }

@@ -83,7 +83,7 @@ function encodeNode(node: Node): NodeProto {
   const proto = create(NodeProtoSchema, {
     name: node.name,
     opType: node.op.slice(dot + 1),
-    domain: node.op.slice(0, Math.max(0, dot)),
+    ...(dot > 0 && { domain: node.op.slice(0, dot) }),
     input: [...node.inputs],
     output: [...node.outputs],
     // Attributes of other operators are in their extras as the file had them, types included.

@@ -125,7 +125,8 @@ describe('opsets are read into one form', () => {
 });
 
 describe('weights', () => {
-  const bits = (array: ArrayBufferView) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+  const bits = (array: ArrayBufferView<ArrayBuffer>) =>
+    new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
   const half = { name: 'w', dims: [4n] };
   const values = [1, -2.5, 0.333251953125, 65504];
   const halfBits = [0x3c00, 0xc100, 0x3555, 0x7bff];
@@ -142,15 +143,9 @@ describe('weights', () => {
   };
 
   test.each<[string, TensorInit]>([
-    [
-      'float32, raw',
-      { ...half, dataType: DataType.FLOAT, rawData: bits(Float32Array.from(values)) },
-    ],
+    ['float32, raw', { ...half, dataType: DataType.FLOAT, rawData: bits(Float32Array.from(values)) }],
     ['float32, typed', { ...half, dataType: DataType.FLOAT, floatData: values }],
-    [
-      'float16, raw',
-      { ...half, dataType: DataType.FLOAT16, rawData: bits(Uint16Array.from(halfBits)) },
-    ],
+    ['float16, raw', { ...half, dataType: DataType.FLOAT16, rawData: bits(Uint16Array.from(halfBits)) }],
     ['float16, typed', { ...half, dataType: DataType.FLOAT16, int32Data: halfBits }],
   ])('%s', (_, tensor) => {
     const { data, dtype, shape } = decodeTensor(tensor);
@@ -233,9 +228,7 @@ describe('weights', () => {
     test('by offset and length, whose files can be listed before', () => {
       const tensor = external({ location: 'weights/w.bin', offset: '4', length: '16' });
       expect([...decodeTensor(tensor, { externalData }).data]).toEqual(values);
-      expect(externalDataLocations(modelBytes({ initializer: [tensor, tensor] }))).toEqual([
-        'weights/w.bin',
-      ]);
+      expect(externalDataLocations(modelBytes({ initializer: [tensor, tensor] }))).toEqual(['weights/w.bin']);
     });
 
     test.each([

@@ -36,6 +36,40 @@ export function packUnpackedWeights({ weights, weightZeroPoint, bias }: Conv2dOp
   return unpacked;
 }
 
+/**
+ * How many steps of the quad kernel (a row of the kernel times a word of input channels) may follow one another in f32: as many as
+ * keep every sum of |x · w| ≤ 128 · |w| within 2²⁴, up to which f32 holds every integer. Real weights are far from −128 everywhere, so
+ * most layers need no flush at all.
+ */
+export function stepsToFlush({ kernel, weights, bias }: Conv2dOperation): number {
+  const [kernelHeight, kernelWidth] = kernel;
+  const channels = weights.length / (bias.length * kernelHeight * kernelWidth);
+  const words = paddedChannels(channels) / 4;
+  const steps = kernelHeight * words;
+  // Sums of |w| of each step, per output channel.
+  const sums = new Uint32Array(bias.length * steps);
+  for (let i = 0; i < weights.length; i++) {
+    const c = i % channels;
+    const row = Math.floor(i / (channels * kernelWidth));
+    sums[row * words + (c >> 2)] += Math.abs(weights[i]);
+  }
+  const limit = 2 ** 24 / 128;
+  for (let parts = 1; parts < steps; parts++) {
+    const size = Math.ceil(steps / parts);
+    if (sums.every((_, at) => sumOf(sums, at, size, steps) <= limit)) return size;
+  }
+  return 1;
+}
+
+/** Sum of the `size` steps from `at` on, where a run of steps begins there, cut off at the end of the output channel. */
+function sumOf(sums: Uint32Array, at: number, size: number, steps: number): number {
+  const step = at % steps;
+  if (step % size !== 0) return 0;
+  let sum = 0;
+  for (let i = 0; i < Math.min(size, steps - step); i++) sum += sums[at + i];
+  return sum;
+}
+
 /** Beyond it |acc · m| saturates any int8: `requantizeWgsl` clips there, which bounds the product. */
 const SATURATED = 2 ** 10;
 

@@ -52,7 +52,7 @@ export function convolutionBlock(
   };
 }
 
-/** Copies the input into its frame as int16. */
+/** Copies the input into its frame: as int16, or as int8 less an offset. */
 export function padCall(
   builder: VariantBuilder,
   operation: Conv2dOperation,
@@ -60,8 +60,10 @@ export function padCall(
   shape: Pick<ConvolutionShape, 'frameHeight' | 'frameWidth' | 'channels'>,
   frame: WasmArgument,
   batch: number,
+  narrow?: { readonly offset: number },
 ): WasmCall {
-  const block = builder.constant(`frame-${shape.frameHeight}x${shape.frameWidth}`, () =>
+  const offset = narrow?.offset ?? 0;
+  const block = builder.constant(`frame-${shape.frameHeight}x${shape.frameWidth}-${offset}`, () =>
     parameterBlock({
       height: input.shape[0],
       rowElements: input.shape[1] * shape.channels,
@@ -70,10 +72,10 @@ export function padCall(
       top: operation.pads[0],
       leftElements: operation.pads[1] * shape.channels,
       fill: input.zeroPoint,
-      offset: 0,
+      offset,
     }),
   );
-  return call('pad16', [tensorAt(input.id), frame, block], batch * shape.frameHeight);
+  return call(narrow ? 'pad8' : 'pad16', [tensorAt(input.id), frame, block], batch * shape.frameHeight);
 }
 
 /** The other summand of a fused residual addition; without one, an address that is not read. */

@@ -116,21 +116,24 @@ const RECORD_WORDS = 32;
 /**
  * The epilogue's records, one a quad of output channels, whole panels.
  *
- * @param bias [outChannels]
+ * @param offset what the kernel's input is less by: its sums lack `offset · Σw`, which goes into the bias. Modulo 2³², as all sums
  */
 export function packEpilogue(
   operation: Conv2dOperation,
   output: ProgramTensor,
   shape: ConvolutionShape,
-  bias: Int32Array,
+  offset = 0,
 ): Int32Array {
   const { requantize, residual } = operation;
   const packed = new Int32Array(shape.panels * 2 * RECORD_WORDS);
-  const bounds = requantize ? accumulatorBounds(operation, bias) : [];
+  const bounds = requantize ? accumulatorBounds(operation) : [];
   for (let quad = 0; quad < shape.panels * 2; quad++) {
     const record = packed.subarray(quad * RECORD_WORDS, (quad + 1) * RECORD_WORDS);
     const lanes = [0, 1, 2, 3].filter((lane) => quad * 4 + lane < shape.outChannels);
-    for (const lane of lanes) record[lane] = bias[quad * 4 + lane];
+    for (const lane of lanes) {
+      const o = quad * 4 + lane;
+      record[lane] = operation.bias[o] + (offset === 0 ? 0 : offset * weightSum(operation, o));
+    }
     if (!requantize) continue;
     const scales = lanes.map((lane) => ({
       mantissa: requantize.mantissa[quad * 4 + lane],
@@ -164,8 +167,16 @@ export function packEpilogue(
 }
 
 /** The largest |acc| of each output channel: `Σ|w| · 128 + |bias|`. */
-function accumulatorBounds(operation: Conv2dOperation, bias: Int32Array): number[] {
-  return weightMagnitudes(operation).map((sum, o) => sum * 128 + Math.abs(bias[o]));
+function accumulatorBounds(operation: Conv2dOperation): number[] {
+  return weightMagnitudes(operation).map((sum, o) => sum * 128 + Math.abs(operation.bias[o]));
+}
+
+/** `Σw` of an output channel. */
+function weightSum({ weights, bias }: Conv2dOperation, o: number): number {
+  const k = weights.length / bias.length;
+  let sum = 0;
+  for (let i = o * k; i < (o + 1) * k; i++) sum += weights[i];
+  return sum;
 }
 
 /** `Σ|w − z_w|` of each output channel. */

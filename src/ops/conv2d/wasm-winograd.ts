@@ -97,7 +97,7 @@ function winogradVariant(
   const weights = builder.constant(`winograd${size}-weights`, () =>
     transformWeights(operation, channels, panels, g),
   );
-  const epilogue = builder.constant('epilogue', () => packEpilogue(operation, output, shape, operation.bias));
+  const epilogue = builder.constant('epilogue-0', () => packEpilogue(operation, output, shape));
   const zero = builder.constant('zero', () => new Int32Array(1));
   const calls = [padCall(builder, operation, input, shape, frame, batch)];
   for (let first = 0; first < tiles; first += chunk) {

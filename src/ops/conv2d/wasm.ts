@@ -1,7 +1,7 @@
 /** Convolution on the WebAssembly backend: which kernels fit, and what they are called with. */
 import type { Conv2dOperation, ProgramTensor } from '../../program/program.ts';
 import { call, parameterBlock, scratch, tensorAt, VariantBuilder } from '../wasm-call.ts';
-import type { WasmKernel, WasmVariant } from '../wasm-kernel.ts';
+import type { RelaxedDot, ValueRange, WasmKernel, WasmVariant } from '../wasm-kernel.ts';
 import { convolutionBlock, padCall, sideOf } from './wasm-block.ts';
 import { type CostedVariant, estimateCost } from './wasm-cost.ts';
 import { winograd } from './wasm-winograd.ts';
@@ -14,12 +14,14 @@ import {
 } from './wasm-pack.ts';
 
 export const wasmKernel: WasmKernel<Conv2dOperation> = {
-  variants(operation, tensor, batch) {
+  variants(operation, tensor, batch, { relaxedDot }, range) {
     const input = tensor(operation.inputs[0]);
     const output = tensor(operation.output);
     const shape = convolutionShape(operation, input);
+    const relaxed = relaxedArithmetic(relaxedDot, range(input.id));
+    const arithmetics = operation.weightZeroPoint ? [DOT_16] : relaxed ? [DOT_8, relaxed] : [DOT_8];
     const variants = [
-      direct(operation, input, output, shape, batch),
+      ...arithmetics.map((arithmetic) => direct(operation, input, output, shape, batch, arithmetic)),
       ...winograd(operation, input, output, batch),
     ].sort((a, b) => a.cost - b.cost);
     if (isDepthwise(operation, input)) {
@@ -34,35 +36,87 @@ export const wasmKernel: WasmKernel<Conv2dOperation> = {
   },
 };
 
+/** How the direct kernel multiplies. */
+interface Arithmetic {
+  readonly name: string;
+  readonly export: string;
+  /** Bytes of an element of the padded image. */
+  readonly elementBytes: 1 | 2;
+  /** Products that share a lane. */
+  readonly depth: 2 | 4;
+  readonly wideWeights: boolean;
+  /** What the padded image is less by. */
+  readonly offset: number;
+  /** Time of a product, that of the int16 dot being 1. */
+  readonly productCost: number;
+}
+
+const DOT_8: Arithmetic = {
+  name: 'direct-8',
+  export: 'convolve8',
+  elementBytes: 2,
+  depth: 2,
+  wideWeights: false,
+  offset: 0,
+  productCost: 1,
+};
+/** Weights less their zero points need 9 bits. */
+const DOT_16: Arithmetic = { ...DOT_8, name: 'direct-16', export: 'convolve16', wideWeights: true };
+
+/** The relaxed dot, where the input's values can be brought into the range for which it is exact in this engine. */
+function relaxedArithmetic(relaxedDot: RelaxedDot, { lo, hi }: ValueRange): Arithmetic | undefined {
+  // An engine that is exact beyond 0…127 has the processor's four-way dot product; else it is two instructions and an addition.
+  const common = {
+    name: 'relaxed',
+    export: 'convolveRelaxed',
+    elementBytes: 1,
+    depth: 4,
+    wideWeights: false,
+  } as const;
+  switch (relaxedDot) {
+    case 'none':
+      return undefined;
+    case 'i7':
+      return hi - lo > 127 ? undefined : { ...common, offset: lo, productCost: 0.75 };
+    case 'u8':
+      return { ...common, offset: -128, productCost: 0.3 };
+    case 'i8':
+      return { ...common, offset: 0, productCost: 0.3 };
+  }
+}
+
 function direct(
   operation: Conv2dOperation,
   input: ProgramTensor,
   output: ProgramTensor,
   shape: ConvolutionShape,
   batch: number,
+  arithmetic: Arithmetic,
 ): CostedVariant {
   const builder = new VariantBuilder();
-  const wide = operation.weightZeroPoint !== null;
-  const frame = builder.workspace(frameElements(shape, batch) * 2);
-  const weights = builder.constant('weights', () => {
-    const count = packedWeightCount(shape);
-    return packWeights(operation, shape, 2, wide ? new Int16Array(count) : new Int8Array(count));
-  });
-  const fields = convolutionBlock(operation, output, shape, batch, 2);
+  const { name, elementBytes, depth, wideWeights, offset, productCost } = arithmetic;
+  const count = packedWeightCount(shape);
+  const frame = builder.workspace(frameElements(shape, batch) * elementBytes);
+  const weights = builder.constant(`${name}-weights`, () =>
+    packWeights(operation, shape, depth, wideWeights ? new Int16Array(count) : new Int8Array(count)),
+  );
+  const inBytes = (offsets: readonly number[]) => Int32Array.from(offsets, (value) => value * elementBytes);
+  const fields = convolutionBlock(operation, output, shape, batch, elementBytes);
   const units = Math.ceil(fields.rows / (4 * fields.tilesPerUnit)) * shape.panels;
-  const variant = builder.build(wide ? 'direct-16' : 'direct-8', [
-    padCall(builder, operation, input, shape, frame, batch),
+  const narrow = elementBytes === 1 ? { offset } : undefined;
+  const variant = builder.build(name, [
+    padCall(builder, operation, input, shape, frame, batch, narrow),
     call(
-      wide ? 'convolve16' : 'convolve8',
+      arithmetic.export,
       [
         frame,
         weights,
-        builder.constant('epilogue', () => packEpilogue(operation, output, shape, operation.bias)),
-        builder.constant('segments', () => Int32Array.from(shape.segmentOffsets, (offset) => offset * 2)),
-        builder.constant('panels', () => Int32Array.from(shape.panelChannels, (channel) => channel * 2)),
+        builder.constant(`epilogue-${offset}`, () => packEpilogue(operation, output, shape, offset)),
+        builder.constant(`segments-${elementBytes}`, () => inBytes(shape.segmentOffsets)),
+        builder.constant(`panels-${elementBytes}`, () => inBytes(shape.panelChannels)),
         tensorAt(output.id),
         sideOf(operation),
-        builder.constant(`shape-${batch}`, () => parameterBlock(fields)),
+        builder.constant(`shape-${elementBytes}-${batch}`, () => parameterBlock(fields)),
         scratch,
       ],
       units,
@@ -70,8 +124,8 @@ function direct(
     ),
   ]);
   const cost = estimateCost({
-    products: Math.ceil(fields.rows / 4) * 4 * packedWeightCount(shape),
-    weightBytes: packedWeightCount(shape) * (wide ? 2 : 1),
+    products: Math.ceil(fields.rows / 4) * 4 * count * productCost,
+    weightBytes: count * (wideWeights ? 2 : 1),
     transformed: 0,
   });
   return { variant, cost };
@@ -113,7 +167,7 @@ function depthwise(
       [
         frame,
         builder.constant('depthwise-weights', () => packDepthwise(operation, taps.length)),
-        builder.constant('epilogue', () => packEpilogue(operation, output, shape, operation.bias)),
+        builder.constant('epilogue-0', () => packEpilogue(operation, output, shape)),
         builder.constant('taps', () => Int32Array.from(taps)),
         tensorAt(output.id),
         sideOf(operation),

@@ -2,12 +2,13 @@
 import { conv2dDepthwiseWgsl } from '../../../shaders/conv2d-depthwise.wgsl.ts';
 import { conv2dDirectWgsl, type Conv2dDirectTile } from '../../../shaders/conv2d-direct.wgsl.ts';
 import { conv2dGroupedWgsl } from '../../../shaders/conv2d-grouped.wgsl.ts';
+import { type Conv2dQuadTile, conv2dQuadWgsl } from '../../../shaders/conv2d-quad.wgsl.ts';
 import { type Conv2dShape, outputSize } from '../../../shaders/conv2d-shape.wgsl.ts';
 import type { Conv2dOperation, ProgramTensor, TensorId } from '../../program/program.ts';
 import { channelWords, layGrid } from '../gpu-dispatch.ts';
 import type { GpuBinding, GpuCapabilities, GpuKernel, GpuVariant } from '../gpu-kernel.ts';
 import { windowOutput } from '../window.ts';
-import { packEpilogue, packUnpackedWeights, packWeights } from './prepack.ts';
+import { packEpilogue, packUnpackedWeights, packWeights, stepsToFlush } from './prepack.ts';
 
 export const webgpuKernel: GpuKernel<Conv2dOperation> = {
   variants(operation, tensor, batch, capabilities) {
@@ -18,7 +19,10 @@ export const webgpuKernel: GpuKernel<Conv2dOperation> = {
     }
     const aligned = shape.groupInChannels % 4 === 0 && (shape.outChannels / shape.groups) % 4 === 0;
     if (shape.groups > 1 && !aligned) return [grouped(layer)];
-    return directTiles(layer).map((tile) => direct(layer, tile));
+    return [
+      ...quadTiles(layer).map((tile) => quad(layer, tile)),
+      ...directTiles(layer).map((tile) => direct(layer, tile)),
+    ];
   },
 
   tuningKey(operation, tensor, batch) {
@@ -146,6 +150,43 @@ function direct(layer: Layer, tile: Conv2dDirectTile): GpuVariant {
     name: `direct-${pixels}x${tile.words * 4}-${tile.arithmetic}`,
     family: tile.arithmetic,
     dispatches: [{ label: operation.name, code, bindings, workgroups }],
+    constants,
+    workspaces: [],
+  };
+}
+
+/** Patches of the quad kernel, the convolution's pixels of one lane, and words of a quad. */
+const QUAD_TILES = [
+  { patch: [1, 8], words: 4 },
+  { patch: [1, 8], words: 2 },
+  { patch: [1, 4], words: 4 },
+  { patch: [2, 4], words: 4 },
+  { patch: [2, 4], words: 2 },
+  { patch: [2, 2], words: 4 },
+  { patch: [1, 1], words: 4 },
+] as const satisfies readonly Omit<Conv2dQuadTile, 'flushSteps'>[];
+
+/** Tiles of the quad kernel that fit the layer, the cheapest first. */
+function quadTiles({ operation, shape, capabilities }: Layer): readonly Conv2dQuadTile[] {
+  if (capabilities.subgroupSize < 4 || shape.weightZeroPoint) return [];
+  const groupOutWords = shape.outWords / shape.groups;
+  const flushSteps = stepsToFlush(operation);
+  return QUAD_TILES.filter(
+    ({ patch, words }) => groupOutWords % words === 0 && (!shape.pool || patch[0] % 2 === 0),
+  ).map((tile) => ({ ...tile, flushSteps }));
+}
+
+function quad(layer: Layer, tile: Conv2dQuadTile): GpuVariant {
+  const { operation, shape, capabilities } = layer;
+  const { bindings, constants } = operands(layer, 'packed');
+  const [height, width] = shape.pool ? outputSize(shape).map((size) => size * 2) : outputSize(shape);
+  const patches = shape.batch * Math.ceil(height! / tile.patch[0]) * Math.ceil(width! / tile.patch[1]);
+  const quads = (Math.ceil(patches / 4) * shape.outWords) / tile.words;
+  const { grid, workgroups } = layGrid(quads * 4, capabilities, 16);
+  return {
+    name: `quad-${tile.patch.join('x')}x${tile.words * 4}-f32`,
+    family: 'f32',
+    dispatches: [{ label: operation.name, code: conv2dQuadWgsl(shape, tile, grid), bindings, workgroups }],
     constants,
     workspaces: [],
   };

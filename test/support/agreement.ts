@@ -1,0 +1,122 @@
+/** How far the integer program agrees with ONNX Runtime on the same QDQ file, tensor by tensor. */
+import { inferShapes } from '../../src/graph/infer-shapes.ts';
+import type { Graph } from '../../src/graph/graph.ts';
+import type { TensorBuffer } from '../../src/ops/operator.ts';
+import { builtinOperators, createOperatorRegistry } from '../../src/ops/registry.ts';
+import { quantizeInput } from '../../src/program/input.ts';
+import { lower } from '../../src/program/lower.ts';
+import {
+  elementCount,
+  paddedChannels,
+  type ProgramTensor,
+  type TensorId,
+} from '../../src/program/program.ts';
+import { runOrt } from './ort.ts';
+
+export interface TensorAgreement {
+  readonly name: string;
+  readonly elements: number;
+  /** Of the operation alone, given ONNX Runtime's inputs. */
+  readonly differing: number;
+  readonly largestDifference: number;
+  /** Of the network up to here: differences of earlier layers carried along. */
+  readonly differingEndToEnd: number;
+}
+
+/** Runs both on the same float inputs; compares every int8 tensor that a QuantizeLinear of the file names. */
+export async function agreementWithOrt(
+  graph: Graph,
+  inputs: ReadonlyMap<string, Float32Array>,
+  batch: number,
+): Promise<TensorAgreement[]> {
+  const program = lower(graph, builtinOperators, { fuse: false });
+  const theirs = await ortTensors(graph, program.tensors, inputs, batch);
+  const registry = createOperatorRegistry();
+  const ours = new Map<TensorId, TensorBuffer>();
+  const alone = new Map<TensorId, TensorBuffer>();
+  for (const { name, tensor } of program.inputs) {
+    const data = quantizeInput(program.tensors[tensor], inputs.get(name)!, batch);
+    ours.set(tensor, data);
+    alone.set(tensor, data);
+  }
+  for (const operation of program.operations) {
+    const output = program.tensors[operation.output];
+    const runOn = (buffers: (id: TensorId) => TensorBuffer) => {
+      const count = elementCount(output, batch);
+      const result = output.dtype === 'int8' ? new Int8Array(count) : new Int32Array(count);
+      registry.of(operation).reference(operation, {
+        batch,
+        tensor: (id) => program.tensors[id],
+        buffer: (id) => (id === output.id ? result : buffers(id)),
+      });
+      return result;
+    };
+    ours.set(
+      output.id,
+      runOn((id) => ours.get(id)!),
+    );
+    // Tensors that the file has no QuantizeLinear for are ours, made from its inputs.
+    alone.set(
+      output.id,
+      runOn((id) => theirs.get(id) ?? alone.get(id)!),
+    );
+  }
+  return program.tensors.flatMap((tensor) => {
+    const expected = theirs.get(tensor.id);
+    if (!expected) return [];
+    const [differing, largestDifference] = compare(alone.get(tensor.id)!, expected);
+    const [differingEndToEnd] = compare(ours.get(tensor.id)!, expected);
+    const [height, width, channels] = tensor.shape;
+    const elements = batch * height * width * channels;
+    return [{ name: tensor.name, elements, differing, largestDifference, differingEndToEnd }];
+  });
+}
+
+/** ONNX Runtime's integers for the program's tensors, in the program's layout. */
+async function ortTensors(
+  graph: Graph,
+  tensors: readonly ProgramTensor[],
+  inputs: ReadonlyMap<string, Float32Array>,
+  batch: number,
+): Promise<Map<TensorId, TensorBuffer>> {
+  const quantized = new Map<string, string>();
+  for (const { op, inputs: reads, outputs } of graph.nodes) {
+    if (op !== 'QuantizeLinear') continue;
+    quantized.set(outputs[0], outputs[0]);
+    if (!quantized.has(reads[0])) quantized.set(reads[0], outputs[0]);
+  }
+  const { values: infos } = inferShapes(graph);
+  const names = new Set(tensors.map(({ name }) => quantized.get(name)).filter((name) => name !== undefined));
+  const outputs = [...names].map((name) => infos.get(name)!);
+  const results = await runOrt({ ...graph, outputs }, inputs, batch);
+  const buffers = new Map<TensorId, TensorBuffer>();
+  for (const tensor of tensors) {
+    const data = results.get(quantized.get(tensor.name) ?? '')?.data;
+    if (tensor.dtype !== 'int8' || !(data instanceof Int8Array || data instanceof Uint8Array)) continue;
+    const offset = data instanceof Uint8Array ? 128 : 0;
+    const [height, width, channels] = tensor.shape;
+    const pixels = height * width;
+    const buffer = new Int8Array(elementCount(tensor, batch)).fill(tensor.zeroPoint);
+    for (let i = 0; i < data.length; i++) {
+      const [n, c, pixel] = [
+        Math.floor(i / (pixels * channels)),
+        Math.floor(i / pixels) % channels,
+        i % pixels,
+      ];
+      buffer[(n * pixels + pixel) * paddedChannels(channels) + c] = data[i] - offset;
+    }
+    buffers.set(tensor.id, buffer);
+  }
+  return buffers;
+}
+
+function compare(actual: TensorBuffer, expected: TensorBuffer): [differing: number, largest: number] {
+  let differing = 0;
+  let largest = 0;
+  for (let i = 0; i < expected.length; i++) {
+    if (actual[i] === expected[i]) continue;
+    differing++;
+    largest = Math.max(largest, Math.abs(actual[i] - expected[i]));
+  }
+  return [differing, largest];
+}

@@ -56,7 +56,7 @@ export default defineConfig({
 });
 
 /** Kept for offline use only once it has been asked for: the float model and what runs it. */
-const ON_DEMAND = /ort[-.]|vgg16-cifar10-|calibration-512/;
+const ON_DEMAND = /ort[-.]|vgg16-cifar10-|calibration-512|geist-(?!latin-wght)/;
 
 /** Tells the service worker which files the build made (it keeps them for offline use) and names that set by its content. */
 function serviceWorkerManifest(): Plugin {

@@ -57,7 +57,8 @@ export function Panel() {
         <p class="hint">or drop or paste one</p>
         {camera && <Camera onStop={() => setCamera(false)} />}
       </div>
-      <div class="answer">
+      {/* Says whose answer is shown: for a moment it may be the picture before. */}
+      <div class="answer" data-picture={answered.value?.picture.title}>
         <Answer picture={picture} />
       </div>
     </aside>

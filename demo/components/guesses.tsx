@@ -19,7 +19,9 @@ export function Guesses({
             {guess.label}
             {guess.index === trueClass && <span class="visually-hidden"> (the true class)</span>}
           </span>
-          <span class="guess-share">{format.percent(guess.probability)}</span>
+          <data class="guess-share" value={guess.probability}>
+            {format.percent(guess.probability)}
+          </data>
           <span class="bar" aria-hidden="true">
             <span style={{ transform: `scaleX(${guess.probability})` }} />
           </span>

@@ -35,14 +35,13 @@ const irVersions: readonly (readonly [opset: number, irVersion: number])[] = [
  * (`extras`) is written back. Decoding the result gives the same graph.
  */
 export function encodeModel(graph: Graph): Uint8Array<ArrayBuffer> {
-  const inputNames = new Set([...graph.inputs, ...graph.outputs].map(({ name }) => name));
   const graphProto = create(GraphProtoSchema, {
     name: graph.name,
     node: graph.nodes.map(encodeNode),
     initializer: [...graph.constants.values()].map(encodeTensor),
     input: graph.inputs.map(encodeValueInfo),
     output: graph.outputs.map(encodeValueInfo),
-    valueInfo: [...graph.values.values()].filter(({ name }) => !inputNames.has(name)).map(encodeValueInfo),
+    valueInfo: innerValues(graph).map(encodeValueInfo),
   });
   const model = create(ModelProtoSchema, {
     irVersion: BigInt(irVersions.find(([opset]) => graph.opset >= opset)?.[1] ?? 4),
@@ -52,6 +51,16 @@ export function encodeModel(graph: Graph): Uint8Array<ArrayBuffer> {
     graph: writeExtras(GraphProtoSchema, graphProto, graph.extras?.graph),
   });
   return toBinary(ModelProtoSchema, writeExtras(ModelProtoSchema, model, graph.extras?.model));
+}
+
+/**
+ * Values to declare. Before opset 22, ONNX's own inference gives a pool with `ceil_mode` a last window that every runtime
+ * drops, and ONNX Runtime refuses a file that declares the shape it then computes: such a graph declares none.
+ */
+function innerValues(graph: Graph): ValueInfo[] {
+  if (graph.opset < 22 && graph.nodes.some(({ attributes }) => attributes.ceil_mode === 1)) return [];
+  const outer = new Set([...graph.inputs, ...graph.outputs].map(({ name }) => name));
+  return [...graph.values.values()].filter(({ name }) => !outer.has(name));
 }
 
 function encodeValueInfo(info: ValueInfo): ValueInfoProto {

@@ -112,7 +112,10 @@ export function batchNormToConv(graph: Graph): Graph {
 }
 
 function isFinite(data: Float32Array): boolean {
-  return data.every((value) => Number.isFinite(value));
+  // 0 · ∞ and 0 · NaN are NaN: one multiply-add an element.
+  let sum = 0;
+  for (let i = 0; i < data.length; i++) sum += data[i] * 0;
+  return sum === 0;
 }
 
 function foldable(layer: Node, weights: Tensor): boolean {
@@ -128,13 +131,14 @@ function foldInto(
   { scale, shift }: Affine,
 ): { weights: Float32Array; bias: Float32Array } {
   const channels = weights.shape[0];
-  const inner = weights.data.length / channels;
-  const data = new Float32Array(weights.data.length);
+  const source = weights.data as Float32Array;
+  const inner = source.length / channels;
+  const data = new Float32Array(source.length);
   const folded = new Float32Array(channels);
   for (let c = 0; c < channels; c++) {
     const a = scale[scale.length === 1 ? 0 : c];
     const b = shift[shift.length === 1 ? 0 : c];
-    for (let i = c * inner; i < (c + 1) * inner; i++) data[i] = Number(weights.data[i]) * a;
+    for (let i = c * inner; i < (c + 1) * inner; i++) data[i] = source[i] * a;
     const old = bias ? Number(bias.data[bias.data.length === 1 ? 0 : c]) : 0;
     folded[c] = old * a + b;
   }

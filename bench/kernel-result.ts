@@ -1,0 +1,26 @@
+import type { ArithmeticFamily } from '../src/ops/gpu-kernel.ts';
+import type { BenchContext } from './result.ts';
+
+/** One variant of one layer's shape, at one batch size. */
+export interface KernelRow {
+  readonly network: string;
+  readonly layer: string;
+  /** The operator's tuning key: shape, window, channels, batch. */
+  readonly shape: string;
+  readonly variant: string;
+  readonly family: ArithmeticFamily;
+  readonly batch: number;
+  readonly ms: number;
+  readonly gmacs: number;
+  /** Of the measured register peak of its family, 0 to 1. */
+  readonly share: number;
+  /** Multiply-adds a byte of operands and result, each counted once. */
+  readonly intensity: number;
+}
+
+export interface KernelResult {
+  readonly context: BenchContext;
+  /** GMAC/s of a register-only loop, measured in the same run. */
+  readonly peaks: Readonly<Partial<Record<ArithmeticFamily, number>>>;
+  readonly rows: readonly KernelRow[];
+}

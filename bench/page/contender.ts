@@ -1,0 +1,84 @@
+/**
+ * A page of its own for each engine under test, so that thread pools, devices and heaps don't meet. Driven from outside: by
+ * Playwright (bench/run.ts), or by the bench page of the demo site, which holds it in an iframe of the same origin.
+ */
+import { installGpuMeter } from './gpu-meter.ts';
+import type { Contender, LoadContender, LoadedContender, Preprocessing } from '../contenders/contender.ts';
+
+const meter = installGpuMeter();
+
+export interface LoadMeasurement {
+  /** Fetching the model, in ms: local, so a matter of the machine. */
+  readonly fetchMs: number;
+  /** Engine's code, from import to evaluated. */
+  readonly importMs: number;
+  /** Bytes to ready: parse, plan, compile. */
+  readonly readyMs: number;
+  /** First run after that, with whatever is compiled lazily. */
+  readonly firstRunMs: number;
+  readonly modelBytes: number;
+  readonly detail: string;
+}
+
+export interface ContenderPage {
+  load(contender: Contender, modelUrl: string, preprocessing: Preprocessing): Promise<LoadMeasurement>;
+  /** Runs once on `pixels` ([batch, 32, 32, 3], base64) and says how long it took, and the logits. */
+  run(pixels: string, batch: number): Promise<{ ms: number; logits: number[] }>;
+  gpu(pixels: string, batch: number): Promise<{ gpuMs: number | null; peakBytes: number | null }>;
+}
+
+/** Only the engine under test is fetched and evaluated. */
+async function importEngine(library: Contender['library']): Promise<LoadContender> {
+  switch (library) {
+    case 'onnxruntime-web':
+      return (await import('../contenders/onnxruntime.ts')).load;
+    case 'tensorflow.js':
+      return (await import('../contenders/tensorflow.ts')).load;
+    case 'octet':
+      return (await import('../contenders/octet.ts')).load;
+  }
+}
+
+function decodePixels(base64: string): Uint8Array {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+}
+
+let loaded: LoadedContender | undefined;
+
+async function runOnce(pixels: Uint8Array, batch: number): Promise<{ ms: number; logits: number[] }> {
+  if (!loaded) throw new Error('load a contender first');
+  const start = performance.now();
+  const logits = await loaded.run({ pixels, batch });
+  return { ms: performance.now() - start, logits: [...logits] };
+}
+
+const page: ContenderPage = {
+  async load(contender, modelUrl, preprocessing) {
+    const start = performance.now();
+    const load = await importEngine(contender.library);
+    const imported = performance.now();
+    const response = await fetch(modelUrl);
+    if (!response.ok) throw new Error(`${modelUrl}: ${response.status} ${response.statusText}`);
+    const model = new Uint8Array(await response.arrayBuffer());
+    const fetched = performance.now();
+    loaded = await load(contender, { model, preprocessing });
+    const ready = performance.now();
+    await loaded.run({ pixels: new Uint8Array(32 * 32 * 3), batch: 1 });
+    return {
+      importMs: imported - start,
+      fetchMs: fetched - imported,
+      readyMs: ready - fetched,
+      firstRunMs: performance.now() - ready,
+      modelBytes: model.length,
+      detail: loaded.detail ?? contender.settings,
+    };
+  },
+  run: (pixels, batch) => runOnce(decodePixels(pixels), batch),
+  async gpu(pixels, batch) {
+    const input = decodePixels(pixels);
+    const gpuMs = meter ? await meter.time(() => runOnce(input, batch)) : null;
+    return { gpuMs, peakBytes: meter && meter.peakBytes() > 0 ? meter.peakBytes() : null };
+  },
+};
+
+(globalThis as unknown as { contenderPage: ContenderPage }).contenderPage = page;

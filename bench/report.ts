@@ -1,0 +1,79 @@
+/** Tables and pictures from a result, for the terminal, the README and docs/benchmarks.md. */
+import type { BatchMeasurement, BenchResult, ContenderResult } from './result.ts';
+
+function batchOf(result: ContenderResult, batch: number): BatchMeasurement | undefined {
+  return result.batches?.find((measurement) => measurement.batch === batch);
+}
+
+function milliseconds(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+/** One row a contender; `×` columns say how many times longer than Octet on the same device an image takes. */
+export function markdownTable({ results }: BenchResult): string {
+  const batches = [
+    ...new Set(results.flatMap((result) => result.batches?.map(({ batch }) => batch) ?? [])),
+  ].sort((a, b) => a - b);
+  const header = [
+    'engine',
+    'download',
+    'load',
+    ...batches.flatMap((batch) => [`batch ${batch}: ms an image (p10–p90)`, '×']),
+    'GPU ms',
+    'GPU memory',
+    'top-1 checked',
+  ];
+  const rows = results.map((result) => {
+    const { contender, load } = result;
+    if (!load) return [contender.label, `failed: ${result.failed ?? 'unknown'}`];
+    const cells = batches.flatMap((batch) => {
+      const measured = batchOf(result, batch);
+      if (!measured) return ['–', ''];
+      const own = results.find(
+        (other) =>
+          other.contender.library === 'octet' &&
+          other.contender.device === contender.device &&
+          other.contender.threads === contender.threads,
+      );
+      const base = own && batchOf(own, batch)?.latencyMs.median;
+      const { median, p10, p90 } = measured.latencyMs;
+      const range = [p10, p90].map((value) => milliseconds(value / batch)).join('–');
+      return [`${milliseconds(median / batch)} (${range})`, base ? (median / base).toFixed(2) : ''];
+    });
+    const gpuMs = batchOf(result, 1)?.gpuMs;
+    return [
+      contender.label,
+      megabytes(load.modelBytes),
+      `${milliseconds(load.readyMs + load.firstRunMs)} ms`,
+      ...cells,
+      gpuMs == null ? '–' : milliseconds(gpuMs),
+      result.peakGpuBytes ? megabytes(result.peakGpuBytes) : '–',
+      result.agreement ? `${result.agreement.same}/${result.agreement.of}` : '–',
+    ];
+  });
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return [line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+/** The context block: what a reader must know before comparing with another machine. */
+export function contextBlock({ context }: BenchResult): string {
+  const pairs: [string, string][] = [
+    ['date', context.date],
+    ['octet', `${context.octet} (${context.commit})`],
+    ['browser', context.browser],
+    ['adapter', Object.values(context.adapter).filter(Boolean).join(', ')],
+    ['machine', `${context.cpu}, ${context.cores} cores, ${context.memoryGiB} GiB, ${context.platform}`],
+    [
+      'libraries',
+      Object.entries(context.libraries)
+        .map(([name, version]) => `${name} ${version}`)
+        .join(', '),
+    ],
+    ['seed', String(context.seed)],
+  ];
+  return pairs.map(([name, value]) => `- ${name}: ${value}`).join('\n');
+}

@@ -62,7 +62,8 @@ export function lower(
 const SELECTING = new Set(['MaxPool', 'GlobalMaxPool']);
 /** Operators that only rename, or regroup dimensions. */
 const RENAMING = new Set(['Identity', 'Dropout', 'Flatten', 'Reshape', 'Squeeze', 'Unsqueeze']);
-const CLAMPING = new Set(['Relu', 'Clip']);
+/** Operators that narrow the bounds of the operation before them. */
+export const clampOperators: ReadonlySet<string> = new Set(['Relu', 'Clip']);
 const BEHIND_SOFTMAX = new Set([...RENAMING, 'QuantizeLinear', 'DequantizeLinear']);
 
 interface QuantizationParameters {
@@ -286,7 +287,7 @@ class Lowering implements LoweringContext {
   #node(node: Node): void {
     if (this.#absorbed.has(node)) return;
     const rule = this.#rules.get(node.op);
-    const own = OWN_RULES.has(node.op);
+    const own = structuralOperators.has(node.op);
     if (!rule && !own) {
       this.problem(node, UNSUPPORTED[node.op] ?? 'Octet cannot run this operator in integers');
       return;
@@ -426,7 +427,9 @@ class Lowering implements LoweringContext {
     if (direct) return direct;
     for (const reader of readers) {
       const passes =
-        SELECTING.has(reader.op) || RENAMING.has(reader.op) || (behindClamps && CLAMPING.has(reader.op));
+        SELECTING.has(reader.op) ||
+        RENAMING.has(reader.op) ||
+        (behindClamps && clampOperators.has(reader.op));
       const quantizer =
         passes && reader.inputs[0] === name ? this.#quantizerOf(reader.outputs[0], true) : undefined;
       if (quantizer) return quantizer;
@@ -443,7 +446,7 @@ class Lowering implements LoweringContext {
       const quantizer =
         reader.op === 'QuantizeLinear'
           ? reader
-          : SELECTING.has(reader.op) || RENAMING.has(reader.op) || CLAMPING.has(reader.op)
+          : SELECTING.has(reader.op) || RENAMING.has(reader.op) || clampOperators.has(reader.op)
             ? this.#quantizerOf(reader.outputs[0], true)
             : undefined;
       if (!quantizer) {
@@ -539,7 +542,13 @@ class Lowering implements LoweringContext {
   }
 }
 
-const OWN_RULES = new Set([...RENAMING, 'QuantizeLinear', 'DequantizeLinear', 'Softmax']);
+/** Operators that lowering takes care of itself, without an operation in the program. */
+export const structuralOperators: ReadonlySet<string> = new Set([
+  ...RENAMING,
+  'QuantizeLinear',
+  'DequantizeLinear',
+  'Softmax',
+]);
 
 /** What to do about operators that a quantized model should not have. */
 const UNSUPPORTED: Readonly<Record<string, string | undefined>> = {

@@ -1,0 +1,66 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { operatorTable, operatorTablePath, shadersOf } from '../../scripts/operator-table.ts';
+import { InputError, ModelError } from '../../src/errors.ts';
+import type { Operator } from '../../src/ops/operator.ts';
+import { builtinOperators, createOperatorRegistry } from '../../src/ops/registry.ts';
+import { quickCases } from '../support/cases.ts';
+
+const root = new URL('../../', import.meta.url);
+
+describe('families are complete', () => {
+  const folders = readdirSync(new URL('src/ops/', root), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+    .sort();
+
+  it('each folder of src/ops is registered under its name', () => {
+    expect(builtinOperators.map(({ kind }) => kind).toSorted()).toEqual(folders);
+  });
+
+  it.each(folders)('%s has a reference, a kernel a backend, shaders and test cases', (kind) => {
+    const operator = builtinOperators.find((each) => each.kind === kind)!;
+    for (const member of ['index', 'reference', 'webgpu', 'wasm']) {
+      expect(existsSync(new URL(`src/ops/${kind}/${member}.ts`, root)), `src/ops/${kind}/${member}.ts`).toBe(
+        true,
+      );
+    }
+    expect(operator.webgpu).toBeDefined();
+    expect(operator.wasm).toBeDefined();
+    expect(operator.onnx.length).toBeGreaterThan(0);
+    expect(shadersOf(kind), `shaders/${kind}*.wgsl.ts`).not.toEqual([]);
+    expect(quickCases().filter((each) => each.kind === kind).length).toBeGreaterThan(4);
+  });
+
+  it('no ONNX operator belongs to two of them', () => {
+    const all = builtinOperators.flatMap(({ onnx }) => onnx);
+    expect(new Set(all).size).toBe(all.length);
+  });
+});
+
+it('docs/operators.md is what the registry says (npm run docs)', async () => {
+  expect(readFileSync(operatorTablePath, 'utf8')).toBe(await operatorTable());
+});
+
+describe('createOperatorRegistry', () => {
+  const mine: Operator = {
+    kind: 'mine',
+    onnx: ['Mine'],
+    lower: () => undefined,
+    reference: () => undefined,
+    macs: () => 0,
+  };
+  const operation = (kind: string) => ({ kind, name: 'node', inputs: [], output: 0 });
+
+  it('holds the built-in operators and the extra ones, and no other registry does', () => {
+    const registry = createOperatorRegistry([mine]);
+    expect(registry.of(operation('mine'))).toBe(mine);
+    expect(registry.of(operation('conv2d')).kind).toBe('conv2d');
+    expect(() => createOperatorRegistry().of(operation('mine'))).toThrow(ModelError);
+  });
+
+  it('refuses two operators of one kind', () => {
+    expect(() => createOperatorRegistry([mine, mine])).toThrow(InputError);
+    expect(() => createOperatorRegistry([{ ...mine, kind: 'conv2d' }])).toThrow(/"conv2d"/);
+  });
+});

@@ -79,9 +79,9 @@ describe('quantizeInput', () => {
     const y = (x: number) =>
       quantizeInput({ ...tensor, shape: [1, 1, 1], scale, zeroPoint: 0 }, Float32Array.of(x), 1)[0];
     // Above 4.5 in float64, but 4.5 in float32: a tie, to even.
-    expect(f(0.45) / scale).toBeGreaterThan(4.5);
-    expect(f(f(0.45) / scale)).toBe(4.5);
-    expect(y(0.45)).toBe(4);
+    expect(f(4.5 * scale) / scale).toBeGreaterThan(4.5);
+    expect(f(f(4.5 * scale) / scale)).toBe(4.5);
+    expect(y(4.5 * scale)).toBe(4);
   });
 
   it('refuses NaN and wrong lengths', () => {

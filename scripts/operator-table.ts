@@ -1,5 +1,5 @@
-/** Writes docs/operators.md from the operator registry (`npm run docs`; a test checks that the file is fresh). */
-import { readdirSync, writeFileSync } from 'node:fs';
+/** The text of docs/operators.md, from the operator registry. */
+import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import { importedOperators } from '../src/onnx/operators.ts';
@@ -58,6 +58,3 @@ ${kinds.join('\n')}
   const options = await resolveConfig(operatorTablePath);
   return format(text, { ...options, parser: 'markdown' });
 }
-
-if (process.argv[1] === fileURLToPath(import.meta.url))
-  writeFileSync(operatorTablePath, await operatorTable());

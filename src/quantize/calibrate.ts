@@ -51,6 +51,8 @@ export async function calibrate(
   signal?.throwIfAborted();
   const inputName = prepared.inputs[0]?.name;
   const exposed = [...layers.values.keys()].filter((name) => name !== inputName);
+  // A network of one layer: nothing but its input is quantized, but something must be computed.
+  if (exposed.length === 0) exposed.push(...prepared.outputs.map(({ name }) => name));
   let done = 0;
   const session = await openFloatSession(prepared, exposed, options);
   try {

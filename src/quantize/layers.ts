@@ -144,7 +144,8 @@ function elementwiseFunctions(index: GraphIndex): {
   const last = new Set<Node>();
   for (const node of index.graph.nodes.toReversed()) {
     const region = inner.has(node) ? undefined : unaryRegion(index, node);
-    if (!region) continue;
+    // The sum of two functions of one value is an addition like others: its operands are quantized.
+    if (!region || region.nodes.some((each) => isSum(index, each))) continue;
     const source = index.producer(region.input);
     const clamps = source && !SELECTING.has(source.op) ? followClamps(index, region.input).nodes : [];
     const isClamp = region.nodes.every((each) => clamps.includes(each));
@@ -153,6 +154,10 @@ function elementwiseFunctions(index: GraphIndex): {
     for (const each of region.nodes) if (each !== node) inner.add(each);
   }
   return { inner, last };
+}
+
+function isSum({ graph }: GraphIndex, { op, inputs }: Node): boolean {
+  return op === 'Add' && inputs.every((name) => !graph.constants.has(name));
 }
 
 /** A Conv or Gemm with constant weights; `optimize` has brought every Gemm to transB = 1, alpha = beta = 1. */

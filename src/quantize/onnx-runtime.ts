@@ -58,17 +58,21 @@ export async function openFloatSession(
   );
   let session: OnnxRuntime.InferenceSession;
   try {
-    session = await ort.InferenceSession.create(encodeModel({ ...graph, outputs }), {
-      executionProviders: ['wasm'],
-      // Only what goes wrong: the runtime's remarks on unused constants are of no use to the caller.
-      logSeverityLevel: 3,
-    });
+    session = await inTurn(() =>
+      ort.InferenceSession.create(encodeModel({ ...graph, outputs }), {
+        executionProviders: ['wasm'],
+        // Only what goes wrong: the runtime's remarks on unused constants are of no use to the caller.
+        logSeverityLevel: 3,
+      }),
+    );
   } catch (cause) {
     throw new ModelError(`ONNX Runtime cannot load the model: ${message(cause)}`, { cause });
   }
   const runSlice = async (data: Float32Array, shape: readonly number[]): Promise<FloatResults> => {
     try {
-      const results = await session.run({ [input.name]: new ort.Tensor('float32', data, shape) });
+      const results = await inTurn(() =>
+        session.run({ [input.name]: new ort.Tensor('float32', data, shape) }),
+      );
       return new Map(
         Object.entries(results).map(([name, { data: values, dims }]) => [
           name,
@@ -98,8 +102,17 @@ export async function openFloatSession(
       }
       return new Map(exposed.map((name) => [name, concatenate(slices.map((slice) => slice.get(name)!))]));
     },
-    dispose: () => session.release(),
+    dispose: () => inTurn(() => session.release()),
   };
+}
+
+/** The last call in the queue: ONNX Runtime's WebAssembly module is one for all sessions, and its calls must not overlap. */
+let lastCall: Promise<unknown> = Promise.resolve();
+
+function inTurn<T>(call: () => Promise<T>): Promise<T> {
+  const result = lastCall.then(call);
+  lastCall = result.catch(() => undefined);
+  return result;
 }
 
 /** Joins results along the first dimension. */

@@ -19,7 +19,6 @@ import type { PreparedPlan } from './prepared-plan.ts';
 import { StagingRing } from './staging.ts';
 import { Tuner } from './tuner.ts';
 import type { TuneMode } from './tuner.ts';
-import { untilAborted } from './until-aborted.ts';
 
 /** Plans (one for each batch size and set of kept tensors) that stay prepared. */
 const plansKept = 8;
@@ -54,6 +53,8 @@ export class Runtime {
   readonly #plans = new PlanCache<RunPlan>(plansKept);
   readonly #parts = new Map<number, number>();
   readonly #ended = new AbortController();
+  /** Rejects what `settle` waits for. Not listeners of `ended`: Node warns of more than ten. */
+  readonly #running = new Set<(error: DeviceError) => void>();
 
   constructor(open: OpenDevice, program: IntegerProgram, operators: OperatorRegistry, tune: TuneMode) {
     this.open = open;
@@ -75,6 +76,7 @@ export class Runtime {
   end(error: DeviceError): void {
     if (this.ended.aborted) return;
     this.#ended.abort(error);
+    for (const cutOff of this.#running) cutOff(error);
     this.#staging.dispose();
     this.#plans.dispose();
     this.open.close();
@@ -85,8 +87,11 @@ export class Runtime {
    * would only be that a buffer is gone.
    */
   async settle<T>(work: Promise<T>): Promise<T> {
+    let cutOff: ((error: DeviceError) => void) | undefined;
+    const cut = new Promise<never>((_, reject) => (cutOff = reject));
+    this.#running.add(cutOff!);
     try {
-      const result = await untilAborted(work, this.ended);
+      const result = await Promise.race([work, cut]);
       const failure = this.open.failure();
       if (failure) throw failure;
       return result;
@@ -94,6 +99,8 @@ export class Runtime {
       // `device.lost` may resolve a little after the promises that the loss rejects.
       if (!this.ended.aborted) await Promise.race([this.open.lost, pause(lossGraceMs)]);
       throw this.ended.aborted ? this.ended.reason : error;
+    } finally {
+      this.#running.delete(cutOff!);
     }
   }
 

@@ -88,13 +88,7 @@ function convolution(
   const window = slidingWindow(node, [height, width], [kernelHeight, kernelWidth]);
   if (typeof window === 'string') return window;
   if (q.scale.length > 1 && q.axis !== 0) return `its weight scales are along axis ${q.axis}, not 0`;
-  const weights = new Int8Array(data.length);
-  const taps = kernelHeight * kernelWidth;
-  for (let o = 0, to = 0; o < outChannels; o++) {
-    for (let tap = 0; tap < taps; tap++) {
-      for (let c = 0; c < inChannels; c++) weights[to++] = data[(o * inChannels + c) * taps + tap];
-    }
-  }
+  const weights = channelsLast(data, outChannels, inChannels, kernelHeight * kernelWidth);
   return {
     window: { kernel: window.kernel, stride: window.stride, pads: window.pads, dilation: window.dilation },
     groups: numberAttribute(node, 'group', 1),
@@ -125,7 +119,6 @@ function dense(
   const isTransposed = node.op === 'Gemm' && numberAttribute(node, 'transB', 0) !== 0;
   const [outAxis, inAxis] = isTransposed ? [0, 1] : [1, 0];
   const outChannels = shape[outAxis];
-  const [outStride, inStride] = isTransposed ? [shape[1], 1] : [1, shape[1]];
   if (q.scale.length > 1 && q.axis !== outAxis)
     return `its weight scales are along axis ${q.axis}, not ${outAxis}`;
   const [height, width, channels] = input.shape;
@@ -133,14 +126,8 @@ function dense(
   if (shape[inAxis] !== pixels * channels) {
     return `its weights are for ${shape[inAxis]} values, but its input has ${pixels * channels}`;
   }
-  const weights = new Int8Array(data.length);
-  for (let o = 0, to = 0; o < outChannels; o++) {
-    for (let pixel = 0; pixel < pixels; pixel++) {
-      for (let c = 0; c < channels; c++) {
-        weights[to++] = data[o * outStride + (c * pixels + pixel) * inStride];
-      }
-    }
-  }
+  const rows = isTransposed ? data : transposed(data, pixels * channels, outChannels);
+  const weights = channelsLast(rows, outChannels, channels, pixels);
   return {
     window: { kernel: [height, width], stride: [1, 1], pads: [0, 0, 0, 0], dilation: [1, 1] },
     groups: 1,
@@ -149,6 +136,32 @@ function dense(
     weightScale: q.scale,
     weightZeroPoint: q.zeroPoint,
   };
+}
+
+/** [outChannels][channels][pixels] as [outChannels][pixels][channels]; the data itself where that is the same. */
+function channelsLast(
+  data: Int8Array | Int32Array,
+  outChannels: number,
+  channels: number,
+  pixels: number,
+): Int8Array {
+  if (data instanceof Int8Array && (pixels === 1 || channels === 1)) return data;
+  const result = new Int8Array(data.length);
+  for (let o = 0, to = 0; o < outChannels; o++) {
+    for (let pixel = 0; pixel < pixels; pixel++) {
+      let from = o * channels * pixels + pixel;
+      for (let c = 0; c < channels; c++, from += pixels) result[to++] = data[from];
+    }
+  }
+  return result;
+}
+
+function transposed(data: Int8Array | Int32Array, rows: number, columns: number): Int8Array {
+  const result = new Int8Array(data.length);
+  for (let row = 0, from = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) result[column * rows + row] = data[from++];
+  }
+  return result;
 }
 
 /**
@@ -189,12 +202,7 @@ function foldZeroPoints(layer: Layer, inputZeroPoint: number, bias: Float64Array
   const k = weights.length / outChannels;
   const folded = new Int32Array(outChannels);
   for (let o = 0; o < outChannels; o++) {
-    let sum = 0;
-    let magnitude = 0;
-    for (let i = o * k; i < (o + 1) * k; i++) {
-      sum += weights[i];
-      magnitude += Math.abs(weights[i]);
-    }
+    const [sum, magnitude] = sums(weights.subarray(o * k, (o + 1) * k));
     const zeroPoint = zeroPointOf(layer, o);
     const value = bias[o] - inputZeroPoint * sum + k * inputZeroPoint * zeroPoint;
     const bound = Math.abs(value) + 128 * (magnitude + k * Math.abs(zeroPoint));
@@ -205,6 +213,17 @@ function foldZeroPoints(layer: Layer, inputZeroPoint: number, bias: Float64Array
     folded[o] = value;
   }
   return folded;
+}
+
+/** Σw and Σ|w|. */
+function sums(weights: Int8Array): readonly [sum: number, magnitude: number] {
+  let sum = 0;
+  let magnitude = 0;
+  for (let i = 0; i < weights.length; i++) {
+    sum += weights[i];
+    magnitude += Math.abs(weights[i]);
+  }
+  return [sum, magnitude];
 }
 
 function zeroPointOf({ weightZeroPoint }: Layer, channel: number): number {

@@ -7,10 +7,10 @@ import type { PipelineCache } from './pipelines.ts';
 import { timeInterleaved } from './stopwatch.ts';
 import type { Stopwatch } from './stopwatch.ts';
 
-/** Steps of an invocation: its start and end are then below a thousandth. */
-const steps = 2048;
+/** Steps of an invocation: its start and end are then below a hundredth. */
+const steps = 512;
 /** Sizes that are tried, in workgroups: from what fills two CPU cores to what fills the largest GPUs. */
-const sizes = [16, 256, 4096, 32768];
+const sizes = [16, 256, 4096, 65535];
 /** A size that takes as long as this fills the device; larger ones would only take longer. */
 const fullMs = 4;
 const rounds = 5;

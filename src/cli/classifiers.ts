@@ -18,9 +18,15 @@ export interface OpenClassifier extends Classifier {
 }
 
 /** A float model in ONNX Runtime. */
-export async function openFloatClassifier(name: string, graph: Graph): Promise<OpenClassifier> {
+export async function openFloatClassifier(
+  name: string,
+  graph: Graph,
+  threads?: number,
+): Promise<OpenClassifier> {
   const output = graph.outputs[0].name;
-  const session = await openFloatSession(graph, [output], { onnxRuntime: await configuredOnnxRuntime() });
+  const session = await openFloatSession(graph, [output], {
+    onnxRuntime: await configuredOnnxRuntime(threads),
+  });
   return {
     name,
     engine: 'onnxruntime-web (wasm), float32',
@@ -40,14 +46,14 @@ export async function openFloatClassifier(name: string, graph: Graph): Promise<O
 export async function openQuantizedClassifier(
   name: string,
   graph: Graph,
-  options: Pick<LoadOptions, 'backend' | 'signal'>,
+  options: Pick<LoadOptions, 'backend' | 'signal' | 'threads'>,
 ): Promise<OpenClassifier> {
   const model = await loadModel(graph, options);
   const output = model.outputs[0].name;
   const input = model.inputs[0].name;
   if (model.backend === 'reference') {
     model.dispose();
-    const pool = new ReferencePool(graph);
+    const pool = new ReferencePool(graph, options.threads);
     return {
       name,
       engine: `octet (reference, ${pool.processes} processes), int8`,

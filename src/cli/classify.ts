@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { loadModel } from '../model/load.ts';
 import type { LoadOptions } from '../model/model.ts';
 import { backendOption, positiveInteger } from './options.ts';
-import { note, percent, print, printJson, table } from './output.ts';
+import { note, percent, print, printJson } from './output.ts';
 import { findPictures } from './pictures.ts';
 import type { CommandContext } from './program.ts';
 
@@ -36,12 +36,8 @@ export function addClassifyCommand(program: Command, { signal }: CommandContext)
           results.push({ picture: item.name, truth: item.className, predictions, timings });
           if (options.json) continue;
           print(item.className === undefined ? item.name : `${item.name} (${item.className})`);
-          print(
-            table(
-              [' ', ''],
-              predictions.map(({ label, probability }) => [percent(probability), label]),
-            ),
-          );
+          for (const { label, probability } of predictions)
+            print(`${percent(probability).padStart(9)}  ${label}`);
         }
         if (options.json) printJson({ backend: model.backend, backendReason: model.backendReason, results });
         else note(`run by ${model.backend}: ${model.backendReason}`);

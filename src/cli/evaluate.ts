@@ -28,6 +28,7 @@ interface EvaluateCommandOptions {
   readonly limit?: number;
   readonly backend: NonNullable<LoadOptions['backend']>;
   readonly batch: number;
+  readonly threads?: number;
   readonly calibration: string[];
   readonly recipe?: string;
   readonly json?: boolean;
@@ -48,6 +49,7 @@ export function addEvaluateCommand(program: Command, { signal }: CommandContext)
     .option('--limit <n>', 'the first n pictures only', positiveInteger)
     .addOption(backendOption())
     .option('--batch <n>', 'pictures a run', positiveInteger, 8)
+    .option('--threads <n>', 'threads of each model (default: one a core)', positiveInteger)
     .option('-c, --calibration <source...>', 'what to quantize on, where that is needed', [
       DEFAULT_CALIBRATION,
     ])
@@ -66,8 +68,12 @@ export function addEvaluateCommand(program: Command, { signal }: CommandContext)
         for (const { name, graph, quantized } of models) {
           classifiers.push(
             quantized
-              ? await openQuantizedClassifier(name, graph, { backend: options.backend, signal })
-              : await openFloatClassifier(name, graph),
+              ? await openQuantizedClassifier(name, graph, {
+                  backend: options.backend,
+                  signal,
+                  ...(options.threads !== undefined && { threads: options.threads }),
+                })
+              : await openFloatClassifier(name, graph, options.threads),
           );
         }
         const evaluation = await evaluateClassifiers(classifiers, pictures, {

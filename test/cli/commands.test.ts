@@ -1,0 +1,191 @@
+/** Every command on a small model, from the float file to the comparison of backends. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { octet } from './run.ts';
+import { CLASSES, useWorkspace } from './workspace.ts';
+
+const path = useWorkspace();
+
+async function json<T = Record<string, unknown>>(...args: string[]): Promise<T> {
+  const { code, stdout, stderr } = await octet(...args, '--json');
+  expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
+  return JSON.parse(stdout) as T;
+}
+
+beforeAll(async () => {
+  const { code, stderr } = await octet(
+    ...['quantize', path('float.onnx'), '-c', path('pictures'), '-o', path('int8.onnx')],
+  );
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+});
+
+describe('quantize', () => {
+  test('reports every layer, and writes the same file again', async () => {
+    const report = await json(
+      'quantize',
+      path('float.onnx'),
+      '-c',
+      path('pictures'),
+      '-o',
+      path('again.onnx'),
+    );
+    expect(report).toMatchObject({ file: path('again.onnx'), report: { images: 8 } });
+    expect(readFileSync(path('again.onnx')).equals(readFileSync(path('int8.onnx')))).toBe(true);
+  });
+
+  test('prints a table and sizes, names the output after the model, takes a recipe', async () => {
+    writeFileSync(path('recipe.json'), JSON.stringify({ weights: { bits: 4 } }));
+    const { code, stdout } = await octet(
+      ...['quantize', path('float.onnx'), '-c', path('pictures'), '-r', path('recipe.json'), '--limit', '3'],
+    );
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/Calibrated on 3 pictures/);
+    expect(stdout).toMatch(/Conv\+Relu +4 /);
+    expect(stdout).toContain(`${path('float.int8.onnx')}: `);
+  });
+});
+
+describe('info', () => {
+  test('a float model', async () => {
+    const info = await json('info', path('float.onnx'));
+    expect(info).toMatchObject({ quantized: false, inputs: [{ name: 'input', shape: ['N', 3, 12, 12] }] });
+    expect(info.memory).toBeUndefined();
+    // 8 filters of 3·3·3 at 12×12, 13 of 8·3·3 at 6×6, dense 13→16 and 16→10.
+    expect(info.macs).toBe(8 * 27 * 144 + 13 * 72 * 36 + 13 * 16 + 16 * 10);
+  });
+
+  test('a quantized one, with its memory plan as text and picture', async () => {
+    const { macs } = await json('info', path('float.onnx'));
+    const info = await json('info', path('int8.onnx'));
+    expect(info).toMatchObject({ quantized: true, macs });
+    const { stdout, code } = await octet('info', path('int8.onnx'), '--plan', '--svg', path('plan.svg'));
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/activation memory at batch 1: .* in 2 arenas/);
+    expect(stdout).toMatch(/^tensor +arena +offset/m);
+    expect(readFileSync(path('plan.svg'), 'utf8')).toMatch(/^<svg [^]*<\/svg>/);
+  });
+});
+
+describe('classify', () => {
+  test('probabilities of each picture, the same on every backend', async () => {
+    interface Output {
+      backend: string;
+      results: { truth: string; predictions: { label: string; probability: number }[] }[];
+    }
+    const run = (backend: string) =>
+      json<Output>(
+        'classify',
+        '-m',
+        path('int8.onnx'),
+        path('pictures'),
+        '--top',
+        '10',
+        '--backend',
+        backend,
+      );
+    const reference = await run('reference');
+    const wasm = await run('wasm');
+    expect(reference.results.map(({ truth }) => truth)).toEqual(
+      ['bird', 'cat'].flatMap((name) => [name, name, name, name]),
+    );
+    for (const { predictions } of reference.results) {
+      expect(predictions.map(({ label }) => label).sort()).toEqual([...CLASSES].sort());
+      expect(predictions.reduce((sum, { probability }) => sum + probability, 0)).toBeCloseTo(1, 12);
+    }
+    const predictions = ({ results }: Output) => results.map((result) => result.predictions);
+    expect(predictions(wasm)).toEqual(predictions(reference));
+  });
+
+  test('prints percentages', async () => {
+    const picture = path('pictures', 'cat', '1.png');
+    const { stdout, stderr, code } = await octet(
+      'classify',
+      '-m',
+      path('int8.onnx'),
+      picture,
+      '--backend',
+      'reference',
+    );
+    expect(code).toBe(0);
+    expect(stdout.trim().split('\n')).toHaveLength(6);
+    expect(stdout).toMatch(/^ *\d+\.\d\d % +\w+$/m);
+    expect(stderr).toMatch(/run by reference/);
+  });
+});
+
+describe('evaluate', () => {
+  interface Output {
+    images: number;
+    agreement: number[];
+    engines: string[];
+    results: { top1: number; correct: number; confusion: number[][]; predictions: number[] }[];
+  }
+
+  test('float beside int8, quantized on the fly, on any backend alike', async () => {
+    const run = (...args: string[]) =>
+      json<Output>('evaluate', ...args, '-i', path('pictures'), '-c', path('pictures'));
+    const fly = await run(path('float.onnx'), '--backend', 'wasm');
+    expect(fly.images).toBe(8);
+    expect(fly.engines).toEqual([expect.stringMatching(/onnxruntime/), expect.stringMatching(/wasm/)]);
+    for (const { confusion, correct, predictions } of fly.results) {
+      expect(confusion.flat().reduce((a, b) => a + b, 0)).toBe(8);
+      expect(confusion.reduce((sum, row, i) => sum + row[i], 0)).toBe(correct);
+      expect(predictions).toHaveLength(8);
+    }
+    const same = fly.results[0].predictions.filter((p, i) => p === fly.results[1].predictions[i]).length;
+    expect(fly.agreement).toEqual([1, same / 8]);
+    const both = await run(path('float.onnx'), path('int8.onnx'), '--backend', 'wasm', '--batch', '3');
+    expect(both.results.map(({ predictions }) => predictions)).toEqual(
+      fly.results.map(({ predictions }) => predictions),
+    );
+  });
+
+  test('prints accuracy, classes and confusion', async () => {
+    const { stdout, code } = await octet(
+      ...['evaluate', path('int8.onnx'), '-i', path('pictures'), '--backend', 'wasm', '--limit', '5'],
+    );
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^5 pictures/);
+    expect(stdout).toMatch(/^bird +\d+\.\d\d %$/m);
+    expect(stdout).toMatch(/Confusion of/);
+  });
+});
+
+test('sweep fills its table', async () => {
+  const { stdout, code } = await octet(
+    ...[
+      'sweep',
+      path('float.onnx'),
+      '-w',
+      '8,2',
+      '-a',
+      '8,3',
+      '-i',
+      path('pictures'),
+      '-c',
+      path('pictures'),
+    ],
+    ...['--backend', 'wasm'],
+  );
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/ A8 +A3\n/);
+  expect(stdout).toMatch(/^W8( +\d+\.\d\d %){2}\nW2( +\d+\.\d\d %){2}$/m);
+});
+
+describe('compare', () => {
+  test('two models, worst layer first', async () => {
+    const { values } = await json<{ values: { sqnr: number; cosine: number }[] }>(
+      ...['compare', path('float.onnx'), path('int8.onnx'), '-i', path('pictures')],
+    );
+    expect(values.length).toBeGreaterThan(3);
+    expect(values.map(({ sqnr }) => sqnr)).toEqual(values.map(({ sqnr }) => sqnr).sort((a, b) => a - b));
+    for (const { cosine } of values) expect(cosine).toBeGreaterThan(0.99);
+  });
+
+  test('two backends that are equal', async () => {
+    const args = ['compare', path('int8.onnx'), '--backend', 'wasm,reference', '-i', path('pictures')];
+    const equal = await octet(...args);
+    expect(equal.code).toBe(0);
+    expect(equal.stdout).toMatch(/8 pictures\. wasm equals reference: \d+ tensors/);
+  });
+});

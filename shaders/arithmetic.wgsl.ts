@@ -9,6 +9,7 @@ export type Arithmetic = 'dot4I8Packed' | 'f32' | 'i32';
  *   Input    one word of four input channels, as the family multiplies it
  *   Weights  four words, one an output channel
  *   multiplyAdd(acc, x, w)  acc[c] += Σ_i x[i] · w[c][i]
+ *   sumOf(word)             Σ_i x[i], for weights with a zero point
  *
  * f32 is exact while every partial sum is below 2²⁴: at most FLUSH steps of four products of at most 2¹⁴ each may follow
  * one another before the sum is moved into an int32.
@@ -31,6 +32,10 @@ fn multiplyAdd(acc: Acc, x: Input, w: Weights) -> Acc {
   return acc + vec4<i32>(
     dot4I8Packed(x, w.x), dot4I8Packed(x, w.y), dot4I8Packed(x, w.z), dot4I8Packed(x, w.w));
 }
+
+fn sumOf(word: u32) -> i32 {
+  return dot4I8Packed(word, 0x01010101u);
+}
 #else
 #if ${arithmetic === 'f32'}
 alias Acc = vec4<f32>;
@@ -42,9 +47,18 @@ alias Input = vec4<i32>;
 #endif
 alias Weights = array<Input, 4>;
 
+#if ${arithmetic === 'f32'}
+// Each byte is moved to the top of a word, where its sign is; the exact factor 2⁻²⁴ brings it back as a float. Integer shifts, which
+// unpack4xI8 is made of, are slow on the adapters that this family is for.
 fn unpackInput(word: u32) -> Input {
-  return Input(unpack4xI8(word));
+  let bytes = (vec4<u32>(word) * vec4<u32>(0x1000000u, 0x10000u, 0x100u, 1u)) & vec4<u32>(0xff000000u);
+  return vec4<f32>(bitcast<vec4<i32>>(bytes)) * 0x1p-24;
 }
+#else
+fn unpackInput(word: u32) -> Input {
+  return unpack4xI8(word);
+}
+#endif
 
 fn unpackWeights(words: vec4<u32>) -> Weights {
   return Weights(unpackInput(words.x), unpackInput(words.y), unpackInput(words.z), unpackInput(words.w));
@@ -52,6 +66,10 @@ fn unpackWeights(words: vec4<u32>) -> Weights {
 
 fn multiplyAdd(acc: Acc, x: Input, w: Weights) -> Acc {
   return acc + Acc(dot(x, w[0]), dot(x, w[1]), dot(x, w[2]), dot(x, w[3]));
+}
+
+fn sumOf(word: u32) -> i32 {
+  return dot(unpack4xI8(word), vec4<i32>(1));
 }
 #endif
 `;

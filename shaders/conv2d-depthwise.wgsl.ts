@@ -49,7 +49,15 @@ ${unroll(pixels * window, (t) => `      let from${t} = inputStart(start${Math.fl
     }
   }
 
-${unroll(pixels, (p) => `  if (firstPixel + ${p}u < OUT_PIXELS) {\n    store(pixel${p}, word, ${poolOf(accs(p))});\n  }`)}
+  var results = array<vec4<i32>, PIXELS>(
+${unroll(pixels, (p) => `    ${poolOf(accs(p))},`)}
+  );
+  let channels = channelsOf(word);
+  for (var p = 0u; p < PIXELS; p++) {
+    if (firstPixel + p < OUT_PIXELS) {
+      store(firstPixel + p, channels, results[p]);
+    }
+  }
 }
 `;
 };

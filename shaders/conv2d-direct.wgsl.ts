@@ -1,7 +1,7 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { type Arithmetic, arithmeticWgsl } from './arithmetic.wgsl.ts';
 import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
-import { type Conv2dShape, conv2dShapeWgsl } from './conv2d-shape.wgsl.ts';
+import { type Conv2dShape, conv2dShapeWgsl, lastLanes } from './conv2d-shape.wgsl.ts';
 import { conv2dWindowWgsl, poolOf, windowOffset } from './conv2d-window.wgsl.ts';
 import { type Grid, gridWgsl } from './grid.wgsl.ts';
 import { unroll } from './unroll.ts';
@@ -85,8 +85,8 @@ ${unroll(words, (j) => `        let w${j} = unpackWeights(weights[k * OUT_WORDS 
 ${unroll(taps, (t) => unroll(words, (j) => `        ${flushed ? 'partial' : 'acc'}${t}_${j} = multiplyAdd(${flushed ? 'partial' : 'acc'}${t}_${j}, x${t}, w${j});`))}
 #if ${shape.weightZeroPoint}
         // Lanes beyond the group's channels hold another value than 0: they must not count.
-        let ones = select(0x01010101u, ${lastOnes(shape.groupInChannels)}u, word == GROUP_IN_WORDS - 1u);
-${unroll(taps, (t) => `        sum${t} += dot4I8Packed(packed${t}, ones);`)}
+        let lanes = select(0xffffffffu, ${lastLanes(shape.groupInChannels)}u, word == GROUP_IN_WORDS - 1u);
+${unroll(taps, (t) => `        sum${t} += sumOf(packed${t} & lanes);`)}
 #endif
         k++;
 #if ${flushed}
@@ -102,17 +102,14 @@ ${unroll(taps, (t) => unroll(words, (j) => `          acc${t}_${j} += vec4<i32>(
   var results = array<vec4<i32>, PIXELS * WORDS>(
 ${unroll(pixels, (p) => unroll(words, (j) => `    ${poolOf(Array.from({ length: window }, (_, i) => resultOf(p * window + i, j)))},`))}
   );
-  for (var i = 0u; i < PIXELS * WORDS; i++) {
-    let pixel = firstPixel + i / WORDS;
-    if (pixel < OUT_PIXELS) {
-      store(pixel, firstWord + i % WORDS, results[i]);
+  for (var j = 0u; j < WORDS; j++) {
+    let channels = channelsOf(firstWord + j);
+    for (var p = 0u; p < PIXELS; p++) {
+      if (firstPixel + p < OUT_PIXELS) {
+        store(firstPixel + p, channels, results[p * WORDS + j]);
+      }
     }
   }
 }
 `;
 };
-
-/** A word of ones for the channels that are there in a group's last word. */
-export function lastOnes(channels: number): number {
-  return 0x01010101 >>> (8 * ((4 - (channels % 4)) % 4));
-}

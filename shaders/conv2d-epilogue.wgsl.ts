@@ -32,31 +32,43 @@ const OUT_CHANNELS = ${shape.outChannels}u;
 ${rescaleWgsl}
 #endif
 
-fn store(pixel: u32, word: u32, acc: vec4<i32>) {
+// What the epilogue needs of one word of channels, read once for all pixels.
+struct Channels {
+  word: u32,
+  bias: vec4<i32>,
+#if ${!shape.int32}
+  requantizer: Requantizer,
+#endif
+}
+
+fn channelsOf(word: u32) -> Channels {
   let record = word * RECORD;
-  let biased = acc + epilogue[record];
 #if ${shape.int32}
-  y[pixel * OUT_WORDS + word] = biased;
+  return Channels(word, epilogue[record]);
 #else
-  let limit = epilogue[record + 1u];
-  let mantissa = epilogue[record + 2u];
-  let fields = epilogue[record + 3u];
-  // A loop, and not four copies, since the compilers of software adapters take a quarter of a second for those.
-  var q = vec4<i32>();
-  for (var lane = 0u; lane < 4u; lane++) {
-    q[lane] = requantize(biased[lane], u32(limit[lane]), u32(mantissa[lane]), fields[lane]);
-  }
+  let limit = bitcast<vec4<u32>>(epilogue[record + 1u]);
+  let mantissa = bitcast<vec4<u32>>(epilogue[record + 2u]);
+  return Channels(word, epilogue[record], requantizerOf(limit, mantissa, epilogue[record + 3u]));
+#endif
+}
+
+fn store(pixel: u32, channels: Channels, acc: vec4<i32>) {
+  let index = pixel * OUT_WORDS + channels.word;
+  let biased = acc + channels.bias;
+#if ${shape.int32}
+  y[index] = biased;
+#else
+  let q = requantize(biased, channels.requantizer);
 #if ${shape.residual}
   let factors = epilogue[LAYER_RECORD + 1u];
   let result = epilogue[LAYER_RECORD + 2u];
-  let other = unpack4xI8(residual[pixel * OUT_WORDS + word]);
+  let other = unpack4xI8(residual[index]);
   let sum = (q - factors.z) * factors.x + (other - factors.w) * factors.y;
   let rescaled = rescaleSum(sum, u32(result.x), result.y, result.z, result.w);
-  let channels = vec4<u32>(word * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
-  y[pixel * OUT_WORDS + word] =
-    pack4xI8(select(vec4<i32>(result.y), rescaled, channels < vec4<u32>(OUT_CHANNELS)));
+  let lanes = vec4<u32>(channels.word * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
+  y[index] = pack4xI8(select(vec4<i32>(result.y), rescaled, lanes < vec4<u32>(OUT_CHANNELS)));
 #else
-  y[pixel * OUT_WORDS + word] = pack4xI8(q);
+  y[index] = pack4xI8(q);
 #endif
 #endif
 }

@@ -64,7 +64,7 @@ ${unroll(
     }
   }
 
-  store(pixel, word, ${poolOf(Array.from({ length: window }, (_, t) => `acc${t}`))});
+  store(pixel, channelsOf(word), ${poolOf(Array.from({ length: window }, (_, t) => `acc${t}`))});
 }
 `;
 };

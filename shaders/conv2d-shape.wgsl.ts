@@ -57,3 +57,8 @@ const DILATION_H = ${shape.dilation[0]};
 const DILATION_W = ${shape.dilation[1]};
 `;
 };
+
+/** Mask of the bytes of a last word that are channels, not padding. */
+export function lastLanes(channels: number): number {
+  return 0xffffffff >>> (8 * ((4 - (channels % 4)) % 4));
+}

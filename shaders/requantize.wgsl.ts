@@ -1,44 +1,68 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 
 /**
- * Requantization of one accumulator, exactly: `clamp(z + rne(acc · m), lo, hi)` with `m = mantissa · 2^−shift`, a 24-bit
+ * Requantization of four channels at once, exactly: `clamp(z + rne(acc · m), lo, hi)` with `m = mantissa · 2^−shift`, a 24-bit
  * mantissa, a shift of 0…56, rounding to nearest, ties to even. WGSL has no 64-bit integers, so the product is made of 16-bit
  * halves; no float is rounded.
  *
  * Three things make it short:
  * - Rounding to nearest even is odd: it can be done on magnitudes.
  * - |acc| is clipped at a limit beyond which the result saturates anyway. The host chooses it so that |acc| · m stays below 2¹¹,
- *   which also makes room to bring small shifts up to 32 by shifting the clipped magnitude to the left instead.
+ *   which also makes room to bring small shifts up to 32 by scaling the clipped magnitude up instead.
  * - What is below the rounding bit matters only as "zero or not": 31 bits fold into one sticky bit.
  *
- * Operands, as `packEpilogue` (src/ops/conv2d/prepack.ts) makes them:
+ * Operands, four channels to a vector, as `packEpilogue` (src/ops/conv2d/prepack.ts) makes them:
  *   limit     where |acc| is clipped
  *   mantissa  24-bit
  *   fields    bytes, low first: shift − 32 in −18…24; zero point; lo; hi
+ * Kernels make a `Requantizer` of them once and use it for all pixels. There are few shifts by choice: software adapters do them lane by lane.
  */
 export const requantizeWgsl = wgsl`
-fn requantize(acc: i32, limit: u32, mantissa: u32, fields: i32) -> i32 {
-  let exponent = extractBits(fields, 0u, 8u);
-  let leftShift = u32(max(-exponent, 0));
-  let rightShift = u32(max(exponent, 0)) + 2u;
+struct Requantizer {
+  limit: vec4<u32>,
+  leftFactor: vec4<u32>,
+  mantissaLow: vec4<u32>,
+  mantissaHigh: vec4<u32>,
+  rightShift: vec4<u32>,
+  half: vec4<u32>,
+  zeroPoint: vec4<i32>,
+  lo: vec4<i32>,
+  hi: vec4<i32>,
+}
 
+fn requantizerOf(limit: vec4<u32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Requantizer {
+  let exponent = extractBits(fields, 0u, 8u);
+  let rightShift = vec4<u32>(max(exponent, vec4<i32>(0))) + 2u;
+  return Requantizer(
+    limit,
+    vec4<u32>(1u) << vec4<u32>(max(-exponent, vec4<i32>(0))),
+    mantissa & vec4<u32>(0xffffu),
+    mantissa >> vec4<u32>(16u),
+    rightShift,
+    vec4<u32>(1u) << (rightShift - 1u),
+    extractBits(fields, 8u, 8u),
+    extractBits(fields, 16u, 8u),
+    extractBits(fields, 24u, 8u),
+  );
+}
+
+fn requantize(acc: vec4<i32>, r: Requantizer) -> vec4<i32> {
   // product = p2 · 2³² + (p1 mod 2¹⁶) · 2¹⁶ + (p0 mod 2¹⁶); p1 < 2³² since magnitude ≤ 2³¹ and mantissa < 2²⁴.
-  let magnitude = min(u32(abs(acc)), limit) << leftShift;
-  let low = magnitude & 0xffffu;
-  let high = magnitude >> 16u;
-  let mantissaLow = mantissa & 0xffffu;
-  let mantissaHigh = mantissa >> 16u;
-  let p0 = low * mantissaLow;
-  let p1 = high * mantissaLow + low * mantissaHigh + (p0 >> 16u);
-  let p2 = high * mantissaHigh + (p1 >> 16u);
+  let magnitude = min(bitcast<vec4<u32>>(abs(acc)), r.limit) * r.leftFactor;
+  let low = magnitude & vec4<u32>(0xffffu);
+  let high = magnitude >> vec4<u32>(16u);
+  let p0 = low * r.mantissaLow;
+  let p1 = high * r.mantissaLow + low * r.mantissaHigh + (p0 >> vec4<u32>(16u));
+  let p2 = high * r.mantissaHigh + (p1 >> vec4<u32>(16u));
 
   // Bit 31 of the product and "any lower bit set" go below p2 (< 2²⁴); rounding at bit rightShift of that is exact.
-  let sticky = min((p1 & 0x7fffu) | (p0 & 0xffffu), 1u);
-  let folded = (p2 << 2u) | ((p1 >> 14u) & 2u) | sticky;
-  let odd = (folded >> rightShift) & 1u;
-  let rounded = i32((folded + (1u << (rightShift - 1u)) - 1u + odd) >> rightShift);
-
-  let zeroPoint = extractBits(fields, 8u, 8u);
-  return clamp(zeroPoint + select(rounded, -rounded, acc < 0), extractBits(fields, 16u, 8u), fields >> 24u);
+  let bit31 = min(p1 & vec4<u32>(0x8000u), vec4<u32>(1u));
+  let sticky = min((p1 & vec4<u32>(0x7fffu)) | (p0 & vec4<u32>(0xffffu)), vec4<u32>(1u));
+  let folded = p2 * 4u + bit31 * 2u + sticky;
+  let down = folded >> r.rightShift;
+  let rest = folded & (r.half * 2u - 1u);
+  let up = (rest > r.half) | ((rest == r.half) & ((down & vec4<u32>(1u)) != vec4<u32>()));
+  let rounded = bitcast<vec4<i32>>(select(down, down + 1u, up));
+  return clamp(r.zeroPoint + select(rounded, -rounded, acc < vec4<i32>()), r.lo, r.hi);
 }
 `;

@@ -40,18 +40,25 @@ export function packUnpackedWeights({ weights, weightZeroPoint, bias }: Conv2dOp
  * How many steps of the quad kernel (a row of the kernel times a word of input channels) may follow one another in f32: as many as
  * keep every sum of |x · w| ≤ 128 · |w| within 2²⁴, up to which f32 holds every integer. Real weights are far from −128 everywhere, so
  * most layers need no flush at all.
+ *
+ * @param seen size of the kernel as the kernel sees it, which may take a dense layer over an image as a 1×1 one over more channels
  */
-export function stepsToFlush({ kernel, weights, bias }: Conv2dOperation): number {
-  const [kernelHeight, kernelWidth] = kernel;
-  const channels = weights.length / (bias.length * kernelHeight * kernelWidth);
-  const words = paddedChannels(channels) / 4;
+export function stepsToFlush(
+  operation: Conv2dOperation,
+  seen: readonly [height: number, width: number],
+): number {
+  const [kernelHeight, kernelWidth] = seen;
+  const { kernel, weights, bias } = operation;
+  const taps = kernel[0] * kernel[1];
+  const channels = weights.length / (bias.length * taps);
+  // Words of a tap as the kernel sees them: where it sees fewer taps than there are, several of ours make one of its.
+  const words = ((paddedChannels(channels) / 4) * taps) / (kernelHeight * kernelWidth);
   const steps = kernelHeight * words;
   // Sums of |w| of each step, per output channel.
   const sums = new Uint32Array(bias.length * steps);
   for (let i = 0; i < weights.length; i++) {
-    const c = i % channels;
-    const row = Math.floor(i / (channels * kernelWidth));
-    sums[row * words + (c >> 2)] += Math.abs(weights[i]);
+    const word = Math.floor(i / channels) * (paddedChannels(channels) / 4) + ((i % channels) >> 2);
+    sums[Math.floor(word / (words * kernelWidth)) * words + (word % words)] += Math.abs(weights[i]);
   }
   const limit = 2 ** 24 / 128;
   for (let parts = 1; parts < steps; parts++) {

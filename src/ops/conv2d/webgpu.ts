@@ -1,12 +1,15 @@
 /** Convolution on WebGPU: which kernels take a layer, with which tiles, and the order in which a device class prefers them. */
+import type { Arithmetic } from '../../../shaders/arithmetic.wgsl.ts';
 import { conv2dDepthwiseWgsl } from '../../../shaders/conv2d-depthwise.wgsl.ts';
-import { conv2dDirectWgsl, type Conv2dDirectTile } from '../../../shaders/conv2d-direct.wgsl.ts';
+import { conv2dDirectWgsl } from '../../../shaders/conv2d-direct.wgsl.ts';
 import { conv2dGroupedWgsl } from '../../../shaders/conv2d-grouped.wgsl.ts';
 import { type Conv2dQuadTile, conv2dQuadWgsl } from '../../../shaders/conv2d-quad.wgsl.ts';
 import { type Conv2dShape, outputSize } from '../../../shaders/conv2d-shape.wgsl.ts';
+import { conv2dSplitKWgsl, splitKBytes } from '../../../shaders/conv2d-splitk.wgsl.ts';
+import { conv2dTiledWgsl, tiledBytes, tiledInvocations } from '../../../shaders/conv2d-tiled.wgsl.ts';
 import type { Conv2dOperation, ProgramTensor, TensorId } from '../../program/program.ts';
 import { channelWords, layGrid } from '../gpu-dispatch.ts';
-import type { GpuBinding, GpuCapabilities, GpuKernel, GpuVariant } from '../gpu-kernel.ts';
+import type { GpuBinding, GpuCapabilities, GpuDispatch, GpuKernel, GpuVariant } from '../gpu-kernel.ts';
 import { windowOutput } from '../window.ts';
 import { packEpilogue, packUnpackedWeights, packWeights, stepsToFlush } from './prepack.ts';
 
@@ -14,15 +17,15 @@ export const webgpuKernel: GpuKernel<Conv2dOperation> = {
   variants(operation, tensor, batch, capabilities) {
     const layer = describeLayer(operation, tensor, batch, capabilities);
     const { shape } = layer;
-    if (shape.groups > 1 && shape.groupInChannels === 1 && shape.outChannels === shape.groups) {
-      return DEPTHWISE_PIXELS.map((pixels) => depthwise(layer, pixels));
+    if (shape.groups > 1) {
+      if (shape.groupInChannels === 1 && shape.outChannels === shape.groups) {
+        return DEPTHWISE_PIXELS.map((pixels) => depthwise(layer, pixels));
+      }
+      const aligned = shape.groupInChannels % 4 === 0 && (shape.outChannels / shape.groups) % 4 === 0;
+      if (!aligned) return [grouped(layer)];
     }
-    const aligned = shape.groupInChannels % 4 === 0 && (shape.outChannels / shape.groups) % 4 === 0;
-    if (shape.groups > 1 && !aligned) return [grouped(layer)];
-    return [
-      ...quadTiles(layer).map((tile) => quad(layer, tile)),
-      ...directTiles(layer).map((tile) => direct(layer, tile)),
-    ];
+    const candidates = [...quads(layer), ...tiled(layer), ...splitK(layer), ...direct(layer)];
+    return candidates.sort((a, b) => a.cost - b.cost).map(({ variant }) => variant);
   },
 
   tuningKey(operation, tensor, batch) {
@@ -115,47 +118,79 @@ function outputPixels(shape: Conv2dShape): number {
   return shape.batch * height * width;
 }
 
-/** Tiles of the direct kernel that divide the layer's channels. */
-function directTiles({ shape, capabilities }: Layer): readonly Conv2dDirectTile[] {
-  const families = capabilities.packedDot
-    ? (['dot4I8Packed', 'f32', 'i32'] as const)
-    : (['f32', 'i32'] as const);
-  const groupOutWords = shape.outWords / shape.groups;
-  return families
-    .filter((arithmetic) => arithmetic === 'dot4I8Packed' || !shape.weightZeroPoint)
-    .flatMap((arithmetic) =>
-      DIRECT_TILES.filter(({ words }) => groupOutWords % words === 0).map(({ pixels, words }) => ({
-        arithmetic,
-        words,
-        // A pooled output has four accumulators.
-        pixels: shape.pool ? pixels / 4 : pixels,
-      })),
-    );
+/** A variant, and what it is expected to cost beside the others of the same layer. */
+interface Candidate {
+  readonly variant: GpuVariant;
+  readonly cost: number;
 }
 
-/** Accumulators of an invocation: pixels × words of four channels. */
+/**
+ * What the default variant of a layer is chosen by; the tuner measures. Software adapters: cycles, counted as SwiftShader spends them (four
+ * lanes at a time; a load is a branch a lane). Hardware: words that a multiply-add waits for, idle invocations included.
+ */
+const SOFTWARE_CYCLES = { load: 115, unpack: 16, swap: 6, multiplyAdd: 2.2, carry: 7, dot: 24 } as const;
+
+/** The families that a device has. Without the packed dot f32 is first: it is exact, and no GPU does it slowly. */
+function families({ packedDot, adapterClass }: GpuCapabilities): readonly Arithmetic[] {
+  if (!packedDot) return ['f32', 'i32'];
+  return adapterClass === 'software' ? ['f32', 'dot4I8Packed', 'i32'] : ['dot4I8Packed', 'f32', 'i32'];
+}
+
+/** K of the implicit GEMM in words of four channels. */
+function depth({ kernel, groupInChannels }: Conv2dShape): number {
+  return kernel[0] * kernel[1] * channelWords(groupInChannels);
+}
+
+function dispatchOf(
+  layer: Layer,
+  code: string,
+  bindings: readonly GpuBinding[],
+  workgroups: GpuDispatch['workgroups'],
+): readonly GpuDispatch[] {
+  return [{ label: layer.operation.name, code, bindings, workgroups }];
+}
+
+/** Accumulators of an invocation of the direct kernel: pixels × words of four channels. */
 const DIRECT_TILES = [
   { pixels: 4, words: 2 },
   { pixels: 4, words: 1 },
+  { pixels: 1, words: 2 },
 ] as const;
 
-function direct(layer: Layer, tile: Conv2dDirectTile): GpuVariant {
-  const { operation, shape, capabilities } = layer;
-  const { bindings, constants } = operands(layer, 'packed');
-  const blocks = (Math.ceil(outputPixels(shape) / tile.pixels) * shape.outWords) / tile.words;
-  const { grid, workgroups } = layGrid(blocks, capabilities);
-  const code = conv2dDirectWgsl(shape, tile, grid);
-  const pixels = shape.pool ? tile.pixels * 4 : tile.pixels;
-  return {
-    name: `direct-${pixels}x${tile.words * 4}-${tile.arithmetic}`,
-    family: tile.arithmetic,
-    dispatches: [{ label: operation.name, code, bindings, workgroups }],
-    constants,
-    workspaces: [],
-  };
+function direct(layer: Layer): readonly Candidate[] {
+  const { shape, capabilities } = layer;
+  const groupOutWords = shape.outWords / shape.groups;
+  const tiles = DIRECT_TILES.filter(({ words }) => words === 1 || groupOutWords % words === 0);
+  return families(layer.capabilities).flatMap((arithmetic, rank) =>
+    tiles
+      .filter(({ pixels }) => pixels > 1 || !shape.pool)
+      .map(({ pixels, words }): Candidate => {
+        const tile = { arithmetic, words, pixels: shape.pool ? pixels / 4 : pixels };
+        const { bindings, constants } = operands(layer, 'packed');
+        const invocations = (Math.ceil(outputPixels(shape) / tile.pixels) * shape.outWords) / words;
+        const { grid, workgroups } = layGrid(invocations, capabilities);
+        const { load, unpack, multiplyAdd, dot } = SOFTWARE_CYCLES;
+        const loads = pixels + 4 * words;
+        const multiply = arithmetic === 'dot4I8Packed' ? dot : 4 * multiplyAdd;
+        const software = (invocations / 4) * (loads * (load + unpack) + 4 * pixels * words * multiply);
+        const hardware = invocations * (pixels + 4 * words + 16 * rank);
+        return {
+          cost: depth(shape) * (capabilities.adapterClass === 'software' ? software : 4 * hardware),
+          variant: {
+            name: `direct-${pixels}x${words * 4}-${arithmetic}`,
+            family: arithmetic,
+            get dispatches() {
+              return dispatchOf(layer, conv2dDirectWgsl(shape, tile, grid), bindings, workgroups);
+            },
+            constants,
+            workspaces: [],
+          },
+        };
+      }),
+  );
 }
 
-/** Patches of the quad kernel, the convolution's pixels of one lane, and words of a quad. */
+/** Patches of the quad kernel (the convolution's pixels of one lane) and words of a quad. */
 const QUAD_TILES = [
   { patch: [1, 8], words: 4 },
   { patch: [1, 8], words: 2 },
@@ -163,62 +198,192 @@ const QUAD_TILES = [
   { patch: [2, 4], words: 4 },
   { patch: [2, 4], words: 2 },
   { patch: [2, 2], words: 4 },
-  { patch: [1, 1], words: 4 },
+  { patch: [1, 1], words: 8 },
+  { patch: [1, 2], words: 1 },
+  { patch: [2, 2], words: 1 },
 ] as const satisfies readonly Omit<Conv2dQuadTile, 'flushSteps'>[];
 
-/** Tiles of the quad kernel that fit the layer, the cheapest first. */
-function quadTiles({ operation, shape, capabilities }: Layer): readonly Conv2dQuadTile[] {
-  if (capabilities.subgroupSize < 4 || shape.weightZeroPoint) return [];
-  const groupOutWords = shape.outWords / shape.groups;
-  const flushSteps = stepsToFlush(operation);
+/** The kernel for software adapters, which run subgroups of four lanes. */
+function quads(layer: Layer): readonly Candidate[] {
+  const { operation, capabilities } = layer;
+  if (capabilities.adapterClass !== 'software' || capabilities.subgroupSize !== 4) return [];
+  if (layer.shape.weightZeroPoint) return [];
+  const shape = flatten(layer.shape);
+  const { bindings, constants } = operands(layer, 'packed');
+  const [outHeight, outWidth] = outputSize(shape);
+  const scale = shape.pool ? 2 : 1;
+  const steps = shape.kernel[0] * channelWords(shape.groupInChannels);
   return QUAD_TILES.filter(
-    ({ patch, words }) => groupOutWords % words === 0 && (!shape.pool || patch[0] % 2 === 0),
-  ).map((tile) => ({ ...tile, flushSteps }));
+    ({ patch, words }) => (shape.outWords / shape.groups) % words === 0 && patch[0] % scale === 0,
+  ).map(({ patch, words }): Candidate => {
+    const patches =
+      shape.batch * Math.ceil((outHeight * scale) / patch[0]) * Math.ceil((outWidth * scale) / patch[1]);
+    const count = (Math.ceil(patches / 4) * shape.outWords) / words;
+    // Small workgroups: the work of a small layer is then divided evenly among the processor's cores.
+    const { grid, workgroups } = layGrid(count * 4, capabilities, 16);
+    const { load, unpack, swap, multiplyAdd, carry } = SOFTWARE_CYCLES;
+    const taps = shape.kernel[1];
+    const pixels = patch[0] * patch[1];
+    const inputs = patch[0] * (patch[1] + taps - 1);
+    const cycles =
+      (inputs + taps * words) * (load + unpack) +
+      taps * words * (12 * swap + 16 * pixels * multiplyAdd) +
+      4 * pixels * words * carry;
+    return {
+      cost: count * steps * cycles,
+      variant: {
+        name: `quad-${patch.join('x')}x${words * 4}-f32`,
+        family: 'f32',
+        get dispatches() {
+          const tile = { patch, words, flushSteps: stepsToFlush(operation, shape.kernel) };
+          return dispatchOf(layer, conv2dQuadWgsl(shape, tile, grid), bindings, workgroups);
+        },
+        constants,
+        workspaces: [],
+      },
+    };
+  });
 }
 
-function quad(layer: Layer, tile: Conv2dQuadTile): GpuVariant {
-  const { operation, shape, capabilities } = layer;
-  const { bindings, constants } = operands(layer, 'packed');
-  const [height, width] = shape.pool ? outputSize(shape).map((size) => size * 2) : outputSize(shape);
-  const patches = shape.batch * Math.ceil(height! / tile.patch[0]) * Math.ceil(width! / tile.patch[1]);
-  const quads = (Math.ceil(patches / 4) * shape.outWords) / tile.words;
-  const { grid, workgroups } = layGrid(quads * 4, capabilities, 16);
-  return {
-    name: `quad-${tile.patch.join('x')}x${tile.words * 4}-f32`,
-    family: 'f32',
-    dispatches: [{ label: operation.name, code: conv2dQuadWgsl(shape, tile, grid), bindings, workgroups }],
-    constants,
-    workspaces: [],
-  };
+/**
+ * The same layer as a matrix product over one long row of pixels, where windows neither overlap nor leave the image: 1×1 kernels, and
+ * kernels that are the whole image. The data stays where it is.
+ */
+function flatten(shape: Conv2dShape): Conv2dShape {
+  const { batch, height, width, inWords, kernel, stride, pad, convHeight, convWidth } = shape;
+  if (shape.pool || shape.groups > 1 || shape.weightZeroPoint || pad[0] !== 0 || pad[1] !== 0) return shape;
+  const row = { ...shape, batch: 1, height: 1, convHeight: 1, kernel: [1, 1], stride: [1, 1] } as const;
+  if (kernel[0] === 1 && kernel[1] === 1 && stride[0] === 1 && stride[1] === 1) {
+    // Padding on the right or at the bottom makes the output larger than the input.
+    if (convHeight !== height || convWidth !== width) return shape;
+    return { ...row, width: batch * height * width, convWidth: batch * height * width };
+  }
+  if (kernel[0] !== height || kernel[1] !== width || convHeight !== 1 || convWidth !== 1) return shape;
+  const words = height * width * inWords;
+  return { ...row, width: batch, convWidth: batch, inWords: words, groupInChannels: words * 4 };
+}
+
+/** Tiles of the kernel with workgroup memory, for GPUs. 128×128 wants 16 KB and 64 accumulators an invocation. */
+const TILED_TILES = [
+  { tileM: 64, tileN: 64, kWords: 16, threadM: 4, threadN: 4 },
+  { tileM: 128, tileN: 128, kWords: 8, threadM: 8, threadN: 8 },
+  { tileM: 128, tileN: 64, kWords: 16, threadM: 8, threadN: 4 },
+  { tileM: 64, tileN: 64, kWords: 32, threadM: 4, threadN: 4 },
+  { tileM: 32, tileN: 64, kWords: 16, threadM: 4, threadN: 4 },
+  { tileM: 32, tileN: 32, kWords: 16, threadM: 4, threadN: 4 },
+] as const;
+
+function tiled(layer: Layer): readonly Candidate[] {
+  const { capabilities } = layer;
+  if (layer.shape.groups > 1) return [];
+  const shape = flatten(layer.shape);
+  const { limits } = capabilities;
+  const rows = outputPixels(shape) * (shape.pool ? 4 : 1);
+  return families(layer.capabilities).flatMap((arithmetic, rank) =>
+    TILED_TILES.map((tile) => ({ ...tile, arithmetic }))
+      .filter((tile) => tiledInvocations(tile) <= limits.maxComputeInvocationsPerWorkgroup)
+      .filter((tile) => tiledBytes(tile) <= limits.maxComputeWorkgroupStorageSize)
+      .filter((tile) => Math.ceil(rows / tile.tileM) <= limits.maxComputeWorkgroupsPerDimension)
+      .map((tile): Candidate => {
+        const { tileM, tileN, kWords, threadM, threadN } = tile;
+        const { bindings, constants } = operands(layer, 'packed');
+        const columns = Math.ceil(rows / tileM);
+        const blocks = Math.ceil((shape.outWords * 4) / tileN);
+        // Too few workgroups leave the device idle: as if there were as many as a middling GPU runs at a time.
+        const busy = Math.max(columns * blocks, BUSY_WORKGROUPS);
+        const perStep = tileM * tileN * (1 / threadM + 1 / threadN + rank) + 2 * (tileM + tileN);
+        const software = columns * blocks * tileM * tileN * SOFTWARE_CYCLES.load;
+        return {
+          cost: depth(shape) * (capabilities.adapterClass === 'software' ? software : busy * perStep),
+          variant: {
+            name: `tiled-${tileM}x${tileN}x${kWords * 4}-${threadM}x${threadN}-${arithmetic}`,
+            family: arithmetic,
+            get dispatches() {
+              return dispatchOf(layer, conv2dTiledWgsl(shape, tile), bindings, [columns, blocks, 1]);
+            },
+            constants,
+            workspaces: [],
+          },
+        };
+      }),
+  );
+}
+
+/** Workgroups that keep a GPU of some dozens of cores busy. */
+const BUSY_WORKGROUPS = 64;
+
+/** Outputs of a workgroup of the split-K kernel, and the invocations that share the K of each. */
+const SPLIT_K_TILES = [
+  { pixels: 1, words: 8, slices: 16 },
+  { pixels: 4, words: 8, slices: 16 },
+] as const;
+
+/** The most pixels for which splitting K is worth trying. */
+const SPLIT_K_PIXELS = 64;
+
+function splitK(layer: Layer): readonly Candidate[] {
+  const { shape, capabilities } = layer;
+  if (shape.groups > 1 || outputPixels(shape) > SPLIT_K_PIXELS) return [];
+  return families(layer.capabilities).flatMap((arithmetic, rank) =>
+    SPLIT_K_TILES.filter(
+      (tile) =>
+        splitKBytes({ ...tile, arithmetic }, shape.pool) <=
+        capabilities.limits.maxComputeWorkgroupStorageSize,
+    ).map((tile): Candidate => {
+      const { pixels, words, slices } = tile;
+      const { bindings, constants } = operands(layer, 'packed');
+      const columns = Math.ceil(shape.outWords / words);
+      const rows = Math.ceil(outputPixels(shape) / pixels);
+      const taps = pixels * (shape.pool ? 4 : 1);
+      const busy = Math.max(columns * rows, BUSY_WORKGROUPS);
+      const { load, unpack } = SOFTWARE_CYCLES;
+      const software = (columns * rows * words * (4 + taps) * (load + unpack)) / 2;
+      const hardware = busy * words * (taps + 4 + 16 * rank);
+      return {
+        cost: depth(shape) * (capabilities.adapterClass === 'software' ? software : hardware),
+        variant: {
+          name: `split-k-${pixels}x${words * 4}-${slices}-${arithmetic}`,
+          family: arithmetic,
+          get dispatches() {
+            const code = conv2dSplitKWgsl(shape, { ...tile, arithmetic });
+            return dispatchOf(layer, code, bindings, [columns, rows, 1]);
+          },
+          constants,
+          workspaces: [],
+        },
+      };
+    }),
+  );
 }
 
 const DEPTHWISE_PIXELS = [4, 1] as const;
 
 function depthwise(layer: Layer, pixels: number): GpuVariant {
-  const { operation, shape, capabilities } = layer;
+  const { shape, capabilities } = layer;
   const { bindings, constants } = operands(layer, 'unpacked');
-  const { grid, workgroups } = layGrid(
-    Math.ceil(outputPixels(shape) / pixels) * shape.outWords,
-    capabilities,
-  );
-  const code = conv2dDepthwiseWgsl(shape, pixels, grid);
+  const invocations = Math.ceil(outputPixels(shape) / pixels) * shape.outWords;
+  const { grid, workgroups } = layGrid(invocations, capabilities);
   return {
     name: `depthwise-${pixels}x4-i32`,
     family: 'i32',
-    dispatches: [{ label: operation.name, code, bindings, workgroups }],
+    get dispatches() {
+      return dispatchOf(layer, conv2dDepthwiseWgsl(shape, pixels, grid), bindings, workgroups);
+    },
     constants,
     workspaces: [],
   };
 }
 
 function grouped(layer: Layer): GpuVariant {
-  const { operation, shape, capabilities } = layer;
+  const { shape, capabilities } = layer;
   const { bindings, constants } = operands(layer, 'unpacked');
   const { grid, workgroups } = layGrid(outputPixels(shape) * shape.outWords, capabilities);
   return {
     name: 'grouped-1x4-i32',
     family: 'i32',
-    dispatches: [{ label: operation.name, code: conv2dGroupedWgsl(shape, grid), bindings, workgroups }],
+    get dispatches() {
+      return dispatchOf(layer, conv2dGroupedWgsl(shape, grid), bindings, workgroups);
+    },
     constants,
     workspaces: [],
   };

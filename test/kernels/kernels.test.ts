@@ -1,0 +1,26 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openNodeDevice } from '../support/node-gpu.ts';
+import { runKernelSuite } from './suite.ts';
+
+/** Fewer than this means that cases were lost, not that the kernels are right. */
+const MIN_CASES = 350;
+
+let device: GPUDevice;
+
+beforeAll(async () => {
+  ({ device } = await openNodeDevice());
+});
+
+afterAll(() => device.destroy());
+
+test('every kernel variant gives the bytes of the reference', { timeout: 600_000 }, async () => {
+  const uncaptured: string[] = [];
+  device.addEventListener('uncapturederror', ({ error }) => uncaptured.push(error.message));
+  const { cases, failures, variants } = await runKernelSuite(device);
+  console.log(`${cases} GPU cases, ${variants.size} variants, ${failures.length} failures`);
+  expect(failures.slice(0, 3).join('\n\n')).toBe('');
+  expect(failures).toHaveLength(0);
+  expect(uncaptured).toEqual([]);
+  expect(cases).toBeGreaterThanOrEqual(MIN_CASES);
+  expect([...variants].filter(([, count]) => count === 0)).toEqual([]);
+});

@@ -21,23 +21,25 @@ export function App() {
   const Page = PAGES[view.value];
   return (
     <FileDrop>
-      <header class="top">
-        <a class="brand" href="#gallery" aria-label="Octet">
-          <Mark />
-          <span>Octet</span>
-        </a>
-        <nav aria-label="Views">
-          {Object.entries(VIEWS).map(([name, title]) => (
-            <a key={name} href={`#${name}`} aria-current={name === view.value ? 'page' : undefined}>
-              {title}
-            </a>
-          ))}
-        </nav>
+      <header>
+        <div class="top">
+          <a class="brand" href="#gallery" aria-label="Octet">
+            <Mark />
+            <span>Octet</span>
+          </a>
+          <nav aria-label="Views">
+            {Object.entries(VIEWS).map(([name, title]) => (
+              <a key={name} href={`#${name}`} aria-current={name === view.value ? 'page' : undefined}>
+                {title}
+              </a>
+            ))}
+          </nav>
+        </div>
+        <div class="intro">
+          <h1>An image classifier in 8-bit integers, running on your device</h1>
+          <p>Pick a picture, or bring your own: it never leaves this page.</p>
+        </div>
       </header>
-      <div class="intro">
-        <h1>An image classifier in 8-bit integers, running on your device</h1>
-        <p>Pick a picture, or bring your own: it never leaves this page.</p>
-      </div>
       <Status />
       <Notice />
       <div class="columns">

@@ -57,15 +57,17 @@ async function page(request: Request): Promise<Response> {
 }
 
 async function asset(request: Request): Promise<Response> {
+  // An isolated page starts no worker whose script does not come with the headers too.
+  const finish = request.destination === 'worker' ? isolated : (response: Response) => response;
   const kept = await caches.match(request, { ignoreVary: true });
-  if (kept) return kept;
+  if (kept) return finish(kept);
   const response = await fetch(request);
   if (response.status === 200 && new URL(request.url).pathname.includes(HASHED)) {
     const cache = await caches.open(CACHE);
     // Not awaited: the caller need not wait for the disk, and a full disk only costs the copy.
     cache.put(request, response.clone()).catch(() => undefined);
   }
-  return response;
+  return finish(response);
 }
 
 function isolated(response: Response): Response {

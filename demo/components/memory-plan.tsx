@@ -78,6 +78,7 @@ export function MemoryPlanPicture({
   );
 
   function stepName(step: number): string {
-    return steps[step] ?? `step ${step + 1}`;
+    // On some backends an operation takes several steps.
+    return (stepCount === steps.length && steps[step]) || `step ${step + 1}`;
   }
 }

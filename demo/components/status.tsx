@@ -71,9 +71,7 @@ function Ready({ info }: { readonly info: ModelInfo }) {
         <p class="muted">Chosen because {info.backendReason}.</p>
       ) : (
         <details class="why">
-          <summary>
-            {'gpu' in navigator ? 'Why not the GPU?' : 'This browser has no WebGPU. What to do'}
-          </summary>
+          <summary>Why not the GPU, and what to do</summary>
           <div>
             <p>
               The {NAMES[info.backend]} backend was chosen because {info.backendReason}.

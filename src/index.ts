@@ -32,10 +32,15 @@ export type {
   Timings,
 } from './model/model.ts';
 export { compareBackends } from './model/compare.ts';
+export { describeModel } from './model/describe.ts';
+export type { LayerDescription, ModelDescription } from './model/describe.ts';
+export { evaluateClassifiers } from './model/evaluate.ts';
+export type { Classifier, ClassifierResult, Evaluation, LabelledPicture } from './model/evaluate.ts';
 export { imageBatches } from './model/image-batches.ts';
 export type { ImageBatchOptions } from './model/image-batches.ts';
 export type { BackendName } from './model/session.ts';
 export type { BuiltinOperation, IntegerProgram, Operation, ProgramTensor } from './program/program.ts';
+export { planToSvg } from './schedule/picture.ts';
 export type { MemoryPlan } from './schedule/plan.ts';
 
 export type { Graph } from './graph/graph.ts';
@@ -47,6 +52,8 @@ export type { Calibration, CalibrationOptions } from './quantize/calibrate.ts';
 export { quantize, quantizeCalibrated } from './quantize/quantize.ts';
 export type { QuantizationReport, QuantizationResult } from './quantize/quantize.ts';
 export type { Recipe, RecipeInput } from './quantize/recipe.ts';
+export { compareModels } from './quantize/compare.ts';
+export type { ValueComparison } from './quantize/compare.ts';
 export { sweepBits } from './quantize/sweep.ts';
 export { uniformQuantizer } from './quantize/scheme.ts';
 export { openFloatSession } from './quantize/onnx-runtime.ts';

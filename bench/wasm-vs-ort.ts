@@ -124,9 +124,10 @@ async function compare(): Promise<void> {
     ];
   });
   const { dot } = await measurePeak();
-  const rows = [];
+  const rows: { readonly contender: Contender; readonly child: ChildProcess; readonly samples: number[] }[] =
+    [];
   for (const contender of contenders) {
-    rows.push({ contender, child: await open(contender), samples: [] as number[] });
+    rows.push({ contender, child: await open(contender), samples: [] });
   }
   try {
     for (const { child } of rows) for (let i = 0; i < WARM_UP; i++) await time(child);
@@ -138,6 +139,7 @@ async function compare(): Promise<void> {
     for (const { child } of rows) child.kill();
   }
   const table = new Table({
+    style: { head: [], border: [], compact: true },
     head: [
       'engine',
       'model',

@@ -2,7 +2,7 @@
  * Builds src/wasm/build/: the kernels as WebAssembly from src/wasm/assembly/, and the worker that runs them. `npm run build` copies
  * the folder into dist/, since the compiled loader looks for it beside itself.
  */
-import { cp, mkdir, readFile, stat } from 'node:fs/promises';
+import { cp, mkdir, readdir, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
 import { build } from 'vite';
@@ -40,26 +40,55 @@ async function compile({ name, entry, features, shared }: (typeof MODULES)[numbe
   return (await stat(out)).size;
 }
 
-await mkdir(path(OUT), { recursive: true });
-let total = 0;
-for (const module of MODULES) {
-  const bytes = await compile(module);
-  total += bytes;
-  console.log(`${OUT}/${module.name}.wasm ${bytes} bytes`);
+/** Everything that the outputs are made from. */
+async function sources(): Promise<string[]> {
+  const assembly = await readdir(path('src/wasm/assembly'));
+  return [
+    'scripts/build-wasm.ts',
+    'src/wasm/execute.ts',
+    'src/wasm/worker.ts',
+    ...assembly.map((file) => `src/wasm/assembly/${file}`),
+  ];
 }
-if (total > BUDGET_BYTES)
-  throw new Error(`the modules are ${total} bytes together, more than ${BUDGET_BYTES}`);
 
-await build({
-  configFile: false,
-  logLevel: 'warn',
-  build: {
-    lib: { entry: path('src/wasm/worker.ts'), formats: ['es'], fileName: () => 'worker.js' },
-    outDir: path(OUT),
-    emptyOutDir: false,
-    target: 'es2022',
-  },
-});
-console.log(`${OUT}/worker.js ${(await readFile(path(`${OUT}/worker.js`))).length} bytes`);
+async function isFresh(): Promise<boolean> {
+  const modified = async (file: string) => (await stat(path(file))).mtimeMs;
+  const outputs = [...MODULES.map(({ name }) => `${name}.wasm`), 'worker.js'];
+  try {
+    const oldest = Math.min(...(await Promise.all(outputs.map((file) => modified(`${OUT}/${file}`)))));
+    const newest = Math.max(...(await Promise.all((await sources()).map(modified))));
+    return newest <= oldest;
+  } catch {
+    // Something has not been built yet.
+    return false;
+  }
+}
 
-if (process.argv.includes('--dist')) await cp(path(OUT), path(`dist/${OUT}`), { recursive: true });
+/** Builds what is older than its sources: all or nothing. */
+export async function buildWasm(): Promise<void> {
+  if (await isFresh()) return;
+  await mkdir(path(OUT), { recursive: true });
+  let total = 0;
+  for (const module of MODULES) {
+    const bytes = await compile(module);
+    total += bytes;
+    console.log(`${OUT}/${module.name}.wasm ${bytes} bytes`);
+  }
+  if (total > BUDGET_BYTES)
+    throw new Error(`the modules are ${total} bytes together, more than ${BUDGET_BYTES}`);
+  await build({
+    configFile: false,
+    logLevel: 'warn',
+    build: {
+      lib: { entry: path('src/wasm/worker.ts'), formats: ['es'], fileName: () => 'worker.js' },
+      outDir: path(OUT),
+      emptyOutDir: false,
+      target: 'es2022',
+    },
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await buildWasm();
+  if (process.argv.includes('--dist')) await cp(path(OUT), path(`dist/${OUT}`), { recursive: true });
+}

@@ -166,13 +166,14 @@ class ProgramSession implements WasmSession {
       throw new InputError(`the batch size must be a positive integer, got ${batch}`);
     }
     for (const id of asked) this.#tensor(id);
+    for (const { name, tensor } of this.#program.inputs) {
+      checkInput(name, this.#tensor(tensor), inputs.get(tensor), batch);
+    }
     const start = performance.now();
     const prepared = this.#prepare(batch, asked);
-    for (const { name, tensor } of this.#program.inputs) {
-      const input = inputs.get(tensor);
-      if (!input) throw new InputError(`input "${name}" is missing`);
+    for (const { tensor } of this.#program.inputs) {
       const to = this.#buffer(prepared, tensor) as Int8Array;
-      writeInput(name, this.#tensor(tensor), input, batch, to);
+      writeInput(this.#tensor(tensor), inputs.get(tensor)!, to);
     }
     const uploaded = performance.now();
     for (const stage of prepared.stages) {
@@ -371,22 +372,20 @@ class ConstantStore {
   }
 }
 
-/** Puts one input into its tensor, in the program's layout. */
-function writeInput(
+/** @throws {InputError} the input is missing, of the wrong kind or of the wrong size */
+function checkInput(
   name: string,
   tensor: ProgramTensor,
-  input: SessionInput,
+  input: SessionInput | undefined,
   batch: number,
-  to: Int8Array,
 ): void {
+  if (!input) throw new InputError(`input "${name}" is missing`);
   if (input.kind === 'quantized') {
-    if (input.data.length !== byteCount(tensor, batch)) {
-      throw new InputError(
-        `input "${name}" for a batch of ${batch} has ${byteCount(tensor, batch)} elements, got ${input.data.length}`,
-      );
-    }
-    to.set(input.data);
-    return;
+    const expected = byteCount(tensor, batch);
+    if (input.data.length === expected) return;
+    throw new InputError(
+      `input "${name}" for a batch of ${batch} has ${expected} elements, got ${input.data.length}`,
+    );
   }
   const { pixels, table } = input;
   const [height, width, channels] = tensor.shape;
@@ -395,8 +394,7 @@ function writeInput(
       `input "${name}": only the webgpu backend reads pixels from a GPUBuffer, pass a Uint8Array`,
     );
   }
-  const count = batch * height * width;
-  if (pixels.length !== count * channels) {
+  if (pixels.length !== batch * height * width * channels) {
     throw new InputError(
       `input "${name}" for a batch of ${batch} is ${batch}×${height}×${width}×${channels} pixels, got ${pixels.length} bytes`,
     );
@@ -406,11 +404,20 @@ function writeInput(
       `the pixel table of input "${name}" has ${channels}·256 entries, got ${table.length}`,
     );
   }
+}
+
+/** Puts one input, checked, into its tensor, in the program's layout. */
+function writeInput(tensor: ProgramTensor, input: SessionInput, to: Int8Array): void {
+  if (input.kind === 'quantized') {
+    to.set(input.data);
+    return;
+  }
+  const pixels = input.pixels as Uint8Array;
+  const { table } = input;
+  const channels = tensor.shape[2];
   const stored = paddedChannels(channels);
   to.fill(tensor.zeroPoint);
-  for (let pixel = 0; pixel < count; pixel++) {
-    for (let c = 0; c < channels; c++) {
-      to[pixel * stored + c] = table[c * 256 + pixels[pixel * channels + c]];
-    }
+  for (let from = 0, at = 0; from < pixels.length; from += channels, at += stored) {
+    for (let c = 0; c < channels; c++) to[at + c] = table[c * 256 + pixels[from + c]];
   }
 }

@@ -1,0 +1,234 @@
+/** Sessions: whole programs against the reference, threads, memory, errors, the end of a session. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { DeviceError, InputError } from '../../src/errors.ts';
+import type { SessionInput } from '../../src/model/session.ts';
+import { createOperatorRegistry } from '../../src/ops/registry.ts';
+import type { Operator } from '../../src/ops/operator.ts';
+import type { Conv2dOperation, IntegerProgram, Operation, TensorId } from '../../src/program/program.ts';
+import { createReferenceSession } from '../../src/reference/session.ts';
+import { loadEngine } from '../../src/wasm/engine.ts';
+import { LinearMemory } from '../../src/wasm/memory.ts';
+import { createThreadPool } from '../../src/wasm/pool.ts';
+import { createWasmSession } from '../../src/wasm/session.ts';
+import { createProgramBuilder, randomInputs, requantizeBy } from '../support/program-builder.ts';
+import { randomProgram } from '../support/random-program.ts';
+import { createRandom } from '../support/random.ts';
+import { compareBuffers } from '../support/report.ts';
+
+function inputsOf(program: IntegerProgram, batch: number, seed = 1): Map<TensorId, SessionInput> {
+  const drawn = randomInputs(program, batch, createRandom(seed));
+  return new Map([...drawn].map(([id, data]) => [id, { kind: 'quantized', data }]));
+}
+
+for (const threads of [1, 2]) {
+  test(`random programs, every tensor, batches 1 and 3, ${threads} thread(s)`, async () => {
+    const seeds = threads === 1 ? 40 : 8;
+    for (let seed = 0; seed < seeds; seed++) {
+      const program = randomProgram(seed);
+      using session = await createWasmSession(program, { threads });
+      using reference = createReferenceSession(program);
+      for (const batch of [1, 3]) {
+        const inputs = inputsOf(program, batch, seed);
+        const all = program.tensors.map(({ id }) => id);
+        // Once with every tensor kept, once as in use, where tensors share memory.
+        for (const tensors of [all, []]) {
+          const expected = await reference.run(inputs, { batch, tensors });
+          const actual = await session.run(inputs, { batch, tensors });
+          expect([...actual.tensors.keys()].sort()).toEqual([...expected.tensors.keys()].sort());
+          for (const [id, data] of expected.tensors) {
+            const subject = { kernel: program.name, variant: `wasm, ${threads} threads`, seed };
+            const report = compareBuffers(subject, program.tensors[id], batch, actual.tensors.get(id)!, data);
+            expect(report).toBeUndefined();
+          }
+        }
+      }
+    }
+  });
+}
+
+test('pixels go through the table, overlapping runs do not mix, results are the caller’s own', async () => {
+  const program = randomProgram(3);
+  const [{ tensor }] = program.inputs;
+  const [height, width, channels] = program.tensors[tensor].shape;
+  const random = createRandom(5);
+  const table = random.int8s(channels * 256);
+  const others = [...inputsOf(program, 2)].filter(([id]) => id !== tensor);
+  const inputs = Array.from({ length: 4 }, () => {
+    const pixels = Uint8Array.from({ length: 2 * height * width * channels }, () => random.int(0, 255));
+    return new Map<TensorId, SessionInput>([[tensor, { kind: 'pixels', pixels, table }], ...others]);
+  });
+  using session = await createWasmSession(program, { threads: 2 });
+  using reference = createReferenceSession(program);
+  const results = await Promise.all(inputs.map((input) => session.run(input, { batch: 2 })));
+  for (const [i, input] of inputs.entries()) {
+    const expected = await reference.run(input, { batch: 2 });
+    for (const [id, data] of expected.tensors) {
+      expect(results[i].tensors.get(id)).toEqual(data);
+      expect(results[i].tensors.get(id)!.buffer).toBeInstanceOf(ArrayBuffer);
+    }
+  }
+});
+
+test('memory does not grow over runs, batch sizes and their plans', async () => {
+  const program = randomProgram(11);
+  using session = await createWasmSession(program, { threads: 1 });
+  const round = async () => {
+    for (let batch = 12; batch >= 1; batch--) await session.run(inputsOf(program, batch), { batch });
+  };
+  await round();
+  const bytes = session.memoryBytes;
+  for (let i = 0; i < 5; i++) await round();
+  expect(session.memoryBytes).toBe(bytes);
+  expect(session.plan(1).memory.arenas.length).toBe(1);
+});
+
+describe('an operator without a kernel', () => {
+  interface Negate extends Operation {
+    readonly kind: 'negate';
+  }
+  const negate: Operator<Negate> = {
+    kind: 'negate',
+    onnx: [],
+    lower: () => undefined,
+    macs: () => 0,
+    reference({ inputs, output }, context) {
+      const x = context.buffer(inputs[0]);
+      const y = context.buffer(output);
+      for (let i = 0; i < y.length; i++) y[i] = Math.max(-127, Math.min(127, -x[i]));
+    },
+  };
+
+  test.each([1, 2])('runs as its reference between kernels, %i thread(s)', async (threads) => {
+    const builder = createProgramBuilder();
+    const input = builder.input([4, 4, 8], 0);
+    const middle = builder.tensor([4, 4, 8], 0);
+    const output = builder.tensor([4, 4, 8], 0);
+    const table = Int8Array.from({ length: 256 }, (_, i) => (i * 7) % 100);
+    builder.emit({ kind: 'negate', name: 'negate', inputs: [input.id], output: middle.id });
+    builder.emit({
+      kind: 'lookup',
+      name: 'table',
+      inputs: [middle.id],
+      output: output.id,
+      table,
+    } as Operation);
+    const program = builder.build('custom');
+    const operators = createOperatorRegistry([negate]);
+    using session = await createWasmSession(program, { threads, operators });
+    using reference = createReferenceSession(program, operators);
+    const inputs = inputsOf(program, 2);
+    const actual = await session.run(inputs, { batch: 2 });
+    expect(actual.tensors).toEqual((await reference.run(inputs, { batch: 2 })).tensors);
+  });
+});
+
+describe('errors', () => {
+  const program = randomProgram(2);
+  const [{ tensor }] = program.inputs;
+
+  test('a wrong number of threads', async () => {
+    for (const threads of [0, -1, 1.5, NaN]) {
+      await expect(createWasmSession(program, { threads })).rejects.toThrow(InputError);
+    }
+  });
+
+  test('wrong inputs are refused, and the session stays usable', async () => {
+    using session = await createWasmSession(program, { threads: 1 });
+    const inputs = inputsOf(program, 1);
+    await expect(session.run(new Map(), { batch: 1 })).rejects.toThrow(/is missing/);
+    await expect(session.run(inputs, { batch: 0 })).rejects.toThrow(InputError);
+    await expect(session.run(inputs, { batch: 2 })).rejects.toThrow(/elements, got/);
+    await expect(session.run(inputs, { batch: 1, tensors: [999] })).rejects.toThrow(/no tensor 999/);
+    const pixels = new Uint8Array(3);
+    const wrongPixels = new Map(inputs).set(tensor, { kind: 'pixels', pixels, table: new Int8Array(1) });
+    await expect(session.run(wrongPixels, { batch: 1 })).rejects.toThrow(/pixels, got 3 bytes/);
+    await expect(session.run(inputs, { batch: 1 })).resolves.toBeDefined();
+  });
+
+  test('a batch that does not fit in memory is a DeviceError, and the session stays usable', async () => {
+    const builder = createProgramBuilder();
+    const input = builder.input([1, 1, 4], 0);
+    const output = builder.tensor([1, 1, 4096], 0);
+    builder.emit<Conv2dOperation>({
+      kind: 'conv2d',
+      name: 'wide',
+      inputs: [input.id],
+      output: output.id,
+      kernel: [1, 1],
+      stride: [1, 1],
+      pads: [0, 0, 0, 0],
+      dilation: [1, 1],
+      groups: 1,
+      weights: new Int8Array(4096 * 4),
+      weightZeroPoint: null,
+      bias: new Int32Array(4096),
+      requantize: requantizeBy(4096, () => 0.001, 0),
+      pool: false,
+      residual: null,
+    });
+    const wide = builder.build('wide');
+    using session = await createWasmSession(wide, { threads: 1 });
+    const batch = 2 ** 21;
+    const data = { kind: 'quantized', data: new Int8Array(batch * 4) } as const;
+    await expect(session.run(new Map([[input.id, data]]), { batch })).rejects.toThrow(DeviceError);
+    await expect(session.run(inputsOf(wide, 1), { batch: 1 })).resolves.toBeDefined();
+  });
+
+  test('an aborted signal stops loading and running', async () => {
+    const signal = AbortSignal.abort(new Error('enough'));
+    await expect(createWasmSession(program, { threads: 2, signal })).rejects.toThrow('enough');
+    using session = await createWasmSession(program, { threads: 1 });
+    await expect(session.run(inputsOf(program, 1), { batch: 1, signal })).rejects.toThrow('enough');
+  });
+
+  test('dispose() rejects runs in flight and later ones, and is idempotent', async () => {
+    const session = await createWasmSession(program, { threads: 2 });
+    const running = session.run(inputsOf(program, 1), { batch: 1 });
+    const queued = session.run(inputsOf(program, 1), { batch: 1 });
+    const settled = Promise.allSettled([running, queued]);
+    session.dispose();
+    session.dispose();
+    for (const outcome of await settled) {
+      expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(DeviceError) as DeviceError });
+    }
+    await expect(session.run(inputsOf(program, 1), { batch: 1 })).rejects.toThrow(/disposed/);
+  });
+
+  test('a thread that fails rejects the run and later ones', async () => {
+    const { module } = await loadEngine({ shared: true, relaxed: false });
+    const pool = await createThreadPool(module, new LinearMemory(true).memory, 2);
+    pool.prepare(0, [{ export: 'noSuchKernel', args: [], scratchArgument: -1, units: 8 }], [0, 0]);
+    await expect(pool.run(0, 0, 1)).rejects.toThrow(/worker thread of the wasm backend failed/);
+    await expect(pool.run(0, 0, 1)).rejects.toThrow(DeviceError);
+    pool.dispose();
+  });
+
+  test('a trap in a kernel rejects the run', async () => {
+    const { module } = await loadEngine({ shared: true, relaxed: false });
+    const pool = await createThreadPool(module, new LinearMemory(true).memory, 2);
+    const outside = 2 ** 31;
+    pool.prepare(
+      0,
+      [{ export: 'lookup', args: [outside, outside, outside, outside], scratchArgument: -1, units: 8 }],
+      [0, 0],
+    );
+    await expect(pool.run(0, 0, 1)).rejects.toThrow(/out of bounds/);
+    pool.dispose();
+  });
+});
+
+test.each(['session.dispose();', ''])('no thread keeps the process alive (%s)', async (end) => {
+  const script = `
+    import { createWasmSession } from './src/wasm/session.ts';
+    import { randomProgram } from './test/support/random-program.ts';
+    const session = await createWasmSession(randomProgram(1), { threads: 2 });
+    ${end}
+    console.log(session.threads);`;
+  const args = ['--conditions=octet:source', '--import', 'tsx', '--input-type=module', '--eval', script];
+  const cwd = fileURLToPath(new URL('../..', import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd, timeout: 60_000 });
+  expect(stdout.trim()).toBe('2');
+});

@@ -6,10 +6,13 @@ export function numberAttribute(node: Node, name: string, fallback: number): num
   return typeof value === 'number' ? value : fallback;
 }
 
-/** Elements of the constant called `name` as numbers, undefined where there is none. */
+/** Longest list that stands for a shape, axes, pads or the like. */
+export const MAX_LIST = 1024;
+
+/** Elements of the constant called `name`, a list of axes or the like, undefined where there is none or it is too long. */
 export function constantNumbers(graph: Graph, name: string | undefined): readonly number[] | undefined {
   const tensor = name ? graph.constants.get(name) : undefined;
-  return tensor && Array.from(tensor.data, Number);
+  return tensor && tensor.data.length <= MAX_LIST ? Array.from(tensor.data, Number) : undefined;
 }
 
 /** The one element of the constant called `name`, undefined where there is none or it has more. */

@@ -5,6 +5,8 @@ export interface GraphIndex {
   readonly graph: Graph;
   /** Names of the graph's outputs. */
   readonly outputs: ReadonlySet<string>;
+  /** Where in the graph's order the node stands. */
+  position(node: Node): number;
   /** The node that computes the value, undefined for graph inputs and constants. */
   producer(value: string): Node | undefined;
   /** Nodes that read the value, in order; one that reads it twice is listed once. */
@@ -15,6 +17,7 @@ export interface GraphIndex {
 
 export function indexGraph(graph: Graph): GraphIndex {
   const outputs = new Set(graph.outputs.map(({ name }) => name));
+  const positions = new Map(graph.nodes.map((node, position) => [node, position]));
   const producers = new Map<string, Node>();
   const readers = new Map<string, Node[]>();
   for (const node of graph.nodes) {
@@ -29,6 +32,7 @@ export function indexGraph(graph: Graph): GraphIndex {
   return {
     graph,
     outputs,
+    position: (node) => positions.get(node)!,
     producer: (value) => producers.get(value),
     readers: (value) => readers.get(value) ?? [],
     onlyReader(value) {

@@ -1,9 +1,10 @@
 /** Types and shapes of all values of a graph, from its inputs and constants. A symbolic batch stays symbolic. */
-import { constantNumbers, numberAttribute, resolveAxis } from './attributes.ts';
+import { constantNumbers, MAX_LIST, numberAttribute, resolveAxis } from './attributes.ts';
 import { dtypeFromNumber } from './dtypes.ts';
 import { slidingWindow } from './geometry.ts';
 import type { Dimension, DType, Graph, Node, Tensor, ValueInfo } from './graph.ts';
 import { Problems } from './problems.ts';
+import { sliceRanges } from './strided.ts';
 
 type Shape = readonly Dimension[];
 
@@ -71,7 +72,8 @@ export function inferShapes(graph: Graph, problems?: Problems): Graph {
     }
     values.set(name, { ...declared, name, dtype, shape });
     const known = elementsOf(node, context, values);
-    if (known) elements.set(name, known);
+    // Lists of sizes are short; a chain of Concats that double one is no shape computation.
+    if (known && known.length <= MAX_LIST) elements.set(name, known);
   }
   if (!problems) found.throwIfAny();
   return { ...graph, values, outputs: graph.outputs.map((info) => values.get(info.name) ?? info) };
@@ -79,7 +81,11 @@ export function inferShapes(graph: Graph, problems?: Problems): Graph {
 
 /** Elements of a list of integers; weights are none, and too long to copy. */
 function integers(tensor: Tensor | undefined): readonly number[] | undefined {
-  const isList = tensor && tensor.shape.length <= 1 && (tensor.dtype === 'int64' || tensor.dtype === 'int32');
+  const isList =
+    tensor &&
+    tensor.shape.length <= 1 &&
+    tensor.data.length <= MAX_LIST &&
+    (tensor.dtype === 'int64' || tensor.dtype === 'int32');
   return isList ? Array.from(tensor.data, Number) : undefined;
 }
 
@@ -383,10 +389,15 @@ function checkScale(
   node: Node,
 ): string | undefined {
   const shape = scale?.shape ?? [];
-  if (zeroPoint && zeroPoint.shape.join() !== shape.join()) {
+  const isScalar = shape.every((dim) => dim === 1);
+  if (
+    zeroPoint &&
+    zeroPoint.shape.join() !== shape.join() &&
+    !(isScalar && zeroPoint.shape.every((dim) => dim === 1))
+  ) {
     return `scale and zero point have different shapes: [${shape}] and [${zeroPoint.shape}]`;
   }
-  if (shape.length === 0 || (shape.length === 1 && shape[0] === 1)) return undefined;
+  if (isScalar) return undefined;
   const axis = resolveAxis(numberAttribute(node, 'axis', 1), x.shape.length);
   if (axis === undefined || shape.length > 1 || !sameOrUnknown(shape[0], x.shape[axis])) {
     return `scale has shape [${shape}], which does not fit axis ${numberAttribute(node, 'axis', 1)} of [${x.shape}]`;
@@ -417,21 +428,27 @@ const gather: Rule = ({ shape }, [indices], node) => {
   return [...shape.slice(0, axis), ...(indices?.shape ?? []), ...shape.slice(axis + 1)];
 };
 
-/** Only for the one-dimensional tensors of shape computations; other slices stay unknown. */
-const slice: Rule = (_x, _rest, node, context) => {
-  const elements = slicedElements(node, context);
-  return elements && [elements.length];
+const slice: Rule = ({ shape }, _, node, { graph }) => {
+  const ranges = sliceRanges(graph, node, shape);
+  return ranges && shape.map((dim, axis) => ranges.get(axis)?.length ?? dim);
 };
 
-function slicedElements(node: Node, context: Context): Shape | undefined {
-  const from = context.elements(node.inputs[0]);
-  const [start, end, axis, step] = [1, 2, 3, 4].map(
-    (i) => constantNumbers(context.graph, node.inputs[i])?.[0],
-  );
-  if (!from || start === undefined || end === undefined || (axis ?? 0) > 0 || (step ?? 1) !== 1)
-    return undefined;
-  return from.slice(start, end);
-}
+const transpose: Rule = ({ shape }, _, node) => {
+  const order = node.attributes.perm ?? shape.map((_, axis) => shape.length - 1 - axis);
+  const axes = Array.isArray(order) ? order.map(Number) : [];
+  if (axes.toSorted((a, b) => a - b).join() !== [...shape.keys()].join()) {
+    return `perm [${axes}] is no order of the axes of [${shape}]`;
+  }
+  return axes.map((axis) => shape[axis]);
+};
+
+const constantOfShape: Rule = (_x, _rest, node, context) => {
+  const dims = context.elements(node.inputs[0]);
+  if (dims?.some((dim) => typeof dim === 'number' && dim < 0)) return `shape [${dims}] has a negative size`;
+  const { value } = node.attributes;
+  const dtype = typeof value === 'object' && 'dtype' in value ? value.dtype : 'float32';
+  return dims && { dtype, shape: dims };
+};
 
 /** Elements of the integer tensors that shape computations make of Shape nodes. */
 function elementsOf(node: Node, context: Context, values: ReadonlyMap<string, ValueInfo>): Shape | undefined {
@@ -445,8 +462,10 @@ function elementsOf(node: Node, context: Context, values: ReadonlyMap<string, Va
       const picked = constantNumbers(context.graph, node.inputs[1])?.map((index) => from?.at(index));
       return picked?.every((dim) => dim !== undefined) ? picked : undefined;
     }
-    case 'Slice':
-      return slicedElements(node, context);
+    case 'Slice': {
+      const range = from && sliceRanges(context.graph, node, [from.length])?.get(0);
+      return range && Array.from({ length: range.length }, (_, i) => from[range.start + i * range.step]);
+    }
     case 'Concat': {
       const parts = node.inputs.map((input) => context.elements(input));
       return parts.every((part) => part !== undefined) ? parts.flat() : undefined;
@@ -487,6 +506,8 @@ const rules = new Map<string, Rule>(
     Shape: shapeOf,
     Gather: gather,
     Slice: slice,
+    Transpose: transpose,
+    ConstantOfShape: constantOfShape,
     QuantizeLinear: quantizeLinear,
     DequantizeLinear: dequantizeLinear,
     ...Object.fromEntries(elementwise.split(' ').map((op) => [op, same])),

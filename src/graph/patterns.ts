@@ -59,21 +59,22 @@ export interface UnaryRegion {
   apply(x: number): number;
 }
 
+/** Most nodes in a region: several times what an activation function written out has. */
+const MAX_REGION = 64;
+
 /**
  * The largest element-wise function of a single value that ends in `node`, undefined where there is none. Inner values are
  * read inside the region only, and other operands are constants of one element.
  */
 export function unaryRegion(index: GraphIndex, node: Node): UnaryRegion | undefined {
-  const { graph } = index;
   if (!isElementwise(index, node)) return undefined;
-  const order = new Map(graph.nodes.map((each, position) => [each, position]));
   const inside = new Set([node]);
   let best: { readonly input: string; readonly nodes: readonly Node[] } | undefined;
-  for (;;) {
+  while (inside.size <= MAX_REGION) {
     const open = new Set([...inside].flatMap((each) => variables(index, each)));
     for (const each of inside) open.delete(each.outputs[0]);
     if (open.size === 1) {
-      const nodes = [...inside].sort((a, b) => order.get(a)! - order.get(b)!);
+      const nodes = [...inside].sort((a, b) => index.position(a) - index.position(b));
       best = { input: [...open][0], nodes };
     }
     // Take in the latest producer whose readers are all inside; the order makes them so one after the other.
@@ -83,7 +84,7 @@ export function unaryRegion(index: GraphIndex, node: Node): UnaryRegion | undefi
       )
       .map((value) => index.producer(value))
       .filter((producer) => producer !== undefined && isElementwise(index, producer))
-      .sort((a, b) => order.get(b!)! - order.get(a!)!)[0];
+      .sort((a, b) => index.position(b!) - index.position(a!))[0];
     if (!next) break;
     inside.add(next);
   }

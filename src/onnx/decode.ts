@@ -31,6 +31,9 @@ export interface DecodeOptions {
   readonly operators?: Iterable<string>;
 }
 
+/** Most nodes a graph may have: several times what the largest networks have, and few enough for a hostile file. */
+const MAX_NODES = 20_000;
+
 /** Range of default operator sets that Octet reads. */
 export const MIN_OPSET = 10;
 export const MAX_OPSET = 25;
@@ -45,10 +48,23 @@ export const MAX_OPSET = 25;
 export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Graph {
   const model = parseModel(bytes);
   const problems = new Problems();
-  const imported = inferShapes(importModel(model, options, problems), problems);
-  const normal = normalize(foldConstants(imported), problems);
+  const normal = normalize(settle(importModel(model, options, problems), problems), problems);
   problems.throwIfAny();
-  return inferShapes(removeUnused(foldConstants(normal)));
+  const graph = settle(normal, problems);
+  problems.throwIfAny();
+  return removeUnused(graph);
+}
+
+/** Infers shapes and folds constants in turn, since pads and target shapes may be computed from shapes. */
+function settle(graph: Graph, problems: Problems): Graph {
+  let current = inferShapes(graph, problems);
+  // Exporters need two or three turns.
+  for (let turn = 0; turn < 8; turn++) {
+    const folded = foldConstants(current);
+    if (folded === current) break;
+    current = inferShapes(folded, problems);
+  }
+  return current;
 }
 
 /**
@@ -225,6 +241,10 @@ function importNodes(
   broken: Set<string>,
   problems: Problems,
 ): Node[] {
+  if (protos.length > MAX_NODES) {
+    problems.add(`the graph has ${protos.length} nodes; Octet takes at most ${MAX_NODES}`);
+    return [];
+  }
   const custom = new Set(options.operators);
   const taken = new Set(protos.map(({ name }) => name).filter(Boolean));
   const seen = new Set<string>();

@@ -249,7 +249,10 @@ function quantizeLinear(node: Node, context: Context): Node[] {
   refuseBlocks(node, context);
   const [input = '', scale = '', zeroPoint = ''] = node.inputs;
   const attributes = without(node, 'output_dtype', 'block_size', 'precision', 'saturate');
-  const dtype = shapeAndType(context, node.outputs[0])?.dtype;
+  const dtype =
+    zeroPoint === ''
+      ? (dtypeFromNumber(numberAttribute(node, 'output_dtype', 0)) ?? 'uint8')
+      : shapeAndType(context, zeroPoint)?.dtype;
   if (dtype !== 'int8' && dtype !== 'uint8') {
     context.problems.node(
       node,

@@ -77,10 +77,12 @@ const specs: Readonly<Record<string, OperatorSpec>> = {
     outputs: 1,
     attributes: { mode: string, pads: until(11, required(ints)), value: until(11, float) },
   },
-  // What exporters compute the shape of a Reshape with; folded on import.
+  // What exporters compute shapes and pads with; folded on import.
   Shape: unary({ start: since(15, int), end: since(15, int) }),
   Gather: { inputs: [2, 2], outputs: 1, attributes: { axis: int } },
   Slice: { inputs: [3, 5], outputs: 1, attributes: {} },
+  Transpose: unary({ perm: ints }),
+  ConstantOfShape: unary({ value: { kind: 'tensor' } }),
 
   Identity: unary(),
   Dropout: { inputs: [1, 3], outputs: 2, attributes: { ratio: until(12, float), seed: since(12, int) } },

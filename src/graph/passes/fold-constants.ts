@@ -1,6 +1,7 @@
 import { numberAttribute, resolveAxis } from '../attributes.ts';
 import { dtypeFromNumber, isFloat } from '../dtypes.ts';
 import { binaryFunction, unaryFunction } from '../elementwise.ts';
+import { broadcastStrides, copyStrided, rowMajorStrides, sliceRanges } from '../strided.ts';
 import type { DType, Graph, Node, Tensor, TensorData } from '../graph.ts';
 import { narrowBfloat16, narrowFloat16, roundToEven, widenBfloat16, widenFloat16 } from '../half.ts';
 
@@ -12,14 +13,22 @@ export function foldConstants(graph: Graph): Graph {
   const constants = new Map(graph.constants);
   const current: Graph = { ...graph, constants };
   const outputs = new Set(graph.outputs.map(({ name }) => name));
+  // What folding may allocate. Honest models stay far below; a chain of Concats that double one does not.
+  let budget = FREE_ELEMENTS;
+  for (const { data } of graph.constants.values()) budget += 4 * data.length;
   const nodes: Node[] = [];
   for (const node of graph.nodes) {
-    const tensor = outputs.has(node.outputs[0]) ? undefined : evaluate(current, node);
+    const size = graph.values.get(node.outputs[0])?.shape.reduce<number>((n, dim) => n * Number(dim), 1) ?? 0;
+    const tensor = outputs.has(node.outputs[0]) || !(size <= budget) ? undefined : evaluate(current, node);
     if (tensor) constants.set(tensor.name, tensor);
     else nodes.push(node);
+    if (tensor && !node.inputs.some((input) => constants.get(input)?.data === tensor.data)) budget -= size;
   }
   return nodes.length === graph.nodes.length ? graph : { ...current, nodes };
 }
+
+/** Elements that constants may grow by in any model. */
+const FREE_ELEMENTS = 2 ** 20;
 
 function evaluate(graph: Graph, node: Node): Tensor | undefined {
   const name = node.outputs[0];
@@ -42,7 +51,11 @@ function evaluate(graph: Graph, node: Node): Tensor | undefined {
     case 'Gather':
       return rest[0] && gatherElements(x, rest[0], name, shape);
     case 'Slice':
-      return sliceElements(x, rest, name, shape);
+      return sliceElements(graph, node, x, name, shape);
+    case 'Transpose':
+      return transpose(node, x, name, shape);
+    case 'ConstantOfShape':
+      return fill(node, name, shape);
     case 'Concat':
       return concatElements(inputs, name, shape);
     case 'QuantizeLinear':
@@ -96,16 +109,46 @@ function gatherElements(
 }
 
 function sliceElements(
+  graph: Graph,
+  node: Node,
   x: Tensor,
-  bounds: readonly Tensor[],
   name: string,
   shape: readonly number[],
 ): Tensor | undefined {
-  const start = Number(bounds[0]?.data[0]);
-  const length = shape[0];
-  if (x.shape.length !== 1 || length === undefined || !Number.isInteger(start)) return undefined;
-  const from = start < 0 ? Math.max(0, start + x.data.length) : start;
-  return { name, dtype: x.dtype, shape, data: x.data.slice(from, from + length) };
+  const ranges = sliceRanges(graph, node, x.shape);
+  if (!ranges) return undefined;
+  const strides = rowMajorStrides(x.shape);
+  let offset = 0;
+  for (const [axis, { start, step }] of ranges) {
+    offset += start * strides[axis];
+    strides[axis] *= step;
+  }
+  return { name, dtype: x.dtype, shape, data: copyStrided(x.data, shape, strides, offset) };
+}
+
+function transpose(node: Node, x: Tensor, name: string, shape: readonly number[]): Tensor {
+  const strides = rowMajorStrides(x.shape);
+  const order = node.attributes.perm;
+  const axes = Array.isArray(order) ? order.map(Number) : [...strides.keys()].reverse();
+  return {
+    name,
+    dtype: x.dtype,
+    shape,
+    data: copyStrided(
+      x.data,
+      shape,
+      axes.map((axis) => strides[axis]),
+    ),
+  };
+}
+
+function fill(node: Node, name: string, shape: readonly number[]): Tensor | undefined {
+  const { value } = node.attributes;
+  const zero: Tensor = { name, dtype: 'float32', shape: [1], data: Float32Array.of(0) };
+  const tensor = typeof value === 'object' && 'dtype' in value ? value : zero;
+  if (tensor.data.length !== 1) return undefined;
+  const strides = broadcastStrides([1], shape);
+  return { name, dtype: tensor.dtype, shape, data: copyStrided(tensor.data, shape, strides) };
 }
 
 function concatElements(
@@ -144,7 +187,7 @@ function quantize(x: Tensor, parameters: readonly Tensor[], node: Node, name: st
   return { name, dtype, shape: x.shape, data };
 }
 
-/** Element-wise functions of float32 constants, each result rounded to float32. */
+/** Arithmetic of float32 constants, each result rounded to float32, and of int64 ones, which sizes are computed with. */
 function arithmetic(
   graph: Graph,
   node: Node,
@@ -153,33 +196,41 @@ function arithmetic(
   shape: readonly number[],
 ): Tensor | undefined {
   const [a, b] = inputs;
+  if (inputs.every(({ data }) => data instanceof BigInt64Array)) return integers(node, inputs, name, shape);
   if (!inputs.every(({ data }) => data instanceof Float32Array)) return undefined;
   const of = unaryFunction(graph, node);
   if (of) return { name, dtype: 'float32', shape, data: (a.data as Float32Array).map(of) };
   const ofTwo = binaryFunction(node);
   if (!ofTwo || !b) return undefined;
-  const data = new Float32Array(shape.reduce((product, dim) => product * dim, 1));
-  const [indexA, indexB] = [broadcastIndex(a.shape, shape), broadcastIndex(b.shape, shape)];
-  for (let i = 0; i < data.length; i++) {
-    data[i] = ofTwo(Number(a.data[indexA(i)]), Number(b.data[indexB(i)]));
-  }
-  return { name, dtype: 'float32', shape, data };
+  const [left, right] = [a, b].map((tensor) => broadcast(tensor, shape) as Float32Array);
+  return { name, dtype: 'float32', shape, data: left.map((value, i) => ofTwo(value, right[i])) };
 }
 
-/** Index into a tensor of shape `from` of each element of the shape it is broadcast to. */
-function broadcastIndex(from: readonly number[], to: readonly number[]): (index: number) => number {
-  return (index) => {
-    let rest = index;
-    let result = 0;
-    let step = 1;
-    for (let axis = to.length - 1; axis >= 0; axis--) {
-      const position = rest % to[axis];
-      rest = Math.floor(rest / to[axis]);
-      const dim = from[axis - to.length + from.length];
-      if (dim === undefined || dim === 1) continue;
-      result += position * step;
-      step *= dim;
-    }
-    return result;
+function integers(
+  node: Node,
+  [a, b]: readonly Tensor[],
+  name: string,
+  shape: readonly number[],
+): Tensor | undefined {
+  const ofTwo = integerFunctions[node.op];
+  if (!ofTwo || !b) return undefined;
+  const [left, right] = [a, b].map((tensor) => broadcast(tensor, shape) as BigInt64Array);
+  if (node.op === 'Div' && right.includes(0n)) return undefined;
+  return {
+    name,
+    dtype: 'int64',
+    shape,
+    data: left.map((value, i) => BigInt.asIntN(64, ofTwo(value, right[i]))),
   };
+}
+
+const integerFunctions: Readonly<Record<string, ((a: bigint, b: bigint) => bigint) | undefined>> = {
+  Add: (a, b) => a + b,
+  Sub: (a, b) => a - b,
+  Mul: (a, b) => a * b,
+  Div: (a, b) => a / b,
+};
+
+function broadcast({ data, shape: own }: Tensor, shape: readonly number[]): TensorData {
+  return copyStrided(data, shape, broadcastStrides(own, shape));
 }

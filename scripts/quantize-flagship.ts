@@ -3,7 +3,7 @@
  * files or by another quantizer. Tests, demo and benchmarks start from it.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { configuredOnnxRuntime } from '../src/cli/runtime.ts';
@@ -80,23 +80,27 @@ export async function makeFlagship(onProgress?: (event: ProgressEvent) => void):
   }
 }
 
-/** How old a lock may be: whoever held it has died. */
-const staleMs = 10 * 60_000;
-
 async function acquireLock(path: string): Promise<() => Promise<void>> {
   for (;;) {
     try {
-      await (await open(path, 'wx')).close();
+      await writeFile(path, `${process.pid}`, { flag: 'wx' });
       return () => rm(path, { force: true });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
-    const age = await stat(path).then(
-      ({ mtimeMs }) => Date.now() - mtimeMs,
-      () => 0,
-    );
-    if (age > staleMs) await rm(path, { force: true });
+    const holder = Number(await readFile(path, 'utf8').catch(() => ''));
+    // Whoever held it has died.
+    if (holder > 0 && !isAlive(holder)) await rm(path, { force: true });
     await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

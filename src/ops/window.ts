@@ -37,10 +37,14 @@ export interface PoolWindow extends Window2d {
   readonly overhangs: boolean;
 }
 
+/** Most values of one pooling window: more would leave the multiplier of an average too few bits. */
+const MAX_TAPS = 65536;
+
 /** The window of a pooling node (global ones: the whole image), or what is wrong with it. */
 export function poolWindow(node: Node, image: ImageShape): PoolWindow | string {
   const [height, width] = image;
   if (node.op.startsWith('Global')) {
+    if (height * width > MAX_TAPS) return `it pools ${height}×${width} values at once, more than ${MAX_TAPS}`;
     return {
       kernel: [height, width],
       stride: [1, 1],
@@ -56,6 +60,9 @@ export function poolWindow(node: Node, image: ImageShape): PoolWindow | string {
   const reach = (side: number) => dilation[side % 2] * (kernel[side % 2] - 1);
   if (pads.some((pad, side) => pad > reach(side))) {
     return `its padding [${pads}] is as large as its window: some windows would see nothing but padding`;
+  }
+  if (kernel[0] * kernel[1] > MAX_TAPS) {
+    return `its window of ${kernel[0]}×${kernel[1]} values is larger than ${MAX_TAPS}`;
   }
   const [top, left, bottom, right] = pads;
   return {

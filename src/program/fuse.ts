@@ -15,6 +15,7 @@ import type {
   Operation,
   ProgramTensor,
   Rescale,
+  TensorId,
 } from './program.ts';
 
 /** What a rewrite makes of an operation and the only reader of its result. */
@@ -23,24 +24,34 @@ type Rewrite = (first: Operation, reader: Operation, program: IntegerProgram) =>
 /** In the order in which they are tried on each pair. */
 const REWRITES: readonly Rewrite[] = [clampIntoProducer, poolIntoConvolution, residualIntoConvolution];
 
-/** Applies the rewrites until none fits. */
+/** Applies the rewrites wherever they fit. */
 export function fuse(program: IntegerProgram): IntegerProgram {
-  let operations = [...program.operations];
-  for (let again = true; again;) {
-    again = false;
-    for (const first of operations) {
-      const reader = onlyReader(first, operations, program);
-      const joined = reader && rewritten(first, reader, program);
-      if (!joined) continue;
-      // At the reader's place: by then everything that it reads is computed.
-      operations = operations.flatMap((operation) =>
-        operation === first ? [] : [operation === reader ? joined : operation],
-      );
-      again = true;
-      break;
+  const outputs = new Set(program.outputs.map(({ tensor }) => tensor));
+  const operations: (Operation | undefined)[] = [...program.operations];
+  /** Positions of the operations that read each tensor, one for each time they do. */
+  const readers = new Map<TensorId, number[]>();
+  for (const [position, { inputs }] of program.operations.entries()) {
+    for (const id of inputs) {
+      const positions = readers.get(id);
+      if (positions) positions.push(position);
+      else readers.set(id, [position]);
     }
   }
-  return compact({ ...program, operations });
+  // One sweep does: what is joined takes the reader's place (by then everything that it reads is computed), which is yet to come.
+  const movedTo = new Map<number, number>();
+  for (const [position, first] of operations.entries()) {
+    if (!first || outputs.has(first.output)) continue;
+    const [place, ...others] = readers.get(first.output)?.slice(0, 2) ?? [];
+    if (place === undefined || others.length > 0) continue;
+    let current = place;
+    for (let next = movedTo.get(current); next !== undefined; next = movedTo.get(current)) current = next;
+    const joined = rewritten(first, operations[current]!, program);
+    if (!joined) continue;
+    operations[position] = undefined;
+    operations[current] = joined;
+    movedTo.set(position, current);
+  }
+  return compact({ ...program, operations: operations.filter((operation) => operation !== undefined) });
 }
 
 function rewritten(
@@ -53,18 +64,6 @@ function rewritten(
     if (joined) return joined;
   }
   return undefined;
-}
-
-/** The operation that alone reads the result of `first`, and reads it once. */
-function onlyReader(
-  { output }: Operation,
-  operations: readonly Operation[],
-  program: IntegerProgram,
-): Operation | undefined {
-  if (program.outputs.some(({ tensor }) => tensor === output)) return undefined;
-  const readers = operations.filter(({ inputs }) => inputs.includes(output));
-  const isReadOnce = readers.length === 1 && readers[0].inputs.filter((id) => id === output).length === 1;
-  return isReadOnce ? readers[0] : undefined;
 }
 
 /** A 2×2 max pool with stride 2 becomes the convolution's: rescaling by a positive multiplier is monotonic. */

@@ -73,13 +73,13 @@ interface QuantizationParameters {
   readonly dtype: 'int8' | 'uint8';
 }
 
-const identity = (real: number): number => real;
-
 class Lowering implements LoweringContext {
   readonly graph: Graph;
   readonly #problems: Problems;
   readonly #rules = new Map<string, LoweringRule>();
   readonly #index: GraphIndex;
+  /** The QuantizeLinear that each value's scale comes from (`#quantizerOf`, behind clamps). */
+  readonly #quantizers = new Map<string, Node>();
   readonly #tensors: ProgramTensor[] = [];
   readonly #operations: Operation[] = [];
   readonly #inputs: ProgramInput[] = [];
@@ -101,6 +101,13 @@ class Lowering implements LoweringContext {
     this.#problems = problems;
     for (const rule of rules) for (const op of rule.onnx) this.#rules.set(op, rule);
     this.#index = indexGraph(graph);
+    // From the end, so that what quantizes a reader's result is known before the reader's input asks.
+    for (const { outputs } of graph.nodes.toReversed()) {
+      for (const name of outputs) {
+        const quantizer = this.#quantizerOf(name, true);
+        if (quantizer) this.#quantizers.set(name, quantizer);
+      }
+    }
   }
 
   run(): IntegerProgram {
@@ -135,7 +142,7 @@ class Lowering implements LoweringContext {
       );
       return undefined;
     }
-    if (value.f === identity) return value.tensor;
+    if (value.values === null) return value.tensor;
     const quantizer = this.#quantizerOf(name, true);
     if (!quantizer) {
       this.problem(
@@ -146,7 +153,7 @@ class Lowering implements LoweringContext {
     }
     if (!this.#parameters(quantizer)) return undefined;
     const tensor = this.#lookup(name, value, quantizer);
-    this.#values.set(name, { tensor, f: identity });
+    this.#values.set(name, { tensor, values: null });
     return tensor;
   }
 
@@ -218,7 +225,7 @@ class Lowering implements LoweringContext {
     const tensor = like
       ? this.#tensor(name, shape, { scale: like.scale as number, zeroPoint: like.zeroPoint })
       : this.#accumulators(name, shape, accumulatorScale!);
-    this.#values.set(name, { tensor, f: identity });
+    this.#values.set(name, { tensor, values: null });
     return { tensor, lo: -128, hi: 127 };
   }
 
@@ -234,7 +241,7 @@ class Lowering implements LoweringContext {
   }
 
   alias(node: Node, tensor: ProgramTensor): void {
-    this.#values.set(node.outputs[0], { tensor, f: identity });
+    this.#values.set(node.outputs[0], { tensor, values: null });
   }
 
   bind(node: Node, value: PointwiseValue): void {
@@ -296,21 +303,15 @@ class Lowering implements LoweringContext {
       for (const name of node.outputs) this.#failed.add(name);
       return;
     }
-    if (rule) {
-      try {
-        rule.lower(node, this);
-      } catch (error) {
-        if (!(error instanceof ModelError)) throw error;
-        for (const { reason } of error.problems) this.problem(node, reason);
-      }
-    } else if (node.op === 'QuantizeLinear') {
-      this.#quantize(node);
-    } else if (node.op === 'DequantizeLinear') {
-      this.#dequantize(node);
-    } else if (node.op === 'Softmax') {
-      this.#softmaxAtEnd(node);
-    } else {
-      this.#rename(node);
+    try {
+      if (rule) rule.lower(node, this);
+      else if (node.op === 'QuantizeLinear') this.#quantize(node);
+      else if (node.op === 'DequantizeLinear') this.#dequantize(node);
+      else if (node.op === 'Softmax') this.#softmaxAtEnd(node);
+      else this.#rename(node);
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error;
+      for (const { reason } of error.problems) this.problem(node, reason);
     }
   }
 
@@ -329,7 +330,7 @@ class Lowering implements LoweringContext {
       this.problem(node, `it quantizes "${name}", which is not computed from quantized tensors`);
       return;
     }
-    const isSame = value.f === identity && sameParameters(value.tensor, parameters);
+    const isSame = value.values === null && sameParameters(value.tensor, parameters);
     this.#quantized.set(node.outputs[0], isSame ? value.tensor : this.#lookup(name, value, node));
   }
 
@@ -347,7 +348,7 @@ class Lowering implements LoweringContext {
     } else if (!sameParameters(tensor, parameters)) {
       this.problem(node, `its scale or zero point is not that of the QuantizeLinear before it`);
     } else {
-      this.#values.set(node.outputs[0], { tensor, f: identity });
+      this.#values.set(node.outputs[0], { tensor, values: null });
     }
   }
 
@@ -387,7 +388,7 @@ class Lowering implements LoweringContext {
       this.#absorbed.add(reader);
       name = reader.outputs[0];
     }
-    if (value?.f !== identity) {
+    if (value?.values !== null) {
       this.problem(node, `its input "${node.inputs[0]}" is not quantized`);
     } else if (!this.#index.outputs.has(name)) {
       this.problem(node, 'is supported only at the end of the network');
@@ -402,7 +403,8 @@ class Lowering implements LoweringContext {
     if (this.#failed.has(name)) return undefined;
     const softmax = this.#softmax.get(name);
     const value = this.#values.get(name);
-    const tensor = softmax ?? this.#quantized.get(name) ?? (value?.f === identity ? value.tensor : undefined);
+    const tensor =
+      softmax ?? this.#quantized.get(name) ?? (value?.values === null ? value.tensor : undefined);
     const sizes = shape.slice(1);
     if (!tensor) {
       this.#problems.add('the output must be quantized, or the result of a convolution or dense layer', name);
@@ -430,8 +432,7 @@ class Lowering implements LoweringContext {
         SELECTING.has(reader.op) ||
         RENAMING.has(reader.op) ||
         (behindClamps && clampOperators.has(reader.op));
-      const quantizer =
-        passes && reader.inputs[0] === name ? this.#quantizerOf(reader.outputs[0], true) : undefined;
+      const quantizer = passes && reader.inputs[0] === name && this.#quantizers.get(reader.outputs[0]);
       if (quantizer) return quantizer;
     }
     return undefined;
@@ -465,7 +466,7 @@ class Lowering implements LoweringContext {
 
   /** Binds a float value to the tensor that quantizes it. */
   #resolve(name: string, tensor: ProgramTensor): void {
-    this.#values.set(name, { tensor, f: identity });
+    this.#values.set(name, { tensor, values: null });
     for (const reader of this.#index.readers(name)) {
       if (reader.op === 'QuantizeLinear') this.#resolved.set(reader, tensor);
     }
@@ -500,20 +501,15 @@ class Lowering implements LoweringContext {
   /** Emits a table for `value`, called `name`, quantized as `quantizer` says. */
   #lookup(name: string, value: PointwiseValue, quantizer: Node): ProgramTensor {
     const parameters = this.#parameters(quantizer)!;
-    const isRequantized = value.f === identity;
+    const isRequantized = value.values === null;
     const tensor = this.#tensor(isRequantized ? quantizer.outputs[0] : name, value.tensor.shape, parameters);
-    try {
-      this.emit<LookupOperation>({
-        kind: 'lookup',
-        name: (isRequantized ? undefined : this.#index.producer(name)?.name) ?? quantizer.name,
-        inputs: [value.tensor.id],
-        output: tensor.id,
-        table: lookupTable(value, tensor),
-      });
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      this.problem(this.#index.producer(name) ?? quantizer, error.message);
-    }
+    this.emit<LookupOperation>({
+      kind: 'lookup',
+      name: (isRequantized ? undefined : this.#index.producer(name)?.name) ?? quantizer.name,
+      inputs: [value.tensor.id],
+      output: tensor.id,
+      table: lookupTable(value, tensor),
+    });
     return tensor;
   }
 

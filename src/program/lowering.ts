@@ -14,10 +14,11 @@ export interface QuantizedConstant {
   readonly axis: number;
 }
 
-/** A float value that depends on one quantized tensor, element by element: `f(scale · (q − zeroPoint))`. */
+/** A float value that depends on one quantized tensor, element by element. */
 export interface PointwiseValue {
   readonly tensor: ProgramTensor;
-  readonly f: (real: number) => number;
+  /** [256] its value for each integer of the tensor, from −128 on; null: the tensor's own real value. */
+  readonly values: Float64Array | null;
 }
 
 /** Where a float node's result ends: quantized by a QuantizeLinear, with the clamps met on the way, or kept as int32. */

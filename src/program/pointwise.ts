@@ -1,4 +1,5 @@
 /** Functions of one quantized value, element by element: they become tables of 256 entries. */
+import { ModelError } from '../errors.ts';
 import { binaryFunction, unaryFunction } from '../graph/elementwise.ts';
 import type { Node } from '../graph/graph.ts';
 import type { LoweringContext, PointwiseValue } from './lowering.ts';
@@ -52,19 +53,26 @@ function roundFloat32(x: number): number {
   return fraction > 0.5 || (fraction === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
 }
 
-/**
- * `table[x + 128] = quantize(f(dequantize(x)))`, f in float64.
- *
- * @throws RangeError where f gives NaN for an int8 value
- */
-export function lookupTable({ tensor, f }: PointwiseValue, output: ProgramTensor): Int8Array {
+/** What the value is for each integer of its tensor, from −128 on. */
+function realValues({ tensor, values }: PointwiseValue): Float64Array {
   const scale = tensor.scale as number;
-  return Int8Array.from({ length: 256 }, (_, i) => {
-    const real = Math.fround((i - 128 - tensor.zeroPoint) * scale);
-    const y = f(real);
-    if (Number.isNaN(y)) throw new RangeError(`its function is not a number at ${real}`);
-    return quantizeReal(y, output.scale as number, output.zeroPoint);
-  });
+  return (
+    values ?? Float64Array.from({ length: 256 }, (_, i) => Math.fround((i - 128 - tensor.zeroPoint) * scale))
+  );
+}
+
+/**
+ * `table[x + 128] = quantize(value(x))`.
+ *
+ * @throws ModelError where the value is not a number for some x
+ */
+export function lookupTable(value: PointwiseValue, output: ProgramTensor): Int8Array {
+  const reals = realValues(value);
+  const bad = reals.findIndex(Number.isNaN);
+  if (bad >= 0) {
+    throw new ModelError(`its function is not a number where its input, an int8, is ${bad - 128}`);
+  }
+  return Int8Array.from(reals, (real) => quantizeReal(real, output.scale as number, output.zeroPoint));
 }
 
 /** Lowers a node that is a function of one quantized tensor and constant scalars; several in a row become one table. */
@@ -72,7 +80,7 @@ export function lowerPointwise(node: Node, context: LoweringContext): void {
   const unary = unaryFunction(context.graph, node);
   if (unary) {
     const x = context.pointwise(node, 0);
-    if (x) context.bind(node, { tensor: x.tensor, f: (real) => unary(x.f(real)) });
+    if (x) context.bind(node, { tensor: x.tensor, values: realValues(x).map(unary) });
     else context.activation(node, 0);
     return;
   }
@@ -81,23 +89,27 @@ export function lowerPointwise(node: Node, context: LoweringContext): void {
     context.problem(node, 'its parameters must be constants');
     return;
   }
-  const values = [0, 1].map((index) => context.pointwise(node, index) ?? scalarOf(node, index, context));
-  const [a, b] = values;
-  const tensor = values.find((value) => typeof value === 'object')?.tensor;
-  if (a === undefined || b === undefined || !tensor) {
+  const operands = [0, 1].map((index) => context.pointwise(node, index) ?? scalarOf(node, index, context));
+  const tensors = new Set(
+    operands.flatMap((operand) => (typeof operand === 'object' ? [operand.tensor] : [])),
+  );
+  const [tensor] = tensors;
+  const [a, b] = operands.map((operand) => (typeof operand === 'object' ? realValues(operand) : operand));
+  if (a === undefined || b === undefined || tensors.size === 0) {
     context.problem(
       node,
       'is supported only between two quantized tensors that an addition joins, or with a constant of one element',
     );
-    return;
-  }
-  if (values.some((value) => typeof value === 'object' && value.tensor !== tensor)) {
+  } else if (tensors.size > 1) {
     context.problem(node, 'joins two tensors element by element, which Octet does for additions only');
-    return;
+  } else {
+    const at = (operand: Float64Array | number, i: number) =>
+      typeof operand === 'number' ? operand : operand[i];
+    context.bind(node, {
+      tensor,
+      values: Float64Array.from({ length: 256 }, (_, i) => binary(at(a, i), at(b, i))),
+    });
   }
-  const evaluate = (value: PointwiseValue | number, real: number) =>
-    typeof value === 'number' ? value : value.f(real);
-  context.bind(node, { tensor, f: (real) => binary(evaluate(a, real), evaluate(b, real)) });
 }
 
 function scalarOf(node: Node, index: number, context: LoweringContext): number | undefined {

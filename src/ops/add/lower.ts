@@ -9,7 +9,7 @@ export function lowerAdd(node: Node, context: LoweringContext): void {
     (index) => context.constant(node, index) ?? context.plainConstant(node, index),
   );
   const [p, q] = [context.pointwise(node, 0), context.pointwise(node, 1)];
-  const isOfOneTensor = p !== undefined && p.tensor === q?.tensor && p.f !== q.f;
+  const isOfOneTensor = p !== undefined && p.tensor === q?.tensor && p.values !== q.values;
   if (isConstant || isOfOneTensor) {
     lowerPointwise(node, context);
     return;

@@ -32,7 +32,7 @@ export function lowerMaxPool2d(node: Node, context: LoweringContext): void {
   });
   if (isWhole) return;
   // Another scale, or a Relu/Clip behind the pool: a table does both.
-  const table = lookupTable({ tensor: pooled, f: (real) => real }, tensor).map((q) =>
+  const table = lookupTable({ tensor: pooled, values: null }, tensor).map((q) =>
     Math.min(Math.max(q, lo), hi),
   );
   context.emit<LookupOperation>({

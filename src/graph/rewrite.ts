@@ -24,11 +24,13 @@ export function freshName(wanted: string, taken: Set<string>): string {
  */
 export function removeAliases(graph: Graph, aliases: ReadonlyMap<string, string>): Graph {
   if (aliases.size === 0) return graph;
-  const resolve = (name: string): string => {
-    let source = name;
-    for (let next = aliases.get(source); next !== undefined; next = aliases.get(source)) source = next;
-    return source;
-  };
+  // In node order, so that what an alias stands for is resolved already.
+  const sources = new Map<string, string>();
+  for (const { outputs } of graph.nodes) {
+    const target = aliases.get(outputs[0]);
+    if (target !== undefined) sources.set(outputs[0], sources.get(target) ?? target);
+  }
+  const resolve = (name: string): string => sources.get(name) ?? name;
   const renamed = new Map<string, string>();
   const rename = (name: string): string => {
     const source = resolve(name);

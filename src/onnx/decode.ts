@@ -15,7 +15,7 @@ import { ModelError } from '../errors.ts';
 import { dtypeFromNumber } from '../graph/dtypes.ts';
 import type { Attribute, Dimension, Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
 import { inferShapes } from '../graph/infer-shapes.ts';
-import { foldConstants } from '../graph/passes/fold-constants.ts';
+import { foldConstants, foldingBudget } from '../graph/passes/fold-constants.ts';
 import { removeUnused } from '../graph/passes/remove-unused.ts';
 import { Problems } from '../graph/problems.ts';
 import { sortNodes } from '../graph/topology.ts';
@@ -58,9 +58,10 @@ export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Gra
 /** Infers shapes and folds constants in turn, since pads and target shapes may be computed from shapes. */
 function settle(graph: Graph, problems: Problems): Graph {
   let current = inferShapes(graph, problems);
+  const budget = foldingBudget(graph);
   // Exporters need two or three turns.
   for (let turn = 0; turn < 8; turn++) {
-    const folded = foldConstants(current);
+    const folded = foldConstants(current, budget);
     if (folded === current) break;
     current = inferShapes(folded, problems);
   }

@@ -2,6 +2,7 @@ import { TensorProto_DataType as DataType } from 'onnx-buf';
 import { describe, expect, test } from 'vitest';
 import { ModelError } from '../../src/errors.ts';
 import type { Graph } from '../../src/graph/graph.ts';
+import { optimize } from '../../src/graph/passes/optimize.ts';
 import { decodeModel, externalDataLocations } from '../../src/onnx/decode.ts';
 import {
   attribute,
@@ -106,6 +107,39 @@ describe('opsets are read into one form', () => {
     expect(ops(computed)).toEqual(['Flatten']);
     expect(computed.constants.size).toBe(0);
     expect(computed.outputs[0].shape).toEqual(['N', 108]);
+  });
+
+  test('pads computed from sizes, as torch.onnx exports F.pad, are folded and merged', () => {
+    const nodes = [
+      node('Shape', ['given'], ['count']),
+      node('Mul', ['rank', 'two'], ['all']),
+      node('Sub', ['all', 'count'], ['missing']),
+      node('ConstantOfShape', ['missing'], ['zeros'], [attribute('value', int64s('', [0]))]),
+      node('Concat', ['given', 'zeros'], ['pairs'], [attribute('axis', 0)]),
+      node('Reshape', ['pairs', 'by two'], ['matrix']),
+      node('Slice', ['matrix', 'minus one', 'least', 'zero', 'minus one'], ['reversed']),
+      node('Transpose', ['reversed'], ['transposed'], [attribute('perm', [1, 0])]),
+      node('Reshape', ['transposed', 'minus one'], ['pads64']),
+      node('Cast', ['pads64'], ['pads'], [attribute('to', 7)]),
+      node('Pad', ['x', 'pads'], ['padded'], [attribute('mode', 'constant')]),
+      node('Conv', ['padded', 'w'], ['y'], [attribute('kernel_shape', [3, 3])]),
+    ];
+    const constants = [
+      // Left, right, top, bottom.
+      int64s('given', [1, 2, 1, 0]),
+      int64s('rank', [4]),
+      int64s('two', [2]),
+      int64s('by two', [-1, 2]),
+      int64s('minus one', [-1]),
+      int64s('least', [-(2 ** 53)]),
+      int64s('zero', [0]),
+      floats('w', [2, 3, 3, 3], new Array<number>(54).fill(0.1)),
+    ];
+    const graph = decodeModel(modelBytes(graphOf(nodes, constants)));
+    expect(ops(graph)).toEqual(['Pad', 'Conv']);
+    expect([...graph.constants.get('pads')!.data].map(Number)).toEqual([0, 0, 1, 1, 0, 0, 0, 2]);
+    const [conv] = optimize(graph).nodes;
+    expect(conv).toMatchObject({ op: 'Conv', inputs: ['x', 'w'], attributes: { pads: [1, 1, 0, 2] } });
   });
 
   test('Softmax over the last axis at opset 11; over several axes it is refused', () => {
@@ -430,6 +464,54 @@ describe('what is wrong with a file', () => {
         .join('\n'),
     ).toMatch(reason);
   });
+});
+
+describe('a small file that asks for much', () => {
+  const doubling = (first: TensorInit): GraphInit => {
+    const nodes = Array.from({ length: 60 }, (_, i) =>
+      node('Concat', [`c${i}`, `c${i}`], [`c${i + 1}`], [attribute('axis', 0)]),
+    );
+    return graphOf([...nodes, node('Reshape', ['x', 'c60'], ['y'])], [{ ...first, name: 'c0' }]);
+  };
+
+  test('doubling a constant 60 times is refused', () => {
+    expect(problemsOf(modelBytes(doubling(int64s('', [1, 1]))))[0].reason).toMatch(/more elements/);
+    expect(problemsOf(modelBytes(doubling(floats('', [2], [1, 1]))))[0].reason).toMatch(/more elements/);
+  });
+
+  test('filling a tensor of 2^30 elements leaves it to be computed', () => {
+    const nodes = [node('ConstantOfShape', ['size'], ['c']), node('Add', ['x', 'c'], ['y'])];
+    const graph = graphOf(nodes, [int64s('size', [2 ** 15, 2 ** 15])]);
+    expect(() => decodeModel(modelBytes(graph))).toThrow(ModelError);
+    const alone = graphOf(
+      [...nodes.slice(0, 1), node('Flatten', ['c'], ['y'])],
+      [int64s('size', [2 ** 15, 2 ** 15])],
+    );
+    expect(decodeModel(modelBytes(alone)).constants.size).toBe(1);
+  });
+
+  test('more nodes than any network has are refused', () => {
+    const nodes = Array.from({ length: 20_001 }, () => node('Relu', ['x'], ['y']));
+    expect(problemsOf(modelBytes(graphOf(nodes)))[0].reason).toMatch(
+      /20001 nodes; Octet takes at most 20000/,
+    );
+  });
+
+  test('a long chain is read in reasonable time', () => {
+    const nodes = Array.from({ length: 19_999 }, (_, i) =>
+      node('Identity', [i ? `v${i}` : 'x'], [`v${i + 1}`]),
+    );
+    const graph = decodeModel(modelBytes(graphOf([...nodes, node('Relu', ['v19999'], ['y'])])));
+    expect(ops(optimize(graph))).toEqual(['Relu']);
+  });
+});
+
+test('scale and zero point of one element may differ in rank, as onnxruntime writes them', () => {
+  const nodes = [node('DequantizeLinear', ['q', 's', 'z'], ['d']), node('Add', ['x', 'd'], ['y'])];
+  const zero = { name: 'z', dims: [], dataType: DataType.INT32, int32Data: [0] };
+  const q = { name: 'q', dims: [6n], dataType: DataType.INT32, int32Data: [1, 2, 3, 4, 5, 6] };
+  const graph = decodeModel(modelBytes(graphOf(nodes, [q, floats('s', [1], [0.5]), zero])));
+  expect(ops(graph)).toEqual(['DequantizeLinear', 'Add']);
 });
 
 test('nodes out of order are sorted, unnamed and doubly named ones get names of their own', () => {

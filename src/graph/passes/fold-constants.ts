@@ -5,30 +5,45 @@ import { broadcastStrides, copyStrided, rowMajorStrides, sliceRanges } from '../
 import type { DType, Graph, Node, Tensor, TensorData } from '../graph.ts';
 import { narrowBfloat16, narrowFloat16, roundToEven, widenBfloat16, widenFloat16 } from '../half.ts';
 
+/** Elements that folding may still allocate, over all its turns on one graph. */
+export interface FoldingBudget {
+  left: number;
+}
+
+/**
+ * Four times the constants of `graph`, and a million. Honest models stay far below; a chain of Concats that double a
+ * constant does not.
+ */
+export function foldingBudget(graph: Graph): FoldingBudget {
+  let left = 2 ** 20;
+  for (const { data } of graph.constants.values()) left += 4 * data.length;
+  return { left };
+}
+
 /**
  * Computes what depends on constants alone, and on shapes that are known. Expects inferred shapes. Quantized weights stay
  * behind their DequantizeLinear. Casts and reshapes share their input's data.
  */
-export function foldConstants(graph: Graph): Graph {
+export function foldConstants(graph: Graph, budget = foldingBudget(graph)): Graph {
   const constants = new Map(graph.constants);
   const current: Graph = { ...graph, constants };
   const outputs = new Set(graph.outputs.map(({ name }) => name));
-  // What folding may allocate. Honest models stay far below; a chain of Concats that double one does not.
-  let budget = FREE_ELEMENTS;
-  for (const { data } of graph.constants.values()) budget += 4 * data.length;
   const nodes: Node[] = [];
   for (const node of graph.nodes) {
-    const size = graph.values.get(node.outputs[0])?.shape.reduce<number>((n, dim) => n * Number(dim), 1) ?? 0;
-    const tensor = outputs.has(node.outputs[0]) || !(size <= budget) ? undefined : evaluate(current, node);
-    if (tensor) constants.set(tensor.name, tensor);
-    else nodes.push(node);
-    if (tensor && !node.inputs.some((input) => constants.get(input)?.data === tensor.data)) budget -= size;
+    const [output] = node.outputs;
+    const shape = graph.values.get(output)?.shape ?? [];
+    const size = shape.reduce<number>((product, dim) => product * Number(dim), 1);
+    const affordable = size <= budget.left && !outputs.has(output);
+    const tensor = affordable ? evaluate(current, node) : undefined;
+    if (!tensor) {
+      nodes.push(node);
+      continue;
+    }
+    constants.set(output, tensor);
+    if (!node.inputs.some((input) => constants.get(input)?.data === tensor.data)) budget.left -= size;
   }
   return nodes.length === graph.nodes.length ? graph : { ...current, nodes };
 }
-
-/** Elements that constants may grow by in any model. */
-const FREE_ELEMENTS = 2 ** 20;
 
 function evaluate(graph: Graph, node: Node): Tensor | undefined {
   const name = node.outputs[0];

@@ -9,7 +9,7 @@ import { removeUnused } from './remove-unused.ts';
 
 /** The passes in order. Each leaves a graph that computes the same, up to float rounding, with outputs of the same names. */
 const passes: readonly ((graph: Graph) => Graph)[] = [
-  foldConstants,
+  (graph) => foldConstants(graph),
   removeIdentities,
   foldPad,
   denseToGemm,

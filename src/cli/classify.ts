@@ -4,7 +4,7 @@ import type { LoadOptions } from '../model/model.ts';
 import { backendOption, positiveInteger } from './options.ts';
 import { note, percent, print, printJson } from './output.ts';
 import { findPictures } from './pictures.ts';
-import type { CommandContext } from './program.ts';
+import type { CommandContext } from './context.ts';
 
 interface ClassifyCommandOptions {
   readonly model: string;

@@ -10,7 +10,7 @@ import { compareModels } from '../quantize/compare.ts';
 import { DEFAULT_IMAGES, positiveInteger } from './options.ts';
 import { decibels, onProgress, print, printJson, progress, table } from './output.ts';
 import { findPictures, loadPictures, SOURCES_HELP, type PictureItem } from './pictures.ts';
-import { CheckFailure, type CommandContext } from './program.ts';
+import { CheckFailure, type CommandContext } from './context.ts';
 import { configuredOnnxRuntime } from './runtime.ts';
 
 interface CompareCommandOptions {

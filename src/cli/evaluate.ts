@@ -19,7 +19,7 @@ import {
 } from './options.ts';
 import { note, onProgress, percent, print, printJson, progress, table } from './output.ts';
 import { findCifar10Test, findPictures, loadPictures, SOURCES_HELP, type PictureItem } from './pictures.ts';
-import type { CommandContext } from './program.ts';
+import type { CommandContext } from './context.ts';
 import { configuredOnnxRuntime } from './runtime.ts';
 
 interface EvaluateCommandOptions {

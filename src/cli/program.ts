@@ -3,24 +3,14 @@ import { Command, CommanderError } from 'commander';
 import { OctetError } from '../errors.ts';
 import { addClassifyCommand } from './classify.ts';
 import { addCompareCommand } from './compare.ts';
+import { CheckFailure, type CommandContext } from './context.ts';
 import { addDataCommand } from './data.ts';
 import { addEvaluateCommand } from './evaluate.ts';
 import { addInfoCommand } from './info.ts';
 import { addQuantizeCommand } from './quantize.ts';
 import { addSweepCommand } from './sweep.ts';
 
-/** What every command is given. */
-export interface CommandContext {
-  /** Aborted by Ctrl-C. */
-  readonly signal: AbortSignal;
-}
-
-/** A check that a command was asked for came out false: exit code 1, after the command has printed its findings. */
-export class CheckFailure extends Error {
-  override name = 'CheckFailure';
-}
-
-export const EXIT = { ok: 0, checkFailed: 1, badInput: 2, interrupted: 130 };
+const EXIT = { ok: 0, checkFailed: 1, badInput: 2, interrupted: 130 };
 
 function createProgram(context: CommandContext): Command {
   const { version } = createRequire(import.meta.url)('octet/package.json') as { version: string };

@@ -8,7 +8,7 @@ import { platform } from '#platform';
 import { DEFAULT_CALIBRATION, positiveInteger, readRecipe } from './options.ts';
 import { bytes, decibels, onProgress, percent, print, printJson, progress, table } from './output.ts';
 import { findPictures, loadPictures, SOURCES_HELP } from './pictures.ts';
-import type { CommandContext } from './program.ts';
+import type { CommandContext } from './context.ts';
 import { configuredOnnxRuntime } from './runtime.ts';
 
 interface QuantizeOptions {

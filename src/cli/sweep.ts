@@ -19,7 +19,7 @@ import {
 } from './options.ts';
 import { onProgress, percent, print, printJson, progress, table } from './output.ts';
 import { findPictures, loadPictures, SOURCES_HELP } from './pictures.ts';
-import type { CommandContext } from './program.ts';
+import type { CommandContext } from './context.ts';
 import { configuredOnnxRuntime } from './runtime.ts';
 
 interface SweepCommandOptions {

@@ -35,8 +35,8 @@ export interface DecodeOptions {
 const MAX_NODES = 20_000;
 
 /** Range of default operator sets that Octet reads. */
-export const MIN_OPSET = 10;
-export const MAX_OPSET = 25;
+const MIN_OPSET = 10;
+const MAX_OPSET = 25;
 
 /**
  * Decodes an ONNX model (opset 10 to 25). Differences between opsets are normalized to the forms of opset 13 and later,

@@ -1,0 +1,57 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { cacheDirectory, fetchCifar10, readCifar10 } from '../../src/cli/cifar10.ts';
+import { OctetError } from '../../src/errors.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'octet-cifar10-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A file of the right size with one record written: 3073 bytes, label first. */
+async function writeSplit(name: string, records: number, index: number, label: number): Promise<void> {
+  const file = await open(join(folder, name), 'w');
+  await file.truncate(records * 3073);
+  await file.write(
+    Uint8Array.from({ length: 3073 }, (_, i) => (i === 0 ? label : i % 251)),
+    0,
+    3073,
+    index * 3073,
+  );
+  await file.close();
+}
+
+test('without the data, the error says how to get it', async () => {
+  await expect(readCifar10('test', folder)).rejects.toThrow(OctetError);
+  await expect(readCifar10('test', folder)).rejects.toThrow(/octet data cifar10/);
+});
+
+test('a tarball that is not the package is refused and leaves nothing behind', async () => {
+  const tarball = new URL('../../package.json', import.meta.url).pathname;
+  await expect(fetchCifar10({ directory: folder, tarball })).rejects.toThrow(/sha512 differs/);
+  await expect(readCifar10('train', folder)).rejects.toThrow(OctetError);
+});
+
+test('records are a label and 32×32 RGB pixels, and a whole cache is not fetched again', async () => {
+  await writeSplit('test.bin', 10_000, 1234, 7);
+  await writeSplit('train.bin', 50_000, 0, 3);
+  expect(await fetchCifar10({ directory: folder })).toEqual({ directory: folder, fetched: false });
+  const split = await readCifar10('test', folder);
+  expect(split.count).toBe(10_000);
+  expect([split.label(1233), split.label(1234), split.label(1235)]).toEqual([0, 7, 0]);
+  expect(split.pixels(1234)).toHaveLength(3072);
+  expect([...split.pixels(1234).subarray(0, 3)]).toEqual([1, 2, 3]);
+  expect(split.pixels(1235).every((byte) => byte === 0)).toBe(true);
+});
+
+test('OCTET_CACHE names the cache directory', () => {
+  const before = process.env.OCTET_CACHE;
+  process.env.OCTET_CACHE = folder;
+  try {
+    expect(cacheDirectory()).toBe(folder);
+  } finally {
+    if (before === undefined) delete process.env.OCTET_CACHE;
+    else process.env.OCTET_CACHE = before;
+  }
+});

@@ -17,6 +17,14 @@ interface Lifetime extends PlannedTensor {
   readonly lastStep: number;
 }
 
+interface Arena {
+  bytes: number;
+  /** Of the tensor that opened it. */
+  readonly colour: number;
+  /** Sorted by offset. */
+  readonly allocations: Allocation[];
+}
+
 interface Placement {
   readonly arena: number;
   readonly offset: number;
@@ -42,46 +50,57 @@ export function planMemory(
   const lifetimes = lifetimesOf(tensors, steps);
   const apart = separate ? readWritePairs(steps) : new Map<TensorId, Set<TensorId>>();
   const colours = coloursOf(lifetimes, apart);
-  const arenas: number[] = [];
-  const arenaColours: number[] = [];
-  const placed: Allocation[] = [];
+  const arenas: Arena[] = [];
+  const arenaOf = new Map<TensorId, number>();
   for (const tensor of [...lifetimes].sort((a, b) => b.bytes - a.bytes || a.firstStep - b.firstStep)) {
-    const shunned = new Set(
-      placed.filter(({ id }) => apart.get(tensor.id)?.has(id)).map(({ arena }) => arena),
-    );
+    const shunned = new Set([...(apart.get(tensor.id) ?? [])].map((other) => arenaOf.get(other)));
     const colour = colours.get(tensor.id)!;
     // A new arena counts as whole multiples of the alignment: few arenas are worth a little padding.
     const opened = Math.ceil(tensor.bytes / alignment) * alignment;
     let best: Placement = { arena: arenas.length, offset: 0, growth: opened };
-    for (const [arena, size] of arenas.entries()) {
-      if (shunned.has(arena)) continue;
-      const neighbours = placed.filter((other) => other.arena === arena && overlapInTime(tensor, other));
-      const offset = lowestGap(neighbours, tensor.bytes, alignment);
-      const growth = Math.max(0, offset + tensor.bytes - size);
-      const preferred = best.arena === arenas.length || arenaColours[arena] === colour;
+    for (const [index, arena] of arenas.entries()) {
+      if (shunned.has(index)) continue;
+      const offset = lowestGap(arena.allocations, tensor, alignment);
+      const growth = Math.max(0, offset + tensor.bytes - arena.bytes);
+      const preferred = best.arena === arenas.length || arena.colour === colour;
       const better = growth < best.growth || (growth === best.growth && preferred);
-      if (better || !separate) best = { arena, offset, growth };
+      if (better || !separate) best = { arena: index, offset, growth };
     }
-    arenas[best.arena] = Math.max(arenas[best.arena] ?? 0, best.offset + tensor.bytes);
-    arenaColours[best.arena] ??= colour;
-    placed.push({ ...tensor, arena: best.arena, offset: best.offset });
+    const { arena: index, offset } = best;
+    const arena = (arenas[index] ??= { bytes: 0, colour, allocations: [] });
+    arena.bytes = Math.max(arena.bytes, offset + tensor.bytes);
+    const after = arena.allocations.findIndex((other) => other.offset > offset);
+    arena.allocations.splice(after < 0 ? arena.allocations.length : after, 0, {
+      ...tensor,
+      arena: index,
+      offset,
+    });
+    arenaOf.set(tensor.id, index);
   }
   return {
-    allocations: placed.sort((a, b) => a.firstStep - b.firstStep || a.id - b.id),
-    arenas,
-    peakBytes: sum(arenas),
-    lowerBoundBytes: Math.max(0, ...steps.map((_, step) => bytesAlive(lifetimes, step))),
+    allocations: arenas
+      .flatMap(({ allocations }) => allocations)
+      .sort((a, b) => a.firstStep - b.firstStep || a.id - b.id),
+    arenas: arenas.map(({ bytes }) => bytes),
+    peakBytes: sum(arenas.map(({ bytes }) => bytes)),
+    lowerBoundBytes: alivePerStep(lifetimes, steps.length).reduce((most, bytes) => Math.max(most, bytes), 0),
     naiveBytes: sum(lifetimes.map(({ bytes }) => bytes)),
   };
 }
 
 /** Bytes alive at each step. */
 export function bytesPerStep(plan: MemoryPlan, steps: readonly Step[]): number[] {
-  return steps.map((_, step) => bytesAlive(plan.allocations, step));
+  return alivePerStep(plan.allocations, steps.length);
 }
 
-function bytesAlive(tensors: readonly Lifetime[], step: number): number {
-  return sum(tensors.filter((t) => t.firstStep <= step && step <= t.lastStep).map((t) => t.bytes));
+function alivePerStep(tensors: readonly Lifetime[], steps: number): number[] {
+  const changes = new Array<number>(steps + 1).fill(0);
+  for (const { firstStep, lastStep, bytes } of tensors) {
+    changes[firstStep] += bytes;
+    changes[lastStep + 1] -= bytes;
+  }
+  let alive = 0;
+  return changes.slice(0, steps).map((change) => (alive += change));
 }
 
 function lifetimesOf(tensors: readonly PlannedTensor[], steps: readonly Step[]): Lifetime[] {
@@ -131,15 +150,12 @@ function coloursOf(
   return colours;
 }
 
-function overlapInTime(a: Lifetime, b: Lifetime): boolean {
-  return a.firstStep <= b.lastStep && b.firstStep <= a.lastStep;
-}
-
-/** Lowest aligned offset at which `bytes` fit between the neighbours, or after them. */
-function lowestGap(neighbours: readonly Allocation[], bytes: number, alignment: number): number {
+/** Lowest aligned offset at which a tensor fits between those alive with it, or after them. `placed` is sorted by offset. */
+function lowestGap(placed: readonly Allocation[], tensor: Lifetime, alignment: number): number {
   let offset = 0;
-  for (const other of [...neighbours].sort((a, b) => a.offset - b.offset)) {
-    if (offset + bytes <= other.offset) break;
+  for (const other of placed) {
+    if (tensor.firstStep > other.lastStep || other.firstStep > tensor.lastStep) continue;
+    if (offset + tensor.bytes <= other.offset) break;
     offset = Math.max(offset, Math.ceil((other.offset + other.bytes) / alignment) * alignment);
   }
   return offset;

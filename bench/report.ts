@@ -1,5 +1,6 @@
 /** Tables and pictures from a result, for the terminal, the README and docs/benchmarks.md. */
-import type { BatchMeasurement, BenchResult, ContenderResult } from './result.ts';
+import type { KernelResult } from './kernel-result.ts';
+import type { BatchMeasurement, BenchContext, BenchResult, ContenderResult } from './result.ts';
 
 function batchOf(result: ContenderResult, batch: number): BatchMeasurement | undefined {
   return result.batches?.find((measurement) => measurement.batch === batch);
@@ -60,11 +61,11 @@ export function markdownTable({ results }: BenchResult): string {
 }
 
 /** The context block: what a reader must know before comparing with another machine. */
-export function contextBlock({ context }: BenchResult): string {
+export function contextBlock({ context }: { readonly context: BenchContext }): string {
   const pairs: [string, string][] = [
     ['date', context.date],
     ['octet', `${context.octet} (${context.commit})`],
-    ['browser', context.browser],
+    ['engine', context.engine],
     ['adapter', Object.values(context.adapter).filter(Boolean).join(', ')],
     ['machine', `${context.cpu}, ${context.cores} cores, ${context.memoryGiB} GiB, ${context.platform}`],
     [
@@ -76,4 +77,40 @@ export function contextBlock({ context }: BenchResult): string {
     ['seed', String(context.seed)],
   ];
   return pairs.map(([name, value]) => `- ${name}: ${value}`).join('\n');
+}
+
+/** The default variant of each shape, and the fastest. `KernelResult.rows` hold a shape's variants in order, the default first. */
+export function kernelTable({ rows, peaks }: KernelResult): string {
+  const shapes = [...new Set(rows.map(({ network, shape }) => `${network} ${shape}`))];
+  const header = [
+    'network',
+    'layer',
+    'shape',
+    'default',
+    'GMAC/s',
+    'of peak',
+    'fastest',
+    'GMAC/s',
+    'of peak',
+  ];
+  const table = shapes.map((key) => {
+    const own = rows.filter(({ network, shape }) => `${network} ${shape}` === key);
+    const [first] = own;
+    const best = own.reduce((a, b) => (b.gmacs > a.gmacs ? b : a));
+    const cells = [first, best].flatMap(({ variant, gmacs, share }) => [
+      variant,
+      gmacs.toFixed(2),
+      `${(share * 100).toFixed(0)} %`,
+    ]);
+    return [first.network, first.layer, first.shape, ...cells];
+  });
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  const peakLine = Object.entries(peaks).map(([family, gmacs]) => `${family} ${gmacs.toFixed(2)}`);
+  return [
+    `Register peaks in GMAC/s: ${peakLine.join(', ')}.`,
+    '',
+    line(header),
+    line(header.map(() => '---')),
+    ...table.map(line),
+  ].join('\n');
 }

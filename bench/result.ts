@@ -7,7 +7,8 @@ export interface BenchContext {
   readonly date: string;
   readonly octet: string;
   readonly commit: string;
-  readonly browser: string;
+  /** Browser or runtime, with its version. */
+  readonly engine: string;
   readonly platform: string;
   readonly cpu: string;
   readonly cores: number;

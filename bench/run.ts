@@ -2,11 +2,10 @@
  * `npm run bench`: every engine on the same network, the same pictures and the same adapter, in one run of one browser,
  * interleaved in random order. Writes JSON, a table and a chart to bench/results/.
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { execFileSync } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import type { Browser, Page } from 'playwright';
 import { launchChromium } from '../test/support/chromium.ts';
 import { serve } from './serve.ts';
@@ -14,8 +13,8 @@ import { loadFlagship } from './flagship.ts';
 import type { Flagship } from './flagship.ts';
 import { contenders as catalog } from './contenders/catalog.ts';
 import type { Contender } from './contenders/contender.ts';
-import type { ContenderPage, LoadMeasurement } from './page/contender.ts';
-import type { ChartPage } from './page/chart.ts';
+import { drawChart, machineContext, positiveInteger } from './context.ts';
+import type { LoadMeasurement } from './page/contender.ts';
 import { contextBlock, markdownTable } from './report.ts';
 import type { BatchMeasurement, BenchContext, BenchResult, ContenderResult } from './result.ts';
 import { seededRandom, shuffle, summarize } from './statistics.ts';
@@ -42,8 +41,6 @@ const SETTLE_MS = 60;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-type PageGlobal = typeof globalThis & { contenderPage: ContenderPage; chartPage: ChartPage };
-
 function base64(pixels: Uint8Array): string {
   return Buffer.from(pixels.buffer, pixels.byteOffset, pixels.byteLength).toString('base64');
 }
@@ -53,7 +50,7 @@ async function runOnce(
   pixels: Uint8Array,
   batch: number,
 ): Promise<{ ms: number; logits: number[] }> {
-  return page.evaluate(([data, count]) => (globalThis as PageGlobal).contenderPage.run(data, count), [
+  return page.evaluate(([data, count]) => globalThis.contenderPage.run(data, count), [
     base64(pixels),
     batch,
   ] as const);
@@ -69,7 +66,7 @@ async function open(
   await page.goto(`${origin}/bench/page/contender.html`);
   await page.waitForFunction(() => 'contenderPage' in globalThis);
   const load = await page.evaluate(
-    ([row, url, preprocessing]) => (globalThis as PageGlobal).contenderPage.load(row, url, preprocessing),
+    ([row, url, preprocessing]) => globalThis.contenderPage.load(row, url, preprocessing),
     [contender, flagship.urls[contender.model], flagship.preprocessing] as const,
   );
   return { contender, page, load };
@@ -122,7 +119,7 @@ async function measureBatch(
     const gpuMs =
       contender.device === 'webgpu'
         ? await page.evaluate(
-            async ([data, count]) => (await (globalThis as PageGlobal).contenderPage.gpu(data, count)).gpuMs,
+            async ([data, count]) => (await globalThis.contenderPage.gpu(data, count)).gpuMs,
             [base64(pixels), batch] as const,
           )
         : null;
@@ -131,52 +128,17 @@ async function measureBatch(
   return measurements;
 }
 
-async function adapterInfo(page: Page): Promise<Record<string, string>> {
-  return page.evaluate(async () => {
-    const adapter = await navigator.gpu?.requestAdapter();
-    if (!adapter) return { adapter: 'none' };
-    const { vendor, architecture, device, description } = adapter.info;
+async function browserContext(browser: Browser, origin: string, seed: number): Promise<BenchContext> {
+  const page = await browser.newPage();
+  await page.goto(`${origin}/bench/page/chart.html`);
+  const adapter = await page.evaluate(async () => {
+    const found = await navigator.gpu.requestAdapter();
+    if (!found) return { adapter: 'none' };
+    const { vendor, architecture, device, description } = found.info;
     return { vendor, architecture, device, description };
   });
-}
-
-export async function measureContext(browser: Browser, origin: string, seed: number): Promise<BenchContext> {
-  const page = await browser.newPage();
-  await page.goto(`${origin}/bench/page/chart.html`);
-  const adapter = await adapterInfo(page);
   await page.close();
-  const version = async (name: string): Promise<string> =>
-    (JSON.parse(await readFile(`node_modules/${name}/package.json`, 'utf8')) as { version: string }).version;
-  const own = JSON.parse(await readFile('package.json', 'utf8')) as { version: string };
-  return {
-    date: new Date().toISOString(),
-    octet: own.version,
-    commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim(),
-    browser: `Chromium ${browser.version()}`,
-    platform: `${os.platform()} ${os.arch()}`,
-    cpu: os.cpus()[0]?.model.trim() ?? 'unknown',
-    cores: os.availableParallelism(),
-    memoryGiB: Math.round(os.totalmem() / 2 ** 30),
-    adapter,
-    libraries: {
-      'onnxruntime-web': await version('onnxruntime-web'),
-      '@tensorflow/tfjs-core': await version('@tensorflow/tfjs-core'),
-    },
-    seed,
-  };
-}
-
-export async function charts(
-  browser: Browser,
-  origin: string,
-  draw: (page: Page) => Promise<string>,
-): Promise<string> {
-  const page = await browser.newPage();
-  await page.goto(`${origin}/bench/page/chart.html`);
-  await page.waitForFunction(() => 'chartPage' in globalThis);
-  const svg = await draw(page);
-  await page.close();
-  return `${svg}\n`;
+  return machineContext(adapter, `Chromium ${browser.version()}`, seed);
 }
 
 /** Runs the whole comparison. A contender that fails is a row that says so; Octet failing is an error. */
@@ -195,7 +157,7 @@ export async function compareEngines(options: Options, log: (line: string) => vo
           .join(', ')}`,
       );
     }
-    const context = await measureContext(browser, server.origin, options.seed);
+    const context = await browserContext(browser, server.origin, options.seed);
     const running: Running[] = [];
     const failed = new Map<string, string>();
     for (const contender of selected) {
@@ -239,10 +201,9 @@ export async function compareEngines(options: Options, log: (line: string) => vo
         if (!entry) return { contender, failed: failed.get(contender.id)! };
         const checked = agreement.get(contender.id);
         const batches = perBatch.flatMap((measured) => measured.get(contender.id) ?? []);
-        const { peakBytes } = await entry.page.evaluate(
-          ([data]) => (globalThis as PageGlobal).contenderPage.gpu(data, 1),
-          [base64(flagship.batchFrom(0, 1))] as const,
-        );
+        const { peakBytes } = await entry.page.evaluate(([data]) => globalThis.contenderPage.gpu(data, 1), [
+          base64(flagship.batchFrom(0, 1)),
+        ] as const);
         return {
           contender,
           load: entry.load,
@@ -257,8 +218,8 @@ export async function compareEngines(options: Options, log: (line: string) => vo
     await writeFile(`${options.output}.json`, `${JSON.stringify(result, null, 2)}\n`);
     await writeFile(`${options.output}.md`, `${contextBlock(result)}\n\n${markdownTable(result)}\n`);
     const batch = options.batches[0];
-    const svg = await charts(browser, server.origin, (page) =>
-      page.evaluate(([data, count]) => (globalThis as PageGlobal).chartPage.latencyChart(data, count), [
+    const svg = await drawChart(browser, server.origin, (page) =>
+      page.evaluate(([data, count]) => globalThis.chartPage.latencyChart(data, count), [
         result,
         batch,
       ] as const),
@@ -269,13 +230,6 @@ export async function compareEngines(options: Options, log: (line: string) => vo
     await browser.close();
     await server.close();
   }
-}
-
-function positiveInteger(value: string): number {
-  const number = Number(value);
-  if (!Number.isInteger(number) || number < 1)
-    throw new InvalidArgumentError('a positive whole number is expected');
-  return number;
 }
 
 const program = new Command('bench')

@@ -85,9 +85,15 @@ function rooflineChart({ rows, peaks }: KernelResult): string {
   );
 }
 
+declare global {
+  // A declaration of a global needs var.
+  // eslint-disable-next-line no-var
+  var chartPage: ChartPage;
+}
+
 export interface ChartPage {
   latencyChart(result: BenchResult, batch: number): string;
   rooflineChart(result: KernelResult): string;
 }
 
-(globalThis as unknown as { chartPage: ChartPage }).chartPage = { latencyChart, rooflineChart };
+globalThis.chartPage = { latencyChart, rooflineChart };

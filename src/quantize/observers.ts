@@ -42,7 +42,17 @@ export const observers = {
     const threshold = entropyThreshold(statistics.histogram(), bits, scheme);
     return { min: Math.max(statistics.min, -threshold), max: Math.min(statistics.max, threshold) };
   },
+
+  /**
+   * `minmax` from 6 bits up, where clipping costs more than it gains, and `entropy` below, where resolution is scarce (measured on
+   * VGG16: docs/quantization.md).
+   */
+  auto: (statistics, options) => observerFor(options.bits)(statistics, options),
 } satisfies Record<string, Observer>;
+
+function observerFor(bits: number): Observer {
+  return bits >= 6 ? observers.minmax : observers.entropy;
+}
 
 export type ObserverName = keyof typeof observers;
 

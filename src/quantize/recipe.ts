@@ -25,9 +25,6 @@ const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
 const weightFields = {
   bits: bits.describe('Bits of a weight, 2 to 8.'),
   perChannel: flag.describe('One scale per output channel (true) or one for the whole tensor (false).'),
-  range: oneOf(['max', 'mse']).describe(
-    'What a scale covers: the largest weight (max), or the range with the least squared error (mse).',
-  ),
 };
 
 const activationFields = {
@@ -36,7 +33,7 @@ const activationFields = {
     'Zero point anywhere in the range (affine) or at 0 (symmetric).',
   ),
   observer: oneOf(Object.keys(observers) as [ObserverName, ...ObserverName[]]).describe(
-    'How the range of an activation is chosen from the values seen during calibration.',
+    'How the range of an activation is chosen from the values seen during calibration; auto is minmax from 6 bits, entropy below.',
   ),
   percentile: between(50, 100).describe(
     'For the percentile observer: percent of the values below the upper, and above the lower bound.',
@@ -46,13 +43,12 @@ const activationFields = {
 const weights = z.strictObject({
   bits: weightFields.bits.default(8),
   perChannel: weightFields.perChannel.default(true),
-  range: weightFields.range.default('max'),
 });
 
 const activations = z.strictObject({
   bits: activationFields.bits.default(8),
   scheme: activationFields.scheme.default('affine'),
-  observer: activationFields.observer.default('minmax'),
+  observer: activationFields.observer.default('auto'),
   percentile: activationFields.percentile.default(99.99),
 });
 

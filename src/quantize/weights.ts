@@ -117,11 +117,10 @@ function weightScales(layer: WeightedLayer, recipe: WeightRecipe): Float32Array 
       biasMagnitude === 0 ? 1 : toScale(biasMagnitude * 2 ** -BIAS_ONLY_BITS),
     );
   }
-  return Float32Array.from(largest, (max, c) => {
+  return Float32Array.from(largest, (max) => {
     // An all-zero channel takes the layer's largest scale: its bias is as precise as the others'.
     if (max === 0) return toScale(peak / qmax);
-    const scale = Math.max(max, peak * SMALLEST_SHARE) / qmax;
-    return toScale(recipe.range === 'mse' ? leastErrorScale(data, c * size, size, scale, qmax) : scale);
+    return toScale(Math.max(max, peak * SMALLEST_SHARE) / qmax);
   });
 }
 
@@ -129,36 +128,6 @@ function largestMagnitude(data: Float32Array, from: number, count: number): numb
   let largest = 0;
   for (let i = from; i < from + count; i++) largest = Math.max(largest, Math.abs(data[i]));
   return largest;
-}
-
-/** Shares of the largest weight that are tried as the covered range. */
-const SHARES = Array.from({ length: 32 }, (_, k) => 1 - k / 40);
-
-/** The scale, at most `widest`, at which rounding and clipping cost least: a search over shares of the range. */
-function leastErrorScale(
-  data: Float32Array,
-  from: number,
-  count: number,
-  widest: number,
-  qmax: number,
-): number {
-  let best = widest;
-  let least = Infinity;
-  for (const share of SHARES) {
-    const scale = toScale(widest * share);
-    let error = 0;
-    for (let i = from; i < from + count; i++) {
-      const w = data[i];
-      const q = roundHalfToEven(w / scale);
-      const difference = w - (q > qmax ? qmax : q < -qmax ? -qmax : q) * scale;
-      error += difference * difference;
-    }
-    if (error < least) {
-      least = error;
-      best = scale;
-    }
-  }
-  return best;
 }
 
 function roundWeights(layer: WeightedLayer, scales: Float32Array, qmax: number): Int8Array {

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.ts';
 import {
@@ -38,7 +39,7 @@ describe('parseRecipe', () => {
       momentum: 0,
     });
     expect(text.split('\n').toSorted()).toEqual([
-      'recipe.activations.observer: expected "minmax", "movingAverage", "percentile", "mse", "entropy", got "median"',
+      'recipe.activations.observer: expected "minmax", "movingAverage", "percentile", "mse", "entropy", "auto", got "median"',
       'recipe.activations.percentile: expected a number above 50 and at most 100, got 12',
       'recipe.layers[1].activations.bits: expected a whole number from 2 to 8, got 2.5',
       'recipe.layers[1].activations.scheme: expected "affine", "symmetric", got 3',
@@ -103,6 +104,11 @@ describe('overrides', () => {
 });
 
 describe('recipeJsonSchema', () => {
+  it('is what models/recipe.schema.json holds: otherwise run "npx tsx --conditions=octet:source scripts/make-recipe-schema.ts"', async () => {
+    const file = await readFile(new URL('../../models/recipe.schema.json', import.meta.url), 'utf8');
+    expect(JSON.parse(file)).toEqual(JSON.parse(JSON.stringify(recipeJsonSchema())));
+  });
+
   it('describes every member', () => {
     const schema = recipeJsonSchema() as {
       properties: Record<

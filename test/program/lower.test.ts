@@ -346,6 +346,24 @@ describe('problems', () => {
   });
 });
 
+it('takes long chains and functions that double, without recursion or exponential work', () => {
+  const program = lowered((b) => {
+    let x = b.qdq(b.input('x', ['N', 4]), 1, 0);
+    for (let i = 0; i < 3000; i++) x = b.node('Tanh', [b.node('Identity', [x])]);
+    for (let i = 0; i < 200; i++) x = b.node('Mul', [x, x]);
+    b.output(b.qdq(x, 1, 0), ['N', 4]);
+  }, true);
+  expect(kinds(program)).toEqual(['lookup']);
+});
+
+it('refuses a function that is not a number for some input', () => {
+  const problems = problemsOf((b) => {
+    const x = b.qdq(b.input('x', ['N', 4]), 1, 0);
+    b.output(b.qdq(b.node('Sqrt', [x]), 1, 0), ['N', 4]);
+  });
+  expect([...problems.values()].join()).toMatch(/not a number where its input, an int8, is -128/);
+});
+
 it('lowers a user’s operator through the same door, in a built-in’s place too', () => {
   const twice: Operation['kind'] = 'twice';
   const program = lower(

@@ -3,7 +3,7 @@ import { openNodeDevice } from '../support/node-gpu.ts';
 import { runKernelSuite } from './suite.ts';
 
 /** Fewer than this means that cases were lost, not that the kernels are right. */
-const MIN_CASES = 350;
+const MIN_CASES = 170;
 
 let device: GPUDevice;
 
@@ -13,10 +13,12 @@ beforeAll(async () => {
 
 afterAll(() => device.destroy());
 
-test('every kernel variant gives the bytes of the reference', { timeout: 600_000 }, async () => {
+test('every kernel variant gives the bytes of the reference', { timeout: 3_600_000 }, async () => {
   const uncaptured: string[] = [];
   device.addEventListener('uncapturederror', ({ error }) => uncaptured.push(error.message));
-  const { cases, failures, variants } = await runKernelSuite(device);
+  // OCTET_THOROUGH=1: every variant of every case, and random cases. Minutes on a GPU, the better part of an hour on a software adapter.
+  const thorough = process.env.OCTET_THOROUGH === '1';
+  const { cases, failures, variants } = await runKernelSuite(device, { thorough, extra: thorough ? 200 : 0 });
   console.log(`${cases} GPU cases, ${variants.size} variants, ${failures.length} failures`);
   expect(failures.slice(0, 3).join('\n\n')).toBe('');
   expect(failures).toHaveLength(0);

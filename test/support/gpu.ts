@@ -55,6 +55,11 @@ function compile(
   return pipeline;
 }
 
+/** Compiles what `variant` needs; `runVariant` then finds it there. */
+export async function compileVariant(device: GPUDevice, { dispatches }: GpuVariant): Promise<void> {
+  await Promise.all(dispatches.map(({ code, bindings }) => compile(device, code, bindings)));
+}
+
 /**
  * Runs `variant` once and reads its output back.
  *

@@ -5,6 +5,6 @@ import type { Suite } from './suite.ts';
 
 export const kernels: Suite = () =>
   withDevice(async (open) => {
-    const { cases, failures } = await runKernelSuite(open.device, { capabilities: open.capabilities });
+    const { cases, failures } = await runKernelSuite(open.device);
     return { adapter: describeAdapter(open), cases, failures };
   });

@@ -1,0 +1,265 @@
+
+// f32: 4 pixels × 32 channels a workgroup, K in 16 slices.
+
+const BATCH = 1u;
+const HEIGHT = 8u;
+const WIDTH = 8u;
+const IN_WORDS = 8u;
+const OUT_HEIGHT = 8u;
+const OUT_WIDTH = 8u;
+const OUT_WORDS = 16u;
+const OUT_PIXELS = BATCH * OUT_HEIGHT * OUT_WIDTH;
+const KERNEL_H = 3u;
+const KERNEL_W = 3u;
+const STRIDE_H = 1;
+const STRIDE_W = 1;
+const PAD_TOP = 1;
+const PAD_LEFT = 1;
+const DILATION_H = 1;
+const DILATION_W = 1;
+
+const K_WORDS = KERNEL_H * KERNEL_W * IN_WORDS;
+const PIXELS = 4u;
+const TAPS = 4u;
+const WORDS = 8u;
+const SLICES = 16u;
+const SLICE_WORDS = (IN_WORDS + SLICES - 1u) / SLICES;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>, K_WORDS * OUT_WORDS>;
+
+@group(0) @binding(0) var<storage, read> x: array<u32, BATCH * HEIGHT * WIDTH * IN_WORDS>;
+
+// Batch, row and column where the window of an output pixel starts (of its first window, if pooled); may lie in the padding.
+fn windowStart(pixel: u32) -> vec3<i32> {
+  let n = i32(pixel / (OUT_HEIGHT * OUT_WIDTH));
+  let row = i32(pixel / OUT_WIDTH % OUT_HEIGHT);
+  let column = i32(pixel % OUT_WIDTH);
+
+  return vec3<i32>(n, row * STRIDE_H - PAD_TOP, column * STRIDE_W - PAD_LEFT);
+
+}
+
+// First word of the input pixel at an offset from a window's start, or -1 where it lies in the padding.
+fn inputStart(start: vec3<i32>, row: i32, column: i32) -> i32 {
+  let at = start.yz + vec2<i32>(row, column);
+  let inside = all(at >= vec2<i32>(0)) && all(at < vec2<i32>(i32(HEIGHT), i32(WIDTH)));
+  return select(-1, ((start.x * i32(HEIGHT) + at.x) * i32(WIDTH) + at.y) * i32(IN_WORDS), inside);
+}
+
+fn inputWord(start: i32, word: u32, padding: u32) -> u32 {
+  return select(padding, x[u32(max(start, 0)) + word], start >= 0);
+}
+
+
+const RECORD = 4u;
+const LAYER_RECORD = OUT_WORDS * RECORD;
+@group(0) @binding(2) var<storage, read> epilogue: array<vec4<i32>, LAYER_RECORD + 3u>;
+
+@group(0) @binding(3) var<storage, read_write> y: array<u32, OUT_PIXELS * OUT_WORDS>;
+
+struct Requantizer {
+  limit: vec4<u32>,
+  leftFactor: vec4<u32>,
+  mantissaLow: vec4<u32>,
+  mantissaHigh: vec4<u32>,
+  rightShift: vec4<u32>,
+  half: vec4<u32>,
+  zeroPoint: vec4<i32>,
+  lo: vec4<i32>,
+  hi: vec4<i32>,
+}
+
+fn requantizerOf(limit: vec4<u32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Requantizer {
+  let exponent = extractBits(fields, 0u, 8u);
+  let rightShift = vec4<u32>(max(exponent, vec4<i32>(0))) + 2u;
+  return Requantizer(
+    limit,
+    vec4<u32>(1u) << vec4<u32>(max(-exponent, vec4<i32>(0))),
+    mantissa & vec4<u32>(0xffffu),
+    mantissa >> vec4<u32>(16u),
+    rightShift,
+    vec4<u32>(1u) << (rightShift - 1u),
+    extractBits(fields, 8u, 8u),
+    extractBits(fields, 16u, 8u),
+    extractBits(fields, 24u, 8u),
+  );
+}
+
+fn requantize(acc: vec4<i32>, r: Requantizer) -> vec4<i32> {
+  // product = p2 · 2³² + (p1 mod 2¹⁶) · 2¹⁶ + (p0 mod 2¹⁶); p1 < 2³² since magnitude ≤ 2³¹ and mantissa < 2²⁴.
+  let magnitude = min(bitcast<vec4<u32>>(abs(acc)), r.limit) * r.leftFactor;
+  let low = magnitude & vec4<u32>(0xffffu);
+  let high = magnitude >> vec4<u32>(16u);
+  let p0 = low * r.mantissaLow;
+  let p1 = high * r.mantissaLow + low * r.mantissaHigh + (p0 >> vec4<u32>(16u));
+  let p2 = high * r.mantissaHigh + (p1 >> vec4<u32>(16u));
+
+  // Bit 31 of the product and "any lower bit set" go below p2 (< 2²⁴); rounding at bit rightShift of that is exact.
+  let bit31 = min(p1 & vec4<u32>(0x8000u), vec4<u32>(1u));
+  let sticky = min((p1 & vec4<u32>(0x7fffu)) | (p0 & vec4<u32>(0xffffu)), vec4<u32>(1u));
+  let folded = p2 * 4u + bit31 * 2u + sticky;
+  let down = folded >> r.rightShift;
+  let rest = folded & (r.half * 2u - 1u);
+  let up = (rest > r.half) | ((rest == r.half) & ((down & vec4<u32>(1u)) != vec4<u32>()));
+  let rounded = bitcast<vec4<i32>>(select(down, down + 1u, up));
+  return clamp(r.zeroPoint + select(rounded, -rounded, acc < vec4<i32>()), r.lo, r.hi);
+}
+
+
+
+
+// What the epilogue needs of one word of channels, read once for all pixels.
+struct Channels {
+  word: u32,
+  bias: vec4<i32>,
+
+  requantizer: Requantizer,
+
+}
+
+fn channelsOf(word: u32) -> Channels {
+  let record = word * RECORD;
+
+  let limit = bitcast<vec4<u32>>(epilogue[record + 1u]);
+  let mantissa = bitcast<vec4<u32>>(epilogue[record + 2u]);
+  return Channels(word, epilogue[record], requantizerOf(limit, mantissa, epilogue[record + 3u]));
+
+}
+
+fn store(pixel: u32, channels: Channels, acc: vec4<i32>) {
+  let index = pixel * OUT_WORDS + channels.word;
+  let biased = acc + channels.bias;
+
+  let q = requantize(biased, channels.requantizer);
+
+  y[index] = pack4xI8(q);
+
+
+}
+
+
+
+
+
+alias Acc = vec4<f32>;
+alias Input = vec4<f32>;
+const FLUSH = 256u;
+
+alias Weights = array<Input, 4>;
+
+
+// Each byte is moved to the top of a word, where its sign is; the exact factor 2⁻²⁴ brings it back as a float. Integer shifts, which
+// unpack4xI8 is made of, are slow on the adapters that this family is for.
+fn unpackInput(word: u32) -> Input {
+  let bytes = (vec4<u32>(word) * vec4<u32>(0x1000000u, 0x10000u, 0x100u, 1u)) & vec4<u32>(0xff000000u);
+  return vec4<f32>(bitcast<vec4<i32>>(bytes)) * 0x1p-24;
+}
+
+
+fn unpackWeights(words: vec4<u32>) -> Weights {
+  return Weights(unpackInput(words.x), unpackInput(words.y), unpackInput(words.z), unpackInput(words.w));
+}
+
+fn multiplyAdd(acc: Acc, x: Input, w: Weights) -> Acc {
+  return acc + Acc(dot(x, w[0]), dot(x, w[1]), dot(x, w[2]), dot(x, w[3]));
+}
+
+fn sumOf(word: u32) -> i32 {
+  return dot(unpack4xI8(word), vec4<i32>(1));
+}
+
+
+
+var<workgroup> partials: array<vec4<i32>, SLICES * TAPS * WORDS>;
+
+// Sum of one convolution pixel over all slices.
+fn total(tap: u32, word: u32) -> vec4<i32> {
+  var sum = vec4<i32>();
+  for (var slice = 0u; slice < SLICES; slice++) {
+    sum += partials[(slice * TAPS + tap) * WORDS + word];
+  }
+  return sum;
+}
+
+@compute @workgroup_size(SLICES * WORDS)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let localWord = local % WORDS;
+  let slice = local / WORDS;
+  let outWord = workgroup.x * WORDS + localWord;
+  let loadWord = min(outWord, OUT_WORDS - 1u);
+  let firstPixel = workgroup.y * PIXELS;
+  let padding = bitcast<u32>(epilogue[LAYER_RECORD].x);
+  let start0 = windowStart(min(firstPixel + 0u, OUT_PIXELS - 1u));
+  let start1 = windowStart(min(firstPixel + 1u, OUT_PIXELS - 1u));
+  let start2 = windowStart(min(firstPixel + 2u, OUT_PIXELS - 1u));
+  let start3 = windowStart(min(firstPixel + 3u, OUT_PIXELS - 1u));
+  var acc0 = vec4<i32>();
+  var acc1 = vec4<i32>();
+  var acc2 = vec4<i32>();
+  var acc3 = vec4<i32>();
+
+
+  for (var ky = 0u; ky < KERNEL_H; ky++) {
+    for (var kx = 0u; kx < KERNEL_W; kx++) {
+      let row = i32(ky) * DILATION_H;
+      let column = i32(kx) * DILATION_W;
+      let from0 = inputStart(start0, row, column);
+      let from1 = inputStart(start1, row, column);
+      let from2 = inputStart(start2, row, column);
+      let from3 = inputStart(start3, row, column);
+
+      var partial0 = Acc();
+      var partial1 = Acc();
+      var partial2 = Acc();
+      var partial3 = Acc();
+
+      for (var i = 0u; i < SLICE_WORDS; i++) {
+        let at = i * SLICES + slice;
+        let word = min(at, IN_WORDS - 1u);
+        // Beyond the last word the inputs are 0, whatever the weights.
+
+        let mask = select(0u, 0xffffffffu, at < IN_WORDS);
+
+        let w = unpackWeights(weights[((ky * KERNEL_W + kx) * IN_WORDS + word) * OUT_WORDS + loadWord]);
+        let packed0 = inputWord(from0, word, padding) & mask;
+        partial0 = multiplyAdd(partial0, unpackInput(packed0), w);
+        let packed1 = inputWord(from1, word, padding) & mask;
+        partial1 = multiplyAdd(partial1, unpackInput(packed1), w);
+        let packed2 = inputWord(from2, word, padding) & mask;
+        partial2 = multiplyAdd(partial2, unpackInput(packed2), w);
+        let packed3 = inputWord(from3, word, padding) & mask;
+        partial3 = multiplyAdd(partial3, unpackInput(packed3), w);
+
+
+        if (i % FLUSH == FLUSH - 1u) {
+          acc0 += vec4<i32>(partial0);
+          partial0 = Acc();
+          acc1 += vec4<i32>(partial1);
+          partial1 = Acc();
+          acc2 += vec4<i32>(partial2);
+          partial2 = Acc();
+          acc3 += vec4<i32>(partial3);
+          partial3 = Acc();
+        }
+
+      }
+
+      acc0 += vec4<i32>(partial0);
+      acc1 += vec4<i32>(partial1);
+      acc2 += vec4<i32>(partial2);
+      acc3 += vec4<i32>(partial3);
+
+    }
+  }
+
+  partials[(slice * TAPS + 0u) * WORDS + localWord] = acc0;
+  partials[(slice * TAPS + 1u) * WORDS + localWord] = acc1;
+  partials[(slice * TAPS + 2u) * WORDS + localWord] = acc2;
+  partials[(slice * TAPS + 3u) * WORDS + localWord] = acc3;
+  workgroupBarrier();
+  for (var p = slice; p < PIXELS; p += SLICES) {
+    if (firstPixel + p < OUT_PIXELS && outWord < OUT_WORDS) {
+      let acc = total(p * 1u + 0u, localWord);
+      store(firstPixel + p, channelsOf(outWord), acc);
+    }
+  }
+}

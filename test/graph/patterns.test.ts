@@ -143,6 +143,14 @@ describe('unaryRegion', () => {
     expect(unaryRegion(index, index.producer(other)!)).toBeUndefined();
   });
 
+  test('does not take in a value that is an output of the graph', () => {
+    const b = createFloatGraph(1);
+    const inner = b.node('Sigmoid', [b.input('input', ['N', 2, 4, 4])]);
+    const outer = b.node('Tanh', [inner]);
+    const index = indexGraph(b.finish(outer, inner));
+    expect(unaryRegion(index, index.producer(outer)!)).toMatchObject({ input: inner, nodes: [{ op: 'Tanh' }] });
+  });
+
   test('does not take constants of several elements, or a node with itself for two values', () => {
     const b = createFloatGraph(1);
     const input = b.input('input', ['N', 2, 4, 4]);

@@ -148,7 +148,10 @@ describe('unaryRegion', () => {
     const inner = b.node('Sigmoid', [b.input('input', ['N', 2, 4, 4])]);
     const outer = b.node('Tanh', [inner]);
     const index = indexGraph(b.finish(outer, inner));
-    expect(unaryRegion(index, index.producer(outer)!)).toMatchObject({ input: inner, nodes: [{ op: 'Tanh' }] });
+    expect(unaryRegion(index, index.producer(outer)!)).toMatchObject({
+      input: inner,
+      nodes: [{ op: 'Tanh' }],
+    });
   });
 
   test('does not take constants of several elements, or a node with itself for two values', () => {

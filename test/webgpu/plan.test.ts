@@ -1,0 +1,166 @@
+/** What can be known of the WebGPU backend without a device. */
+import * as fc from 'fast-check';
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { createOperatorRegistry } from '../../src/ops/registry.ts';
+import type { GpuCapabilities } from '../../src/ops/gpu-kernel.ts';
+import { version } from '../../src/version.ts';
+import { classifyAdapter } from '../../src/webgpu/adapter.ts';
+import { bindingAlignment, planExecution } from '../../src/webgpu/execution-plan.ts';
+import { PlanCache } from '../../src/webgpu/plan-cache.ts';
+import { randomProgram } from '../support/random-program.ts';
+
+const capabilities: GpuCapabilities = {
+  adapterClass: 'discrete',
+  packedDot: true,
+  subgroupSize: 32,
+  limits: {
+    maxComputeWorkgroupStorageSize: 16_384,
+    maxComputeInvocationsPerWorkgroup: 256,
+    maxComputeWorkgroupsPerDimension: 65_535,
+    maxComputeWorkgroupSizeX: 256,
+    maxStorageBufferBindingSize: 134_217_728,
+  },
+};
+
+describe('execution plan', () => {
+  const operators = createOperatorRegistry();
+
+  test('no dispatch reads and writes one buffer, no two live tensors overlap, offsets are aligned', () => {
+    fc.assert(
+      fc.property(fc.nat(), fc.integer({ min: 1, max: 4 }), fc.boolean(), (seed, batch, keepAll) => {
+        const program = randomProgram(seed);
+        const keep = keepAll ? program.tensors.map(({ id }) => id) : [];
+        const { dispatches, memory } = planExecution({
+          program,
+          operators,
+          batch,
+          capabilities,
+          keep,
+          // Any variant may be chosen.
+          choose: ({ variants }) => variants[seed % variants.length],
+        });
+        for (const { bindings } of dispatches) {
+          const arenas = (access: string) =>
+            bindings.flatMap((binding) =>
+              binding.kind === 'arena' && binding.access === access ? [binding.arena] : [],
+            );
+          const written = arenas('write');
+          expect(written.length).toBeGreaterThan(0);
+          expect(arenas('read').filter((arena) => written.includes(arena))).toEqual([]);
+        }
+        for (const [index, a] of memory.allocations.entries()) {
+          expect(a.offset % bindingAlignment).toBe(0);
+          expect(a.offset + a.bytes).toBeLessThanOrEqual(memory.arenas[a.arena]);
+          for (const b of memory.allocations.slice(index + 1)) {
+            const together = a.firstStep <= b.lastStep && b.firstStep <= a.lastStep;
+            const overlap =
+              a.arena === b.arena && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
+            expect(together && overlap, `${a.name} and ${b.name}`).toBe(false);
+          }
+        }
+        if (keepAll) {
+          const last = dispatches.length + 1;
+          expect(
+            memory.allocations.filter(({ id }) => keep.includes(id)).every((a) => a.lastStep === last),
+          ).toBe(true);
+        }
+      }),
+      { seed: 7, numRuns: 60 },
+    );
+  });
+
+  test('an operation without a kernel is refused by name', () => {
+    const program = randomProgram(1);
+    const bare = {
+      operators: operators.operators,
+      of: () => ({ ...operators.operators[0], webgpu: { variants: () => [], tuningKey: () => '' } }),
+    };
+    expect(() =>
+      planExecution({
+        program,
+        operators: bare,
+        batch: 1,
+        capabilities,
+        keep: [],
+        choose: ({ variants }) => variants[0],
+      }),
+    ).toThrow(`operation "${program.operations[0].name}"`);
+  });
+});
+
+describe('adapter class', () => {
+  const info = { vendor: '', architecture: '', device: '', description: '' };
+
+  test.each([
+    [{ vendor: 'google', architecture: 'swiftshader' }, 'software'],
+    [{ vendor: 'mesa', description: 'llvmpipe (LLVM 15.0.6, 256 bits)' }, 'software'],
+    [{ vendor: 'microsoft', description: 'Microsoft Basic Render Driver' }, 'software'],
+    [{ vendor: 'nvidia', isFallbackAdapter: true }, 'software'],
+    [{ vendor: 'nvidia', architecture: 'hopper' }, 'discrete'],
+    [{ vendor: 'amd', architecture: 'rdna-3' }, 'discrete'],
+    [{ vendor: 'amd', architecture: 'gcn-5' }, 'integrated'],
+    [{ vendor: 'intel', architecture: 'xe' }, 'integrated'],
+    [{ vendor: 'intel', architecture: 'xe-2hpg' }, 'discrete'],
+    [{ vendor: 'apple', architecture: 'metal-3' }, 'apple'],
+    [{ vendor: 'qualcomm', architecture: 'adreno-7xx' }, 'integrated'],
+    [{}, 'unknown'],
+  ] as const)('%o is %s', (names, expected) => {
+    expect(classifyAdapter({ ...info, ...names })).toBe(expected);
+  });
+});
+
+describe('plan cache', () => {
+  /** A value that tells whether it was disposed of. */
+  const value = (log: string[], name: string) => ({ name, dispose: () => log.push(name) });
+
+  test('keeps the most recently used, and disposes of the others', async () => {
+    const log: string[] = [];
+    const cache = new PlanCache<ReturnType<typeof value>>(2);
+    const use = (name: string) =>
+      cache.with(
+        name,
+        () => Promise.resolve(value(log, name)),
+        (got) => got.name,
+      );
+    for (const name of ['a', 'b', 'a', 'c']) expect(await use(name)).toBe(name);
+    expect(log).toEqual(['b']);
+    cache.dispose();
+    expect(log.sort()).toEqual(['a', 'b', 'c']);
+  });
+
+  test('what is in use is disposed of when it is no longer', async () => {
+    const log: string[] = [];
+    const cache = new PlanCache<ReturnType<typeof value>>(1);
+    const make = (name: string) => () => Promise.resolve(value(log, name));
+    await cache.with('a', make('a'), async () => {
+      await cache.with('b', make('b'), () => undefined);
+      expect(log).toEqual([]);
+    });
+    expect(log).toEqual(['a']);
+  });
+
+  test('what could not be made is made again', async () => {
+    const cache = new PlanCache<ReturnType<typeof value>>(1);
+    const failing = cache.with(
+      'a',
+      () => Promise.reject(new Error('no memory')),
+      () => undefined,
+    );
+    await expect(failing).rejects.toThrow('no memory');
+    expect(
+      await cache.with(
+        'a',
+        () => Promise.resolve(value([], 'a')),
+        ({ name }) => name,
+      ),
+    ).toBe('a');
+  });
+});
+
+test("the version is package.json's", () => {
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  expect(version).toBe(manifest.version);
+});

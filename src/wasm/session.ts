@@ -2,6 +2,7 @@
 import { platform } from '#platform';
 import { DeviceError, InputError } from '../errors.ts';
 import type { Session, SessionInput, SessionResult, SessionRunOptions } from '../model/session.ts';
+import type { AsyncOptions } from '../progress.ts';
 import type { ReferenceContext, TensorBuffer } from '../ops/operator.ts';
 import { createOperatorRegistry, type OperatorRegistry } from '../ops/registry.ts';
 import type { WasmVariant } from '../ops/wasm-kernel.ts';
@@ -47,6 +48,7 @@ export interface WasmSession extends Session {
   plan(batch: number): WasmPlan;
   /** Bytes of linear memory in use. */
   readonly memoryBytes: number;
+  profile: NonNullable<Session['profile']>;
 }
 
 /**
@@ -101,6 +103,9 @@ interface PreparedPlan {
   /** Names it to the executor. */
   readonly id: number;
   readonly plan: WasmPlan;
+  /** One an operation. */
+  readonly operations: readonly Stage[];
+  /** The same, neighbouring calls joined: what a run does. */
   readonly stages: readonly Stage[];
   readonly constants: readonly string[];
   readonly addresses: ReadonlyMap<TensorId, number>;
@@ -151,7 +156,33 @@ class ProgramSession implements WasmSession {
   }
 
   run(inputs: ReadonlyMap<TensorId, SessionInput>, options: SessionRunOptions): Promise<SessionResult> {
-    const result = this.#last.then(() => this.#run(inputs, options));
+    return this.#inTurn(() => this.#run(inputs, options));
+  }
+
+  profile(
+    batch: number,
+    repetitions: number,
+    { signal }: AsyncOptions = {},
+  ): Promise<readonly (readonly number[])[]> {
+    return this.#inTurn(async () => {
+      this.#checkOpen();
+      const prepared = this.#prepare(batch, []);
+      const samples: number[][] = prepared.operations.map(() => []);
+      // Whatever the memory holds will do for values; the first round is to warm up.
+      for (let repetition = 0; repetition <= repetitions; repetition++) {
+        for (const [i, stage] of prepared.operations.entries()) {
+          const start = performance.now();
+          await this.#runStage(stage, prepared);
+          if (repetition > 0) samples[i].push(performance.now() - start);
+          signal?.throwIfAborted();
+        }
+      }
+      return samples;
+    });
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
     this.#last = result.catch(() => undefined);
     return result;
   }
@@ -177,9 +208,7 @@ class ProgramSession implements WasmSession {
     }
     const uploaded = performance.now();
     for (const stage of prepared.stages) {
-      if (stage.kind === 'calls') await this.#executor.run(prepared.id, stage.from, stage.to);
-      else this.#runReference(stage.operation, prepared);
-      this.#checkOpen();
+      await this.#runStage(stage, prepared);
       signal?.throwIfAborted();
     }
     const computed = performance.now();
@@ -229,6 +258,12 @@ class ProgramSession implements WasmSession {
       : new Int32Array(buffer, address, elements);
   }
 
+  async #runStage(stage: Stage, prepared: PreparedPlan): Promise<void> {
+    if (stage.kind === 'calls') await this.#executor.run(prepared.id, stage.from, stage.to);
+    else this.#runReference(stage.operation, prepared);
+    this.#checkOpen();
+  }
+
   #runReference(operation: Operation, prepared: PreparedPlan): void {
     const context: ReferenceContext = {
       batch: prepared.plan.batch,
@@ -249,6 +284,12 @@ class ProgramSession implements WasmSession {
       return known;
     }
     const plan = this.#makePlan(batch, keep);
+    const calls = plan.operations.reduce((sum, { variant }) => sum + (variant?.calls.length ?? 0), 0);
+    if (calls > MAX_CALLS) {
+      throw new DeviceError(
+        `a run at batch ${batch} takes ${calls} kernel calls, more than ${MAX_CALLS}: use a smaller batch`,
+      );
+    }
     // Its constants first, so that those it shares with plans that go are not packed again.
     const constants: string[] = [];
     try {
@@ -283,31 +324,20 @@ class ProgramSession implements WasmSession {
     const id = this.#nextPlan++;
     const base = this.#arena!.address;
     const addresses = new Map(plan.memory.allocations.map((place) => [place.id, base + place.offset]));
-    const stages: Stage[] = [];
     const calls: PreparedCall[] = [];
-    plan.operations.forEach(({ operation, variant, workspaces }, i) => {
-      if (!variant) {
-        stages.push({ kind: 'reference', operation });
-        return;
-      }
+    const operations = plan.operations.map(({ operation, variant, workspaces }, i): Stage => {
+      if (!variant) return { kind: 'reference', operation };
       const from = calls.length;
       calls.push(...this.#callsOf(i, variant, workspaces, addresses));
-      const last = stages.at(-1);
-      if (last?.kind === 'calls') stages[stages.length - 1] = { ...last, to: calls.length };
-      else stages.push({ kind: 'calls', from, to: calls.length });
+      return { kind: 'calls', from, to: calls.length };
     });
-    if (calls.length > MAX_CALLS) {
-      throw new DeviceError(
-        `a run at batch ${plan.batch} takes ${calls.length} kernel calls, more than ${MAX_CALLS}: use a smaller batch`,
-      );
-    }
     const scratch = base + Math.ceil(plan.memory.peakBytes / SCRATCH_SLACK) * SCRATCH_SLACK;
     const scratchAddresses = Array.from(
       { length: this.threads },
       (_, thread) => scratch + thread * scratchStride(plan),
     );
     this.#executor.prepare(id, calls, scratchAddresses);
-    return { id, plan, stages, constants, addresses };
+    return { id, plan, operations, stages: joinCalls(operations), constants, addresses };
   }
 
   #callsOf(
@@ -329,6 +359,17 @@ class ProgramSession implements WasmSession {
     this.#executor.forget(id);
     for (const name of constants) this.#constants.release(name);
   }
+}
+
+function joinCalls(operations: readonly Stage[]): Stage[] {
+  const joined: Stage[] = [];
+  for (const stage of operations) {
+    const last = joined.at(-1);
+    if (stage.kind === 'calls' && last?.kind === 'calls')
+      joined[joined.length - 1] = { ...last, to: stage.to };
+    else joined.push(stage);
+  }
+  return joined;
 }
 
 /** A cache line: threads' scratch memories do not share one. */

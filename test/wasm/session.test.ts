@@ -85,6 +85,14 @@ test('memory does not grow over runs, batch sizes and their plans', async () => 
   expect(session.plan(1).memory.arenas.length).toBe(1);
 });
 
+test('profile() gives one sample an operation and repetition', async () => {
+  const program = randomProgram(4);
+  using session = await createWasmSession(program, { threads: 2 });
+  const samples = await session.profile(2, 3);
+  expect(samples.map((times) => times.length)).toEqual(program.operations.map(() => 3));
+  expect(samples.flat().every((ms) => ms >= 0)).toBe(true);
+});
+
 describe('an operator without a kernel', () => {
   interface Negate extends Operation {
     readonly kind: 'negate';

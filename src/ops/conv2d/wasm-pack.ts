@@ -94,11 +94,11 @@ export function packWeights<T extends Int8Array | Int16Array>(
     for (let tap = 0; tap < taps; tap++) {
       const segment = shape.rowSegments ? Math.floor(tap / kernel[1]) : tap;
       const firstK = firstChannel + (shape.rowSegments ? (tap % kernel[1]) * shape.channels : 0);
-      const row = (panel * segments + segment) * shape.segmentLength;
-      for (let c = 0; c < groupIn; c++, from++) {
-        const k = row + firstK + c;
-        const lane = k % depth;
-        packed[(k - lane) * PANEL + (o % PANEL) * depth + lane] = weights[from] - zeroPoint;
+      const first = (panel * segments + segment) * shape.segmentLength + firstK;
+      const place = (o % PANEL) * depth;
+      for (let k = first; k < first + groupIn; k++, from++) {
+        const lane = k & (depth - 1);
+        packed[(k - lane) * PANEL + place + lane] = weights[from] - zeroPoint;
       }
     }
   }
@@ -179,13 +179,21 @@ function weightSum({ weights, bias }: Conv2dOperation, o: number): number {
   return sum;
 }
 
+/** Results of `weightMagnitudes` by weights: every plan asks again. */
+const magnitudes = new WeakMap<Int8Array, readonly number[]>();
+
 /** `Σ|w − z_w|` of each output channel. */
-export function weightMagnitudes({ weights, weightZeroPoint, bias }: Conv2dOperation): number[] {
-  const k = weights.length / bias.length;
-  return Array.from(bias, (_, o) => {
-    const zeroPoint = weightZeroPoint?.[o] ?? 0;
-    let sum = 0;
-    for (let i = o * k; i < (o + 1) * k; i++) sum += Math.abs(weights[i] - zeroPoint);
-    return sum;
-  });
+export function weightMagnitudes({ weights, weightZeroPoint, bias }: Conv2dOperation): readonly number[] {
+  let sums = magnitudes.get(weights);
+  if (!sums) {
+    const k = weights.length / bias.length;
+    sums = Array.from(bias, (_, o) => {
+      const zeroPoint = weightZeroPoint?.[o] ?? 0;
+      let sum = 0;
+      for (let i = o * k; i < (o + 1) * k; i++) sum += Math.abs(weights[i] - zeroPoint);
+      return sum;
+    });
+    magnitudes.set(weights, sums);
+  }
+  return sums;
 }

@@ -153,26 +153,31 @@ function transformWeights(
   const plane = panels * PANEL * channels;
   const packed = new Int16Array(size * size * plane);
   const half = new Int32Array(size * 3);
-  for (let o = 0; o < bias.length; o++) {
-    const panel = Math.floor(o / PANEL) * channels * PANEL + (o % PANEL) * 2;
-    // The channels are a multiple of 8, so all of them are real.
-    for (let c = 0; c < channels; c++) {
-      const from = o * 9 * channels + c;
-      for (let j = 0; j < 3; j++) {
-        const w0 = weights[from + j * channels];
-        const w1 = weights[from + (3 + j) * channels];
-        const w2 = weights[from + (6 + j) * channels];
-        for (let i = 0; i < size; i++) {
-          half[i * 3 + j] = rows[i * 3] * w0 + rows[i * 3 + 1] * w1 + rows[i * 3 + 2] * w2;
-        }
-      }
-      let to = panel + (c >> 1) * 2 * PANEL + (c & 1);
-      for (let i = 0; i < size; i++) {
-        const h0 = half[i * 3];
-        const h1 = half[i * 3 + 1];
-        const h2 = half[i * 3 + 2];
-        for (let j = 0; j < size; j++, to += plane) {
-          packed[to] = h0 * rows[j * 3] + h1 * rows[j * 3 + 1] + h2 * rows[j * 3 + 2];
+  // Neighbours in the packed weights one after the other: each place is far from the next, and 36 cache lines are enough.
+  for (let panel = 0; panel < panels; panel++) {
+    const last = Math.min((panel + 1) * PANEL, bias.length);
+    for (let pair = 0; pair < channels; pair += 2) {
+      for (let o = panel * PANEL; o < last; o++) {
+        for (let c = pair; c < pair + 2; c++) {
+          // The channels are a multiple of 8, so all of them are real.
+          const from = o * 9 * channels + c;
+          for (let j = 0; j < 3; j++) {
+            const w0 = weights[from + j * channels];
+            const w1 = weights[from + (3 + j) * channels];
+            const w2 = weights[from + (6 + j) * channels];
+            for (let i = 0; i < size; i++) {
+              half[i * 3 + j] = rows[i * 3] * w0 + rows[i * 3 + 1] * w1 + rows[i * 3 + 2] * w2;
+            }
+          }
+          let to = (panel * channels + pair) * PANEL + (o % PANEL) * 2 + (c & 1);
+          for (let i = 0; i < size; i++) {
+            const h0 = half[i * 3];
+            const h1 = half[i * 3 + 1];
+            const h2 = half[i * 3 + 2];
+            for (let j = 0; j < size; j++, to += plane) {
+              packed[to] = h0 * rows[j * 3] + h1 * rows[j * 3 + 1] + h2 * rows[j * 3 + 2];
+            }
+          }
         }
       }
     }

@@ -19,8 +19,8 @@ export interface OperatorRegistry {
 }
 
 /**
- * Built-in operators and a user's own. There is no global table: whoever loads a model passes its extra operators, so that two models on a
- * page cannot change each other.
+ * Built-in operators and a user's own. There is no global table: whoever loads a model passes its extra
+ * operators, so that two models on a page cannot change each other.
  *
  * @throws InputError where two operators share a kind
  */

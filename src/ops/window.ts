@@ -2,7 +2,10 @@ import { slidingWindow } from '../graph/geometry.ts';
 import type { Node } from '../graph/graph.ts';
 import type { ImageShape, Window2d } from '../program/program.ts';
 
-/** Height and width that a window leaves of an image: `floor((size + pads − dilation·(kernel − 1) − 1) / stride) + 1`. */
+/**
+ * Height and width that a window leaves of an image: `floor((size + pads − dilation·(kernel − 1) − 1) /
+ * stride) + 1`.
+ */
 export function windowOutput(window: Window2d, image: ImageShape): [height: number, width: number] {
   const { kernel, stride, pads, dilation } = window;
   const size = (axis: 0 | 1) =>
@@ -12,7 +15,9 @@ export function windowOutput(window: Window2d, image: ImageShape): [height: numb
   return [size(0), size(1)];
 }
 
-/** Calls `visit` with the row and column of each tap of one output pixel's window that lies inside the image. */
+/**
+ * Calls `visit` with the row and column of each tap of one output pixel's window that lies inside the image.
+ */
 export function visitWindow(
   window: Window2d,
   image: ImageShape,

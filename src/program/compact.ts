@@ -1,6 +1,8 @@
 import type { IntegerProgram, TensorId } from './program.ts';
 
-/** Drops operations that no output depends on and tensors that nothing names, and numbers the rest in order. */
+/**
+ * Drops operations that no output depends on and tensors that nothing names, and numbers the rest in order.
+ */
 export function compact(program: IntegerProgram): IntegerProgram {
   const needed = new Set(program.outputs.map(({ tensor }) => tensor));
   const operations = program.operations

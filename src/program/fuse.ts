@@ -1,6 +1,6 @@
 /**
- * Joins operations so that fewer tensors are written and read. Each rewrite leaves the bytes of every tensor that stays as they were;
- * the kernels need not know that it happened.
+ * Joins operations so that fewer tensors are written and read. Each rewrite leaves the bytes of every tensor
+ * that stays as they were; the kernels need not know that it happened.
  */
 import { compact } from './compact.ts';
 import type {
@@ -37,7 +37,8 @@ export function fuse(program: IntegerProgram): IntegerProgram {
       else readers.set(id, [position]);
     }
   }
-  // One sweep does: what is joined takes the reader's place (by then everything that it reads is computed), which is yet to come.
+  // One sweep does: what is joined takes the reader's place (by then everything that it reads is computed),
+  // which is yet to come.
   const movedTo = new Map<number, number>();
   for (const [position, first] of operations.entries()) {
     if (!first || outputs.has(first.output)) continue;
@@ -66,7 +67,9 @@ function rewritten(
   return undefined;
 }
 
-/** A 2×2 max pool with stride 2 becomes the convolution's: rescaling by a positive multiplier is monotonic. */
+/**
+ * A 2×2 max pool with stride 2 becomes the convolution's: rescaling by a positive multiplier is monotonic.
+ */
 function poolIntoConvolution(first: Operation, reader: Operation): BuiltinOperation | undefined {
   if (!isConv2d(first) || !isMaxPool2d(reader)) return undefined;
   const { kernel, stride, pads, dilation } = reader;

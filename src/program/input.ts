@@ -1,4 +1,7 @@
-/** The doors of the program: real values and pixels to integers, integers to real values, and the layouts on both sides. */
+/**
+ * The doors of the program: real values and pixels to integers, integers to real values, and the layouts on
+ * both sides.
+ */
 import { InputError, ModelError } from '../errors.ts';
 import { quantizeReal } from './pointwise.ts';
 import { elementCount, paddedChannels, type ProgramOutput, type ProgramTensor } from './program.ts';
@@ -90,8 +93,8 @@ export function quantizeInput(tensor: ProgramTensor, values: Float32Array, batch
 }
 
 /**
- * Real values of an output, in the ONNX layout [batch, ...output.shape]: `scale · (q − zeroPoint)`, then the output's
- * activation over the channels in float64.
+ * Real values of an output, in the ONNX layout [batch, ...output.shape]: `scale · (q − zeroPoint)`, then the
+ * output's activation over the channels in float64.
  *
  * @param buffer the program's layout
  */

@@ -1,6 +1,7 @@
 /**
- * From a QDQ graph (float nodes between QuantizeLinear/DequantizeLinear pairs) to the integer program. What a float node becomes is its
- * operator's to say (src/ops/<kind>/lower.ts); here values are followed to their QuantizeLinear.
+ * From a QDQ graph (float nodes between QuantizeLinear/DequantizeLinear pairs) to the integer program. What a
+ * float node becomes is its operator's to say (src/ops/<kind>/lower.ts); here values are followed to their
+ * QuantizeLinear.
  */
 import { ModelError } from '../errors.ts';
 import { numberAttribute, resolveAxis } from '../graph/attributes.ts';
@@ -32,8 +33,8 @@ import type {
 
 export interface LowerOptions {
   /**
-   * Joins operations (fuse.ts): a max pool or a residual addition with its convolution, a clamp with what it clamps.
-   * Without, every tensor of the graph stays visible. The bytes are the same. Default true.
+   * Joins operations (fuse.ts): a max pool or a residual addition with its convolution, a clamp with what it
+   * clamps. Without, every tensor of the graph stays visible. The bytes are the same. Default true.
    */
   readonly fuse?: boolean;
 }
@@ -58,7 +59,10 @@ export function lower(
   return options.fuse === false ? program : fuse(program);
 }
 
-/** Operators that give their input's elements, all or some, unchanged: what quantizes the result may quantize the input. */
+/**
+ * Operators that give their input's elements, all or some, unchanged: what quantizes the result may quantize
+ * the input.
+ */
 const SELECTING = new Set(['MaxPool', 'GlobalMaxPool']);
 /** Operators that only rename, or regroup dimensions. */
 const RENAMING = new Set(['Identity', 'Dropout', 'Flatten', 'Reshape', 'Squeeze', 'Unsqueeze']);
@@ -377,7 +381,10 @@ class Lowering implements LoweringContext {
     }
   }
 
-  /** Softmax as the last function of the network; a QuantizeLinear/DequantizeLinear pair behind it is left out. */
+  /**
+   * Softmax as the last function of the network; a QuantizeLinear/DequantizeLinear pair behind it is left
+   * out.
+   */
   #softmaxAtEnd(node: Node): void {
     const value = this.#values.get(node.inputs[0]);
     const rank = this.rank(node, 0) ?? 0;
@@ -420,8 +427,8 @@ class Lowering implements LoweringContext {
   // Following values.
 
   /**
-   * The QuantizeLinear that gives a float value its scale: one that reads it, or reads it behind operators that only
-   * select from it or rename it (and, with `behindClamps`, narrow it).
+   * The QuantizeLinear that gives a float value its scale: one that reads it, or reads it behind operators
+   * that only select from it or rename it (and, with `behindClamps`, narrow it).
    */
   #quantizerOf(name: string, behindClamps: boolean): Node | undefined {
     const readers = this.#index.readers(name);
@@ -472,7 +479,9 @@ class Lowering implements LoweringContext {
     }
   }
 
-  /** Scale and zero point of an activation's QuantizeLinear or DequantizeLinear, or a problem and undefined. */
+  /**
+   * Scale and zero point of an activation's QuantizeLinear or DequantizeLinear, or a problem and undefined.
+   */
   #parameters(node: Node): QuantizationParameters | undefined {
     if (this.#problems.concern(node)) return undefined;
     const [, scaleName, zeroPointName = ''] = node.inputs;

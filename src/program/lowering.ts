@@ -21,7 +21,10 @@ export interface PointwiseValue {
   readonly values: Float64Array | null;
 }
 
-/** Where a float node's result ends: quantized by a QuantizeLinear, with the clamps met on the way, or kept as int32. */
+/**
+ * Where a float node's result ends: quantized by a QuantizeLinear, with the clamps met on the way, or kept as
+ * int32.
+ */
 export interface LoweredOutput {
   readonly tensor: ProgramTensor;
   /** Integer clip bounds: the int8 range narrowed by Relu/Clip between the node and its QuantizeLinear. */
@@ -30,9 +33,14 @@ export interface LoweredOutput {
 }
 
 export interface OutputOptions {
-  /** Where no QuantizeLinear follows, the tensor is int32 with these scales: the accumulators of a last layer. */
+  /**
+   * Where no QuantizeLinear follows, the tensor is int32 with these scales: the accumulators of a last layer.
+   */
   readonly accumulatorScale?: Float32Array;
-  /** Where no QuantizeLinear follows, the tensor is quantized as this one: for operators that select values (max pooling). */
+  /**
+   * Where no QuantizeLinear follows, the tensor is quantized as this one: for operators that select values
+   * (max pooling).
+   */
   readonly like?: ProgramTensor;
 }
 
@@ -43,15 +51,18 @@ export interface LoweringContext {
   activation(node: Node, index: number): ProgramTensor | undefined;
   /** Float function of a quantized activation behind input `index`, or undefined, without a problem. */
   pointwise(node: Node, index: number): PointwiseValue | undefined;
-  /** Quantized constant behind input `index`, undefined (without a problem) where it is absent or no constant. */
+  /**
+   * Quantized constant behind input `index`, undefined (without a problem) where it is absent or no constant.
+   */
   constant(node: Node, index: number): QuantizedConstant | undefined;
   /** Plain constant (shapes, axes, clip bounds). */
   plainConstant(node: Node, index: number): Tensor | undefined;
   /** Number of dimensions of input `index` in the ONNX graph, where known. */
   rank(node: Node, index: number): number | undefined;
   /**
-   * Declares the result of `node` with its image shape, follows Relu/Clip to the QuantizeLinear, and makes the program's
-   * tensor. A problem and undefined where no QuantizeLinear follows and `options` has no other way.
+   * Declares the result of `node` with its image shape, follows Relu/Clip to the QuantizeLinear, and makes
+   * the program's tensor. A problem and undefined where no QuantizeLinear follows and `options` has no other
+   * way.
    */
   output(node: Node, shape: ImageShape, options?: OutputOptions): LoweredOutput | undefined;
   /** A tensor between two operations that one node becomes; `like` gives its scale and zero point. */
@@ -69,8 +80,8 @@ export interface LoweringRule {
   /** ONNX operator types it lowers. */
   readonly onnx: readonly string[];
   /**
-   * Adds to the program what `node` computes. Problems are reported through the context, not thrown; a ModelError that is thrown
-   * becomes a problem of the node.
+   * Adds to the program what `node` computes. Problems are reported through the context, not thrown; a
+   * ModelError that is thrown becomes a problem of the node.
    */
   lower(node: Node, context: LoweringContext): void;
 }

@@ -1,6 +1,6 @@
 /**
- * Fixed-point multipliers: how a real factor between two scales becomes integers, and what multiplying by it means
- * to the bit. The functions here are the definition that every backend's kernels are held to.
+ * Fixed-point multipliers: how a real factor between two scales becomes integers, and what multiplying by it
+ * means to the bit. The functions here are the definition that every backend's kernels are held to.
  */
 import { ModelError } from '../errors.ts';
 import type { Rescale } from './program.ts';
@@ -18,9 +18,9 @@ const float32 = new Float32Array(1);
 const float32Bits = new Uint32Array(float32.buffer);
 
 /**
- * The integers behind a float32: its significand and exponent, exactly. Two ranges are saturated, without any effect on an int8 result:
- * below 2⁻³³ the shift stops at 56 (every int32 accumulator still rounds to 0), and from 2²⁴ on it stops at 0
- * (every accumulator but 0 still saturates).
+ * The integers behind a float32: its significand and exponent, exactly. Two ranges are saturated, without any
+ * effect on an int8 result: below 2⁻³³ the shift stops at 56 (every int32 accumulator still rounds to 0), and
+ * from 2²⁴ on it stops at 0 (every accumulator but 0 still saturates).
  *
  * @param real rounded to float32 first
  * @throws ModelError where `real` is not a positive finite float32
@@ -44,7 +44,8 @@ export function toMultiplier(real: number): Multiplier {
 /**
  * `m = fl32(fl32(s_x · s_w) / s_y)`: ONNX Runtime's order of rounding.
  *
- * @returns a float32 in a number; may be 0 or infinite where the scales are extreme (`toMultiplier` refuses those)
+ * @returns a float32 in a number; may be 0 or infinite where the scales are extreme (`toMultiplier` refuses
+ * those)
  */
 export function requantizeMultiplier(inputScale: number, weightScale: number, outputScale: number): number {
   return Math.fround(
@@ -66,8 +67,8 @@ const POWER_OF_HALF = Float64Array.from({ length: MAX_SHIFT + 1 }, (_, n) => 2 *
 /**
  * `clamp(zeroPoint + rne(acc · mantissa · 2^−shift), lo, hi)`, exactly.
  *
- * A float64 holds the product exactly below 2⁵³, that is for |acc| < 2²⁹; scaling by a power of two is exact. Larger accumulators take
- * the product in two halves.
+ * A float64 holds the product exactly below 2⁵³, that is for |acc| < 2²⁹; scaling by a power of two is exact.
+ * Larger accumulators take the product in two halves.
  *
  * @param acc int32
  * @param lo,hi within −128…127
@@ -87,9 +88,10 @@ export function requantize(
 }
 
 /**
- * A float64 that rounds to the same integer as `acc · mantissa · 2^−shift`, or saturates as it does: the 55-bit product with its
- * lowest two bits folded into a sticky bit ("round to odd"), which keeps ties apart from near ties. For shifts below 4
- * the sticky bit might matter, but there the result is beyond ±2²⁵ (or the mantissa is 0).
+ * A float64 that rounds to the same integer as `acc · mantissa · 2^−shift`, or saturates as it does: the
+ * 55-bit product with its lowest two bits folded into a sticky bit ("round to odd"), which keeps ties apart
+ * from near ties. For shifts below 4 the sticky bit might matter, but there the result is beyond ±2²⁵ (or the
+ * mantissa is 0).
  */
 function scaleLarge(acc: number, mantissa: number, shift: number): number {
   const lowProduct = (acc & 0xffff) * mantissa;
@@ -106,13 +108,14 @@ export function rescaleSum(sum: number, rescale: Rescale): number {
 }
 
 /**
- * Integers for real factors at a common exponent: `multipliers[i] = rne(factors[i] · 2^shift)` with the largest shift at which
- * `Σ_i 255 · terms[i] · multipliers[i] + 2^(shift−1) < 2³¹`, so that the sum of a `Rescale` is exact in int32.
+ * Integers for real factors at a common exponent: `multipliers[i] = rne(factors[i] · 2^shift)` with the
+ * largest shift at which `Σ_i 255 · terms[i] · multipliers[i] + 2^(shift−1) < 2³¹`, so that the sum of a
+ * `Rescale` is exact in int32.
  *
  * @param factors positive, e.g. `s_x / s_y` of each input
  * @param terms how many values each factor multiplies in one sum (1 for an addition)
- * @param exclusive true where one factor at a time is used (average pooling: one a window size), so that the bound holds for
- * each alone and not for their sum
+ * @param exclusive true where one factor at a time is used (average pooling: one a window size), so that the
+ * bound holds for each alone and not for their sum
  * @throws ModelError where a factor is not positive and finite, or so large that no shift fits
  */
 export function commonRescale(

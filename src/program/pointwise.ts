@@ -75,7 +75,10 @@ export function lookupTable(value: PointwiseValue, output: ProgramTensor): Int8A
   return Int8Array.from(reals, (real) => quantizeReal(real, output.scale as number, output.zeroPoint));
 }
 
-/** Lowers a node that is a function of one quantized tensor and constant scalars; several in a row become one table. */
+/**
+ * Lowers a node that is a function of one quantized tensor and constant scalars; several in a row become one
+ * table.
+ */
 export function lowerPointwise(node: Node, context: LoweringContext): void {
   const unary = unaryFunction(context.graph, node);
   if (unary) {

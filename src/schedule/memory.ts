@@ -3,7 +3,10 @@ import type { TensorId } from '../program/program.ts';
 import type { Allocation, MemoryPlan, PlannedTensor, Step } from './plan.ts';
 
 export interface MemoryPlanOptions {
-  /** Offsets are multiples of it, in bytes: WebGPU's `minStorageBufferOffsetAlignment`, a vector's size for wasm. */
+  /**
+   * Offsets are multiples of it, in bytes: WebGPU's `minStorageBufferOffsetAlignment`, a vector's size for
+   * wasm.
+   */
   readonly alignment: number;
   /**
    * Keeps what a step writes in other arenas than what it reads: a WebGPU buffer cannot be both in one
@@ -33,10 +36,11 @@ interface Placement {
 }
 
 /**
- * Places tensors in arenas so that no two that are alive at one step overlap: greedy by size (Y. Pisarchyk, J. Lee: Efficient Memory
- * Management for Deep Neural Net Inference, 2020, "greedy by size for offset calculation"). The largest tensor is placed first;
- * each goes where its arena grows least, there into the lowest gap that holds it; where two arenas grow alike, into the one of its colour in a
- * colouring of what must lie apart, so that a chain of layers alternates between two arenas. Deterministic.
+ * Places tensors in arenas so that no two that are alive at one step overlap: greedy by size (Y. Pisarchyk,
+ * J. Lee: Efficient Memory Management for Deep Neural Net Inference, 2020, "greedy by size for offset
+ * calculation"). The largest tensor is placed first; each goes where its arena grows least, there into the
+ * lowest gap that holds it; where two arenas grow alike, into the one of its colour in a colouring of what
+ * must lie apart, so that a chain of layers alternates between two arenas. Deterministic.
  *
  * Tensors that no step names get no memory.
  *
@@ -135,7 +139,10 @@ function readWritePairs(steps: readonly Step[]): Map<TensorId, Set<TensorId>> {
   return pairs;
 }
 
-/** A colour for each tensor, different from those it must lie apart from: the lowest free one, in order of execution. */
+/**
+ * A colour for each tensor, different from those it must lie apart from: the lowest free one, in order of
+ * execution.
+ */
 function coloursOf(
   tensors: readonly Lifetime[],
   apart: ReadonlyMap<TensorId, ReadonlySet<TensorId>>,
@@ -150,7 +157,10 @@ function coloursOf(
   return colours;
 }
 
-/** Lowest aligned offset at which a tensor fits between those alive with it, or after them. `placed` is sorted by offset. */
+/**
+ * Lowest aligned offset at which a tensor fits between those alive with it, or after them. `placed` is sorted
+ * by offset.
+ */
 function lowestGap(placed: readonly Allocation[], tensor: Lifetime, alignment: number): number {
   let offset = 0;
   for (const other of placed) {

@@ -17,9 +17,9 @@ const NAME_LENGTH = 18;
 const LEAST_HEIGHT = 14;
 
 /**
- * A picture of a memory plan: each buffer a rectangle, over the steps it is alive in (to the right) and the bytes it takes in its arena
- * (downwards), and below them the bytes alive at each step with the lower bound. A whole SVG document, light and dark by the reader's
- * preference, with the names as tooltips.
+ * A picture of a memory plan: each buffer a rectangle, over the steps it is alive in (to the right) and the
+ * bytes it takes in its arena (downwards), and below them the bytes alive at each step with the lower bound.
+ * A whole SVG document, light and dark by the reader's preference, with the names as tooltips.
  *
  * @param steps the steps that the plan was made for
  */

@@ -1,6 +1,6 @@
 /**
- * What a run does, as plain data: steps in order, and where every tensor lies. Knows no device: printable, and
- * testable without one.
+ * What a run does, as plain data: steps in order, and where every tensor lies. Knows no device: printable,
+ * and testable without one.
  */
 import type { TensorId } from '../program/program.ts';
 

@@ -11,8 +11,8 @@ export function plannedTensors(program: IntegerProgram, batch: number): PlannedT
 }
 
 /**
- * Steps of a program: one that writes its inputs, one an operation, one that reads its outputs, so that inputs
- * live from the start and outputs to the end. Operation i is step i + 1.
+ * Steps of a program: one that writes its inputs, one an operation, one that reads its outputs, so that
+ * inputs live from the start and outputs to the end. Operation i is step i + 1.
  */
 export function stepsOf(program: IntegerProgram): Step[] {
   return [

@@ -1,6 +1,6 @@
 /**
- * The reference operators against their formulas: one output element at a time, from real indices, without the blocking, gathering and
- * float64 rounding that the reference uses for speed.
+ * The reference operators against their formulas: one output element at a time, from real indices, without
+ * the blocking, gathering and float64 rounding that the reference uses for speed.
  */
 import { describe, expect, it } from 'vitest';
 import type {

@@ -17,8 +17,8 @@ import { createRandom } from '../support/random.ts';
 const BATCH = 4;
 
 /**
- * ONNX Runtime computes a QDQ graph in float32, so a value next to a tie may round the other way. Layer by layer, on the same inputs,
- * at least 99.9 % must be equal, and none more than 1 apart.
+ * ONNX Runtime computes a QDQ graph in float32, so a value next to a tie may round the other way. Layer by
+ * layer, on the same inputs, at least 99.9 % must be equal, and none more than 1 apart.
  */
 function expectAgreement(tensors: readonly TensorAgreement[]): void {
   expect(tensors.length).toBeGreaterThan(1);

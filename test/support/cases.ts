@@ -1,6 +1,6 @@
 /**
- * Programs of one operation each, on a grid of awkward shapes and values: every backend must give the reference's bytes on
- * them. Seeded, so that a name repeats a case. No Node imports: browsers run these too.
+ * Programs of one operation each, on a grid of awkward shapes and values: every backend must give the
+ * reference's bytes on them. Seeded, so that a name repeats a case. No Node imports: browsers run these too.
  */
 import type {
   AddOperation,

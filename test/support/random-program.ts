@@ -1,4 +1,7 @@
-/** Small valid integer programs of several operations: branches, concatenations, residuals, every operation kind. Seeded. */
+/**
+ * Small valid integer programs of several operations: branches, concatenations, residuals, every operation
+ * kind. Seeded.
+ */
 import { commonRescale } from '../../src/program/multiplier.ts';
 import type {
   AddOperation,

@@ -1,4 +1,7 @@
-/** The failure report of the byte-exact tests: what differs, where first, by how much, and the values around it. */
+/**
+ * The failure report of the byte-exact tests: what differs, where first, by how much, and the values around
+ * it.
+ */
 import { type ProgramTensor, paddedChannels } from '../../src/program/program.ts';
 import type { TensorBuffer } from '../../src/ops/operator.ts';
 

@@ -1,4 +1,7 @@
-/** The integer program of VGG16 on CIFAR-10 with its max pools fused, weights all zero: for plans, and for timing by shape. */
+/**
+ * The integer program of VGG16 on CIFAR-10 with its max pools fused, weights all zero: for plans, and for
+ * timing by shape.
+ */
 import type { Conv2dOperation, IntegerProgram, ProgramTensor } from '../../src/program/program.ts';
 import { createProgramBuilder, requantizeBy } from './program-builder.ts';
 

@@ -4,7 +4,10 @@ import { paddedChannels } from '../../program/program.ts';
 import type { ReferenceContext } from '../operator.ts';
 import { visitWindow } from '../window.ts';
 
-/** Mean of each window: the exact sum of `x − zeroPoint`, times the multiplier for the window's count, rounded once. */
+/**
+ * Mean of each window: the exact sum of `x − zeroPoint`, times the multiplier for the window's count, rounded
+ * once.
+ */
 export function averagePool2dReference(operation: AveragePool2dOperation, context: ReferenceContext): void {
   const { rescale, kernel, countIncludePad } = operation;
   const input = context.tensor(operation.inputs[0]);

@@ -3,7 +3,10 @@ import type { ConcatOperation } from '../../program/program.ts';
 import { paddedChannels } from '../../program/program.ts';
 import type { ReferenceContext } from '../operator.ts';
 
-/** Channels of the inputs one after the other, without the inputs' padding, each rescaled to the output's scale. */
+/**
+ * Channels of the inputs one after the other, without the inputs' padding, each rescaled to the output's
+ * scale.
+ */
 export function concatReference(operation: ConcatOperation, context: ReferenceContext): void {
   const output = context.tensor(operation.output);
   const y = context.buffer(output.id);

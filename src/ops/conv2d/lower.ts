@@ -99,7 +99,9 @@ function convolution(
   };
 }
 
-/** A dense layer is a convolution whose kernel is the whole image; ONNX flattens images in the order C, H, W. */
+/**
+ * A dense layer is a convolution whose kernel is the whole image; ONNX flattens images in the order C, H, W.
+ */
 function dense(
   node: Node,
   input: ProgramTensor,
@@ -138,7 +140,9 @@ function dense(
   };
 }
 
-/** [outChannels][channels][pixels] as [outChannels][pixels][channels]; the data itself where that is the same. */
+/**
+ * [outChannels][channels][pixels] as [outChannels][pixels][channels]; the data itself where that is the same.
+ */
 function channelsLast(
   data: Int8Array | Int32Array,
   outChannels: number,
@@ -165,8 +169,8 @@ function transposed(data: Int8Array | Int32Array, rows: number, columns: number)
 }
 
 /**
- * The bias in units of the accumulator: as it is where its scale is `s_x · s_w[c]`, which quantizers write; else (another
- * scale, or a float bias) rounded to that scale.
+ * The bias in units of the accumulator: as it is where its scale is `s_x · s_w[c]`, which quantizers write;
+ * else (another scale, or a float bias) rounded to that scale.
  */
 function biasIntegers(
   node: Node,
@@ -187,14 +191,15 @@ function biasIntegers(
     if (!quantized) return Math.round(Number(plain!.data[i]) / unit);
     const scale = quantized.scale[quantized.scale.length > 1 ? c : 0];
     const q = quantized.data[i] - quantized.zeroPoint[quantized.zeroPoint.length > 1 ? c : 0];
-    // Quantizers may multiply the scales in float64 and round later: a few units in the last place are no other scale.
+    // Quantizers may multiply the scales in float64 and round later: a few units in the last place are no
+    // other scale.
     return Math.abs(scale - unit) <= 4 * 2 ** -23 * unit ? q : Math.round((q * scale) / unit);
   });
 }
 
 /**
- * Bias with the input's zero point folded in, `b − z_x·Σw + K·z_x·z_w`, and the proof that no accumulator, whatever the
- * input, leaves int32: `|bias| + 128·Σ|w| + 128·K·|z_w| < 2³¹`.
+ * Bias with the input's zero point folded in, `b − z_x·Σw + K·z_x·z_w`, and the proof that no accumulator,
+ * whatever the input, leaves int32: `|bias| + 128·Σ|w| + 128·K·|z_w| < 2³¹`.
  */
 function foldZeroPoints(layer: Layer, inputZeroPoint: number, bias: Float64Array): Int32Array | string {
   const { weights } = layer;

@@ -5,8 +5,8 @@ import type { ReferenceContext } from '../operator.ts';
 import { windowOutput } from '../window.ts';
 
 /**
- * Convolution by gathering the window of a few output pixels at a time (im2col) and multiplying it with the weights, both
- * contiguous in the order (kernelH, kernelW, channel).
+ * Convolution by gathering the window of a few output pixels at a time (im2col) and multiplying it with the
+ * weights, both contiguous in the order (kernelH, kernelW, channel).
  */
 export function conv2dReference(operation: Conv2dOperation, context: ReferenceContext): void {
   const input = context.tensor(operation.inputs[0]);
@@ -95,8 +95,8 @@ function gather(
 }
 
 /**
- * `acc[p, o] = Σ_k patches[p, k] · weights[o, k]` for `pixels` ≤ 2 patches and `outChannels` channels from `firstOut`, in blocks of
- * 2 × 4, so that each value loaded serves several products.
+ * `acc[p, o] = Σ_k patches[p, k] · weights[o, k]` for `pixels` ≤ 2 patches and `outChannels` channels from
+ * `firstOut`, in blocks of 2 × 4, so that each value loaded serves several products.
  */
 function multiply(
   patches: Int8Array,

@@ -1,6 +1,6 @@
 /** The demo page: `vite` serves it from the sources, `vite build` writes a static site to build/site. */
 import { createHash } from 'node:crypto';
-import { readdirSync, statSync } from 'node:fs';
+import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defaultClientConditions, defineConfig, type Plugin } from 'vite';
 
@@ -18,22 +18,35 @@ const floatDownloadBytes = [
   'node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm',
 ].reduce((sum, file) => sum + statSync(path(file)).size, 0);
 
+const version = (folder: string): string =>
+  (JSON.parse(readFileSync(path(`${folder}/package.json`), 'utf8')) as { version: string }).version;
+
+const benchLibraries = Object.fromEntries(
+  ['onnxruntime-web', '@tensorflow/tfjs-core'].map((name) => [name, version(`node_modules/${name}`)]),
+);
+
 export default defineConfig({
   root: path('demo'),
   // Relative addresses: the site works from any folder of any host.
   base: './',
   publicDir: path('demo/public'),
   resolve: {
-    // ONNX Runtime's script and WebAssembly as files beside the page, rather than inside its bundle: threads need the script's address.
-    conditions: ['octet:source', 'onnxruntime-web-use-extern-wasm', ...defaultClientConditions],
+    conditions: ['octet:source', ...defaultClientConditions],
     alias: [
       { find: /^octet$/, replacement: path('src/index.ts') },
-      // The float model runs on the CPU: the build of ONNX Runtime without the others' 20 MB.
-      { find: /^onnxruntime-web$/, replacement: 'onnxruntime-web/wasm' },
+      // The float model runs on the CPU: the build of ONNX Runtime without the others' 20 MB, and with its threads' script as a file
+      // of its own.
+      {
+        find: /^onnxruntime-web$/,
+        replacement: path('node_modules/onnxruntime-web/dist/ort.wasm.min.mjs'),
+      },
     ],
   },
   assetsInclude: ['**/*.onnx'],
-  define: { __FLOAT_DOWNLOAD_BYTES__: floatDownloadBytes },
+  define: {
+    __FLOAT_DOWNLOAD_BYTES__: floatDownloadBytes,
+    __BENCH_VERSIONS__: { octet: version('.'), libraries: benchLibraries },
+  },
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   server: { headers: isolation, fs: { allow: [path('.')] } },
   preview: { headers: isolation },
@@ -46,7 +59,11 @@ export default defineConfig({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 1000,
     rolldownOptions: {
-      input: { index: path('demo/index.html'), 'service-worker': path('demo/service-worker.ts') },
+      input: {
+        index: path('demo/index.html'),
+        contender: path('demo/contender.html'),
+        'service-worker': path('demo/service-worker.ts'),
+      },
       output: {
         entryFileNames: ({ name }) => (name === 'service-worker' ? '[name].js' : 'assets/[name]-[hash].js'),
       },
@@ -55,8 +72,9 @@ export default defineConfig({
   plugins: [serviceWorkerManifest()],
 });
 
-/** Kept for offline use only once it has been asked for: the float model and what runs it. */
-const ON_DEMAND = /ort[-.]|vgg16-cifar10-|calibration-512|geist-(?!latin-wght)/;
+/** Kept for offline use only once it has been asked for: the float model and what runs it, and the benchmark’s engines. */
+const ON_DEMAND =
+  /ort[-.]|onnxruntime|tensorflow|tfjs|contender|vgg16-cifar10-|calibration-512|geist-(?!latin-wght)/;
 
 /** Tells the service worker which files the build made (it keeps them for offline use) and names that set by its content. */
 function serviceWorkerManifest(): Plugin {

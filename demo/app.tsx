@@ -3,6 +3,7 @@ import { Notice } from './components/notice.tsx';
 import { Status } from './components/status.tsx';
 import { Panel } from './panel.tsx';
 import { VIEWS, view, type View } from './route.ts';
+import { Bench } from './views/bench.tsx';
 import { Bits } from './views/bits.tsx';
 import { Gallery } from './views/gallery.tsx';
 import { Inside } from './views/inside.tsx';
@@ -15,6 +16,7 @@ const PAGES: Record<View, () => preact.JSX.Element> = {
   inside: Inside,
   bits: Bits,
   verify: Verify,
+  bench: Bench,
 };
 
 export function App() {

@@ -7,6 +7,7 @@ export const VIEWS = {
   inside: 'Inside',
   bits: 'Bits',
   verify: 'Verify',
+  bench: 'Benchmark',
 } as const;
 
 export type View = keyof typeof VIEWS;

@@ -58,7 +58,7 @@ async function runOnce(pixels: Uint8Array, batch: number): Promise<{ ms: number;
   return { ms: performance.now() - start, logits: [...logits] };
 }
 
-const page: ContenderPage = {
+export const page: ContenderPage = {
   async load(contender, modelUrl, preprocessing) {
     const start = performance.now();
     const load = await importEngine(contender.library);

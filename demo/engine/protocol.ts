@@ -7,6 +7,7 @@ import type {
   BackendName,
   Comparison,
   MemoryPlan,
+  Preprocessing,
   Profile,
   ProgressEvent,
   Timings,
@@ -29,6 +30,7 @@ export interface ModelInfo {
   /** Threads can be used: the page is cross-origin isolated. */
   readonly isolated: boolean;
   readonly labels: readonly string[];
+  readonly preprocessing: Preprocessing | null;
   readonly input: { readonly width: number; readonly height: number };
   /** Bytes of the model file. */
   readonly bytes: number;

@@ -175,6 +175,7 @@ async function describe(model: Model, bytes: number): Promise<Omit<ModelInfo, 'l
     adapter: model.adapter,
     isolated: self.crossOriginIsolated,
     labels: model.labels,
+    preprocessing: model.preprocessing,
     input: { width: input.width, height: input.height },
     bytes,
     layers,

@@ -92,7 +92,7 @@ function serious(violations: Awaited<ReturnType<AxeBuilder['analyze']>>['violati
   );
 }
 
-const VIEWS = ['Gallery', 'Test set', 'Inside', 'Bits', 'Verify'];
+const VIEWS = ['Gallery', 'Test set', 'Inside', 'Bits', 'Verify', 'Benchmark'];
 
 describe('on WebGPU', () => {
   let visitor: Visit;
@@ -305,6 +305,19 @@ describe('on WebAssembly', () => {
     ).toBe(1);
   }, 300_000);
 
+  test('the benchmark measures what is ticked, and its answers', async () => {
+    const { page } = visitor;
+    await openView(page, 'Benchmark');
+    const engines = page.getByRole('group', { name: 'Engines' }).getByRole('checkbox');
+    for (const engine of await engines.all()) await engine.uncheck();
+    await page.getByRole('checkbox', { name: 'Octet WASM, 1 thread, int8' }).check();
+    await page.getByRole('button', { name: 'Run the benchmark' }).click();
+    await page.getByText('Done.').waitFor({ timeout: 120_000 });
+    const [row] = await page.getByRole('region', { name: 'Results' }).locator('tbody tr').allInnerTexts();
+    expect(row).toMatch(/^Octet WASM, 1 thread, int8\s+33\.8 MB\s.*20 of 20$/s);
+    expect(await page.getByRole('button', { name: 'Copy as Markdown' }).isEnabled()).toBe(true);
+  }, 200_000);
+
   test('another backend, and the one before', async () => {
     const { page } = visitor;
     await page.getByLabel('Run on').selectOption('reference');
@@ -369,6 +382,9 @@ describe('for everyone', () => {
         title: 'Test picture 5',
         ...(await referenceAnswer(4)),
       });
+      await page.getByLabel('Run on').selectOption('webgpu');
+      await eventually(() => page.getByRole('alert').innerText()).toMatch(/WebGPU|adapter/);
+      expect(await page.locator('.status-text').innerText()).toContain('the CPU');
       expect(complaints).toEqual([]);
     } finally {
       await plain.close();

@@ -1,0 +1,182 @@
+/**
+ * The engines of `npm run bench` in the visitor's own browser: each in an iframe of its own, answers checked first, then rounds in
+ * random order.
+ */
+import type { Contender, Preprocessing } from '../../bench/contenders/contender.ts';
+import type { ContenderPage, LoadMeasurement } from '../../bench/page/contender.ts';
+import type { BatchMeasurement, BenchContext, BenchResult, ContenderResult } from '../../bench/result.ts';
+import { seededRandom, shuffle, summarize } from '../../bench/statistics.ts';
+import floatModel from '../../models/vgg16-cifar10.onnx';
+import { modelUrl, type Sheet } from '../pictures/sheet.ts';
+
+/** Versions of the engines, from their packages. Filled in by the build (vite.config.ts). */
+declare const __BENCH_VERSIONS__: {
+  readonly octet: string;
+  readonly libraries: Readonly<Record<string, string>>;
+};
+
+const CHECKED = 20;
+const SEED = 1;
+const BATCHES = [1, 8];
+/** An engine that takes longer than this for one call is left out of the rounds at that batch size. */
+const LONGEST_MS = 20_000;
+/** Threads of an engine that has just run may spin a while; the next one's time must not pay for it. */
+const SETTLE_MS = 60;
+
+interface Running {
+  readonly contender: Contender;
+  readonly page: ContenderPage;
+  readonly load: LoadMeasurement;
+}
+
+export interface BenchOptions {
+  readonly contenders: readonly Contender[];
+  readonly rounds: number;
+  readonly sheet: Sheet;
+  readonly preprocessing: Preprocessing;
+  readonly signal: AbortSignal;
+  /** Where the iframes go. */
+  readonly place: HTMLElement;
+  readonly onResult: (result: BenchResult) => void;
+  readonly onStep: (step: string) => void;
+}
+
+/** Measures and reports after every step. An engine that fails is a row that says why. */
+export async function runBenchmark(options: BenchOptions): Promise<void> {
+  const { contenders, sheet, preprocessing, signal, place, onResult, onStep } = options;
+  const context = await describeContext();
+  const rows = new Map<string, ContenderResult>(contenders.map((contender) => [contender.id, { contender }]));
+  const publish = (id: string, part: Partial<ContenderResult>) => {
+    rows.set(id, { ...rows.get(id)!, ...part });
+    onResult({ context, results: [...rows.values()] });
+  };
+  try {
+    const running: Running[] = [];
+    for (const contender of contenders) {
+      signal.throwIfAborted();
+      onStep(`Loading ${contender.label}`);
+      try {
+        const page = await openFrame(place, signal);
+        const url = new URL(contender.model === 'float' ? floatModel : modelUrl, location.href).href;
+        const load = await page.load(contender, url, preprocessing);
+        running.push({ contender, page, load });
+        publish(contender.id, { load });
+      } catch (error) {
+        if (signal.aborted) throw error;
+        publish(contender.id, {
+          failed: error instanceof Error ? error.message.split('\n')[0] : String(error),
+        });
+      }
+    }
+
+    const judge = running.find(({ contender }) => contender.model === 'float') ?? running[0];
+    if (!judge) return;
+    const expected = await answers(judge, sheet, signal);
+    for (const entry of running) {
+      onStep(`Checking the answers of ${entry.contender.label}`);
+      const actual = await answers(entry, sheet, signal);
+      const same = actual.filter((value, index) => value === expected[index]).length;
+      publish(entry.contender.id, { agreement: { same, of: CHECKED } });
+    }
+
+    for (const batch of BATCHES) {
+      onStep(`Batch ${batch}: warming up`);
+      await measureBatch(running, batch, options, (id, measurement) => {
+        const before = (rows.get(id)!.batches ?? []).filter((measured) => measured.batch !== batch);
+        publish(id, { batches: [...before, measurement] });
+      });
+    }
+
+    for (const { contender, page } of running) {
+      signal.throwIfAborted();
+      if (contender.device !== 'webgpu') continue;
+      onStep(`GPU time and memory of ${contender.label}`);
+      const { gpuMs, peakBytes } = await page.gpu(pixelsFrom(sheet, 0, 1), 1);
+      publish(contender.id, {
+        peakGpuBytes: peakBytes,
+        batches: (rows.get(contender.id)!.batches ?? []).map((measured) =>
+          measured.batch === 1 ? { ...measured, gpuMs } : measured,
+        ),
+      });
+    }
+  } finally {
+    place.replaceChildren();
+  }
+}
+
+async function measureBatch(
+  running: readonly Running[],
+  batch: number,
+  { rounds, sheet, signal, onStep }: BenchOptions,
+  onMeasured: (id: string, measurement: BatchMeasurement) => void,
+): Promise<void> {
+  const random = seededRandom(SEED + batch);
+  const pixels = pixelsFrom(sheet, 0, batch);
+  const samples = new Map<Running, number[]>();
+  for (const entry of running) {
+    signal.throwIfAborted();
+    const { ms } = await entry.page.run(pixels, batch);
+    if (ms <= LONGEST_MS) samples.set(entry, []);
+  }
+  for (let round = 1; round <= rounds; round++) {
+    onStep(`Batch ${batch}: round ${round} of ${rounds}`);
+    for (const entry of shuffle([...samples.keys()], random)) {
+      signal.throwIfAborted();
+      const taken = samples.get(entry)!;
+      taken.push((await entry.page.run(pixels, batch)).ms);
+      onMeasured(entry.contender.id, { batch, latencyMs: summarize(taken), gpuMs: null });
+      await pause(SETTLE_MS);
+    }
+  }
+}
+
+async function answers({ page }: Running, sheet: Sheet, signal: AbortSignal): Promise<number[]> {
+  const classes: number[] = [];
+  for (let index = 0; index < CHECKED; index++) {
+    signal.throwIfAborted();
+    const { logits } = await page.run(pixelsFrom(sheet, index, 1), 1);
+    classes.push(logits.indexOf(Math.max(...logits)));
+  }
+  return classes;
+}
+
+async function openFrame(place: HTMLElement, signal: AbortSignal): Promise<ContenderPage> {
+  const frame = document.createElement('iframe');
+  frame.title = 'One engine of the benchmark';
+  frame.src = './contender.html';
+  place.append(frame);
+  const inside = () =>
+    (frame.contentWindow as unknown as { contenderPage?: ContenderPage } | null)?.contenderPage;
+  while (!inside()) {
+    signal.throwIfAborted();
+    await pause(20);
+  }
+  return inside()!;
+}
+
+function pixelsFrom(sheet: Sheet, first: number, batch: number): string {
+  const bytes = Array.from({ length: batch }, (_, offset) => sheet.pixels(first + offset).data);
+  return btoa(bytes.map((data) => Array.from(data, (byte) => String.fromCharCode(byte)).join('')).join(''));
+}
+
+async function describeContext(): Promise<BenchContext> {
+  const adapter = await navigator.gpu?.requestAdapter();
+  const { vendor = '', architecture = '', device = '', description = '' } = adapter?.info ?? {};
+  return {
+    date: new Date().toISOString(),
+    octet: __BENCH_VERSIONS__.octet,
+    commit: 'demo page',
+    engine: navigator.userAgent,
+    platform: navigator.platform,
+    cpu: 'CPU not told to pages',
+    cores: navigator.hardwareConcurrency,
+    memoryGiB: (navigator as Navigator & { deviceMemory?: number }).deviceMemory ?? 0,
+    adapter: adapter ? { vendor, architecture, device, description } : { adapter: 'none' },
+    libraries: __BENCH_VERSIONS__.libraries,
+    seed: SEED,
+  };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

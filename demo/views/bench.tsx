@@ -1,0 +1,210 @@
+import { signal } from '@preact/signals';
+import { useRef, useState } from 'preact/hooks';
+import { contenders } from '../../bench/contenders/catalog.ts';
+import type { Contender } from '../../bench/contenders/contender.ts';
+import { contextBlock, markdownTable } from '../../bench/report.ts';
+import type { BenchResult, ContenderResult } from '../../bench/result.ts';
+import { runBenchmark } from '../bench/runner.ts';
+import { isAbort } from '../engine/jobs.ts';
+import * as format from '../format.ts';
+import { info, messageOf, notice, sheet } from '../state.ts';
+
+const ROUNDS = 7;
+const BATCHES = [1, 8];
+
+/** The reference is no rival: it is written to be read. Threads need an isolated page. */
+const catalog: readonly Contender[] = contenders(
+  crossOriginIsolated ? Math.min(8, navigator.hardwareConcurrency) : 1,
+).filter(({ device }) => device !== 'reference' && (device !== 'webgpu' || 'gpu' in navigator));
+
+const excluded = signal<ReadonlySet<string>>(new Set());
+const result = signal<BenchResult | null>(null);
+
+export function Bench() {
+  const place = useRef<HTMLDivElement>(null);
+  const [running, setRunning] = useState<AbortController | null>(null);
+  const [step, setStep] = useState('');
+  const chosen = catalog.filter(({ id }) => !excluded.value.has(id));
+  const network = info.value;
+
+  async function run(): Promise<void> {
+    if (!sheet.value || !network?.preprocessing) return;
+    const controller = new AbortController();
+    setRunning(controller);
+    result.value = null;
+    try {
+      await runBenchmark({
+        contenders: chosen,
+        rounds: ROUNDS,
+        sheet: sheet.value,
+        preprocessing: network.preprocessing,
+        signal: controller.signal,
+        place: place.current!,
+        onResult: (next) => (result.value = next),
+        onStep: setStep,
+      });
+      setStep('Done.');
+    } catch (error) {
+      setStep(isAbort(error) ? 'Cancelled.' : '');
+      if (!isAbort(error)) notice.value = messageOf(error);
+    } finally {
+      setRunning(null);
+    }
+  }
+
+  return (
+    <section class="view" aria-labelledby="bench-title">
+      <div class="view-head">
+        <h2 id="bench-title">Against others, on your device</h2>
+        <p class="lead">
+          The same network in each engine, answers checked first, then {ROUNDS} rounds in random order.
+          Engines fetch up to 150 MB, and the page stutters while they run.
+        </p>
+      </div>
+      <fieldset class="engines" disabled={running !== null}>
+        <legend class="visually-hidden">Engines</legend>
+        {catalog.map(({ id, label }) => (
+          <label key={id}>
+            <input
+              type="checkbox"
+              checked={!excluded.value.has(id)}
+              onChange={(event) => {
+                const next = new Set(excluded.value);
+                if (event.currentTarget.checked) next.delete(id);
+                else next.add(id);
+                excluded.value = next;
+              }}
+            />
+            <span>{label}</span>
+          </label>
+        ))}
+      </fieldset>
+      <div class="run-line">
+        <button
+          type="button"
+          class="primary"
+          disabled={!sheet.value || !network || chosen.length === 0}
+          onClick={() => (running ? running.abort() : void run())}
+        >
+          {running ? 'Cancel' : 'Run the benchmark'}
+        </button>
+        <p class="muted" role="status">
+          {step}
+        </p>
+      </div>
+      <div ref={place} class="frames" aria-hidden="true" />
+      {result.value && <ResultTable measured={result.value} done={running === null} />}
+    </section>
+  );
+}
+
+function ResultTable({ measured, done }: { readonly measured: BenchResult; readonly done: boolean }) {
+  return (
+    <>
+      <div class="table-scroll" role="region" aria-label="Results" tabIndex={0}>
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Engine</th>
+              <th scope="col" class="number">
+                Download
+              </th>
+              <th scope="col" class="number">
+                Load
+              </th>
+              {BATCHES.map((batch) => (
+                <th key={batch} scope="col" class="number">
+                  Batch {batch}, ms a picture
+                </th>
+              ))}
+              <th scope="col" class="number">
+                Same answer
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {measured.results.map((row) => (
+              <Row key={row.contender.id} row={row} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <div class="run-line">
+        <CopyButton
+          title="Copy as Markdown"
+          disabled={!done}
+          text={() => `${contextBlock(measured)}\n\n${markdownTable(measured)}\n`}
+        />
+        <CopyButton title="Copy as JSON" disabled={!done} text={() => JSON.stringify(measured, null, 2)} />
+      </div>
+    </>
+  );
+}
+
+function Row({ row: { contender, failed, load, agreement, batches } }: { readonly row: ContenderResult }) {
+  if (failed !== undefined) {
+    return (
+      <tr>
+        <th scope="row">{contender.label}</th>
+        <td colSpan={BATCHES.length + 3} class="wrong">
+          {failed}
+        </td>
+      </tr>
+    );
+  }
+  return (
+    <tr
+      class={contender.library === 'octet' ? 'selected' : undefined}
+      title={load?.detail ?? contender.settings}
+    >
+      <th scope="row">{contender.label}</th>
+      <td class="number">{load ? format.bytes(load.modelBytes) : '–'}</td>
+      <td class="number">{load ? format.milliseconds(load.readyMs + load.firstRunMs) : '–'}</td>
+      {BATCHES.map((batch) => {
+        const latency = batches?.find((measurement) => measurement.batch === batch)?.latencyMs;
+        const each = (ms: number) => (ms / batch).toPrecision(3);
+        return (
+          <td key={batch} class="number">
+            {latency ? (
+              <>
+                {each(latency.median)}{' '}
+                <span class="muted">
+                  ({each(latency.p10)}–{each(latency.p90)})
+                </span>
+              </>
+            ) : (
+              '–'
+            )}
+          </td>
+        );
+      })}
+      <td class="number">{agreement ? `${agreement.same} of ${agreement.of}` : '–'}</td>
+    </tr>
+  );
+}
+
+function CopyButton({
+  title,
+  disabled,
+  text,
+}: {
+  readonly title: string;
+  readonly disabled: boolean;
+  readonly text: () => string;
+}) {
+  const [copied, setCopied] = useState(false);
+  async function copy(): Promise<void> {
+    try {
+      await navigator.clipboard.writeText(text());
+      setCopied(true);
+      setTimeout(() => setCopied(false), 2000);
+    } catch (error) {
+      notice.value = `Nothing was copied: ${messageOf(error)}`;
+    }
+  }
+  return (
+    <button type="button" disabled={disabled} onClick={() => void copy()}>
+      {copied ? 'Copied' : title}
+    </button>
+  );
+}

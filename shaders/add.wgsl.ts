@@ -35,8 +35,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   if (index >= INVOCATIONS) {
     return;
   }
-  let first = (unpack4xI8(a[index]) - ${inputZeroPoints[0]!}) * ${multipliers[0]!};
-  let second = (unpack4xI8(b[index]) - ${inputZeroPoints[1]!}) * ${multipliers[1]!};
+  let first = (unpack4xI8(a[index]) - ${inputZeroPoints[0]}) * ${multipliers[0]};
+  let second = (unpack4xI8(b[index]) - ${inputZeroPoints[1]}) * ${multipliers[1]};
   let sum = rescaleSum(first + second, ${shift}u, ${zeroPoint}, ${lo}, ${hi});
 #if ${channels % 4 === 0}
   y[index] = pack4xI8(sum);

@@ -41,7 +41,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     for (var kx = 0; kx < ${kernel[1]}; kx++) {
       let row = start.y + ky * ${dilation[0]};
       let column = start.z + kx * ${dilation[1]};
-      let value = inputWord(start.x, row, column, word) - ${rescale.inputZeroPoints[0]!};
+      let value = inputWord(start.x, row, column, word) - ${rescale.inputZeroPoints[0]};
       let inside = isInside(row, column);
       sum += select(vec4<i32>(), value, inside);
       count += i32(inside);

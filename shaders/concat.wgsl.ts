@@ -47,11 +47,11 @@ ${rescaleWgsl}
 fn valueOf(pixel: u32, channel: u32) -> i32 {
   var value = ${zeroPoint};
 ${unroll(parts.length, (i) => {
-  const { firstChannel, channels: count, rescale: r } = parts[i]!;
+  const { firstChannel, channels: count, rescale: r } = parts[i];
   return `  if (channel >= ${firstChannel}u && channel < ${firstChannel + count}u) {
     let c = channel - ${firstChannel}u;
     let q = extractBits(bitcast<i32>(x${i}[pixel * ${partWords[i]}u + c / 4u]), c % 4u * 8u, 8u);
-    value = rescaleSum(vec4<i32>((q - ${r.inputZeroPoints[0]!}) * ${r.multipliers[0]!}), ${r.shift}u, ${r.zeroPoint}, ${r.lo}, ${r.hi}).x;
+    value = rescaleSum(vec4<i32>((q - ${r.inputZeroPoints[0]}) * ${r.multipliers[0]}), ${r.shift}u, ${r.zeroPoint}, ${r.lo}, ${r.hi}).x;
   }`;
 })}
   return value;

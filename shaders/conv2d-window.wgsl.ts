@@ -42,5 +42,5 @@ export function windowOffset(shape: Conv2dShape, index: number): string {
 /** The largest of an output's accumulators: four where a pool is fused, else one. */
 export function poolOf(accs: readonly string[]): string {
   const [a, b, c, d] = accs;
-  return accs.length === 1 ? a! : `max(max(${a}, ${b}), max(${c}, ${d}))`;
+  return accs.length === 1 ? a : `max(max(${a}, ${b}), max(${c}, ${d}))`;
 }

@@ -5,7 +5,7 @@
 import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { layGrid } from '../../src/ops/gpu-dispatch.ts';
-import type { GpuCapabilities, GpuKernel } from '../../src/ops/gpu-kernel.ts';
+import type { GpuCapabilities } from '../../src/ops/gpu-kernel.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import { quantizePixelsWgsl } from '../../shaders/quantize-pixels.wgsl.ts';
 import { quickCases } from '../support/cases.ts';
@@ -47,11 +47,11 @@ function shownTexts(): Map<string, string> {
   for (const [i, found] of shown.entries()) {
     if (!found) throw new Error(`no case is called "${SHOWN[i]}"`);
     const { program, batch, kind } = found;
-    const operation = program.operations[0]!;
-    const kernel = registry.of(operation).webgpu as GpuKernel;
+    const operation = program.operations[0];
+    const kernel = registry.of(operation).webgpu!;
     for (const { name, dispatches } of kernel.variants(
       operation,
-      (id) => program.tensors[id]!,
+      (id) => program.tensors[id],
       batch,
       capabilities,
     )) {

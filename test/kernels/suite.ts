@@ -1,7 +1,7 @@
 /**
  * Every GPU kernel variant against the reference, byte for byte. No Node imports: the browser harness runs the same list.
  */
-import type { GpuCapabilities, GpuKernel, GpuVariant } from '../../src/ops/gpu-kernel.ts';
+import type { GpuCapabilities, GpuVariant } from '../../src/ops/gpu-kernel.ts';
 import type { TensorBuffer } from '../../src/ops/operator.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
@@ -44,9 +44,9 @@ export async function runKernelSuite(
   let turn: Promise<unknown> = Promise.resolve();
 
   const runCase = async (test: OperationCase) => {
-    const operation = test.program.operations[0]!;
-    const kernel = registry.of(operation).webgpu as GpuKernel;
-    const tensor = (id: number) => test.program.tensors[id]!;
+    const operation = test.program.operations[0];
+    const kernel = registry.of(operation).webgpu!;
+    const tensor = (id: number) => test.program.tensors[id];
     const key = ({ name }: GpuVariant) => `${test.kind} ${name}`;
     // What a software adapter and what a GPU would choose from.
     const candidates = (['software', 'discrete'] as const).flatMap((adapterClass) =>
@@ -102,5 +102,5 @@ async function referenceOutput({ program, batch, inputs }: OperationCase): Promi
   const session = createReferenceSession(program);
   const quantized = new Map([...inputs].map(([id, data]) => [id, { kind: 'quantized', data }] as const));
   const { tensors } = await session.run(quantized, { batch });
-  return tensors.get(program.operations[0]!.output)!;
+  return tensors.get(program.operations[0].output)!;
 }

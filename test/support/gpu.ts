@@ -27,7 +27,7 @@ function compile(
   bindings: readonly GpuBinding[],
 ): Promise<GPUComputePipeline> {
   let ofDevice = pipelines.get(device);
-  if (!ofDevice) pipelines.set(device, (ofDevice = new Map()));
+  if (!ofDevice) pipelines.set(device, (ofDevice = new Map<string, Promise<GPUComputePipeline>>()));
   let pipeline = ofDevice.get(code);
   if (!pipeline) {
     const layout = device.createBindGroupLayout({
@@ -66,7 +66,18 @@ export async function compileVariant(device: GPUDevice, { dispatches }: GpuVaria
  * @param inputs whole buffers in the program's layout
  * @throws GpuTestError on a compilation or validation error, and where a guard word was overwritten
  */
-export async function runVariant(
+export function runVariant(
+  device: GPUDevice,
+  variant: GpuVariant,
+  tensor: (id: TensorId) => ProgramTensor,
+  output: TensorId,
+  inputs: ReadonlyMap<TensorId, Int8Array>,
+  batch: number,
+): Promise<TensorBuffer> {
+  return scoped(device, variant.name, () => run(device, variant, tensor, output, inputs, batch));
+}
+
+async function run(
   device: GPUDevice,
   variant: GpuVariant,
   tensor: (id: TensorId) => ProgramTensor,
@@ -83,14 +94,12 @@ export async function runVariant(
     });
     if (guarded) device.queue.writeBuffer(buffer, 0, new Uint32Array(words).fill(POISON));
     if (data) {
-      device.queue.writeBuffer(buffer, 0, data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
+      device.queue.writeBuffer(buffer, 0, data.buffer, data.byteOffset, data.byteLength);
     }
     buffers.push(buffer);
     return { buffer, bytes };
   };
 
-  device.pushErrorScope('validation');
-  device.pushErrorScope('out-of-memory');
   try {
     const constants = variant.constants.map(({ data }) => {
       const values = data();
@@ -102,7 +111,7 @@ export async function runVariant(
     tensors.set(output, result);
     const resolve = (binding: GpuBinding) => {
       if (binding.kind === 'tensor') return tensors.get(binding.tensor)!;
-      return (binding.kind === 'constant' ? constants : workspaces)[binding.index]!;
+      return (binding.kind === 'constant' ? constants : workspaces)[binding.index];
     };
 
     const compiled = await Promise.all(
@@ -111,7 +120,7 @@ export async function runVariant(
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     for (const [i, { bindings, workgroups }] of variant.dispatches.entries()) {
-      const pipeline = compiled[i]!;
+      const pipeline = compiled[i];
       const entries = bindings.map((binding, index) => {
         const { buffer, bytes } = resolve(binding);
         // Exactly the bytes of the tensor: an access beyond it is out of bounds, not in the guard.
@@ -136,20 +145,27 @@ export async function runVariant(
     await Promise.all(readbacks.map((readback) => readback.mapAsync(GPUMapMode.READ)));
     const contents = readbacks.map((readback) => new Uint32Array(readback.getMappedRange()));
     for (const [i, words] of contents.entries()) {
-      if (words.subarray(Math.ceil(guarded[i]!.bytes / 4)).some((word) => word !== POISON)) {
-        throw new GpuTestError(
-          `${variant.name} wrote beyond the end of ${i === 0 ? 'its output' : `workspace ${i - 1}`}`,
-        );
+      if (words.subarray(Math.ceil(guarded[i].bytes / 4)).some((word) => word !== POISON)) {
+        throw new GpuTestError(`wrote beyond the end of ${i === 0 ? 'its output' : `workspace ${i - 1}`}`);
       }
     }
-    const bytes = contents[0]!.slice().buffer.slice(0, result.bytes);
+    const bytes = contents[0].slice().buffer.slice(0, result.bytes);
     return tensor(output).dtype === 'int8' ? new Int8Array(bytes) : new Int32Array(bytes);
-  } catch (error) {
-    if (error instanceof GpuTestError) throw error;
-    throw new GpuTestError(`${variant.name}: ${error instanceof Error ? error.message : String(error)}`);
   } finally {
     for (const buffer of buffers) buffer.destroy();
-    const errors = await Promise.all([device.popErrorScope(), device.popErrorScope()]);
-    for (const error of errors) if (error) throw new GpuTestError(`${variant.name}: ${error.message}`);
   }
+}
+
+/** Runs `work` inside error scopes: what the device complains of comes before what that led to. */
+async function scoped<T>(device: GPUDevice, name: string, work: () => Promise<T>): Promise<T> {
+  device.pushErrorScope('validation');
+  device.pushErrorScope('out-of-memory');
+  const [outcome] = await Promise.allSettled([work()]);
+  const errors = await Promise.all([device.popErrorScope(), device.popErrorScope()]);
+  for (const error of errors) if (error) throw new GpuTestError(`${name}: ${error.message}`);
+  if (outcome.status === 'fulfilled') return outcome.value;
+  const { reason } = outcome as { reason: unknown };
+  throw new GpuTestError(`${name}: ${reason instanceof Error ? reason.message : String(reason)}`, {
+    cause: reason,
+  });
 }

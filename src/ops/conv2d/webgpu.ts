@@ -130,10 +130,14 @@ interface Candidate {
  */
 const SOFTWARE_CYCLES = { load: 115, unpack: 16, swap: 6, multiplyAdd: 2.2, carry: 7, dot: 24 } as const;
 
-/** The families that a device has. Without the packed dot f32 is first: it is exact, and no GPU does it slowly. */
+/**
+ * The families that a device has, the likeliest first. Software adapters and Metal have no packed dot of their own but twenty instructions
+ * instead of it, so f32, which unpacks each value once, comes first there.
+ */
 function families({ packedDot, adapterClass }: GpuCapabilities): readonly Arithmetic[] {
   if (!packedDot) return ['f32', 'i32'];
-  return adapterClass === 'software' ? ['f32', 'dot4I8Packed', 'i32'] : ['dot4I8Packed', 'f32', 'i32'];
+  const emulated = adapterClass === 'software' || adapterClass === 'apple';
+  return emulated ? ['f32', 'dot4I8Packed', 'i32'] : ['dot4I8Packed', 'f32', 'i32'];
 }
 
 /** K of the implicit GEMM in words of four channels. */

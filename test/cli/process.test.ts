@@ -1,0 +1,52 @@
+/** The command line as a process of its own: exit code, streams, interruption. */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { useWorkspace } from './workspace.ts';
+
+const path = useWorkspace();
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+
+function start(...args: string[]) {
+  const child = spawn(process.execPath, ['--import', 'tsx', '--conditions=octet:source', main, ...args]);
+  const text = { stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text.stdout += chunk));
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (text.stderr += chunk));
+  const ended = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
+    child.once('close', (code) => resolve({ code, ...text }));
+  });
+  return { child, ended };
+}
+
+test('bad input: exit code 2, one message on stderr, nothing on stdout', async () => {
+  const { code, stdout, stderr } = await start('info', 'README.md').ended;
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toMatch(/^error: /);
+  expect(stderr).not.toMatch(/^\s+at /m);
+});
+
+test('--verbose shows where', async () => {
+  const { code, stderr } = await start('--verbose', 'info', 'README.md').ended;
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/^\s+at /m);
+});
+
+test('Ctrl-C ends a long command with exit code 130', async () => {
+  const { child, ended } = start(
+    ...['evaluate', path('float.onnx'), '-c', path('pictures'), '-i', 'models/cifar10/test-1000.json'],
+    ...['--batch', '1', '--backend', 'wasm'],
+  );
+  child.stderr.on('data', (text: string) => {
+    if (text.includes('Evaluating')) child.kill('SIGINT');
+  });
+  const { code, stdout, stderr } = await ended;
+  expect(stderr).toMatch(/error: interrupted/);
+  expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
+});
+
+test('a reader that leaves early is no failure', async () => {
+  const { child, ended } = start('info', path('float.onnx'), '--json');
+  child.stdout.destroy();
+  const { code, stderr } = await ended;
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+});

@@ -38,7 +38,7 @@ export const observers = {
    * The range whose quantized distribution tells least apart from the original by Kullback–Leibler divergence (Migacz 2017,
    * "8-bit inference with TensorRT"). One threshold on |x| serves both sides.
    */
-  entropy(statistics, { bits, scheme }) {
+  entropy: (statistics, { bits, scheme }) => {
     const threshold = entropyThreshold(statistics.histogram(), bits, scheme);
     return { min: Math.max(statistics.min, -threshold), max: Math.min(statistics.max, threshold) };
   },

@@ -1,9 +1,49 @@
 /** Every variant of every kernel against the reference, byte by byte, on one thread and on two. Relaxed SIMD is tested in browser.test.ts. */
 import { expect, test } from 'vitest';
-import { quickCases } from '../support/cases.ts';
+import type { Conv2dOperation } from '../../src/program/program.ts';
+import { type OperationCase, quickCases } from '../support/cases.ts';
+import { createProgramBuilder, requantizeBy } from '../support/program-builder.ts';
 import { KernelBench } from './kernel-bench.ts';
 
-const cases = quickCases();
+/**
+ * Multipliers of one quad of channels too far apart for a common shift: lanes are taken one by one. Odd accumulators are ties at ½, those
+ * that are odd multiples of 2¹² at 2⁻¹³.
+ */
+function multipliersFarApart(): OperationCase {
+  const builder = createProgramBuilder();
+  const input = builder.input([8, 8, 4], 0);
+  const output = builder.tensor([8, 8, 8], 0);
+  const weights = Int8Array.from({ length: 8 * 4 }, (_, i) => (i % 4 === 0 ? (i % 8 === 0 ? 1 : 64) : 0));
+  const bias = new Int32Array(8);
+  builder.emit<Conv2dOperation>({
+    kind: 'conv2d',
+    name: 'far apart',
+    inputs: [input.id],
+    output: output.id,
+    kernel: [1, 1],
+    stride: [1, 1],
+    pads: [0, 0, 0, 0],
+    dilation: [1, 1],
+    groups: 1,
+    weights,
+    weightZeroPoint: null,
+    bias,
+    requantize: requantizeBy(8, (c) => (c % 2 === 0 ? 0.5 : 2 ** -13), 0),
+    pool: false,
+    residual: null,
+  });
+  const program = builder.build('far apart');
+  const data = Int8Array.from({ length: 8 * 8 * 4 }, (_, i) => (i >> 2) - 32);
+  return {
+    name: 'multipliers far apart',
+    kind: 'conv2d',
+    program,
+    batch: 1,
+    inputs: new Map([[input.id, data]]),
+  };
+}
+
+const cases = [...quickCases(), multipliersFarApart()];
 
 for (const threads of [1, 2]) {
   test(`SIMD kernels on ${threads} thread(s) equal the reference`, async () => {

@@ -1,11 +1,14 @@
-/** The committed contact sheet of test pictures: many in one PNG, row by row, their classes in a file beside it. Usable on the page and in workers. */
-import modelUrl from '../../models/vgg16-cifar10.int8.onnx';
-import sheetUrl from '../../models/cifar10/test-1000.png';
-import sheetIndex from '../../models/cifar10/test-1000.json' with { type: 'json' };
+/** The committed contact sheet of test pictures: many in one PNG, row by row, their classes in a file beside it. */
 import type { SheetIndex } from 'octet';
+import modelUrl from '../../models/vgg16-cifar10.int8.onnx';
+import sheetIndex from '../../models/cifar10/test-1000.json' with { type: 'json' };
+import sheetUrl from '../../models/cifar10/test-1000.png';
 import type { Pixels } from '../engine/protocol.ts';
 
 export { modelUrl };
+
+/** Turns of the page's event loop are given up between chunks of this many pictures. */
+const CHUNK = 50;
 
 export class Sheet {
   /** Pixels on each side of a picture. */
@@ -13,33 +16,36 @@ export class Sheet {
   readonly classes: readonly string[];
   /** True class of each picture. */
   readonly labels: readonly number[];
-  readonly #bitmap: ImageBitmap;
+  /** RGBA of the whole sheet: in main memory, where a lost GPU cannot take it along. */
+  readonly #image: ImageData;
   readonly #columns: number;
-  readonly #scratch: OffscreenCanvasRenderingContext2D;
 
-  constructor(bitmap: ImageBitmap, { tile, columns, classes, labels }: SheetIndex) {
-    this.#bitmap = bitmap;
+  constructor(image: ImageData, { tile, columns, classes, labels }: SheetIndex) {
+    this.#image = image;
     this.#columns = columns;
     this.side = tile;
     this.classes = classes;
     this.labels = labels;
-    this.#scratch = new OffscreenCanvas(tile, tile).getContext('2d', { willReadFrequently: true })!;
   }
 
-  draw(index: number, context: CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D): void {
-    const { side } = this;
-    const x = (index % this.#columns) * side;
-    const y = Math.floor(index / this.#columns) * side;
-    context.drawImage(this.#bitmap, x, y, side, side, 0, 0, side, side);
+  draw(index: number, context: CanvasRenderingContext2D): void {
+    const [x, y] = this.#corner(index);
+    context.putImageData(this.#image, -x, -y, x, y, this.side, this.side);
   }
 
   pixels(index: number): Pixels {
     const { side } = this;
-    this.draw(index, this.#scratch);
-    const { data: rgba } = this.#scratch.getImageData(0, 0, side, side);
+    const [x, y] = this.#corner(index);
+    const { data: rgba, width } = this.#image;
     const data = new Uint8Array(side * side * 3);
-    for (let pixel = 0; pixel < side * side; pixel++) {
-      for (let channel = 0; channel < 3; channel++) data[pixel * 3 + channel] = rgba[pixel * 4 + channel]!;
+    let to = 0;
+    for (let row = 0; row < side; row++) {
+      for (let column = 0; column < side; column++) {
+        const from = ((y + row) * width + x + column) * 4;
+        data[to++] = rgba[from]!;
+        data[to++] = rgba[from + 1]!;
+        data[to++] = rgba[from + 2]!;
+      }
     }
     return { width: side, height: side, data };
   }
@@ -54,15 +60,20 @@ export class Sheet {
     }
     return all;
   }
-}
 
-/** Turns of the page's event loop are given up between chunks of this many pictures. */
-const CHUNK = 50;
+  #corner(index: number): [x: number, y: number] {
+    return [(index % this.#columns) * this.side, Math.floor(index / this.#columns) * this.side];
+  }
+}
 
 export async function openTestSheet(): Promise<Sheet> {
   const response = await fetch(sheetUrl);
   if (!response.ok) throw new Error(`${sheetUrl}: ${response.status} ${response.statusText}`);
   // The network learned from the numbers in the file: no colour management.
   const bitmap = await createImageBitmap(await response.blob(), { colorSpaceConversion: 'none' });
-  return new Sheet(bitmap, sheetIndex);
+  const { width, height } = bitmap;
+  const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true })!;
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return new Sheet(context.getImageData(0, 0, width, height), sheetIndex);
 }

@@ -225,7 +225,10 @@ describe('on WebAssembly', () => {
     await openView(page, 'Gallery');
     await page.getByRole('button', { name: 'frog' }).click();
     const names = () =>
-      page.getByRole('option').evaluateAll((all) => all.map((element) => element.ariaLabel ?? ''));
+      page
+        .getByRole('listbox')
+        .getByRole('option')
+        .evaluateAll((all) => all.map((element) => element.ariaLabel ?? ''));
     await eventually(async () => (await names()).every((name) => name.startsWith('frog'))).toBe(true);
     const before = await names();
     await page.getByRole('button', { name: 'Shuffle' }).click();
@@ -262,7 +265,7 @@ describe('on WebAssembly', () => {
 
     const wrong = counts.findIndex((count, cell) => cell % 11 !== 0 && count > 1);
     await cells.nth(wrong).click();
-    const options = page.getByRole('main').getByRole('option');
+    const options = page.getByRole('listbox').getByRole('option');
     expect(await options.first().getAttribute('aria-setsize')).toBe(String(counts[wrong]));
     const trueClass = sheet.classes[Math.floor(wrong / 10)];
     expect(await options.first().getAttribute('aria-label')).toContain(trueClass);

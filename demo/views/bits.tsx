@@ -175,7 +175,7 @@ function BitsSlider({
   return (
     <label class="bits-slider">
       <span>{name}</span>
-      <output>{value} bits</output>
+      <span class="bits-value">{value} bits</span>
       <input
         type="range"
         min={2}

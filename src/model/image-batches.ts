@@ -45,6 +45,8 @@ export async function* imageBatches(
       for (let i = 0; i < pixels; i++) data[start + i] = table[rgb[i * 3 + channel]];
     }
     if (++count === batch) {
+      // ONNX Runtime may run on this very thread: an abort, or Ctrl-C, is heard only between two batches.
+      await new Promise((resolve) => setTimeout(resolve));
       yield { data, shape: [count, 3, height, width] };
       data = new Float32Array(batch * 3 * pixels);
       count = 0;

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { useWorkspace } from './workspace.ts';
 
 const path = useWorkspace();
+const sheet = 'models/cifar10/test-1000.json';
 const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 function start(...args: string[]) {
@@ -31,13 +32,13 @@ test('--verbose shows where', async () => {
   expect(stderr).toMatch(/^\s+at /m);
 });
 
-test('Ctrl-C ends a long command with exit code 130', async () => {
-  const { child, ended } = start(
-    ...['evaluate', path('float.onnx'), '-c', path('pictures'), '-i', 'models/cifar10/test-1000.json'],
-    ...['--batch', '1', '--backend', 'wasm'],
-  );
+test.each([
+  ['Evaluating', 'evaluate', ['-c', path('pictures'), '-i', sheet, '--batch', '1', '--backend', 'wasm']],
+  ['Calibrating', 'quantize', ['-c', sheet, '-o', path('never.onnx')]],
+])('Ctrl-C while it prints "%s" ends %s with exit code 130', async (progress, command, options) => {
+  const { child, ended } = start(command, path('float.onnx'), ...options);
   child.stderr.on('data', (text: string) => {
-    if (text.includes('Evaluating')) child.kill('SIGINT');
+    if (text.includes(progress)) child.kill('SIGINT');
   });
   const { code, stdout, stderr } = await ended;
   expect(stderr).toMatch(/error: interrupted/);

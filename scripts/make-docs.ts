@@ -1,5 +1,7 @@
-/** Writes the generated pages of docs/ (`npm run docs`). A test checks that they are fresh. */
+/** Writes the generated pages of docs/ and the schema of recipes (`npm run docs`). Tests check that they are fresh. */
 import { writeFileSync } from 'node:fs';
 import { operatorTable, operatorTablePath } from './operator-table.ts';
+import { recipeSchema, recipeSchemaPath } from './recipe-schema.ts';
 
 writeFileSync(operatorTablePath, await operatorTable());
+writeFileSync(recipeSchemaPath, await recipeSchema());

@@ -50,12 +50,13 @@ export { encodeModel } from './onnx/encode.ts';
 export { calibrate } from './quantize/calibrate.ts';
 export type { Calibration, CalibrationOptions } from './quantize/calibrate.ts';
 export { quantize, quantizeCalibrated } from './quantize/quantize.ts';
-export type { QuantizationReport, QuantizationResult } from './quantize/quantize.ts';
+export type { LayerReport, QuantizationReport, QuantizationResult } from './quantize/quantize.ts';
 export type { Recipe, RecipeInput } from './quantize/recipe.ts';
 export { compareModels } from './quantize/compare.ts';
 export type { ValueComparison } from './quantize/compare.ts';
 export { sweepBits } from './quantize/sweep.ts';
-export { uniformQuantizer } from './quantize/scheme.ts';
+export { quantizeImage, quantizeUniformly, uniformQuantizer } from './quantize/scheme.ts';
+export type { UniformQuantizer } from './quantize/scheme.ts';
 export { openFloatSession } from './quantize/onnx-runtime.ts';
 export type { Batch, FloatSession } from './quantize/onnx-runtime.ts';
 

@@ -1,6 +1,6 @@
 /**
  * Recipes: how a model is to be quantized, as a JSON file. `models/recipe.schema.json` is made from the schema below
- * (`scripts/recipe-schema.ts`).
+ * (`npm run docs`).
  */
 import { z } from 'zod';
 import { InputError } from '../errors.ts';

@@ -41,7 +41,8 @@ export function ChannelGrid({
   readonly activation: Activation;
   /** Which channels, in order; all where absent. */
   readonly channels?: readonly number[] | undefined;
-  readonly label: string;
+  /** null where what stands around it says enough. */
+  readonly label: string | null;
   /** Wanted width by height of the whole. */
   readonly aspect?: number;
   readonly selected?: number;
@@ -94,8 +95,7 @@ export function ChannelGrid({
       <canvas
         ref={canvas}
         class="pixels"
-        role="img"
-        aria-label={label}
+        {...(label === null ? { 'aria-hidden': true } : { role: 'img', 'aria-label': label })}
         width={grid.columns * grid.cellWidth - grid.gap}
         height={grid.rows * grid.cellHeight - grid.gap}
         onMouseMove={onPoint && ((event) => onPoint(locate(event)))}

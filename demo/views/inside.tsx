@@ -119,7 +119,7 @@ function Thumbnail({ activation }: { readonly activation: Activation }) {
     () => (height * width === 1 ? undefined : strongestChannels(activation, 9)),
     [activation, height, width],
   );
-  return <ChannelGrid activation={activation} channels={channels} label="" aspect={1} />;
+  return <ChannelGrid activation={activation} channels={channels} label={null} aspect={1} />;
 }
 
 function LayerDetail({

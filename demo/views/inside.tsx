@@ -317,7 +317,7 @@ function LayerTable({ network }: { readonly network: ModelInfo }) {
           {measuring ? `Cancel${progress}` : measured ? 'Measure again' : 'Measure each layer'}
         </button>
       </div>
-      <div class="table-scroll" role="region" aria-labelledby="layers-title" tabIndex={0}>
+      <div class="table-scroll" role="region" aria-label="Table of layers" tabIndex={0}>
         <table class="layers">
           <thead>
             <tr>

@@ -68,9 +68,15 @@ export async function openView(page: Page, name: string): Promise<void> {
 export interface ShownAnswer {
   readonly title: string;
   readonly labels: readonly string[];
-  /** To the last bit, as the page has them. */
+  /** As `significant` rounds them. */
   readonly probabilities: readonly number[];
 }
+
+/**
+ * A probability to 12 digits. The logits are the same integers everywhere, but softmax ends in Math.exp, whose last bit is each engine's
+ * own (ECMAScript leaves its accuracy open), and Node's V8 is another than the browser's.
+ */
+export const significant = (probability: number): number => Number(probability.toPrecision(12));
 
 /** Waits until the answer to the picture called `title` is shown. */
 export async function answerTo(page: Page, title: string): Promise<ShownAnswer> {
@@ -84,6 +90,7 @@ export async function answerTo(page: Page, title: string): Promise<ShownAnswer> 
       .evaluateAll((all) => all.map((element) => element.firstChild!.textContent!)),
     probabilities: await guesses
       .locator('data')
-      .evaluateAll((all) => all.map((element) => Number((element as HTMLDataElement).value))),
+      .evaluateAll((all) => all.map((element) => Number((element as HTMLDataElement).value)))
+      .then((all) => all.map(significant)),
   };
 }

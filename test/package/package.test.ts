@@ -1,0 +1,127 @@
+/**
+ * What strangers get: the packed tarball, installed in a fresh folder, used from Node, from a Vite page and from a plain module script.
+ * `npm test` builds before it runs this.
+ */
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import type { Browser } from 'playwright';
+import { publint } from 'publint';
+import { build } from 'vite';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { flagship, makeFlagship } from '../../scripts/quantize-flagship.ts';
+import { launchChromium } from '../support/chromium.ts';
+import { serveFolder } from '../e2e/static-server.ts';
+
+const run = promisify(execFile);
+const root = path.resolve(import.meta.dirname, '../..');
+
+/** A page's script: loads the model, runs one grey picture, and shows the logits. */
+const pageScript = (specifier: string) => `
+import { loadModel } from '${specifier}';
+try {
+  const model = await loadModel(new URL('model.onnx', location.href), { backend: 'wasm' });
+  const { outputs } = await model.run({ input: { pixels: new Uint8Array(32 * 32 * 3).fill(128) } });
+  document.title = JSON.stringify([...outputs.logits.data]);
+} catch (error) {
+  document.title = String(error);
+}
+`;
+
+let folder: string;
+let tarball: string;
+/** Logits of the grey picture, from the installed package in Node on the reference. */
+let expected: number[];
+let browser: Browser;
+
+beforeAll(async () => {
+  await makeFlagship();
+  folder = await mkdtemp(path.join(tmpdir(), 'octet-package-'));
+  const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd: root });
+  tarball = path.join(folder, (JSON.parse(stdout) as { filename: string }[])[0].filename);
+  await writeFile(path.join(folder, 'package.json'), '{ "type": "module", "private": true }');
+  await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball], { cwd: folder });
+  browser = await launchChromium();
+});
+
+afterAll(async () => {
+  await browser.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+test('the installed package classifies in Node, on both CPU backends alike', async () => {
+  const script = path.join(folder, 'run.js');
+  await writeFile(
+    script,
+    `import { loadModel, quantize } from 'octet';
+    if (typeof quantize !== 'function') throw new Error('quantize is missing');
+    const results = [];
+    for (const backend of ['reference', 'wasm']) {
+      const model = await loadModel(process.argv[2], { backend });
+      const { outputs } = await model.run({ input: { pixels: new Uint8Array(32 * 32 * 3).fill(128) } });
+      results.push([...outputs.logits.data]);
+      model.dispose();
+    }
+    console.log(JSON.stringify(results));`,
+  );
+  const { stdout } = await run(process.execPath, [script, flagship], { cwd: folder });
+  const [reference, wasm] = JSON.parse(stdout) as number[][];
+  expect(reference).toHaveLength(10);
+  expect(wasm).toEqual(reference);
+  expected = reference;
+});
+
+test('the installed command line runs and says its version', async () => {
+  const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')) as { version: string };
+  const { stdout } = await run(path.join(folder, 'node_modules/.bin/octet'), ['--version']);
+  expect(stdout.trim()).toBe(version);
+});
+
+test('the package is well formed, and its types resolve as its code does', async () => {
+  const { messages } = await publint({ pkgDir: root, pack: { tarball: (await readFile(tarball)).buffer as ArrayBuffer } });
+  expect(messages.filter(({ type }) => type !== 'suggestion')).toEqual([]);
+  const attw = path.join(root, 'node_modules/.bin/attw');
+  await run(attw, [tarball, '--profile', 'esm-only'], { cwd: folder });
+});
+
+async function showsExpectedLogits(served: string): Promise<void> {
+  await symlink(flagship, path.join(served, 'model.onnx'));
+  const server = await serveFolder(served, { isolated: false });
+  const page = await browser.newPage();
+  try {
+    await page.goto(server.url);
+    await page.waitForFunction(() => document.title !== '', undefined, { timeout: 60_000 });
+    expect(await page.title()).toBe(JSON.stringify(expected));
+  } finally {
+    await page.close();
+    await server.close();
+  }
+}
+
+test('a Vite page that only runs models stays under 100 kB, gzipped, without Node', async () => {
+  const source = path.join(folder, 'page');
+  const out = path.join(folder, 'site');
+  await mkdir(source);
+  await writeFile(path.join(source, 'index.html'), '<!doctype html><script type="module" src="./main.js"></script>');
+  await writeFile(path.join(source, 'main.js'), pageScript('octet'));
+  await build({ root: source, configFile: false, logLevel: 'error', base: './', build: { outDir: out, target: 'es2022' }, worker: { format: 'es' } });
+  const scripts = (await readdir(path.join(out, 'assets'))).filter((file) => file.endsWith('.js'));
+  const texts = await Promise.all(scripts.map((file) => readFile(path.join(out, 'assets', file), 'utf8')));
+  const gzipped = texts.reduce((sum, text) => sum + gzipSync(text).length, 0);
+  console.log(`loadModel in a Vite page: ${(gzipped / 1000).toFixed(1)} kB gzipped, ONNX definitions included`);
+  expect(gzipped).toBeLessThan(100_000);
+  for (const text of texts) expect(text).not.toMatch(/from\s*["']node:/);
+  await showsExpectedLogits(out);
+});
+
+test('a plain module script runs the built file', async () => {
+  const page = path.join(folder, 'node_modules/octet/dist/browser');
+  await writeFile(
+    path.join(page, 'index.html'),
+    `<!doctype html><script type="module">${pageScript('./octet.js')}</script>`,
+  );
+  await showsExpectedLogits(page);
+});

@@ -32,6 +32,7 @@ export default tseslint.config(
       ],
     },
   },
+  { files: ['**/*.mjs'], languageOptions: { globals: { console: 'readonly', process: 'readonly' } } },
   {
     // The flow of data (ARCHITECTURE.md): only the platform doors, the CLI and tests may name Node's modules.
     files: ['src/**/*.ts'],

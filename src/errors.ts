@@ -44,6 +44,6 @@ function describeProblems(problems: readonly ModelProblem[]): string {
       .join(' ');
     return where ? `${where}: ${reason}` : reason;
   });
-  if (lines.length === 1) return lines[0]!;
+  if (lines.length === 1) return lines[0];
   return `the model has ${lines.length} problems:\n${lines.map((line) => `  - ${line}`).join('\n')}`;
 }

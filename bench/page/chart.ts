@@ -87,7 +87,7 @@ function rooflineChart({ rows, peaks }: KernelResult): string {
 
 declare global {
   // A declaration of a global needs var.
-  // eslint-disable-next-line no-var
+
   var chartPage: ChartPage;
 }
 

@@ -22,7 +22,7 @@ export interface LoadMeasurement {
 
 declare global {
   // A declaration of a global needs var.
-  // eslint-disable-next-line no-var
+
   var contenderPage: ContenderPage;
 }
 

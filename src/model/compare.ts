@@ -71,7 +71,7 @@ function compareOne(actual: InspectedTensor, expected: InspectedTensor): TensorC
   let largestDifference = 0;
   let first = -1;
   for (let i = 0; i < actual.data.length; i++) {
-    const difference = Math.abs(actual.data[i]! - expected.data[i]!);
+    const difference = Math.abs(actual.data[i] - expected.data[i]);
     if (difference === 0) continue;
     if (first < 0) first = i;
     differing++;
@@ -88,8 +88,8 @@ function compareOne(actual: InspectedTensor, expected: InspectedTensor): TensorC
         ? null
         : {
             index: unravel(first, actual.shape),
-            actual: actual.data[first]!,
-            expected: expected.data[first]!,
+            actual: actual.data[first],
+            expected: expected.data[first],
           },
   };
 }
@@ -124,11 +124,11 @@ function describeDifference(
   const pixel = ((n * height + h) * width + w) * channels;
   const rows: [string, ...string[]][] = [['channel'], [actualBackend], [expectedBackend], ['']];
   for (let channel = from; channel < to; channel++) {
-    const [a, e] = [actual.data[pixel + channel]!, expected.data[pixel + channel]!];
-    rows[0]!.push(`${channel}`);
-    rows[1]!.push(`${a}`);
-    rows[2]!.push(`${e}`);
-    rows[3]!.push(a === e ? '' : '^');
+    const [a, e] = [actual.data[pixel + channel], expected.data[pixel + channel]];
+    rows[0].push(`${channel}`);
+    rows[1].push(`${a}`);
+    rows[2].push(`${e}`);
+    rows[3].push(a === e ? '' : '^');
   }
   const head = Math.max(...rows.map(([title]) => title.length));
   const cell = Math.max(...rows.flatMap(([, ...cells]) => cells.map(({ length }) => length)));

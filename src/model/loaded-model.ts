@@ -71,7 +71,7 @@ export class LoadedModel implements Model {
     this.#ports = new Map(
       program.inputs.map((input) => [
         input.name,
-        inputPort(input, program.tensors[input.tensor]!, preprocessing),
+        inputPort(input, program.tensors[input.tensor], preprocessing),
       ]),
     );
     // In the order in which they are computed.
@@ -79,7 +79,7 @@ export class LoadedModel implements Model {
       ...program.inputs.map(({ tensor }) => tensor),
       ...program.operations.map(({ output }) => output),
     ];
-    this.#names = new Map(order.map((id) => [program.tensors[id]!.name, id]));
+    this.#names = new Map(order.map((id) => [program.tensors[id].name, id]));
   }
 
   get name(): string {
@@ -88,7 +88,7 @@ export class LoadedModel implements Model {
 
   get inputs(): readonly ModelInput[] {
     return this.program.inputs.map(({ name, tensor: id }) => {
-      const { shape, scale, zeroPoint } = this.program.tensors[id]!;
+      const { shape, scale, zeroPoint } = this.program.tensors[id];
       const [height, width, channels] = shape;
       return {
         name,
@@ -187,7 +187,7 @@ export class LoadedModel implements Model {
     });
     const outputs: Record<string, OutputTensor> = {};
     for (const output of this.program.outputs) {
-      const tensor = this.program.tensors[output.tensor]!;
+      const tensor = this.program.tensors[output.tensor];
       outputs[output.name] = {
         data: dequantizeOutput(output, tensor, tensors.get(output.tensor)!, batch),
         shape: [batch, ...output.shape],
@@ -211,7 +211,7 @@ export class LoadedModel implements Model {
     const { buffers, timings } = await session.runOnGpu(inputs, { batch, ...(signal && { signal }) });
     const outputs: Record<string, GpuOutputTensor> = {};
     for (const { name, tensor: id } of this.program.outputs) {
-      const { dtype, scale, zeroPoint, shape } = this.program.tensors[id]!;
+      const { dtype, scale, zeroPoint, shape } = this.program.tensors[id];
       const [height, width, channels] = shape;
       outputs[name] = {
         buffer: buffers.get(id)!,
@@ -235,9 +235,9 @@ export class LoadedModel implements Model {
     { topK: count = 5, signal }: ClassifyOptions = {},
   ): Promise<Classification | Classification<readonly (readonly Prediction[])[]>> {
     checkCount('topK', count);
-    const output = this.program.outputs[0]!;
+    const output = this.program.outputs[0];
     const classes = output.shape.reduce((product, size) => product * size, 1);
-    const input = this.program.inputs[0]!;
+    const input = this.program.inputs[0];
     if (this.program.inputs.length > 1 || classes !== Math.max(...output.shape)) {
       throw new InputError(
         `"${this.name}" is no classifier of pictures: it takes ${this.program.inputs.length} inputs and gives [${output.shape.join(', ')}]; ` +
@@ -245,13 +245,13 @@ export class LoadedModel implements Model {
       );
     }
     const { outputs, timings } = await this.run({ [input.name]: pictures }, signal ? { signal } : {});
-    const { data, shape } = outputs[output.name]!;
+    const { data, shape } = outputs[output.name];
     const predictions: Prediction[][] = [];
-    for (let image = 0; image < shape[0]!; image++) {
+    for (let image = 0; image < shape[0]; image++) {
       const values = data.subarray(image * classes, (image + 1) * classes);
       predictions.push(topK(output.activation === 'softmax' ? values : softmax(values), this.labels, count));
     }
-    return Array.isArray(pictures) ? { predictions, timings } : { predictions: predictions[0]!, timings };
+    return Array.isArray(pictures) ? { predictions, timings } : { predictions: predictions[0], timings };
   }
 
   async inspect(
@@ -289,7 +289,7 @@ export class LoadedModel implements Model {
     });
     return new Map(
       wanted.map((id) => {
-        const { name, shape, scale, zeroPoint } = this.program.tensors[id]!;
+        const { name, shape, scale, zeroPoint } = this.program.tensors[id];
         const data = withoutPadding(tensors.get(id)!, shape[2]);
         return [name, { name, shape: [batch, ...shape], data, scale, zeroPoint }];
       }),
@@ -303,13 +303,13 @@ export class LoadedModel implements Model {
     const { method, samples, peak } = await this.#time(batch, repetitions, rest);
     const { operations } = await this.plan(batch);
     const profiled = operations.map((operation, index): ProfiledOperation => {
-      const ms = median(samples[index]!);
+      const ms = median(samples[index]);
       const gmacsPerSecond = ms > 0 ? operation.macs / ms / 1e6 : 0;
       const best = operation.family && peak[operation.family];
       return {
         ...operation,
         ms,
-        bytes: this.#traffic(this.program.operations[index]!, batch),
+        bytes: this.#traffic(this.program.operations[index], batch),
         gmacsPerSecond,
         shareOfPeak: best && operation.macs > 0 ? gmacsPerSecond / best : null,
       };
@@ -392,7 +392,7 @@ export class LoadedModel implements Model {
     batch: number,
     planned: readonly { readonly variant: PlannedKernel | null }[] | undefined,
   ): PlannedOperation[] {
-    const tensor = (id: TensorId) => this.program.tensors[id]!;
+    const tensor = (id: TensorId) => this.program.tensors[id];
     const names = (ids: readonly TensorId[]) => ids.map((id) => tensor(id).name);
     return this.program.operations.map((operation, index) => {
       const variant = planned?.[index]!.variant;
@@ -412,7 +412,7 @@ export class LoadedModel implements Model {
   /** Bytes that an operation must move: activations in and out, and its constants, each once. */
   #traffic(operation: Operation, batch: number): number {
     const ids = [...operation.inputs, operation.output];
-    const activations = ids.reduce((sum, id) => sum + byteCount(this.program.tensors[id]!, batch), 0);
+    const activations = ids.reduce((sum, id) => sum + byteCount(this.program.tensors[id], batch), 0);
     return activations + constantBytes(operation);
   }
 }
@@ -455,7 +455,7 @@ async function profileReference(
   const inputs = new Map<TensorId, SessionInput>(
     program.inputs.map(({ tensor }) => [
       tensor,
-      { kind: 'quantized', data: new Int8Array(elementCount(program.tensors[tensor]!, batch)) },
+      { kind: 'quantized', data: new Int8Array(elementCount(program.tensors[tensor], batch)) },
     ]),
   );
   for (let done = 0; done < repetitions; done++) {

@@ -80,7 +80,7 @@ function sizeOf(source: Drawable): readonly [width: number, height: number] {
 function toLuma(rgb: Uint8Array): Uint8Array {
   const luma = new Uint8Array(rgb.length / 3);
   for (let i = 0; i < luma.length; i++) {
-    luma[i] = Math.floor((299 * rgb[3 * i]! + 587 * rgb[3 * i + 1]! + 114 * rgb[3 * i + 2]! + 500) / 1000);
+    luma[i] = Math.floor((299 * rgb[3 * i] + 587 * rgb[3 * i + 1] + 114 * rgb[3 * i + 2] + 500) / 1000);
   }
   return luma;
 }

@@ -80,7 +80,7 @@ export function candidates(
   operation: Operation,
   { program, operators, batch, capabilities }: DeviceProgram,
 ): Candidates {
-  const tensor = (id: TensorId) => program.tensors[id]!;
+  const tensor = (id: TensorId) => program.tensors[id];
   const kernel = operators.of(operation).webgpu;
   const variants = kernel?.variants(operation, tensor, batch, capabilities) ?? [];
   if (!kernel || variants.length === 0) {
@@ -155,9 +155,9 @@ function resolve(binding: GpuBinding, variant: GpuVariant, workspaces: readonly 
     case 'tensor':
       return { kind: 'memory', id: binding.tensor, access: binding.access };
     case 'workspace':
-      return { kind: 'memory', id: workspaces[binding.index]!, access: binding.access };
+      return { kind: 'memory', id: workspaces[binding.index], access: binding.access };
     case 'constant':
-      return { kind: 'constant', key: variant.constants[binding.index]!.key };
+      return { kind: 'constant', key: variant.constants[binding.index].key };
   }
 }
 

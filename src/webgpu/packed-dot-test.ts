@@ -18,8 +18,8 @@ const edges = [-128, -127, -64, -1, 0, 1, 64, 127];
 function makeCases(): readonly (readonly [a: number, b: number, product: number])[] {
   const cases: [number, number, number][] = [];
   const add = (a: readonly number[], b: readonly number[]) => {
-    const product = a.reduce((sum, value, lane) => sum + value * b[lane]!, 0);
-    cases.push([packBytes(a[0]!, a[1]!, a[2]!, a[3]!), packBytes(b[0]!, b[1]!, b[2]!, b[3]!), product]);
+    const product = a.reduce((sum, value, lane) => sum + value * b[lane], 0);
+    cases.push([packBytes(a[0], a[1], a[2], a[3]), packBytes(b[0], b[1], b[2], b[3]), product]);
   };
   for (const x of edges) {
     for (const y of edges) {
@@ -78,7 +78,7 @@ export async function testPackedDot(device: GPUDevice): Promise<PackedDotTest> {
       await staging.mapAsync(mapModeRead);
       return new Int32Array(staging.getMappedRange().slice(0));
     });
-    return judge(cases.map(([, , product], index) => sums[index]! - 1000 - product));
+    return judge(cases.map(([, , product], index) => sums[index] - 1000 - product));
   } finally {
     for (const buffer of buffers) buffer.destroy();
   }

@@ -41,7 +41,7 @@ export async function measurePeak(
           );
         }
         device.queue.writeBuffer(
-          buffers[0]!,
+          buffers[0],
           0,
           new Uint32Array([0x1234567, 0x89abcdef, 0x2468ace, 0x13579bd]),
         );
@@ -56,7 +56,7 @@ export async function measurePeak(
           pass.dispatchWorkgroups(workgroups);
         },
       });
-      const ms = Math.min(...timed!.samples);
+      const ms = Math.min(...timed.samples);
       const macs = peakMacsPerStep(family) * steps * workgroups * PEAK_WORKGROUP;
       best = Math.max(best, macs / ms / 1e6);
       if (ms >= fullMs) break;

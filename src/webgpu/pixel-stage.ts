@@ -73,7 +73,7 @@ export class PixelStages {
     const dispatches: PreparedDispatch[] = [];
     for (const { tensor: id } of this.#program.inputs) {
       const input = inputs.get(id)!;
-      const tensor = this.#program.tensors[id]!;
+      const tensor = this.#program.tensors[id];
       if (input.kind === 'quantized') {
         const { buffer, offset } = this.#prepared.range(id);
         const perImage = elementCount(tensor, 1);
@@ -119,7 +119,7 @@ export class PixelStages {
   }
 
   async #make(id: TensorId): Promise<PixelStage> {
-    const tensor = this.#program.tensors[id]!;
+    const tensor = this.#program.tensors[id];
     const { batch } = this.#prepared.plan;
     const [height, width, channels] = tensor.shape;
     const pixelCount = batch * height * width;

@@ -78,7 +78,7 @@ export async function preparePlan(
         }
       }
       const dispatches = plan.dispatches.map(({ dispatch, bindings }, index): PreparedDispatch => {
-        const { pipeline, layout } = kernels[index]!;
+        const { pipeline, layout } = kernels[index];
         const bindGroup = device.createBindGroup({
           label: dispatch.label,
           layout,
@@ -87,7 +87,7 @@ export async function preparePlan(
             resource:
               binding.kind === 'constant'
                 ? { buffer: held.get(binding.key)! }
-                : { buffer: arenas[binding.arena]!, offset: binding.offset, size: binding.bytes },
+                : { buffer: arenas[binding.arena], offset: binding.offset, size: binding.bytes },
           })),
         });
         return { pipeline, bindGroup, workgroups: dispatch.workgroups };
@@ -100,7 +100,7 @@ export async function preparePlan(
         constantBytes,
         range(tensor: TensorId) {
           const { arena, offset, bytes } = plan.tensors.get(tensor)!;
-          return { buffer: arenas[arena]!, offset, size: bytes };
+          return { buffer: arenas[arena], offset, size: bytes };
         },
         dispose,
       };

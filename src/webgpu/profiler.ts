@@ -34,7 +34,7 @@ export async function profileWebgpu(
         const { operations, dispatches } = prepared.plan;
         const ofOperation: PreparedDispatch[][] = operations.map(() => []);
         for (const [index, { operation }] of dispatches.entries()) {
-          ofOperation[operation]!.push(prepared.dispatches[index]!);
+          ofOperation[operation].push(prepared.dispatches[index]);
         }
         const parts = Math.ceil(batch / prepared.plan.batch);
         const timed = await timeInterleaved(stopwatch, ofOperation, {

@@ -232,7 +232,7 @@ export class Runtime {
         const mapped = staging.getMappedRange(0, total);
         let offset = 0;
         for (const [index, { size }] of ranges.entries()) {
-          receive(part.tensors[index]!, new Uint8Array(mapped, offset, size));
+          receive(part.tensors[index], new Uint8Array(mapped, offset, size));
           offset += size;
         }
         staging.unmap();
@@ -256,7 +256,7 @@ export class Runtime {
         const encoder = this.#encode(plan, part);
         for (const id of part.tensors) {
           const { buffer, offset, size } = plan.prepared.range(id);
-          const first = part.first * byteCount(this.program.tensors[id]!, 1);
+          const first = part.first * byteCount(this.program.tensors[id], 1);
           encoder.copyBufferToBuffer(buffer, offset, targets.get(id)!, first, size);
         }
         this.open.device.queue.submit([encoder.finish()]);

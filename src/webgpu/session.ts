@@ -147,7 +147,7 @@ class GpuSession implements WebgpuSession {
     const timings = await this.#inParts(inputs, wanted, batch, signal, (runtime, part) =>
       runtime.run(part, (id, bytes) => {
         const { buffer } = results.get(id)!;
-        new Uint8Array(buffer).set(bytes, part.first * byteCount(this.#program.tensors[id]!, 1));
+        new Uint8Array(buffer).set(bytes, part.first * byteCount(this.#program.tensors[id], 1));
       }),
     );
     return { tensors: results, timings };
@@ -162,7 +162,7 @@ class GpuSession implements WebgpuSession {
     const buffers = new Map<TensorId, GPUBuffer>();
     try {
       for (const id of this.#outputs()) {
-        const tensor = this.#program.tensors[id]!;
+        const tensor = this.#program.tensors[id];
         buffers.set(
           id,
           open.device.createBuffer({
@@ -201,7 +201,7 @@ class GpuSession implements WebgpuSession {
     for (const { name, tensor: id } of this.#program.inputs) {
       const input = inputs.get(id);
       if (!input) throw new InputError(`input "${name}" is missing`);
-      const tensor = this.#program.tensors[id]!;
+      const tensor = this.#program.tensors[id];
       const [height, width, channels] = tensor.shape;
       if (input.kind === 'quantized') {
         const expected = elementCount(tensor, batch);

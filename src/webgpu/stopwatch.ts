@@ -46,7 +46,7 @@ class TimestampStopwatch implements Stopwatch {
     this.#device.queue.submit([encoder.finish()]);
     await this.#staging.mapAsync(mapModeRead);
     const [begin, end] = new BigInt64Array(this.#staging.getMappedRange());
-    const nanoseconds = Number(end! - begin!);
+    const nanoseconds = Number(end - begin);
     this.#staging.unmap();
     return nanoseconds / 1e6;
   }
@@ -143,8 +143,8 @@ export async function timeInterleaved<T>(
       samples.push(ms / repetitions);
       onSample?.(round * running.length + index + 1, rounds * running.length);
     }
-    const least = Math.min(...running.map(({ samples }) => samples[0]!));
-    if (round === 0) running = running.filter(({ samples }) => samples[0]! <= least * dropSlowerThan);
+    const least = Math.min(...running.map(({ samples }) => samples[0]));
+    if (round === 0) running = running.filter(({ samples }) => samples[0] <= least * dropSlowerThan);
   }
   return timed;
 }

@@ -51,7 +51,7 @@ export class Tuner {
   /** The variant to run: the remembered winner, else the default. */
   choose({ tuningKey, variants }: Candidates): GpuVariant {
     const winner = this.#winners.get(tuningKey)?.variant;
-    return variants.find(({ name }) => name === winner) ?? variants[0]!;
+    return variants.find(({ name }) => name === winner) ?? variants[0];
   }
 
   /** Times what is not known yet of a program's shapes. Does nothing where tuning is off. */
@@ -126,7 +126,7 @@ export class Tuner {
       });
       const inTheEnd = timed.filter(({ samples }) => samples.length === effort[mode].rounds);
       inTheEnd.sort((a, b) => median(a.samples) - median(b.samples));
-      return inTheEnd[0]!.item.name;
+      return inTheEnd[0].item.name;
     } finally {
       stopwatch.dispose();
       for (const { plan } of prepared) plan.dispose();

@@ -40,7 +40,9 @@ let browser: Browser;
 beforeAll(async () => {
   await makeFlagship();
   folder = await mkdtemp(path.join(tmpdir(), 'octet-package-'));
-  const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd: root });
+  const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
+    cwd: root,
+  });
   tarball = path.join(folder, (JSON.parse(stdout) as { filename: string }[])[0].filename);
   await writeFile(path.join(folder, 'package.json'), '{ "type": "module", "private": true }');
   await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball], { cwd: folder });
@@ -75,13 +77,15 @@ test('the installed package classifies in Node, on both CPU backends alike', asy
 });
 
 test('the installed command line runs and says its version', async () => {
-  const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')) as { version: string };
+  const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')) as {
+    version: string;
+  };
   const { stdout } = await run(path.join(folder, 'node_modules/.bin/octet'), ['--version']);
   expect(stdout.trim()).toBe(version);
 });
 
 test('the package is well formed, and its types resolve as its code does', async () => {
-  const { messages } = await publint({ pkgDir: root, pack: { tarball: (await readFile(tarball)).buffer as ArrayBuffer } });
+  const { messages } = await publint({ pkgDir: path.join(folder, 'node_modules/octet'), pack: false });
   expect(messages.filter(({ type }) => type !== 'suggestion')).toEqual([]);
   const attw = path.join(root, 'node_modules/.bin/attw');
   await run(attw, [tarball, '--profile', 'esm-only'], { cwd: folder });
@@ -105,13 +109,25 @@ test('a Vite page that only runs models stays under 100 kB, gzipped, without Nod
   const source = path.join(folder, 'page');
   const out = path.join(folder, 'site');
   await mkdir(source);
-  await writeFile(path.join(source, 'index.html'), '<!doctype html><script type="module" src="./main.js"></script>');
+  await writeFile(
+    path.join(source, 'index.html'),
+    '<!doctype html><script type="module" src="./main.js"></script>',
+  );
   await writeFile(path.join(source, 'main.js'), pageScript('octet'));
-  await build({ root: source, configFile: false, logLevel: 'error', base: './', build: { outDir: out, target: 'es2022' }, worker: { format: 'es' } });
+  await build({
+    root: source,
+    configFile: false,
+    logLevel: 'error',
+    base: './',
+    build: { outDir: out, target: 'es2022' },
+    worker: { format: 'es' },
+  });
   const scripts = (await readdir(path.join(out, 'assets'))).filter((file) => file.endsWith('.js'));
   const texts = await Promise.all(scripts.map((file) => readFile(path.join(out, 'assets', file), 'utf8')));
   const gzipped = texts.reduce((sum, text) => sum + gzipSync(text).length, 0);
-  console.log(`loadModel in a Vite page: ${(gzipped / 1000).toFixed(1)} kB gzipped, ONNX definitions included`);
+  console.log(
+    `loadModel in a Vite page: ${(gzipped / 1000).toFixed(1)} kB gzipped, ONNX definitions included`,
+  );
   expect(gzipped).toBeLessThan(100_000);
   for (const text of texts) expect(text).not.toMatch(/from\s*["']node:/);
   await showsExpectedLogits(out);

@@ -35,7 +35,7 @@ beforeAll(async () => {
   page.on('console', (message) => {
     if (message.type() === 'error') complaints.push(message.text());
   });
-  await page.goto(`${server.resolvedUrls!.local[0]!}test/webgpu/page/index.html`);
+  await page.goto(`${server.resolvedUrls!.local[0]}test/webgpu/page/index.html`);
   await page.waitForFunction(() => 'runSuite' in window, undefined, { timeout: 120_000 });
 });
 

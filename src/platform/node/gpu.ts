@@ -21,8 +21,8 @@ async function open(): Promise<GPU | null> {
   // A computed name: bundlers for the browser must not follow it.
   const name = 'webgpu';
   try {
-    const { create } = (await import(/* @vite-ignore */ name)) as DawnModule;
-    return create(process.env.OCTET_DAWN?.split(';').filter(Boolean) ?? []);
+    const module = (await import(/* @vite-ignore */ name)) as DawnModule;
+    return module.create(process.env.OCTET_DAWN?.split(';').filter(Boolean) ?? []);
   } catch {
     return null;
   }

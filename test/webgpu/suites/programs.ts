@@ -46,7 +46,7 @@ async function compareProgram(
     for (const [id, buffer] of actual) {
       const report = compareBuffers(
         { kernel: 'random program', variant, seed: programSeed },
-        program.tensors[id]!,
+        program.tensors[id],
         batch,
         buffer,
         expected.tensors.get(id)!,

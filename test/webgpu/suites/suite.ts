@@ -84,7 +84,7 @@ export function randomInputs(
   const random = createRandom(seed);
   return new Map(
     program.inputs.map(({ tensor: id }) => {
-      const tensor = program.tensors[id]!;
+      const tensor = program.tensors[id];
       const [, , channels] = tensor.shape;
       const stored = (channels + 3) & ~3;
       const data = new Int8Array(elementCount(tensor, batch));

@@ -24,7 +24,7 @@ export const vgg16 =
       const pictures = sheet.pictures.slice(0, count);
       using reference = await loadModel(bytes, { backend: 'reference' });
       using model = await loadModel(bytes, { backend: 'webgpu', device: open.device, batches: [] });
-      const input = model.inputs[0]!.name;
+      const input = model.inputs[0].name;
 
       // One image at a time: an image's integers do not depend on the batch it is in.
       const expected: ReadonlyMap<string, InspectedTensor>[] = [];
@@ -61,7 +61,7 @@ export const vgg16 =
 /** Tensors of single images as those of a batch. */
 function joined(images: readonly ReadonlyMap<string, InspectedTensor>[]): Map<string, InspectedTensor> {
   const batch = new Map<string, InspectedTensor>();
-  for (const [name, first] of images[0]!) {
+  for (const [name, first] of images[0]) {
     const parts = images.map((image) => image.get(name)!.data);
     const length = first.data.length;
     const data =

@@ -11,4 +11,5 @@ if (major < 20 || (major === 20 && minor < 19)) {
   console.error(`Octet needs Node 20.19 or newer; this is ${process.version}.`);
   process.exit(2);
 }
-if (!fresh) execSync('npm ci --no-audit --no-fund', { stdio: 'inherit' });
+// Not npm ci: it refuses a lock file that lacks optional binaries of other platforms.
+if (!fresh) execSync('npm install --no-save --no-audit --no-fund', { stdio: 'inherit' });

@@ -80,6 +80,7 @@ async function openBackend(
       createWasmSession(program, {
         operators,
         ...(options.threads !== undefined && { threads: options.threads }),
+        ...(options.batches && { batches: options.batches }),
         ...(options.signal && { signal: options.signal }),
       }),
     reference: () => Promise.resolve(createReferenceSession(program, operators)),

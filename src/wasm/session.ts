@@ -36,6 +36,8 @@ export interface WasmSessionOptions {
   readonly signal?: AbortSignal;
   /** False keeps to instructions that every engine defines alike; the bytes are the same. Default true. */
   readonly relaxedSimd?: boolean;
+  /** Batch sizes to plan, with their weights packed, before the first run. Default [1]. */
+  readonly batches?: readonly number[];
   /** Takes other kernels than the default ones, for measurements and tests. */
   readonly chooseVariant?: ChooseVariant;
 }
@@ -52,7 +54,7 @@ export interface WasmSession extends Session {
 }
 
 /**
- * @throws {InputError} `threads` is not a positive integer, or more than 1 where memory cannot be shared
+ * @throws {InputError} `threads` or a batch size is not a positive integer, or `threads` more than 1 where memory cannot be shared
  * @throws {DeviceError} no SIMD, no memory, or no worker to be had
  */
 export async function createWasmSession(
@@ -60,6 +62,8 @@ export async function createWasmSession(
   options: WasmSessionOptions = {},
 ): Promise<WasmSession> {
   const { operators = createOperatorRegistry(), signal, relaxedSimd = true, chooseVariant } = options;
+  const { batches = [1] } = options;
+  for (const batch of batches) checkBatch(batch);
   const threads = threadCount(options.threads);
   signal?.throwIfAborted();
   const { module, capabilities } = await loadEngine({ shared: threads > 1, relaxed: relaxedSimd });
@@ -69,14 +73,23 @@ export async function createWasmSession(
     threads > 1
       ? await createThreadPool(module, memory.memory, threads)
       : createInlineExecutor(module, memory.memory);
-  if (signal?.aborted) {
-    executor.dispose();
-    signal.throwIfAborted();
-  }
   const request = { program, operators, capabilities, ...(chooseVariant && { choose: chooseVariant }) };
-  return new ProgramSession(program, operators, executor, memory, (batch, keep) =>
+  const session = new ProgramSession(program, operators, executor, memory, (batch, keep) =>
     planWasm({ ...request, batch, keep }),
   );
+  try {
+    await session.prepare(batches, signal);
+    return session;
+  } catch (error) {
+    session.dispose();
+    throw error;
+  }
+}
+
+function checkBatch(batch: number): void {
+  if (!Number.isSafeInteger(batch) || batch < 1) {
+    throw new InputError(`the batch size must be a positive integer, got ${batch}`);
+  }
 }
 
 function threadCount(asked: number | undefined): number {
@@ -151,6 +164,21 @@ class ProgramSession implements WasmSession {
     return this.#memory.usedBytes;
   }
 
+  /**
+   * Plans these batch sizes and packs their weights, then runs the kernels of the first once, on whatever the memory holds: the engine
+   * compiles them well only once they are used, and the first run should be as fast as the next.
+   */
+  async prepare(batches: readonly number[], signal: AbortSignal | undefined): Promise<void> {
+    for (const [index, batch] of batches.entries()) {
+      signal?.throwIfAborted();
+      const prepared = this.#prepare(batch, []);
+      if (index > 0) continue;
+      // References may be a user's own and want sensible values.
+      for (const stage of prepared.stages) if (stage.kind === 'calls') await this.#runStage(stage, prepared);
+    }
+    signal?.throwIfAborted();
+  }
+
   plan(batch: number): WasmPlan {
     return this.#makePlan(batch, []);
   }
@@ -193,9 +221,7 @@ class ProgramSession implements WasmSession {
   ): Promise<SessionResult> {
     this.#checkOpen();
     signal?.throwIfAborted();
-    if (!Number.isSafeInteger(batch) || batch < 1) {
-      throw new InputError(`the batch size must be a positive integer, got ${batch}`);
-    }
+    checkBatch(batch);
     for (const id of asked) this.#tensor(id);
     for (const { name, tensor } of this.#program.inputs) {
       checkInput(name, this.#tensor(tensor), inputs.get(tensor), batch);

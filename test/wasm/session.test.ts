@@ -72,6 +72,19 @@ test('pixels go through the table, overlapping runs do not mix, results are the 
   }
 });
 
+test.each([1, 2])(
+  'weights are packed at load, %i thread(s): the first run asks for no memory',
+  async (threads) => {
+    const program = randomProgram(7);
+    using session = await createWasmSession(program, { threads, batches: [3, 1] });
+    const bytes = session.memoryBytes;
+    using empty = await createWasmSession(program, { threads, batches: [] });
+    expect(bytes).toBeGreaterThan(empty.memoryBytes);
+    for (const batch of [1, 3]) await session.run(inputsOf(program, batch), { batch });
+    expect(session.memoryBytes).toBe(bytes);
+  },
+);
+
 test('memory does not grow over runs, batch sizes and their plans', async () => {
   const program = randomProgram(11);
   using session = await createWasmSession(program, { threads: 1 });
@@ -137,9 +150,10 @@ describe('errors', () => {
   const program = randomProgram(2);
   const [{ tensor }] = program.inputs;
 
-  test('a wrong number of threads', async () => {
+  test('a wrong number of threads, a wrong batch size', async () => {
     for (const threads of [0, -1, 1.5, NaN]) {
       await expect(createWasmSession(program, { threads })).rejects.toThrow(InputError);
+      await expect(createWasmSession(program, { batches: [threads] })).rejects.toThrow(InputError);
     }
   });
 

@@ -35,11 +35,11 @@ export async function machineContext(
 /** SVG text from the chart page, whose plot library needs a DOM. */
 export async function drawChart(
   browser: Browser,
-  origin: string,
+  url: string,
   draw: (page: Page) => Promise<string>,
 ): Promise<string> {
   const page = await browser.newPage();
-  await page.goto(`${origin}/bench/page/chart.html`);
+  await page.goto(`${url}chart.html`);
   await page.waitForFunction(() => 'chartPage' in globalThis);
   const svg = await draw(page);
   await page.close();

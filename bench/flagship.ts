@@ -8,7 +8,7 @@ import type { Preprocessing } from './contenders/contender.ts';
 
 /** The network and the pictures that every engine gets. */
 export interface Flagship {
-  /** Addresses under the benchmark's server. */
+  /** Addresses, relative to the benchmark's pages. */
   readonly urls: Readonly<Record<'float' | 'int8', string>>;
   readonly preprocessing: Preprocessing;
   /** uint8 pixels of `batch` test pictures from `first` on, wrapping around: [batch, 32, 32, 3]. */
@@ -27,7 +27,7 @@ export async function loadFlagship(): Promise<Flagship> {
   const index: unknown = JSON.parse(await readFile('models/cifar10/test-1000.json', 'utf8'));
   const { pictures } = await readSheet(await readFile('models/cifar10/test-1000.png'), index);
   return {
-    urls: { float: `/${floatPath}`, int8: `/${path.relative(root, int8Path)}` },
+    urls: { float: floatPath, int8: path.relative(root, int8Path) },
     preprocessing,
     batchFrom(first, batch) {
       const pixels = new Uint8Array(batch * 32 * 32 * 3);

@@ -14,7 +14,7 @@ function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-/** One row a contender; `×` columns say how many times longer than Octet on the same device an image takes. */
+/** One row a contender; `×` columns say how many times longer than Octet on the same device and threads an image takes. */
 export function markdownTable({ results }: BenchResult): string {
   const batches = [
     ...new Set(results.flatMap((result) => result.batches?.map(({ batch }) => batch) ?? [])),
@@ -23,32 +23,19 @@ export function markdownTable({ results }: BenchResult): string {
     'engine',
     'download',
     'load',
-    ...batches.flatMap((batch) => [`batch ${batch}: ms an image (p10–p90)`, '×']),
+    ...batches.flatMap((batch) => [`batch ${batch}: ms an image (p10–p90)`, '×', 'of peak']),
     'GPU ms',
     'GPU memory',
     'top-1 checked',
   ];
   const rows = results.map((result) => {
-    const { contender, load } = result;
+    const { contender, load, codeBytes = 0 } = result;
     if (!load) return [contender.label, `failed: ${result.failed ?? 'unknown'}`];
-    const cells = batches.flatMap((batch) => {
-      const measured = batchOf(result, batch);
-      if (!measured) return ['–', ''];
-      const own = results.find(
-        (other) =>
-          other.contender.library === 'octet' &&
-          other.contender.device === contender.device &&
-          other.contender.threads === contender.threads,
-      );
-      const base = own && batchOf(own, batch)?.latencyMs.median;
-      const { median, p10, p90 } = measured.latencyMs;
-      const range = [p10, p90].map((value) => milliseconds(value / batch)).join('–');
-      return [`${milliseconds(median / batch)} (${range})`, base ? (median / base).toFixed(2) : ''];
-    });
+    const cells = batches.flatMap((batch) => batchCells(result, batch, results));
     const gpuMs = batchOf(result, 1)?.gpuMs;
     return [
       contender.label,
-      megabytes(load.modelBytes),
+      megabytes(load.modelBytes + codeBytes),
       `${milliseconds(load.readyMs + load.firstRunMs)} ms`,
       ...cells,
       gpuMs == null ? '–' : milliseconds(gpuMs),
@@ -56,6 +43,63 @@ export function markdownTable({ results }: BenchResult): string {
       result.agreement ? `${result.agreement.same}/${result.agreement.of}` : '–',
     ];
   });
+  return [tableOf(header, rows), ...notes(results)].join('\n');
+}
+
+/** Latency, ratio to Octet's, share of the register peak. */
+function batchCells(
+  result: ContenderResult,
+  batch: number,
+  results: readonly ContenderResult[],
+): [string, string, string] {
+  const measured = batchOf(result, batch);
+  if (!measured) return ['–', '', ''];
+  const { contender } = result;
+  const own = results.find(
+    (other) =>
+      other.contender.library === 'octet' &&
+      other.contender.device === contender.device &&
+      other.contender.threads === contender.threads,
+  );
+  const base = own && batchOf(own, batch)?.latencyMs.median;
+  const { median, p10, p90, repetitions } = measured.latencyMs;
+  const range = [p10, p90].map((value) => milliseconds(value / batch)).join('–');
+  const few = repetitions < FEW ? `, n = ${repetitions}` : '';
+  const share = measured.shareOfPeak;
+  return [
+    `${milliseconds(median / batch)} (${range}${few})`,
+    base ? (median / base).toFixed(2) : '',
+    share === undefined ? '' : percent(share),
+  ];
+}
+
+/** A median of fewer samples says in the table of how many it is. */
+const FEW = 10;
+
+const percent = (share: number): string => `${(share * 100).toFixed(0)} %`;
+
+/** Peaks that the shares are of, what was left out, and what failed after it had loaded. */
+function notes(results: readonly ContenderResult[]): string[] {
+  const lines = results.flatMap(({ contender, load, failed, leftOut = [], limit }) => [
+    ...(load && failed !== undefined ? [`- ${contender.label}: failed: ${failed}`] : []),
+    ...leftOut.map(({ batch, reason }) => `- ${contender.label}: batch ${batch} left out: ${reason}`),
+    ...(limit ? [`- ${contender.label}: ${limitText(limit)}`] : []),
+  ]);
+  return lines.length > 0 ? ['', ...lines] : [];
+}
+
+/** Measured peaks, and how near its layers come to them. */
+function limitText({ peaks, layers }: NonNullable<ContenderResult['limit']>): string {
+  const measured = Object.entries(peaks)
+    .map(([name, gmacs]) => `${name} ${gmacs.toFixed(1)} GMAC/s`)
+    .join(', ');
+  const total = layers.reduce((sum, { ms }) => sum + ms, 0);
+  const ideal = layers.reduce((sum, { ms, share }) => sum + ms * share, 0);
+  const alone = `; its layers, timed alone at batch 1, reach ${percent(ideal / total)} of it`;
+  return `register peak: ${measured}${layers.length > 0 ? alone : ''}`;
+}
+
+function tableOf(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   return [line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n');
 }
@@ -104,13 +148,6 @@ export function kernelTable({ rows, peaks }: KernelResult): string {
     ]);
     return [first.network, first.layer, first.shape, ...cells];
   });
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   const peakLine = Object.entries(peaks).map(([family, gmacs]) => `${family} ${gmacs.toFixed(2)}`);
-  return [
-    `Register peaks in GMAC/s: ${peakLine.join(', ')}.`,
-    '',
-    line(header),
-    line(header.map(() => '---')),
-    ...table.map(line),
-  ].join('\n');
+  return [`Register peaks in GMAC/s: ${peakLine.join(', ')}.`, '', tableOf(header, table)].join('\n');
 }

@@ -1,14 +1,17 @@
 /**
  * `npm run bench`: every engine on the same network, the same pictures and the same adapter, in one run of one browser,
- * interleaved in random order. Writes JSON, a table and a chart to bench/results/.
+ * interleaved in random order. Writes JSON, a table and charts to bench/results/.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import { Command } from 'commander';
 import type { Browser, Page } from 'playwright';
 import { launchChromium } from '../test/support/chromium.ts';
 import { serve } from './serve.ts';
+import type { Served } from './serve.ts';
 import { loadFlagship } from './flagship.ts';
 import type { Flagship } from './flagship.ts';
 import { contenders as catalog } from './contenders/catalog.ts';
@@ -16,28 +19,49 @@ import type { Contender } from './contenders/contender.ts';
 import { drawChart, machineContext, positiveInteger } from './context.ts';
 import type { LoadMeasurement } from './page/contender.ts';
 import { contextBlock, markdownTable } from './report.ts';
-import type { BatchMeasurement, BenchContext, BenchResult, ContenderResult } from './result.ts';
+import type { BatchMeasurement, BenchContext, BenchResult, ContenderResult, LeftOut } from './result.ts';
 import { seededRandom, shuffle, summarize } from './statistics.ts';
 
-interface Options {
-  readonly batches: number[];
+export interface Options {
+  readonly batches: readonly number[];
   readonly repetitions: number;
+  /** Longest time of one call. */
   readonly seconds: number;
+  /** Time for the calls of one engine at one batch size, warm-up aside. */
+  readonly budget: number;
   readonly checked: number;
   readonly only?: string;
   readonly seed: number;
   readonly output: string;
 }
 
-/** An engine in its page, ready to run. */
+/** An engine in its page, and what is known of it so far. */
 interface Running {
   readonly contender: Contender;
   readonly page: Page;
   readonly load: LoadMeasurement;
+  /** GPU time at batch 1, and the highest GPU memory so far. */
+  readonly gpuMs: number | null;
+  readonly peakGpuBytes: number | null;
+  /** Milliseconds an image of the last calls: what longer ones will take. */
+  msAnImage: number;
+  failed?: string;
+  agreement?: { readonly same: number; readonly of: number };
+  readonly batches: BatchMeasurement[];
+  readonly leftOut: LeftOut[];
+  limit?: ContenderResult['limit'];
 }
 
 /** Threads of an engine that has just run may spin a while; the next one's time must not pay for it. */
 const SETTLE_MS = 60;
+/** An engine that has not loaded, or answered, after this long has failed. */
+const PATIENCE_MS = 240_000;
+/** Fewest timed calls of an engine, however slow. */
+const FEWEST = 2;
+/** Most calls of one engine in a round, and how long they may take: rows of few milliseconds need more samples than rows of seconds. */
+const CALLS_A_ROUND = { most: 5, ms: 250 };
+/** A call that takes longer is not repeated for its GPU time. */
+const GPU_TIME_MS = 3000;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -45,92 +69,209 @@ function base64(pixels: Uint8Array): string {
   return Buffer.from(pixels.buffer, pixels.byteOffset, pixels.byteLength).toString('base64');
 }
 
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0];
+}
+
+/** @throws Error no answer in time */
+async function within<T>(work: Promise<T>, what: string): Promise<T> {
+  const controller = new AbortController();
+  const timeout = new Promise<never>((_, reject) => {
+    const timer = setTimeout(() => {
+      reject(new Error(`no answer within ${PATIENCE_MS / 1000} s (${what})`));
+    }, PATIENCE_MS);
+    controller.signal.addEventListener('abort', () => clearTimeout(timer));
+  });
+  try {
+    return await Promise.race([work, timeout]);
+  } finally {
+    controller.abort();
+  }
+}
+
 async function runOnce(
   page: Page,
   pixels: Uint8Array,
   batch: number,
 ): Promise<{ ms: number; logits: number[] }> {
-  return page.evaluate(([data, count]) => globalThis.contenderPage.run(data, count), [
+  const call = page.evaluate(([data, count]) => globalThis.contenderPage.run(data, count), [
     base64(pixels),
     batch,
   ] as const);
+  return within(call, `batch ${batch}`);
 }
 
 async function open(
   browser: Browser,
-  origin: string,
+  served: Served,
   contender: Contender,
   flagship: Flagship,
 ): Promise<Running> {
   const page = await browser.newPage();
-  await page.goto(`${origin}/bench/page/contender.html`);
-  await page.waitForFunction(() => 'contenderPage' in globalThis);
-  const load = await page.evaluate(
-    ([row, url, preprocessing]) => globalThis.contenderPage.load(row, url, preprocessing),
-    [contender, flagship.urls[contender.model], flagship.preprocessing] as const,
-  );
-  return { contender, page, load };
-}
-
-function argmax(values: readonly number[]): number {
-  return values.indexOf(Math.max(...values));
-}
-
-/** Top-1 of each checked picture, one by one. */
-async function predictions(page: Page, flagship: Flagship, count: number): Promise<number[]> {
-  const classes: number[] = [];
-  for (let i = 0; i < count; i++) {
-    const { logits } = await runOnce(page, flagship.batchFrom(i, 1), 1);
-    classes.push(argmax(logits));
+  try {
+    await page.goto(`${served.url}contender.html`);
+    await page.waitForFunction(() => 'contenderPage' in globalThis);
+    const load = await within(
+      page.evaluate(([row, url, preprocessing]) => globalThis.contenderPage.load(row, url, preprocessing), [
+        contender,
+        flagship.urls[contender.model],
+        flagship.preprocessing,
+      ] as const),
+      'loading',
+    );
+    // Before larger batches take more memory.
+    const { gpuMs, peakBytes } =
+      contender.device === 'webgpu'
+        ? await gpuTime(page, flagship.batchFrom(0, 1), 1)
+        : { gpuMs: null, peakBytes: null };
+    const { ms } = await runOnce(page, flagship.batchFrom(0, 1), 1);
+    return { contender, page, load, gpuMs, peakGpuBytes: peakBytes, msAnImage: ms, batches: [], leftOut: [] };
+  } catch (error) {
+    await page.close();
+    throw error;
   }
-  return classes;
+}
+
+async function gpuTime(
+  page: Page,
+  pixels: Uint8Array,
+  batch: number,
+): Promise<{ gpuMs: number | null; peakBytes: number | null }> {
+  const call = page.evaluate(([data, count]) => globalThis.contenderPage.gpu(data, count), [
+    base64(pixels),
+    batch,
+  ] as const);
+  return within(call, 'GPU time');
+}
+
+/** Top-1 of the first `count` pictures, run as one batch. */
+async function predictions(entry: Running, flagship: Flagship, count: number): Promise<number[]> {
+  const { ms, logits } = await runOnce(entry.page, flagship.batchFrom(0, count), count);
+  entry.msAnImage = Math.min(entry.msAnImage, ms / count);
+  const classes = logits.length / count;
+  return Array.from({ length: count }, (_, i) => {
+    const own = logits.slice(i * classes, (i + 1) * classes);
+    return own.indexOf(Math.max(...own));
+  });
+}
+
+/** Ends an engine's part. Its page may still be at work, in the way of all others. @returns the reason */
+async function giveUp(entry: Running, error: unknown): Promise<string> {
+  entry.failed = firstLine(error);
+  await entry.page.close();
+  return entry.failed;
+}
+
+/**
+ * The answers of every engine on the same pictures. One that has the float model's top-1 on fewer than nine of ten is not
+ * computing the same network, and is not timed; int8 may differ on a close call.
+ */
+async function checkAnswers(
+  running: readonly Running[],
+  flagship: Flagship,
+  count: number,
+  log: (line: string) => void,
+): Promise<void> {
+  // The float model's answers are the first float engine's on WASM, else the first float one's, else nobody's.
+  const floats = running.filter(({ contender }) => contender.model === 'float');
+  const judge = floats.find(({ contender }) => contender.device === 'wasm') ?? floats[0];
+  const expected = judge && (await predictions(judge, flagship, count));
+  for (const entry of running) {
+    const { label } = entry.contender;
+    try {
+      const actual = await predictions(entry, flagship, count);
+      if (!expected) continue;
+      const same = actual.filter((value, index) => value === expected[index]).length;
+      entry.agreement = { same, of: count };
+      if (same < count * 0.9)
+        throw new Error(`its top-1 is the float model's on only ${same} of ${count} pictures`);
+      log(`${label}: ${same} of ${count} answers are the float model's`);
+    } catch (error) {
+      log(`${label}: failed, ${await giveUp(entry, error)}`);
+    }
+  }
 }
 
 async function measureBatch(
   running: readonly Running[],
   flagship: Flagship,
   batch: number,
-  { repetitions, seconds, seed }: Options,
-): Promise<Map<string, BatchMeasurement>> {
+  { repetitions, seconds, budget, seed }: Options,
+  log: (line: string) => void,
+): Promise<void> {
   const random = seededRandom(seed + batch);
   const pixels = flagship.batchFrom(0, batch);
-  const samples = new Map<string, number[]>();
-  const eligible: Running[] = [];
-  // Warm-up, which also tells who is too slow to repeat at this batch.
+  const samples = new Map<Running, number[]>();
+  const rounds = new Map<Running, number>();
+  const limitText = `one call may take ${seconds} s`;
   for (const entry of running) {
-    const { ms } = await runOnce(entry.page, pixels, batch);
-    await sleep(SETTLE_MS);
-    if (ms > seconds * 1000) continue;
-    eligible.push(entry);
-    samples.set(entry.contender.id, []);
-  }
-  const fastest = (entry: Running): number => Math.min(...samples.get(entry.contender.id)!);
-  for (let round = 0; round < repetitions; round++) {
-    for (const entry of shuffle([...eligible], random)) {
-      // Rows of a few milliseconds need more samples than rows of seconds: up to five a round, within a tenth of a second.
-      const times = round > 0 && fastest(entry) < 100 ? Math.min(5, Math.ceil(100 / fastest(entry))) : 1;
-      for (let i = 0; i < times; i++)
-        samples.get(entry.contender.id)!.push((await runOnce(entry.page, pixels, batch)).ms);
+    if (entry.failed !== undefined) continue;
+    const expected = (entry.msAnImage * batch) / 1000;
+    if (expected > seconds * 1.5) {
+      entry.leftOut.push({ batch, reason: `a call would take about ${expected.toFixed(0)} s; ${limitText}` });
+      continue;
+    }
+    try {
+      // Warm-up. It may compile kernels for this batch size, and so tells only roughly how long a call takes.
+      const { ms } = await runOnce(entry.page, pixels, batch);
       await sleep(SETTLE_MS);
+      if (ms > seconds * 1000) {
+        const taken = (ms / 1000).toFixed(0);
+        entry.leftOut.push({ batch, reason: `a call takes ${taken} s; ${limitText}` });
+        continue;
+      }
+      samples.set(entry, []);
+      const fitting = Math.floor((budget * 1000) / ms);
+      rounds.set(entry, Math.min(repetitions, Math.max(FEWEST, fitting)));
+    } catch (error) {
+      log(`${entry.contender.label}: failed, ${await giveUp(entry, error)}`);
     }
   }
-  const measurements = new Map<string, BatchMeasurement>();
-  for (const { contender, page } of eligible) {
-    const gpuMs =
-      contender.device === 'webgpu'
-        ? await page.evaluate(
-            async ([data, count]) => (await globalThis.contenderPage.gpu(data, count)).gpuMs,
-            [base64(pixels), batch] as const,
-          )
-        : null;
-    measurements.set(contender.id, { batch, latencyMs: summarize(samples.get(contender.id)!), gpuMs });
+  log(`batch ${batch}: ${samples.size} engines warm`);
+  for (let round = 0; round < repetitions; round++) {
+    for (const entry of shuffle([...samples.keys()], random)) {
+      // Slow engines take part in fewer rounds, evenly spread.
+      const own = rounds.get(entry)!;
+      if (Math.floor(((round + 1) * own) / repetitions) === Math.floor((round * own) / repetitions)) continue;
+      const taken = samples.get(entry)!;
+      const fastest = taken.length > 0 ? Math.min(...taken) : Infinity;
+      const times = Math.min(CALLS_A_ROUND.most, Math.max(1, Math.ceil(CALLS_A_ROUND.ms / fastest)));
+      for (let i = 0; i < times; i++) taken.push((await runOnce(entry.page, pixels, batch)).ms);
+      await sleep(SETTLE_MS);
+    }
+    log(`batch ${batch}: round ${round + 1} of ${repetitions}`);
   }
-  return measurements;
+  for (const [entry, taken] of samples) {
+    const latencyMs = summarize(taken);
+    entry.msAnImage = latencyMs.median / batch;
+    let gpuMs = batch === 1 ? entry.gpuMs : null;
+    if (batch > 1 && entry.contender.device === 'webgpu' && latencyMs.median <= GPU_TIME_MS)
+      ({ gpuMs } = await gpuTime(entry.page, pixels, batch));
+    entry.batches.push({ batch, latencyMs, gpuMs });
+  }
 }
 
-async function browserContext(browser: Browser, origin: string, seed: number): Promise<BenchContext> {
+/** How near the engines that tell come to what the device can do. */
+async function measureLimits(running: readonly Running[]): Promise<void> {
+  for (const entry of running) {
+    if (entry.failed !== undefined) continue;
+    const sizes = entry.batches.map(({ batch }) => batch);
+    const limit = await within(
+      entry.page.evaluate((batches) => globalThis.contenderPage.limit(batches), sizes),
+      'register peak',
+    );
+    if (!limit) continue;
+    const { idealMs, peaks, layers } = limit;
+    entry.limit = { peaks, layers };
+    entry.batches.forEach((measurement, i) => {
+      entry.batches[i] = { ...measurement, shareOfPeak: idealMs[i] / measurement.latencyMs.median };
+    });
+  }
+}
+
+async function browserContext(browser: Browser, url: string, seed: number): Promise<BenchContext> {
   const page = await browser.newPage();
-  await page.goto(`${origin}/bench/page/chart.html`);
+  await page.goto(`${url}chart.html`);
   const adapter = await page.evaluate(async () => {
     const found = await navigator.gpu.requestAdapter();
     if (!found) return { adapter: 'none' };
@@ -141,108 +282,112 @@ async function browserContext(browser: Browser, origin: string, seed: number): P
   return machineContext(adapter, `Chromium ${browser.version()}`, seed);
 }
 
-/** Runs the whole comparison. A contender that fails is a row that says so; Octet failing is an error. */
+/** Bytes of an engine's scripts and WebAssembly as a static host sends them. */
+async function gzippedBytes(files: readonly string[]): Promise<number> {
+  const sizes = await Promise.all(
+    files.map(async (file) => (await promisify(gzip)(await readFile(file))).length),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+function select(only: string | undefined): Contender[] {
+  const all = catalog(os.availableParallelism());
+  const wanted = only?.split(',');
+  const selected = all.filter(({ id }) => !wanted || wanted.some((part) => id.includes(part)));
+  if (selected.length === 0) {
+    throw new Error(`--only ${only} matches none of ${all.map(({ id }) => id).join(', ')}`);
+  }
+  return selected;
+}
+
+/** Runs the whole comparison. An engine that fails is a row that says so. */
 export async function compareEngines(options: Options, log: (line: string) => void): Promise<BenchResult> {
+  const started = performance.now();
+  const timed = (line: string): void =>
+    log(`${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s  ${line}`);
+  const selected = select(options.only);
   const flagship = await loadFlagship();
-  const server = await serve();
+  const served = await serve();
+  timed('pages built');
   const browser = await launchChromium();
   try {
-    const cores = os.availableParallelism();
-    const wanted = options.only?.split(',');
-    const selected = catalog(cores).filter(({ id }) => !wanted || wanted.some((part) => id.includes(part)));
-    if (selected.length === 0) {
-      throw new Error(
-        `--only ${options.only} matches none of ${catalog(cores)
-          .map(({ id }) => id)
-          .join(', ')}`,
-      );
-    }
-    const context = await browserContext(browser, server.origin, options.seed);
+    const context = await browserContext(browser, served.url, options.seed);
     const running: Running[] = [];
     const failed = new Map<string, string>();
     for (const contender of selected) {
       try {
-        const entry = await open(browser, server.origin, contender, flagship);
+        const entry = await open(browser, served, contender, flagship);
         running.push(entry);
-        log(`${contender.label}: loaded in ${(entry.load.readyMs + entry.load.firstRunMs).toFixed(0)} ms`);
-      } catch (error) {
-        if (contender.library === 'octet') throw error;
-        failed.set(contender.id, error instanceof Error ? error.message.split('\n')[0] : String(error));
-        log(`${contender.label}: failed, ${failed.get(contender.id)!}`);
-      }
-    }
-
-    // Octet's float source is the truth for agreement: the first float contender on WASM, else the first float one.
-    const floats = running.filter(({ contender }) => contender.model === 'float');
-    const judge = floats.find(({ contender }) => contender.device === 'wasm') ?? floats[0];
-    const expected = judge ? await predictions(judge.page, flagship, options.checked) : [];
-    const agreement = new Map<string, { same: number; of: number }>();
-    for (const { contender, page } of running) {
-      const actual = await predictions(page, flagship, expected.length);
-      const same = actual.filter((value, index) => value === expected[index]).length;
-      if (expected.length > 0) agreement.set(contender.id, { same, of: expected.length });
-      // A peer that answers otherwise is not computing the same network; int8 may differ on a close call.
-      if (same < expected.length * 0.9) {
-        throw new Error(
-          `${contender.label} has the float model's top-1 on only ${same} of ${expected.length} pictures`,
+        const loadMs = entry.load.readyMs + entry.load.firstRunMs;
+        timed(
+          `${contender.label}: loaded in ${loadMs.toFixed(0)} ms, then ${entry.msAnImage.toFixed(0)} ms a call`,
         );
+      } catch (error) {
+        failed.set(contender.id, firstLine(error));
+        timed(`${contender.label}: failed, ${firstLine(error)}`);
       }
     }
-    log(`answers checked on ${expected.length} pictures`);
-
-    const perBatch: Map<string, BatchMeasurement>[] = [];
-    for (const batch of options.batches) {
-      perBatch.push(await measureBatch(running, flagship, batch, options));
-      log(`batch ${batch} measured`);
-    }
+    await checkAnswers(running, flagship, options.checked, timed);
+    for (const batch of options.batches) await measureBatch(running, flagship, batch, options, timed);
+    await measureLimits(running);
     const results = await Promise.all(
       selected.map(async (contender): Promise<ContenderResult> => {
         const entry = running.find((candidate) => candidate.contender.id === contender.id);
         if (!entry) return { contender, failed: failed.get(contender.id)! };
-        const checked = agreement.get(contender.id);
-        const batches = perBatch.flatMap((measured) => measured.get(contender.id) ?? []);
-        const { peakBytes } = await entry.page.evaluate(([data]) => globalThis.contenderPage.gpu(data, 1), [
-          base64(flagship.batchFrom(0, 1)),
-        ] as const);
+        const { load, peakGpuBytes, agreement, batches, leftOut, limit } = entry;
         return {
           contender,
-          load: entry.load,
-          peakGpuBytes: peakBytes,
-          ...(checked && { agreement: checked }),
+          ...(entry.failed !== undefined && { failed: entry.failed }),
+          load,
+          codeBytes: await gzippedBytes(load.code.map((address) => served.fileOf(address))),
+          peakGpuBytes,
+          ...(agreement && { agreement }),
           batches,
+          ...(leftOut.length > 0 && { leftOut }),
+          ...(limit && { limit }),
         };
       }),
     );
     const result: BenchResult = { context, results };
-    await mkdir(path.dirname(options.output), { recursive: true });
-    await writeFile(`${options.output}.json`, `${JSON.stringify(result, null, 2)}\n`);
-    await writeFile(`${options.output}.md`, `${contextBlock(result)}\n\n${markdownTable(result)}\n`);
-    const batch = options.batches[0];
-    const svg = await drawChart(browser, server.origin, (page) =>
-      page.evaluate(([data, count]) => globalThis.chartPage.latencyChart(data, count), [
-        result,
-        batch,
-      ] as const),
-    );
-    await writeFile(`${options.output}.svg`, svg);
+    await writeResult(result, options, browser, served.url);
+    timed(`written to ${options.output}.json`);
     return result;
   } finally {
     await browser.close();
-    await server.close();
+    await served.close();
   }
+}
+
+async function writeResult(
+  result: BenchResult,
+  { output, batches }: Options,
+  browser: Browser,
+  url: string,
+): Promise<void> {
+  await mkdir(path.dirname(output), { recursive: true });
+  await writeFile(`${output}.json`, `${JSON.stringify(result, null, 2)}\n`);
+  await writeFile(`${output}.md`, `${contextBlock(result)}\n\n${markdownTable(result)}\n`);
+  const svg = await drawChart(browser, url, (page) =>
+    page.evaluate(([data, count]) => globalThis.chartPage.latencyChart(data, count), [
+      result,
+      batches[0],
+    ] as const),
+  );
+  await writeFile(`${output}.svg`, svg);
 }
 
 const program = new Command('bench')
   .description(
     'Octet beside onnxruntime-web and TensorFlow.js: same network, same pictures, same adapter, one run',
   )
-  .option('--batches <list>', 'batch sizes', (list) => list.split(',').map(positiveInteger), [1, 8])
-  .option('--repetitions <n>', 'interleaved rounds', positiveInteger, 7)
+  .option('--batches <list>', 'batch sizes', (list) => list.split(',').map(positiveInteger), [1, 8, 64])
+  .option('--repetitions <n>', 'interleaved rounds', positiveInteger, 10)
+  .option('--seconds <n>', 'leave an engine out where one call takes longer', positiveInteger, 30)
   .option(
-    '--seconds <n>',
-    'leave out an engine at a batch size where one run takes longer',
+    '--budget <n>',
+    `seconds of timed calls of one engine at one batch size (at least ${FEWEST} calls)`,
     positiveInteger,
-    40,
+    15,
   )
   .option('--checked <n>', 'pictures on which answers are compared first', positiveInteger, 20)
   .option('--only <ids>', 'engines whose id contains one of these, comma-separated')
@@ -253,4 +398,6 @@ if (process.argv[1] && import.meta.filename === path.resolve(process.argv[1])) {
   const options = program.parse().opts<Options>();
   const result = await compareEngines(options, (line) => process.stderr.write(`${line}\n`));
   console.log(`${contextBlock(result)}\n\n${markdownTable(result)}`);
+  if (result.results.some(({ contender, failed }) => contender.library === 'octet' && failed !== undefined))
+    process.exitCode = 1;
 }

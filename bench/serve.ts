@@ -1,39 +1,59 @@
+import { mkdir, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
-import { createServer, defaultClientConditions } from 'vite';
+import { build, defaultClientConditions } from 'vite';
+import { serveFolder } from '../test/e2e/static-server.ts';
+import { tensorflowThreads } from './tensorflow-threads.ts';
 
 export interface Served {
-  readonly origin: string;
+  /** Where the pages and the repository's `models/` are. */
+  readonly url: string;
+  /** Built files, by the address they are served at. */
+  fileOf(address: string): string;
   close(): Promise<void>;
 }
 
-/** Serves the repository to the benchmark's pages, isolated, so that engines may use threads. */
+/**
+ * Builds the benchmark's pages as a site is built, so that engines are fetched as a visitor fetches them, and serves them
+ * cross-origin isolated, so that engines may use threads.
+ */
 export async function serve(): Promise<Served> {
   const root = path.resolve(import.meta.dirname, '..');
-  const server = await createServer({
-    configFile: false,
-    root,
-    logLevel: 'error',
-    appType: 'mpa',
-    cacheDir: 'node_modules/.vite-bench',
-    resolve: { conditions: ['octet:source', ...defaultClientConditions] },
-    // Found while a page runs, a new dependency would reload it.
-    optimizeDeps: {
-      entries: ['bench/page/*.html'],
-      exclude: ['onnxruntime-web'],
-    },
-    server: {
-      host: '127.0.0.1',
-      port: 0,
-      hmr: false,
-      watch: null,
-      headers: {
-        'Cross-Origin-Opener-Policy': 'same-origin',
-        'Cross-Origin-Embedder-Policy': 'require-corp',
+  // Two runs at once do not meet.
+  const folder = path.join(root, 'build', `bench-${process.pid}`);
+  const page = (name: string): string => path.join(root, 'bench/page', `${name}.html`);
+  await mkdir(folder, { recursive: true });
+  const clean = (): Promise<void> => rm(folder, { recursive: true, force: true });
+  try {
+    await build({
+      configFile: false,
+      root: path.join(root, 'bench/page'),
+      base: './',
+      publicDir: false,
+      logLevel: 'error',
+      resolve: { conditions: ['octet:source', ...defaultClientConditions] },
+      worker: { format: 'es' },
+      plugins: [tensorflowThreads()],
+      build: {
+        outDir: folder,
+        emptyOutDir: true,
+        target: 'es2022',
+        assetsInlineLimit: 0,
+        chunkSizeWarningLimit: 10_000,
+        rolldownOptions: { input: { contender: page('contender'), chart: page('chart') } },
       },
-    },
-  });
-  await server.listen();
-  const address = server.httpServer!.address();
-  if (address === null || typeof address === 'string') throw new Error('the benchmark server has no port');
-  return { origin: `http://127.0.0.1:${address.port}`, close: () => server.close() };
+    });
+    await symlink(path.join(root, 'models'), path.join(folder, 'models'));
+    const server = await serveFolder(folder, { isolated: true });
+    return {
+      url: server.url,
+      fileOf: (address) => path.join(folder, decodeURIComponent(address.slice(server.url.length))),
+      async close() {
+        await server.close();
+        await clean();
+      },
+    };
+  } catch (error) {
+    await clean();
+    throw error;
+  }
 }

@@ -17,9 +17,34 @@ export interface BenchFiles {
   readonly preprocessing: Preprocessing;
 }
 
+/** What a device could do at best with the multiply-adds of the network, from registers alone. */
+export interface ComputeLimit {
+  /** GMAC/s of each multiply instruction or arithmetic family that the layers use, measured now, on all of the contender's threads. */
+  readonly peaks: Readonly<Record<string, number>>;
+  /** For each batch size asked for: milliseconds that the multiply-adds take at the peak of the instruction each layer uses. */
+  readonly idealMs: readonly number[];
+  /** Each layer that multiplies, timed alone at batch 1. */
+  readonly layers: readonly LayerSpeed[];
+}
+
+export interface LayerSpeed {
+  readonly name: string;
+  readonly variant: string;
+  /** Key into `ComputeLimit.peaks`. */
+  readonly instruction: string;
+  readonly ms: number;
+  readonly gmacs: number;
+  /** Of the peak, 0 to 1. Beyond it where Winograd saves multiplications: they are counted as the plain convolution's. */
+  readonly share: number;
+}
+
 export interface LoadedContender {
   /** Logits, [batch, 10] row-major. Resolves when they are in JavaScript's hands. */
   run(input: PixelBatch): Promise<Float32Array>;
+  /** Milliseconds of loading that went into reading the file, where that is a call of its own. */
+  readonly parseMs?: number;
+  /** Where the engine tells how its layers run. */
+  limit?(batches: readonly number[]): Promise<ComputeLimit>;
   /** What the engine says it ran on and how, where only it knows after loading. */
   readonly detail?: string;
   dispose(): Promise<void> | void;

@@ -3,7 +3,13 @@
  * Playwright (bench/run.ts), or by the bench page of the demo site, which holds it in an iframe of the same origin.
  */
 import { installGpuMeter } from './gpu-meter.ts';
-import type { Contender, LoadContender, LoadedContender, Preprocessing } from '../contenders/contender.ts';
+import type {
+  ComputeLimit,
+  Contender,
+  LoadContender,
+  LoadedContender,
+  Preprocessing,
+} from '../contenders/contender.ts';
 
 const meter = installGpuMeter();
 
@@ -14,9 +20,13 @@ export interface LoadMeasurement {
   readonly importMs: number;
   /** Bytes to ready: parse, plan, compile. */
   readonly readyMs: number;
+  /** Parsing's part of it, where the engine's parser is a call of its own. */
+  readonly parseMs?: number;
   /** First run after that, with whatever is compiled lazily. */
   readonly firstRunMs: number;
   readonly modelBytes: number;
+  /** Addresses of the scripts and WebAssembly that the engine was fetched from. */
+  readonly code: readonly string[];
   readonly detail: string;
 }
 
@@ -31,6 +41,8 @@ export interface ContenderPage {
   /** Runs once on `pixels` ([batch, 32, 32, 3], base64) and says how long it took, and the logits. */
   run(pixels: string, batch: number): Promise<{ ms: number; logits: number[] }>;
   gpu(pixels: string, batch: number): Promise<{ gpuMs: number | null; peakBytes: number | null }>;
+  /** The register peaks of what the engine multiplies with, null where it does not tell. */
+  limit(batches: readonly number[]): Promise<ComputeLimit | null>;
 }
 
 /** Only the engine under test is fetched and evaluated. */
@@ -47,6 +59,11 @@ async function importEngine(library: Contender['library']): Promise<LoadContende
 
 function decodePixels(base64: string): Uint8Array {
   return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+}
+
+function fetchedCode(): string[] {
+  const addresses = performance.getEntriesByType('resource').map(({ name }) => name.replace(/[?#].*/, ''));
+  return [...new Set(addresses)].filter((address) => /\.(js|mjs|wasm)$/.test(address));
 }
 
 let loaded: LoadedContender | undefined;
@@ -75,7 +92,9 @@ export const page: ContenderPage = {
       fetchMs: fetched - imported,
       readyMs: ready - fetched,
       firstRunMs: performance.now() - ready,
+      ...(loaded.parseMs !== undefined && { parseMs: loaded.parseMs }),
       modelBytes: model.length,
+      code: fetchedCode(),
       detail: loaded.detail ?? contender.settings,
     };
   },
@@ -85,6 +104,7 @@ export const page: ContenderPage = {
     const gpuMs = meter ? await meter.time(() => runOnce(input, batch)) : null;
     return { gpuMs, peakBytes: meter && meter.peakBytes() > 0 ? meter.peakBytes() : null };
   },
+  limit: async (batches) => (await loaded?.limit?.(batches)) ?? null,
 };
 
 globalThis.contenderPage = page;

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import sharp from 'sharp';
 import { InputError } from '../errors.ts';
 import { fetchBytes } from './fetch.ts';
 import { recall, remember } from './node/memory.ts';
@@ -11,6 +10,8 @@ import type { Platform } from './platform.ts';
 
 export const platform: Platform = {
   async decodePixels(bytes) {
+    // Loaded with its native library only where there is a picture to decode.
+    const { default: sharp } = await import('sharp');
     const { data, info } = await sharp(bytes, { failOn: 'error' })
       .autoOrient()
       .toColourspace('srgb')

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defaultClientConditions, defineConfig, type Plugin } from 'vite';
+import { tensorflowThreads } from './bench/tensorflow-threads.ts';
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 
@@ -69,12 +70,32 @@ export default defineConfig({
       },
     },
   },
-  plugins: [serviceWorkerManifest()],
+  plugins: [serviceWorkerManifest(), preloadFont(), tensorflowThreads()],
 });
 
 /** Kept for offline use only once it has been asked for: the float model and what runs it, and the benchmark’s engines. */
-const ON_DEMAND =
-  /ort[-.]|onnxruntime|tensorflow|tfjs|contender|vgg16-cifar10-|calibration-512|geist-(?!latin-wght)/;
+const ON_DEMAND = /ort[-.]|onnxruntime|tensorflow|tfjs|contender|vgg16-cifar10-|calibration-512/;
+
+/** The page is drawn once, in its own typeface: `font-display: optional` waits a moment for a font that is already on its way. */
+function preloadFont(): Plugin {
+  return {
+    name: 'preload-font',
+    apply: 'build',
+    transformIndexHtml: {
+      order: 'post',
+      handler(_html, { bundle, filename }) {
+        if (!filename.endsWith('index.html')) return [];
+        return Object.keys(bundle ?? {})
+          .filter((file) => file.endsWith('.woff2'))
+          .map((file) => ({
+            tag: 'link',
+            attrs: { rel: 'preload', href: `./${file}`, as: 'font', type: 'font/woff2', crossorigin: '' },
+            injectTo: 'head-prepend',
+          }));
+      },
+    },
+  };
+}
 
 /** Tells the service worker which files the build made (it keeps them for offline use) and names that set by its content. */
 function serviceWorkerManifest(): Plugin {

@@ -39,7 +39,7 @@ export function App() {
         </div>
         <div class="intro">
           <h1>An image classifier in 8-bit integers, running on your device</h1>
-          <p>Pick a picture, or bring your own: it never leaves this page.</p>
+          <p>Pick a picture, or drop or paste your own: it never leaves this page.</p>
         </div>
       </header>
       <Status />

@@ -1,4 +1,3 @@
-import '@fontsource-variable/geist';
 import { render } from 'preact';
 import { App } from './app.tsx';
 import { backendChoice, loadModel, model, openSheet } from './state.ts';

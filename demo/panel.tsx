@@ -54,7 +54,6 @@ export function Panel() {
         <button type="button" aria-pressed={camera} onClick={() => setCamera(!camera)}>
           {camera ? 'Stop camera' : 'Camera'}
         </button>
-        <p class="hint">or drop or paste one</p>
         {camera && <Camera onStop={() => setCamera(false)} />}
       </div>
       {/* Says whose answer is shown: for a moment it may be the picture before. */}

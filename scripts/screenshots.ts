@@ -45,7 +45,7 @@ async function inside(page: Page): Promise<void> {
 async function verify(page: Page): Promise<void> {
   await openView(page, 'Verify');
   await page.getByRole('button', { name: /^Compare/ }).click();
-  await page.locator('.outcome').waitFor({ timeout: 60_000 });
+  await page.locator('.outcome strong').waitFor({ timeout: 60_000 });
 }
 
 await mkdir(out, { recursive: true });

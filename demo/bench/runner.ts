@@ -8,6 +8,7 @@ import type { BatchMeasurement, BenchContext, BenchResult, ContenderResult } fro
 import { seededRandom, shuffle, summarize } from '../../bench/statistics.ts';
 import floatModel from '../../models/vgg16-cifar10.onnx';
 import { modelUrl, type Sheet } from '../pictures/sheet.ts';
+import { messageOf } from '../state.ts';
 
 /** Versions of the engines, from their packages. Filled in by the build (vite.config.ts). */
 declare const __BENCH_VERSIONS__: {
@@ -20,6 +21,8 @@ const SEED = 1;
 const BATCHES = [1, 8];
 /** An engine that takes longer than this for one call is left out of the rounds at that batch size. */
 const LONGEST_MS = 20_000;
+/** One that has not answered by then never will: its row says so, and the others go on. */
+const PATIENCE_MS = 120_000;
 /** Threads of an engine that has just run may spin a while; the next one's time must not pay for it. */
 const SETTLE_MS = 60;
 
@@ -46,6 +49,11 @@ export async function runBenchmark(options: BenchOptions): Promise<void> {
   const { contenders, sheet, preprocessing, signal, place, onResult, onStep } = options;
   const context = await describeContext();
   const rows = new Map<string, ContenderResult>(contenders.map((contender) => [contender.id, { contender }]));
+  const giveUp = (contender: Contender, error: unknown) => {
+    if (signal.aborted) throw error;
+    rows.set(contender.id, { contender });
+    publish(contender.id, { failed: messageOf(error).split('\n')[0] });
+  };
   const publish = (id: string, part: Partial<ContenderResult>) => {
     rows.set(id, { ...rows.get(id)!, ...part });
     onResult({ context, results: [...rows.values()] });
@@ -58,25 +66,27 @@ export async function runBenchmark(options: BenchOptions): Promise<void> {
       try {
         const page = await openFrame(place, signal);
         const url = new URL(contender.model === 'float' ? floatModel : modelUrl, location.href).href;
-        const load = await page.load(contender, url, preprocessing);
+        const load = await patiently(page.load(contender, url, preprocessing), signal);
         running.push({ contender, page, load });
         publish(contender.id, { load });
       } catch (error) {
-        if (signal.aborted) throw error;
-        publish(contender.id, {
-          failed: error instanceof Error ? error.message.split('\n')[0] : String(error),
-        });
+        giveUp(contender, error);
       }
     }
 
     const judge = running.find(({ contender }) => contender.model === 'float') ?? running[0];
     if (!judge) return;
     const expected = await answers(judge, sheet, signal);
-    for (const entry of running) {
+    for (const entry of [...running]) {
       onStep(`Checking the answers of ${entry.contender.label}`);
-      const actual = await answers(entry, sheet, signal);
-      const same = actual.filter((value, index) => value === expected[index]).length;
-      publish(entry.contender.id, { agreement: { same, of: CHECKED } });
+      try {
+        const actual = await answers(entry, sheet, signal);
+        const same = actual.filter((value, index) => value === expected[index]).length;
+        publish(entry.contender.id, { agreement: { same, of: CHECKED } });
+      } catch (error) {
+        giveUp(entry.contender, error);
+        running.splice(running.indexOf(entry), 1);
+      }
     }
 
     for (const batch of BATCHES) {
@@ -91,7 +101,7 @@ export async function runBenchmark(options: BenchOptions): Promise<void> {
       signal.throwIfAborted();
       if (contender.device !== 'webgpu') continue;
       onStep(`GPU time and memory of ${contender.label}`);
-      const { gpuMs, peakBytes } = await page.gpu(pixelsFrom(sheet, 0, 1), 1);
+      const { gpuMs, peakBytes } = await patiently(page.gpu(pixelsFrom(sheet, 0, 1), 1), signal);
       publish(contender.id, {
         peakGpuBytes: peakBytes,
         batches: (rows.get(contender.id)!.batches ?? []).map((measured) =>
@@ -115,7 +125,7 @@ async function measureBatch(
   const samples = new Map<Running, number[]>();
   for (const entry of running) {
     signal.throwIfAborted();
-    const { ms } = await entry.page.run(pixels, batch);
+    const { ms } = await patiently(entry.page.run(pixels, batch), signal);
     if (ms <= LONGEST_MS) samples.set(entry, []);
   }
   for (let round = 1; round <= rounds; round++) {
@@ -123,7 +133,7 @@ async function measureBatch(
     for (const entry of shuffle([...samples.keys()], random)) {
       signal.throwIfAborted();
       const taken = samples.get(entry)!;
-      taken.push((await entry.page.run(pixels, batch)).ms);
+      taken.push((await patiently(entry.page.run(pixels, batch), signal)).ms);
       onMeasured(entry.contender.id, { batch, latencyMs: summarize(taken), gpuMs: null });
       await pause(SETTLE_MS);
     }
@@ -134,10 +144,23 @@ async function answers({ page }: Running, sheet: Sheet, signal: AbortSignal): Pr
   const classes: number[] = [];
   for (let index = 0; index < CHECKED; index++) {
     signal.throwIfAborted();
-    const { logits } = await page.run(pixelsFrom(sheet, index, 1), 1);
+    const { logits } = await patiently(page.run(pixelsFrom(sheet, index, 1), 1), signal);
     classes.push(logits.indexOf(Math.max(...logits)));
   }
   return classes;
+}
+
+/** The answer of an engine, or an error where it is none in time; a visitor who cancels waits for nobody. */
+function patiently<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error(`no answer within ${PATIENCE_MS / 1000} s`)), PATIENCE_MS);
+    const abort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', abort, { once: true });
+    void answer.then(resolve, reject).finally(() => {
+      clearTimeout(late);
+      signal.removeEventListener('abort', abort);
+    });
+  });
 }
 
 async function openFrame(place: HTMLElement, signal: AbortSignal): Promise<ContenderPage> {

@@ -59,8 +59,8 @@ export function ChannelGrid({
   const dark = darkMode.value;
 
   useLayoutEffect(() => {
-    const colours = colourTable(canvas.current!);
     const context = canvas.current!.getContext('2d')!;
+    const colours = colourTable(context);
     const image = context.createImageData(canvas.current!.width, canvas.current!.height);
     const words = new Uint32Array(image.data.buffer);
     const largest = largestMagnitude(activation);
@@ -110,6 +110,8 @@ export function ChannelGrid({
       />
       {marker >= 0 && (
         <div
+          // One of its own for each place: a marker that travelled would count as a layout shift.
+          key={`${marker}/${shown.length}/${width}`}
           class="channel-marker"
           style={{
             left: `${((marker % grid.columns) * grid.cellWidth * 100) / (grid.columns * grid.cellWidth - grid.gap)}%`,
@@ -150,10 +152,10 @@ function largestMagnitude({ data, zeroPoint }: Activation): number {
 }
 
 /** 511 colours for −255…255, as the words of an ImageData: from the page's own custom properties, so that they follow the theme. */
-function colourTable(element: HTMLElement): Uint32Array {
-  const style = getComputedStyle(element);
+function colourTable(context: CanvasRenderingContext2D): Uint32Array {
+  const style = getComputedStyle(context.canvas);
   const [nothing, more, less] = ['--map-zero', '--map-more', '--map-less'].map((name) =>
-    rgb(style.getPropertyValue(name)),
+    rgb(style.getPropertyValue(name), context),
   );
   return Uint32Array.from({ length: 511 }, (_, position) => {
     const share = (position - 255) / 255;
@@ -165,8 +167,9 @@ function colourTable(element: HTMLElement): Uint32Array {
   });
 }
 
-/** `#rrggbb` as three numbers. */
-function rgb(hex: string): number[] {
-  const value = Number.parseInt(hex.trim().slice(1), 16);
+/** An opaque CSS colour, however written (builds shorten `#ffffff`), as three numbers: canvases say it as `#rrggbb`. */
+function rgb(colour: string, context: CanvasRenderingContext2D): number[] {
+  context.fillStyle = colour.trim();
+  const value = Number.parseInt(String(context.fillStyle).slice(1), 16);
   return [value >> 16, (value >> 8) & 255, value & 255];
 }

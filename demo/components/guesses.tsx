@@ -13,8 +13,9 @@ export function Guesses({
 }) {
   return (
     <ol class="guesses" aria-label={title}>
-      {guesses.slice(0, 5).map((guess) => (
-        <li key={guess.index} class={guess.index === trueClass ? 'true' : undefined}>
+      {/* A line for each rank, not for each class: lines change their text and never their place. */}
+      {guesses.slice(0, 5).map((guess, rank) => (
+        <li key={rank} class={guess.index === trueClass ? 'true' : undefined}>
           <span class="guess-label">
             {guess.label}
             {guess.index === trueClass && <span class="visually-hidden"> (the true class)</span>}

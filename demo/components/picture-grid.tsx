@@ -7,8 +7,8 @@ const GAP = 4;
 const OVERSCAN = 2;
 
 /**
- * Test pictures as tiles in a list box. Only tiles near the visible part exist, each drawn on its own canvas when it appears, so a
- * thousand pictures cost no more than a screenful. One tab stop; arrow keys move, Enter or Space chooses.
+ * Test pictures as tiles in a list box. Only tiles near the visible part exist, each a part of the one sheet (a canvas for each would
+ * cost the page's thread ten times as much), so a thousand pictures cost no more than a screenful. One tab stop; arrow keys move, Enter or Space chooses.
  */
 export function PictureGrid({
   sheet,
@@ -50,7 +50,10 @@ export function PictureGrid({
   }, [first]);
 
   const columns = Math.max(1, Math.floor((size.width + GAP) / (tile + GAP)));
-  const side = (size.width - GAP * (columns - 1)) / columns;
+  // Whole pixels, so that no tile shows a line of its neighbour in the sheet; what is left over goes between them.
+  const side = Math.floor((size.width - GAP * (columns - 1)) / columns);
+  const left = (column: number) =>
+    columns === 1 ? 0 : Math.round((column * (size.width - side)) / (columns - 1));
   const rowHeight = side + GAP + (marks ? 34 : 0);
   const rows = Math.ceil(indices.length / columns);
   const firstRow = Math.max(0, Math.floor(scroll / rowHeight) - OVERSCAN);
@@ -109,7 +112,12 @@ export function PictureGrid({
       {/* A list box must not be empty of options for assistive technology, nor show any when there is nothing. */}
       <div
         role="presentation"
-        style={{ height: `${Math.max(0, rows * rowHeight - GAP)}px`, position: 'relative' }}
+        style={{
+          position: 'relative',
+          height: `${Math.max(0, rows * rowHeight - GAP)}px`,
+          '--sheet': `url(${sheet.url})`,
+          '--sheet-width': `${sheet.columns * side}px`,
+        }}
       >
         {visible.map((position) => {
           const index = indices[position];
@@ -129,14 +137,20 @@ export function PictureGrid({
               title={`${className}, test picture ${index + 1}`}
               style={{
                 width: `${side}px`,
-                transform: `translate(${column * (side + GAP)}px, ${row * rowHeight}px)`,
+                transform: `translate(${left(column)}px, ${row * rowHeight}px)`,
               }}
               onClick={() => {
                 setActive(position);
                 chooseTest(index);
               }}
             >
-              <Tile sheet={sheet} index={index} />
+              <span
+                class="tile-picture"
+                style={{
+                  height: `${side}px`,
+                  backgroundPosition: `${-(index % sheet.columns) * side}px ${-Math.floor(index / sheet.columns) * side}px`,
+                }}
+              />
               {marks && <span class="tile-mark">{marks(index)}</span>}
             </div>
           );
@@ -144,10 +158,4 @@ export function PictureGrid({
       </div>
     </div>
   );
-}
-
-function Tile({ sheet, index }: { readonly sheet: Sheet; readonly index: number }) {
-  const canvas = useRef<HTMLCanvasElement>(null);
-  useLayoutEffect(() => sheet.draw(index, canvas.current!.getContext('2d')!), [sheet, index]);
-  return <canvas ref={canvas} width={sheet.side} height={sheet.side} aria-hidden="true" />;
 }

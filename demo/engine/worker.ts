@@ -34,6 +34,8 @@ const engine: EngineApi = {
       });
       try {
         const info = await describe(model, bytes);
+        // The first run allocates and fills caches: not what a visitor's picture should be charged with.
+        if (model.backend !== 'reference') await model.classify(blank(info.input), { signal });
         signal.throwIfAborted();
         current?.dispose();
         current = model;
@@ -119,6 +121,10 @@ const engine: EngineApi = {
 };
 
 Comlink.expose(engine);
+
+function blank({ width, height }: ModelInfo['input']): Pixels {
+  return { width, height, data: new Uint8Array(width * height * 3) };
+}
 
 function ready(): Model {
   if (!current) throw new InputError('no model is loaded');

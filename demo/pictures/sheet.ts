@@ -7,6 +7,10 @@ import type { Pixels } from '../engine/protocol.ts';
 
 export { modelUrl };
 
+/** Known before the picture itself is there. */
+export const testClasses: readonly string[] = sheetIndex.classes;
+export const testCount = sheetIndex.labels.length;
+
 /** Turns of the page's event loop are given up between chunks of this many pictures. */
 const CHUNK = 50;
 
@@ -16,26 +20,25 @@ export class Sheet {
   readonly classes: readonly string[];
   /** True class of each picture. */
   readonly labels: readonly number[];
+  /** Address of the whole sheet as a picture, for tiles to show a part of. */
+  readonly url: string;
+  readonly columns: number;
   /** RGBA of the whole sheet: in main memory, where a lost GPU cannot take it along. */
   readonly #image: ImageData;
-  readonly #columns: number;
 
-  constructor(image: ImageData, { tile, columns, classes, labels }: SheetIndex) {
+  constructor(url: string, image: ImageData, { tile, columns, classes, labels }: SheetIndex) {
+    this.url = url;
     this.#image = image;
-    this.#columns = columns;
+    this.columns = columns;
     this.side = tile;
     this.classes = classes;
     this.labels = labels;
   }
 
-  draw(index: number, context: CanvasRenderingContext2D): void {
-    const [x, y] = this.#corner(index);
-    context.putImageData(this.#image, -x, -y, x, y, this.side, this.side);
-  }
-
   pixels(index: number): Pixels {
     const { side } = this;
-    const [x, y] = this.#corner(index);
+    const x = (index % this.columns) * side;
+    const y = Math.floor(index / this.columns) * side;
     const { data: rgba, width } = this.#image;
     const data = new Uint8Array(side * side * 3);
     let to = 0;
@@ -60,20 +63,17 @@ export class Sheet {
     }
     return all;
   }
-
-  #corner(index: number): [x: number, y: number] {
-    return [(index % this.#columns) * this.side, Math.floor(index / this.#columns) * this.side];
-  }
 }
 
 export async function openTestSheet(): Promise<Sheet> {
   const response = await fetch(sheetUrl);
   if (!response.ok) throw new Error(`${sheetUrl}: ${response.status} ${response.statusText}`);
   // The network learned from the numbers in the file: no colour management.
-  const bitmap = await createImageBitmap(await response.blob(), { colorSpaceConversion: 'none' });
+  const png = await response.blob();
+  const bitmap = await createImageBitmap(png, { colorSpaceConversion: 'none' });
   const { width, height } = bitmap;
   const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true })!;
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
-  return new Sheet(context.getImageData(0, 0, width, height), sheetIndex);
+  return new Sheet(URL.createObjectURL(png), context.getImageData(0, 0, width, height), sheetIndex);
 }

@@ -4,6 +4,7 @@ import { contenders } from '../../bench/contenders/catalog.ts';
 import type { Contender } from '../../bench/contenders/contender.ts';
 import { contextBlock, markdownTable } from '../../bench/report.ts';
 import type { BenchResult, ContenderResult } from '../../bench/result.ts';
+import { SteadyButton } from '../components/steady-button.tsx';
 import { runBenchmark } from '../bench/runner.ts';
 import { isAbort } from '../engine/jobs.ts';
 import * as format from '../format.ts';
@@ -80,14 +81,13 @@ export function Bench() {
         ))}
       </fieldset>
       <div class="run-line">
-        <button
-          type="button"
+        <SteadyButton
           class="primary"
+          label={running ? 'Cancel' : 'Run the benchmark'}
+          others={['Cancel', 'Run the benchmark']}
           disabled={!sheet.value || !network || chosen.length === 0}
           onClick={() => (running ? running.abort() : void run())}
-        >
-          {running ? 'Cancel' : 'Run the benchmark'}
-        </button>
+        />
         <p class="muted" role="status">
           {step}
         </p>
@@ -203,8 +203,11 @@ function CopyButton({
     }
   }
   return (
-    <button type="button" disabled={disabled} onClick={() => void copy()}>
-      {copied ? 'Copied' : title}
-    </button>
+    <SteadyButton
+      label={copied ? 'Copied' : title}
+      others={['Copied', title]}
+      disabled={disabled}
+      onClick={() => void copy()}
+    />
   );
 }

@@ -2,6 +2,7 @@ import * as Comlink from 'comlink';
 import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
 import type { ProgressEvent } from 'octet';
+import { SteadyButton } from '../components/steady-button.tsx';
 import { LevelsPlot } from '../components/levels-plot.tsx';
 import { asJob, isAbort } from '../engine/jobs.ts';
 import * as format from '../format.ts';
@@ -34,7 +35,7 @@ async function tryBits(weights: number, activations: number): Promise<void> {
   running.value = { controller, event: null };
   try {
     await openLab();
-    // Every tenth picture: the sheet is in the order of no class.
+    // The first ones: the sheet is in the order of no class.
     const labels = Array.from({ length: SAMPLE }, (_, index) => pictures.labels[index]);
     const data = await pictures.allPixels(SAMPLE);
     const result = await asJob(lab, controller.signal, (job) =>
@@ -73,6 +74,7 @@ export function Bits() {
   const open = state.status === 'ready';
   const result = results.value.get(key(weights, activations));
   const busy = running.value;
+  const load = `Load the float model (${format.bytes(floatDownloadBytes)})`;
   return (
     <section class="view" aria-labelledby="bits-title">
       <div class="view-head">
@@ -84,26 +86,19 @@ export function Bits() {
       </div>
       <div class="run-line">
         {open ? (
-          busy ? (
-            <button type="button" onClick={() => busy.controller.abort()}>
-              Cancel
-            </button>
-          ) : (
-            <button type="button" onClick={() => void tryAll()}>
-              Fill the map
-            </button>
-          )
+          <SteadyButton
+            label={busy ? 'Cancel' : 'Fill the map'}
+            others={['Cancel', 'Fill the map']}
+            onClick={() => (busy ? busy.controller.abort() : void tryAll())}
+          />
         ) : (
-          <button
-            type="button"
+          <SteadyButton
             class="primary"
+            label={state.status === 'loading' ? 'Loading…' : load}
+            others={['Loading…', load]}
             disabled={state.status === 'loading' || !sheet.value}
             onClick={() => void tryBits(weights, activations)}
-          >
-            {state.status === 'loading'
-              ? 'Loading…'
-              : `Load the float model (${format.bytes(floatDownloadBytes)})`}
-          </button>
+          />
         )}
         <p class="muted" role="status">
           {describe()}

@@ -2,6 +2,7 @@ import { signal } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
 import { PictureGrid } from '../components/picture-grid.tsx';
 import * as format from '../format.ts';
+import { testClasses, testCount } from '../pictures/sheet.ts';
 import { sheet } from '../state.ts';
 
 /** Kept outside the view, so that leaving and coming back changes nothing. */
@@ -25,13 +26,13 @@ export function Gallery() {
       <div class="view-head">
         <h2 id="gallery-title">Pictures it has never seen</h2>
         <p class="lead">
-          {pictures ? format.count(indices.length) : 'The'} test pictures of CIFAR-10, 32 × 32 pixels each.
-          The network learned from others.
+          {format.count(pictures ? indices.length : testCount)} test pictures of CIFAR-10, 32 × 32 pixels
+          each. The network learned from others.
         </p>
       </div>
       <div class="filters">
         <div class="chips" role="group" aria-label="Show class">
-          {['all', ...(pictures?.classes ?? [])].map((name, position) => {
+          {['all', ...testClasses].map((name, position) => {
             const value = position === 0 ? null : position - 1;
             return (
               <button

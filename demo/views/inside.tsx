@@ -6,6 +6,7 @@ import { ChannelGrid, strongestChannels } from '../components/channel-grid.tsx';
 import { Histogram } from '../components/histogram.tsx';
 import { MemoryPlanPicture } from '../components/memory-plan.tsx';
 import { PixelCanvas } from '../components/pixel-canvas.tsx';
+import { SteadyButton } from '../components/steady-button.tsx';
 import { engine } from '../engine/client.ts';
 import { asJob } from '../engine/jobs.ts';
 import type { Activation, IntegerHistogram, LayerInfo, ModelInfo } from '../engine/protocol.ts';
@@ -141,7 +142,13 @@ function LayerDetail({
   return (
     <section class="detail" aria-labelledby="detail-title">
       <div class="detail-picture">
-        <h3 id="detail-title">{layer.title}</h3>
+        <div>
+          <h3 id="detail-title">{layer.title}</h3>
+          {/* Above the picture, whose height differs from layer to layer. */}
+          <p class="muted readout" aria-hidden="true">
+            {activation && point ? readout(activation, point) : 'Point at a value to read it.'}
+          </p>
+        </div>
         {activation ? (
           <ChannelGrid
             activation={activation}
@@ -153,9 +160,6 @@ function LayerDetail({
         ) : (
           <div class="channel-grid empty" />
         )}
-        <p class="muted readout" aria-hidden="true">
-          {activation && point ? readout(activation, point) : 'Point at a value to read it.'}
-        </p>
       </div>
       <div class="detail-facts">
         <dl class="facts">
@@ -313,9 +317,11 @@ function LayerTable({ network }: { readonly network: ModelInfo }) {
     <section class="subview" aria-labelledby="layers-title">
       <div class="subview-head">
         <h3 id="layers-title">Layers and their cost</h3>
-        <button type="button" onClick={() => (measuring ? measuring.abort() : void measure())}>
-          {measuring ? `Cancel${progress}` : measured ? 'Measure again' : 'Measure each layer'}
-        </button>
+        <SteadyButton
+          label={measuring ? `Cancel${progress}` : measured ? 'Measure again' : 'Measure each layer'}
+          others={['Cancel (00 of 00)', 'Measure each layer']}
+          onClick={() => (measuring ? measuring.abort() : void measure())}
+        />
       </div>
       <div class="table-scroll" role="region" aria-label="Table of layers" tabIndex={0}>
         <table class="layers">

@@ -3,9 +3,11 @@ import { useMemo } from 'preact/hooks';
 import { ConfusionMatrix } from '../components/confusion-matrix.tsx';
 import { PictureGrid } from '../components/picture-grid.tsx';
 import { Progress } from '../components/progress.tsx';
+import { SteadyButton } from '../components/steady-button.tsx';
 import * as format from '../format.ts';
 import { floatDownloadBytes, labState, openLab } from '../lab/client.ts';
 import { isAbort } from '../engine/jobs.ts';
+import { testClasses, testCount } from '../pictures/sheet.ts';
 import { info, messageOf, notice, sheet } from '../state.ts';
 import { cancel, floatRun, int8Run, runFloat, runInt8, tally } from '../test-run.ts';
 
@@ -16,10 +18,10 @@ const cell = signal<number | null>(null);
 export function TestSet() {
   const pictures = sheet.value;
   const run = int8Run.value;
-  const total = pictures?.labels.length ?? 1000;
+  const total = testCount;
   const running = run?.status === 'running';
   const counts = pictures && run ? tally(run, pictures) : null;
-  const size = pictures?.classes.length ?? 10;
+  const start = `Classify all ${format.count(total)}`;
   return (
     <section class="view" aria-labelledby="test-title">
       <div class="view-head">
@@ -27,9 +29,10 @@ export function TestSet() {
         <p class="lead">All {format.count(total)} test pictures, and where the mistakes are.</p>
       </div>
       <div class="run-line">
-        <button
-          type="button"
+        <SteadyButton
           class="primary"
+          label={running ? 'Cancel' : start}
+          others={['Cancel', start]}
           disabled={!pictures || !info.value}
           onClick={() => {
             if (running) cancel(int8Run);
@@ -38,9 +41,7 @@ export function TestSet() {
               void runInt8(batch.value);
             }
           }}
-        >
-          {running ? 'Cancel' : `Classify all ${format.count(total)}`}
-        </button>
+        />
         <label class="field">
           <span>Batch</span>
           <select
@@ -76,8 +77,8 @@ export function TestSet() {
       )}
       <div class="matrix-and-pictures">
         <ConfusionMatrix
-          classes={pictures?.classes ?? Array.from({ length: 10 }, () => ' ')}
-          confusion={counts?.confusion ?? new Uint16Array(size * size)}
+          classes={testClasses}
+          confusion={counts?.confusion ?? new Uint16Array(testClasses.length ** 2)}
           selected={cell.value}
           onSelect={(next) => (cell.value = next)}
         />
@@ -178,6 +179,10 @@ function FloatComparison() {
 
   if (!pictures) return null;
   const floatCounts = float ? tally(float, pictures) : null;
+  const ask =
+    lab.status === 'ready'
+      ? 'Run the float model'
+      : `Run the float model (${format.bytes(floatDownloadBytes)})`;
   return (
     <section class="subview" aria-labelledby="float-title">
       <h3 id="float-title">Against the float model</h3>
@@ -186,17 +191,12 @@ function FloatComparison() {
         answer.
       </p>
       <div class="run-line">
-        <button
-          type="button"
+        <SteadyButton
+          label={running ? 'Cancel' : ask}
+          others={['Cancel', ask]}
           disabled={lab.status === 'loading'}
           onClick={() => (running ? cancel(floatRun) : void start())}
-        >
-          {running
-            ? 'Cancel'
-            : lab.status === 'ready'
-              ? 'Run the float model'
-              : `Run the float model (${format.bytes(floatDownloadBytes)})`}
-        </button>
+        />
         <Progress
           label="Pictures classified by the float model"
           done={float?.done ?? 0}

@@ -58,10 +58,11 @@ export function Verify() {
               : 'Compare'}
         </button>
       </div>
-      <div class="verify-result" role="status">
+      <div class="outcome" role="status">
         {shown && <Outcome title={shown.title} result={shown.result} />}
       </div>
       {network && <Device network={network} />}
+      {shown && <Tensors result={shown.result} />}
     </section>
   );
 }
@@ -71,14 +72,20 @@ function Outcome({ title, result }: { readonly title: string; readonly result: C
   const differing = result.tensors.filter((tensor) => tensor.differing > 0).length;
   return (
     <>
-      <p class="outcome">
-        <strong class={result.equal ? 'right' : 'wrong'}>{result.equal ? 'Equal' : 'Not equal'}</strong>
-        <span>
-          {title}: {format.count(values)} values in {result.tensors.length} tensors, {NAMES[result.actual]}{' '}
-          against {NAMES[result.expected]}, {result.equal ? 'not one differs' : `${differing} tensors differ`}
-          .
-        </span>
-      </p>
+      <strong class={result.equal ? 'right' : 'wrong'}>{result.equal ? 'Equal' : 'Not equal'}</strong>
+      <span>
+        {title}: {format.count(values)} values in {result.tensors.length} tensors, {NAMES[result.actual]}{' '}
+        against {NAMES[result.expected]}, {result.equal ? 'not one differs' : `${differing} tensors differ`}.
+      </span>
+    </>
+  );
+}
+
+/** Below all else: it is long, and comes late. */
+function Tensors({ result }: { readonly result: Comparison }) {
+  return (
+    <section class="subview" aria-labelledby="tensors-title">
+      <h3 id="tensors-title">Tensor by tensor</h3>
       {!result.equal && <pre class="report">{result.report}</pre>}
       <div class="table-scroll" role="region" aria-label="Tensors compared" tabIndex={0}>
         <table>
@@ -106,7 +113,7 @@ function Outcome({ title, result }: { readonly title: string; readonly result: C
           </tbody>
         </table>
       </div>
-    </>
+    </section>
   );
 }
 

@@ -24,12 +24,14 @@ export interface StaticServer {
   close(): Promise<void>;
 }
 
-/** @param isolated whether the host sends the headers that shared memory needs */
+/**
+ * @param isolated whether the host sends the headers that shared memory needs
+ * @param prefix path of the site on the host
+ */
 export async function serveFolder(
   folder: string,
-  { isolated }: { isolated: boolean },
+  { isolated, prefix = '/some/folder/' }: { isolated: boolean; prefix?: string },
 ): Promise<StaticServer> {
-  const prefix = '/some/folder/';
   const server: Server = createServer((request, response) => {
     void (async () => {
       const { pathname } = new URL(request.url ?? '/', 'http://localhost');

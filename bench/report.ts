@@ -1,4 +1,5 @@
 /** Tables and pictures from a result, for the terminal, the README and docs/benchmarks.md. */
+import type { GpuHostResult } from './gpu-host-result.ts';
 import type { KernelResult } from './kernel-result.ts';
 import type { BatchMeasurement, BenchContext, BenchResult, ContenderResult } from './result.ts';
 
@@ -10,6 +11,10 @@ function milliseconds(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
 
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(1);
+}
+
 function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`;
 }
@@ -19,11 +24,18 @@ export function markdownTable({ results }: BenchResult): string {
   const batches = [
     ...new Set(results.flatMap((result) => result.batches?.map(({ batch }) => batch) ?? [])),
   ].sort((a, b) => a - b);
+  const shares = results.some(({ batches: own }) =>
+    own?.some(({ shareOfPeak }) => shareOfPeak !== undefined),
+  );
   const header = [
     'engine',
     'download',
     'load',
-    ...batches.flatMap((batch) => [`batch ${batch}: ms an image (p10–p90)`, '×', 'of peak']),
+    ...batches.flatMap((batch) => [
+      `batch ${batch}: ms an image (p10–p90)`,
+      '×',
+      ...(shares ? ['of peak'] : []),
+    ]),
     'GPU ms',
     'GPU memory',
     'top-1 checked',
@@ -31,7 +43,7 @@ export function markdownTable({ results }: BenchResult): string {
   const rows = results.map((result) => {
     const { contender, load, codeBytes = 0 } = result;
     if (!load) return [contender.label, `failed: ${result.failed ?? 'unknown'}`];
-    const cells = batches.flatMap((batch) => batchCells(result, batch, results));
+    const cells = batches.flatMap((batch) => batchCells(result, batch, results).slice(0, shares ? 3 : 2));
     const gpuMs = batchOf(result, 1)?.gpuMs;
     return [
       contender.label,
@@ -44,6 +56,84 @@ export function markdownTable({ results }: BenchResult): string {
     ];
   });
   return [tableOf(header, rows), ...notes(results)].join('\n');
+}
+
+/** For the README: one row an engine, medians only, then how the best of each engine compare. */
+export function summaryTable({ results }: BenchResult): string {
+  const batches = [
+    ...new Set(results.flatMap((result) => result.batches?.map(({ batch }) => batch) ?? [])),
+  ].sort((a, b) => a - b);
+  const header = ['engine', 'download', 'load', ...batches.map((batch) => `ms an image, batch ${batch}`)];
+  const rows = results.map((result) => {
+    const { contender, load, codeBytes = 0, failed } = result;
+    if (!load || failed !== undefined) return [contender.label, `failed: ${failed ?? 'unknown'}`];
+    return [
+      contender.label,
+      megabytes(load.modelBytes + codeBytes),
+      `${seconds(load.readyMs + load.firstRunMs)} s`,
+      ...batches.map((batch) => {
+        const measured = batchOf(result, batch);
+        return measured ? milliseconds(measured.latencyMs.median / batch) : '–';
+      }),
+    ];
+  });
+  return [tableOf(header, rows), '', ...ratios(results, batches).map((line) => `- ${line}`)].join('\n');
+}
+
+const deviceNames = { webgpu: 'WebGPU', wasm: 'WebAssembly' } as const;
+const peerNames = { 'onnxruntime-web': 'onnxruntime-web', 'tensorflow.js': 'TensorFlow.js' } as const;
+
+/** A line a device: how many times longer than Octet's best the best of each other library takes. */
+function ratios(results: readonly ContenderResult[], batches: readonly number[]): string[] {
+  return (['webgpu', 'wasm'] as const).flatMap((device) => {
+    const best = (library: string, batch: number): number =>
+      Math.min(
+        ...results
+          .filter(({ contender }) => contender.device === device && contender.library === library)
+          .map((result) => batchOf(result, batch)?.latencyMs.median ?? Infinity),
+      );
+    const peers = Object.entries(peerNames).flatMap(([library, name]) => {
+      const parts = batches.flatMap((batch) => {
+        const ratio = best(library, batch) / best('octet', batch);
+        return Number.isFinite(ratio) && ratio > 0 ? [`${ratio.toFixed(1)} times at batch ${batch}`] : [];
+      });
+      return parts.length > 0 ? [`${name} ${parts.join(', ')}`] : [];
+    });
+    return peers.length > 0
+      ? [
+          `${deviceNames[device]}, the best row of each: how many times as long as Octet an image takes: ${peers.join('; ')}.`,
+        ]
+      : [];
+  });
+}
+
+/** VGG16 on one machine's own GPU: speed, and how much of the register peak. */
+export function gpuHostTable({ throughput, checks, kernelSuite, rows }: GpuHostResult): string {
+  const header = ['batch', 'ms a call (p10–p90)', 'images/s', 'GPU ms', 'of peak (layers that multiply)'];
+  const table = throughput.map(({ batch, latencyMs, imagesPerSecond, gpuMs, layers }) => {
+    const multiplying = layers.filter(({ share }) => share !== null);
+    const total = multiplying.reduce((sum, { ms }) => sum + ms, 0);
+    const ideal = multiplying.reduce((sum, { ms, share }) => sum + ms * share!, 0);
+    const range = [latencyMs.p10, latencyMs.p90].map(milliseconds).join('–');
+    return [
+      `${batch}`,
+      `${milliseconds(latencyMs.median)} (${range})`,
+      imagesPerSecond.toFixed(0),
+      milliseconds(gpuMs),
+      percent(ideal / total),
+    ];
+  });
+  const elements = checks.reduce((sum, check) => sum + check.elements, 0);
+  const differing = checks.reduce((sum, check) => sum + check.differing.length, 0);
+  const peaks = Object.entries(throughput[0]?.peaks ?? {}).map(
+    ([family, gmacs]) => `${family} ${gmacs.toFixed(1)} GMAC/s`,
+  );
+  return [
+    `Against the reference: ${elements} elements of whole networks, ${differing} tensors differ; ${kernelSuite.cases} kernel cases, ` +
+      `${kernelSuite.failures.length} failures. Register peak: ${peaks.join(', ')}. ${rows.length} kernel timings are in the JSON.`,
+    '',
+    tableOf(header, table),
+  ].join('\n');
 }
 
 /** Latency, ratio to Octet's, share of the register peak. */

@@ -60,6 +60,8 @@ export interface Contender {
   /** Which of the files it needs: its download size, and its arithmetic. */
   readonly model: 'float' | 'int8';
   readonly threads: number;
+  /** Beyond it a run would only take long. */
+  readonly largestBatch?: number;
   /** Settings in force, for the reader of the table. */
   readonly settings: string;
 }

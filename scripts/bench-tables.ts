@@ -1,0 +1,57 @@
+/**
+ * `npm run bench:tables`: the tables of bench/results/, and those in README.md and docs/ that are made of the same JSON. A block between
+ * `<!-- table: <file>, <form> -->` and `<!-- end of table -->` is replaced. A test compares them.
+ */
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { format, resolveConfig } from 'prettier';
+import type { GpuHostResult } from '../bench/gpu-host-result.ts';
+import type { KernelResult } from '../bench/kernel-result.ts';
+import { contextBlock, gpuHostTable, kernelTable, markdownTable, summaryTable } from '../bench/report.ts';
+import type { BenchResult } from '../bench/result.ts';
+
+const root = path.resolve(import.meta.dirname, '..');
+const RESULTS = 'bench/results';
+const PAGES = ['README.md', 'docs/benchmarks.md'];
+const BLOCK = /(<!-- table: (\S+), (\w+) -->\n)[^]*?(<!-- end of table -->)/g;
+
+const forms = {
+  full: (result: AnyResult) => `${contextBlock(result)}\n\n${tableOf(result)}`,
+  summary: (result: AnyResult) => ('results' in result ? summaryTable(result) : tableOf(result)),
+};
+
+type AnyResult = BenchResult | KernelResult | GpuHostResult;
+
+function tableOf(result: AnyResult): string {
+  if ('results' in result) return markdownTable(result);
+  return 'throughput' in result ? gpuHostTable(result) : kernelTable(result);
+}
+
+async function readResult(file: string): Promise<AnyResult> {
+  return JSON.parse(await readFile(path.join(root, file), 'utf8')) as AnyResult;
+}
+
+/** What each file should hold, by its path in the repository. */
+export async function renderTables(): Promise<Map<string, string>> {
+  const rendered = new Map<string, string>();
+  for (const file of (await readdir(path.join(root, RESULTS))).filter((name) => name.endsWith('.json'))) {
+    const json = `${RESULTS}/${file}`;
+    rendered.set(json.replace(/json$/, 'md'), `${forms.full(await readResult(json))}\n`);
+  }
+  for (const page of PAGES) {
+    const text = await readFile(path.join(root, page), 'utf8');
+    let next = text;
+    for (const [block, start, file, form, end] of text.matchAll(BLOCK)) {
+      if (!(form in forms)) throw new Error(`${page}: a table has no form "${form}"`);
+      const table = forms[form as keyof typeof forms](await readResult(file));
+      next = next.replace(block, () => `${start}\n${table}\n\n${end}`);
+    }
+    const config = await resolveConfig(path.join(root, page));
+    rendered.set(page, await format(next, { ...config, parser: 'markdown' }));
+  }
+  return rendered;
+}
+
+if (process.argv[1] && import.meta.filename === path.resolve(process.argv[1])) {
+  for (const [file, text] of await renderTables()) await writeFile(path.join(root, file), text);
+}

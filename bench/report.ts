@@ -108,7 +108,12 @@ function ratios(results: readonly ContenderResult[], batches: readonly number[])
 }
 
 /** VGG16 on one machine's own GPU: speed, and how much of the register peak. */
-export function gpuHostTable({ throughput, checks, kernelSuite, rows }: GpuHostResult): string {
+export function gpuHostTable({
+  throughput,
+  checks,
+  kernelSuite,
+  rows,
+}: Pick<GpuHostResult, 'throughput' | 'checks' | 'kernelSuite' | 'rows'>): string {
   const header = ['batch', 'ms a call (p10–p90)', 'images/s', 'GPU ms', 'of peak (layers that multiply)'];
   const table = throughput.map(({ batch, latencyMs, imagesPerSecond, gpuMs, layers }) => {
     const multiplying = layers.filter(({ share }) => share !== null);

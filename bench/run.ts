@@ -379,7 +379,7 @@ const program = new Command('bench')
   )
   .option('--batches <list>', 'batch sizes', (list) => list.split(',').map(positiveInteger), [1, 8, 64])
   .option('--repetitions <n>', 'interleaved rounds', positiveInteger, 10)
-  .option('--seconds <n>', 'leave an engine out where one call takes longer', positiveInteger, 30)
+  .option('--seconds <n>', 'leave an engine out where one call takes longer', positiveInteger, 60)
   .option(
     '--budget <n>',
     `seconds of timed calls of one engine at one batch size (at least ${FEWEST} calls)`,

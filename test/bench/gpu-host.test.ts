@@ -1,0 +1,68 @@
+/** What `npm run pack:gpu-host` packs, and the table that is made of what comes back. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { loadFlagship } from '../../bench/flagship.ts';
+import { readGolden, writeGolden } from '../../bench/golden.ts';
+import type { GpuHostResult } from '../../bench/gpu-host-result.ts';
+import { gpuHostTable } from '../../bench/report.ts';
+import { flagship as int8Model } from '../../scripts/quantize-flagship.ts';
+import { loadModel } from '../../src/index.ts';
+
+test('golden tensors come back as the reference made them, in any batch', async () => {
+  const flagship = await loadFlagship();
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'octet-golden-'));
+  try {
+    using reference = await loadModel(int8Model, { backend: 'reference' });
+    const file = path.join(folder, 'golden');
+    await writeGolden(file, reference, [flagship.batchFrom(0, 1), flagship.batchFrom(1, 1)]);
+    const golden = await readGolden(file);
+    expect(golden.pictures).toBe(2);
+    // Pictures 1 and 0: the second wraps around.
+    const pixels = golden.pixels(1, 2);
+    expect(pixels.subarray(3072)).toEqual(flagship.batchFrom(0, 1));
+    const tensors = await reference.inspect({ [reference.inputs[0].name]: { pixels } });
+    expect(tensors.size).toBe(reference.program.tensors.length);
+    for (const [name, { data }] of tensors) expect(golden.tensor(name, 1, 2), name).toEqual(data);
+    expect(() => golden.tensor('nothing', 0, 1)).toThrow(/no tensor "nothing"/);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+test('the table of a GPU says what was compared, and the share of the peak', () => {
+  const layer = (name: string, ms: number, share: number | null) => ({
+    name,
+    variant: 'tiled',
+    family: 'dot4I8Packed' as const,
+    macs: 1,
+    ms,
+    gmacs: 1,
+    share,
+  });
+  const result: Pick<GpuHostResult, 'throughput' | 'checks' | 'kernelSuite' | 'rows'> = {
+    throughput: [
+      {
+        batch: 64,
+        latencyMs: { repetitions: 30, median: 8, p10: 7, p90: 9 },
+        imagesPerSecond: 8000,
+        gpuMs: 5,
+        method: 'timestamp-query',
+        peaks: { dot4I8Packed: 100_000 },
+        // 3 ms at half the peak, 1 ms at a tenth: (1.5 + 0.1) of 4 ms. A pool has no share.
+        layers: [layer('conv', 3, 0.5), layer('dense', 1, 0.1), layer('pool', 1, null)],
+      },
+    ],
+    checks: [
+      { tune: 'off', batch: 8, pictures: 24, elements: 500, differing: [] },
+      { tune: 'full', batch: 8, pictures: 24, elements: 500, differing: ['conv, pictures 0 to 7: 1'] },
+    ],
+    kernelSuite: { cases: 170, variants: 58, failures: [] },
+    rows: [],
+  };
+  const table = gpuHostTable(result);
+  expect(table).toContain('1000 elements of whole networks, 1 tensors differ; 170 kernel cases, 0 failures');
+  expect(table).toContain('dot4I8Packed 100000.0 GMAC/s');
+  expect(table).toContain('| 64 | 8.00 (7.00–9.00) | 8000 | 5.00 | 40 % |');
+});

@@ -13,22 +13,37 @@ import { rescaleWgsl } from './rescale.wgsl.ts';
  *   y         [OUT_PIXELS][OUT_WORDS] u32 of four int8, or vec4<i32> accumulators
  *   residual  like y
  *
+ * With `sizes: 'layer'` the sizes come from the `layer` that conv2d-layer.wgsl.ts declares, and the arrays are as long as what is bound.
+ *
  * Padded lanes come out right by themselves: their weights, bias and mantissa are 0, and their lo and hi the zero point. Only a
  * residual needs to restore them.
  */
-export const conv2dEpilogueWgsl = (shape: Conv2dShape) => wgsl`
+export const conv2dEpilogueWgsl = (
+  shape: Pick<Conv2dShape, 'int32' | 'residual' | 'weightZeroPoint' | 'outChannels'>,
+  sizes: 'constant' | 'layer' = 'constant',
+) => {
+  const constant = sizes === 'constant';
+  const outWords = constant ? 'OUT_WORDS' : 'layer.outWords';
+  const layerRecord = constant ? 'LAYER_RECORD' : '(layer.outWords * RECORD)';
+  const pack = constant ? 'pack4xI8' : 'packBytes';
+  const outputs = constant ? ', OUT_PIXELS * OUT_WORDS' : '';
+  return wgsl`
 const RECORD = ${shape.weightZeroPoint ? 5 : 4}u;
+#if ${constant}
 const LAYER_RECORD = OUT_WORDS * RECORD;
-@group(0) @binding(2) var<storage, read> epilogue: array<vec4<i32>, LAYER_RECORD + 3u>;
+#endif
+@group(0) @binding(2) var<storage, read> epilogue: array<vec4<i32>${constant ? ', LAYER_RECORD + 3u' : ''}>;
 #if ${shape.int32}
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<i32>, OUT_PIXELS * OUT_WORDS>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<i32>${outputs}>;
 #else
-@group(0) @binding(3) var<storage, read_write> y: array<u32, OUT_PIXELS * OUT_WORDS>;
-${requantizeWgsl}
+@group(0) @binding(3) var<storage, read_write> y: array<u32${outputs}>;
+${requantizeWgsl(constant ? 'native' : 'converted')}
 #endif
 #if ${shape.residual}
-@group(0) @binding(4) var<storage, read> residual: array<u32, OUT_PIXELS * OUT_WORDS>;
+@group(0) @binding(4) var<storage, read> residual: array<u32${outputs}>;
+#if ${constant}
 const OUT_CHANNELS = ${shape.outChannels}u;
+#endif
 ${rescaleWgsl}
 #endif
 
@@ -53,22 +68,22 @@ fn channelsOf(word: u32) -> Channels {
 }
 
 fn store(pixel: u32, channels: Channels, acc: vec4<i32>) {
-  let index = pixel * OUT_WORDS + channels.word;
+  let index = pixel * ${outWords} + channels.word;
   let biased = acc + channels.bias;
 #if ${shape.int32}
   y[index] = biased;
 #else
   let q = requantize(biased, channels.requantizer);
 #if ${shape.residual}
-  let factors = epilogue[LAYER_RECORD + 1u];
-  let result = epilogue[LAYER_RECORD + 2u];
-  let other = unpack4xI8(residual[index]);
+  let factors = epilogue[${layerRecord} + 1u];
+  let result = epilogue[${layerRecord} + 2u];
+  let other = ${constant ? 'unpack4xI8' : 'bytesOf'}(residual[index]);
   let sum = (q - factors.z) * factors.x + (other - factors.w) * factors.y;
   let rescaled = rescaleSum(sum, u32(result.x), result.y, result.z, result.w);
   let lanes = vec4<u32>(channels.word * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
-  y[index] = pack4xI8(select(vec4<i32>(result.y), rescaled, lanes < vec4<u32>(OUT_CHANNELS)));
+  y[index] = ${pack}(select(vec4<i32>(result.y), rescaled, lanes < vec4<u32>(${constant ? 'OUT_CHANNELS' : 'layer.outChannels'})));
 #else
-  y[index] = pack4xI8(q);
+  y[index] = ${pack}(q);
 #endif
 #endif
 }
@@ -80,3 +95,4 @@ fn correct(acc: vec4<i32>, word: u32, sum: i32) -> vec4<i32> {
 }
 #endif
 `;
+};

@@ -1,49 +1,72 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { arithmeticWgsl } from './arithmetic.wgsl.ts';
 import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
-import { type Conv2dShape, conv2dShapeWgsl, outputSize } from './conv2d-shape.wgsl.ts';
-import { poolOf } from './conv2d-window.wgsl.ts';
-import { type Grid, gridWgsl } from './grid.wgsl.ts';
+import { conv2dLayerWgsl } from './conv2d-layer.wgsl.ts';
+import { type Conv2dShape, outputSize } from './conv2d-shape.wgsl.ts';
 import { unroll } from './unroll.ts';
 
 export interface Conv2dQuadTile {
-  /** Convolution pixels of a lane, a patch of the image; even both ways where a pool is fused. */
+  /**
+   * Convolution pixels of a lane, a patch of the image. Layers with a fused pool take patches that are even both ways, or of one pixel, which
+   * the quad then pools.
+   */
   readonly patch: readonly [height: number, width: number];
   /** Output words (four channels) of a quad; divides the words of a group. */
   readonly words: number;
-  /** Steps (one row of the kernel, one word of input channels each) whose sums stay below 2²⁴, by the layer's own weights. */
-  readonly flushSteps: number;
+  readonly workgroupSize: number;
+}
+
+/** What the kernel's text depends on; the rest is data of the layer. */
+export type Conv2dQuadShape = Pick<
+  Conv2dShape,
+  'kernel' | 'stride' | 'dilation' | 'residual' | 'int32' | 'outChannels'
+>;
+
+function isOnePixel([height, width]: Conv2dQuadTile['patch']): boolean {
+  return height === 1 && width === 1;
+}
+
+/** Patches of an image: those of a quad follow one another, or make up the window that the quad pools. */
+export function quadPatches(shape: Conv2dShape, patch: Conv2dQuadTile['patch']) {
+  const pooledByQuad = shape.pool && isOnePixel(patch);
+  const scale = shape.pool && !pooledByQuad ? 2 : 1;
+  const [outHeight, outWidth] = outputSize(shape);
+  return {
+    rows: Math.ceil((outHeight * scale) / patch[0]),
+    columns: Math.ceil((outWidth * scale) / patch[1]),
+    /** Patches that a quad takes. */
+    perQuad: pooledByQuad ? 1 : 4,
+  };
 }
 
 /**
- * Convolution in exact f32 for software adapters, where a load costs as much as fifty multiplications: what the four lanes of a
+ * Convolution in exact f32 for software adapters, where a load costs as much as twenty multiply-adds: what the four lanes of a
  * quad load is shared by all of them.
  *
  *   x         [BATCH][HEIGHT][WIDTH][IN_WORDS] u32 of four int8
- *   weights   [KERNEL_H · KERNEL_W · GROUP_IN_WORDS][OUT_WORDS][4] u32: a word of four input channels for each output channel
+ *   weights   [OUT_WORDS / WORDS][KERNEL_H][GROUP_IN_WORDS][KERNEL_W][WORDS][4] u32: a word of four input channels for each output channel,
+ *             in the order in which a quad reads them
+ *   layer     conv2d-layer.wgsl.ts; a step is one row of the kernel and one word of input channels
  *   epilogue, y, residual: conv2d-epilogue.wgsl.ts
  *
  * A quad computes four patches of pixels × 4·WORDS channels. Lane l loads the inputs of its own patch, and of each word of output
  * channels the weights of channel l. Swapping the weights between lanes (one shuffle each) brings every weight to every
- * patch: component r of an accumulator of lane l belongs to channel l ^ r, and is put in order at the end.
- * Within a patch, an input serves all the taps of a kernel row that meet it. The taps of a row are unrolled; the loop runs over rows and
- * words of input channels, long enough a body that what a software adapter spends on each loop-carried value does not show.
+ * patch: component r of an accumulator of lane l belongs to channel l ^ r, and is put in order at the end. A patch of one pixel under a
+ * fused pool is one of the four pixels that are pooled: the quad takes their maximum.
+ *
+ * Within a patch, an input serves all the taps of a kernel row that meet it; the taps of a row are unrolled. Software adapters branch in a
+ * load, and what is added to a variable between two branches costs a masked store: so a step loads all it needs first, and then adds up in
+ * one expression for each accumulator. Conditions are joined by `&`, since `&&` is a branch too.
  *
  * Registers: 4 · WORDS · patch accumulators. Workgroup memory: none.
- * Preconditions: quads are four consecutive invocations of a workgroup; FLUSH_STEPS as the tile says, so that every partial sum is an
- * integer below 2²⁴. |acc| < 2³¹ is proved at load.
+ * Preconditions: quads are four consecutive invocations of a workgroup; the layer's flushSteps keep every partial sum an
+ * integer below 2²⁴ (times 2⁴⁸, as unpacked). |acc| < 2³¹ is proved at load.
  */
-export const conv2dQuadWgsl = (shape: Conv2dShape, tile: Conv2dQuadTile, grid: Grid) => {
-  const { patch, words, flushSteps } = tile;
-  const [outHeight, outWidth] = outputSize(shape);
+export const conv2dQuadWgsl = (shape: Conv2dQuadShape, tile: Conv2dQuadTile) => {
+  const { patch, words } = tile;
   const [patchHeight, patchWidth] = patch;
   const pixels = patchHeight * patchWidth;
-  const scale = shape.pool ? 2 : 1;
-  const patchRows = Math.ceil((outHeight * scale) / patchHeight);
-  const patchColumns = Math.ceil((outWidth * scale) / patchWidth);
-  const groupInWords = Math.ceil(shape.groupInChannels / 4);
-  const steps = shape.kernel[0] * groupInWords;
-  const flushed = steps > flushSteps;
+  const onePixel = isOnePixel(patch);
+  const poolable = patch.every((length) => length % 2 === 0);
   const [, kernelWidth] = shape.kernel;
 
   // Input columns that some tap of some pixel of the patch needs, as offsets from the patch's first.
@@ -55,37 +78,51 @@ export const conv2dQuadWgsl = (shape: Conv2dShape, tile: Conv2dQuadTile, grid: G
       ),
     ),
   ].sort((a, b) => a - b);
-  const accOf = (row: number, column: number, j: number) => `acc${row * patchWidth + column}_${j}`;
-  const resultOf = (p: number, j: number) => {
-    const outColumns = patchWidth / scale;
-    const [row, column] = [Math.floor(p / outColumns) * scale, (p % outColumns) * scale];
-    return poolOf(
-      Array.from({ length: scale * scale }, (_, i) => {
-        const acc = accOf(row + Math.floor(i / scale), column + (i % scale), j);
-        return flushed ? `total${acc.slice(3)}` : `vec4<i32>(${acc})`;
-      }),
+  // The four results of a pool's window, which go where the pooled pixel's comes: always before those that are still to be pooled.
+  const pooledOf = (p: number, j: number) => {
+    const first = Math.floor(p / (patchWidth / 2)) * 2 * patchWidth + (p % (patchWidth / 2)) * 2;
+    const [a, b, c, d] = [0, 1, patchWidth, patchWidth + 1].map(
+      (offset) => `results[${(first + offset) * words + j}]`,
     );
+    return `max(max(${a}, ${b}), max(${c}, ${d}))`;
   };
+  // One lane's share of a word of channels for pixel p: the products of all taps of the row, with the weights as `swap` leaves them.
+  const sumOf = (p: number, j: number, swap: string) =>
+    Array.from({ length: kernelWidth }, (_, kx) => {
+      const column = offsets.indexOf(offsetOf(p % patchWidth, kx));
+      return `dot(x${Math.floor(p / patchWidth)}_${column}, w${kx}_${j}${swap})`;
+    }).join(' + ');
   return wgsl`
 enable subgroups;
 
 // f32, ${patchHeight}×${patchWidth} pixels a lane, ${4 * words} channels a quad.
-${conv2dShapeWgsl(shape)}
-const GROUP_IN_WORDS = ${groupInWords}u;
-const GROUP_OUT_WORDS = ${shape.outWords / shape.groups}u;
+const WORKGROUP_SIZE = ${tile.workgroupSize}u;
 const WORDS = ${words}u;
-const STEPS = ${steps}u;
 const PATCH_H = ${patchHeight}u;
 const PATCH_W = ${patchWidth}u;
-const PATCH_ROWS = ${patchRows}u;
-const PATCH_COLUMNS = ${patchColumns}u;
-const PATCH_GROUPS = (BATCH * PATCH_ROWS * PATCH_COLUMNS + 3u) / 4u;
-const PATCHES = BATCH * PATCH_ROWS * PATCH_COLUMNS;
-@group(0) @binding(0) var<storage, read> x: array<u32, BATCH * HEIGHT * WIDTH * IN_WORDS>;
-@group(0) @binding(1) var<storage, read> weights: array<u32, STEPS * KERNEL_W * OUT_WORDS * 4u>;
-${conv2dEpilogueWgsl(shape)}
-${gridWgsl(grid)}
-${arithmeticWgsl('f32')}
+const KERNEL_W = ${kernelWidth}u;
+const STRIDE_H = ${shape.stride[0]};
+const STRIDE_W = ${shape.stride[1]};
+const DILATION_H = ${shape.dilation[0]};
+@group(0) @binding(0) var<storage, read> x: array<u32>;
+@group(0) @binding(1) var<storage, read> weights: array<u32>;
+${conv2dEpilogueWgsl({ ...shape, weightZeroPoint: false }, 'layer')}
+${conv2dLayerWgsl(shape.residual ? 5 : 4)}
+
+// Each byte at the top of a word, where its sign is: the value times 2²⁴. Integer shifts, which unpack4xI8 is made of, are slow on the
+// adapters that this kernel is for, and scaling back can wait.
+fn unpackScaled(word: u32) -> vec4<f32> {
+  return vec4<f32>(
+    f32(bitcast<i32>(word * 0x1000000u)),
+    f32(bitcast<i32>((word * 0x10000u) & 0xff000000u)),
+    f32(bitcast<i32>((word * 0x100u) & 0xff000000u)),
+    f32(bitcast<i32>(word & 0xff000000u)),
+  );
+}
+
+fn integers(scaled: vec4<f32>) -> vec4<i32> {
+  return vec4<i32>(scaled * 0x1p-48);
+}
 
 // Component r of a quad's accumulator belongs to channel lane ^ r.
 fn inOrder(acc: vec4<i32>, lane: u32) -> vec4<i32> {
@@ -95,86 +132,127 @@ fn inOrder(acc: vec4<i32>, lane: u32) -> vec4<i32> {
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let height = layer.height;
+  let width = layer.width;
+  let patchRows = layer.patchRows;
+  let patchColumns = layer.patchColumns;
+  let patches = layer.batch * patchRows * patchColumns;
   // Quads beyond the last repeat it and store nothing: shuffles want every lane.
-  let index = min(invocationIndex(workgroup, local), INVOCATIONS - 4u + local % 4u);
   let lane = local % 4u;
+  let index = min(invocationIndex(workgroup, local), layer.invocations - 4u + lane);
+  let pooled = layer.pool != 0u;
   // Neighbouring quads take neighbouring patches with the same weights: those stay in the cache.
-  let firstWord = index / 4u / PATCH_GROUPS * WORDS;
-  let patchIndex = index / 4u % PATCH_GROUPS * 4u + lane;
-  let at = min(patchIndex, PATCHES - 1u);
-  let image = at / (PATCH_ROWS * PATCH_COLUMNS);
-  let firstRow = at / PATCH_COLUMNS % PATCH_ROWS * PATCH_H;
-  let firstColumn = at % PATCH_COLUMNS * PATCH_W;
-  let groupStart = firstWord / GROUP_OUT_WORDS * GROUP_IN_WORDS;
-  let padding = bitcast<u32>(epilogue[LAYER_RECORD].x);
+#if ${onePixel}
+  let perQuad = select(4u, 1u, pooled);
+#else
+  let perQuad = 4u;
+#endif
+  let patchGroups = (patches + perQuad - 1u) / perQuad;
+  let block = index / 4u / patchGroups;
+  let firstWord = block * WORDS;
+#if ${onePixel}
+  let patchIndex = index / 4u % patchGroups * perQuad + select(lane, 0u, pooled);
+#else
+  let patchIndex = index / 4u % patchGroups * perQuad + lane;
+#endif
+  let at = min(patchIndex, patches - 1u);
+  let image = at / (patchRows * patchColumns);
+  let patchRow = at / patchColumns % patchRows;
+  let patchColumn = at % patchColumns;
+#if ${onePixel}
+  let firstRow = select(patchRow, patchRow * 2u + lane / 2u, pooled);
+  let firstColumn = select(patchColumn, patchColumn * 2u + lane % 2u, pooled);
+#else
+  let firstRow = patchRow * PATCH_H;
+  let firstColumn = patchColumn * PATCH_W;
+#endif
+  let groupInWords = layer.groupInWords;
+  let groupStart = firstWord / layer.groupOutWords * groupInWords;
+  let padding = bitcast<u32>(epilogue[layer.outWords * RECORD].x);
+  let steps = layer.steps;
+  let rowWords = width * layer.inWords;
 
-  let top = i32(firstRow) * STRIDE_H - PAD_TOP;
-  let left = i32(firstColumn) * STRIDE_W - PAD_LEFT;
+  let top = i32(firstRow) * STRIDE_H - i32(layer.padTop);
+  let left = i32(firstColumn) * STRIDE_W - i32(layer.padLeft);
 ${unroll(
   offsets.length,
   (c) => `  let column${c} = left + ${offsets[c]};
-  let columnInside${c} = column${c} >= 0 && column${c} < i32(WIDTH);
-  let columnStart${c} = u32(clamp(column${c}, 0, i32(WIDTH) - 1)) * IN_WORDS;`,
+  let columnInside${c} = (column${c} >= 0) & (column${c} < i32(width));
+  let columnStart${c} = u32(clamp(column${c}, 0, i32(width) - 1)) * layer.inWords;`,
 )}
-#if ${flushed}
 ${unroll(pixels, (p) => unroll(words, (j) => `  var total${p}_${j} = vec4<i32>();`))}
-  for (var first = 0u; first < STEPS; first += ${flushSteps}u) {
-    let end = min(first + ${flushSteps}u, STEPS);
-#else
-    let first = 0u;
-    let end = STEPS;
-#endif
+  for (var first = 0u; first < steps; first += layer.flushSteps) {
+    let end = min(first + layer.flushSteps, steps);
 ${unroll(pixels, (p) => unroll(words, (j) => `  var acc${p}_${j} = vec4<f32>();`))}
-  var ky = first / GROUP_IN_WORDS;
-  var word = first % GROUP_IN_WORDS;
+  var ky = first / groupInWords;
+  var word = first % groupInWords;
   for (var step = first; step < end; step++) {
 ${unroll(
   patchHeight,
   (r) => `    let row${r} = top + ${r} * STRIDE_H + i32(ky) * DILATION_H;
-    let rowInside${r} = row${r} >= 0 && row${r} < i32(HEIGHT);
-    let rowStart${r} = (image * HEIGHT + u32(clamp(row${r}, 0, i32(HEIGHT) - 1))) * (WIDTH * IN_WORDS) + groupStart + word;
-${unroll(offsets.length, (c) => `    let x${r}_${c} = unpackInput(select(padding, x[rowStart${r} + columnStart${c}], rowInside${r} && columnInside${c}));`)}`,
+    let rowInside${r} = (row${r} >= 0) & (row${r} < i32(height));
+    let rowStart${r} = (image * height + u32(clamp(row${r}, 0, i32(height) - 1))) * rowWords + groupStart + word;
+${unroll(offsets.length, (c) => `    let packed${r}_${c} = x[rowStart${r} + columnStart${c}];`)}`,
 )}
-    let k = ky * (KERNEL_W * GROUP_IN_WORDS) + word;
-${unroll(kernelWidth, (kx) =>
+    let firstWeight = (block * steps + step) * (KERNEL_W * WORDS * 4u) + lane;
+${unroll(kernelWidth * words, (i) => `    let packedW${i} = weights[firstWeight + ${4 * i}u];`)}
+${unroll(patchHeight, (r) =>
   unroll(
-    words,
-    (
-      j,
-    ) => `    let w${kx}_${j} = unpackInput(weights[((k + ${kx}u * GROUP_IN_WORDS) * OUT_WORDS + firstWord + ${j}u) * 4u + lane]);
-    let w${kx}_${j}x = quadSwapX(w${kx}_${j});
-    let w${kx}_${j}y = quadSwapY(w${kx}_${j});
-    let w${kx}_${j}d = quadSwapDiagonal(w${kx}_${j});
-${unroll(pixels, (p) => {
-  const input = `x${Math.floor(p / patchWidth)}_${offsets.indexOf(offsetOf(p % patchWidth, kx))}`;
-  const w = `w${kx}_${j}`;
-  return `    acc${p}_${j} += vec4<f32>(dot(${input}, ${w}), dot(${input}, ${w}x), dot(${input}, ${w}y), dot(${input}, ${w}d));`;
-})}`,
+    offsets.length,
+    (c) =>
+      `    let x${r}_${c} = unpackScaled(select(padding, packed${r}_${c}, rowInside${r} & columnInside${c}));`,
   ),
 )}
+${unroll(
+  words,
+  (j) => `${unroll(
+    kernelWidth,
+    (kx) => `    let w${kx}_${j} = unpackScaled(packedW${kx * words + j});
+    let w${kx}_${j}x = quadSwapX(w${kx}_${j});
+    let w${kx}_${j}y = quadSwapY(w${kx}_${j});
+    let w${kx}_${j}d = quadSwapDiagonal(w${kx}_${j});`,
+  )}
+${unroll(pixels, (p) => `    acc${p}_${j} += vec4<f32>(${['', 'x', 'y', 'd'].map((swap) => sumOf(p, j, swap)).join(', ')});`)}`,
+)}
     word++;
-    if (word == GROUP_IN_WORDS) {
+    if (word == groupInWords) {
       word = 0u;
       ky++;
     }
   }
-#if ${flushed}
-${unroll(pixels, (p) => unroll(words, (j) => `  total${p}_${j} += vec4<i32>(acc${p}_${j});`))}
+${unroll(pixels, (p) => unroll(words, (j) => `  total${p}_${j} += integers(acc${p}_${j});`))}
   }
-#endif
 
-  const ROWS = PATCH_H / ${scale}u;
-  const COLUMNS = PATCH_W / ${scale}u;
-  var results = array<vec4<i32>, ROWS * COLUMNS * WORDS>(
-${unroll(pixels / (scale * scale), (p) => unroll(words, (j) => `    ${resultOf(p, j)},`))}
+  var results = array<vec4<i32>, PATCH_H * PATCH_W * WORDS>(
+${unroll(pixels, (p) => unroll(words, (j) => `    total${p}_${j},`))}
   );
+#if ${poolable}
+  if (pooled) {
+${unroll(pixels / 4, (p) => unroll(words, (j) => `    results[${p * words + j}] = ${pooledOf(p, j)};`))}
+  }
+  let scale = 1u + layer.pool;
+#else
+  let scale = 1u;
+#endif
+  let columns = PATCH_W / scale;
   for (var j = 0u; j < WORDS; j++) {
     let channels = channelsOf(firstWord + j);
-    for (var p = 0u; p < ROWS * COLUMNS; p++) {
-      let row = firstRow / ${scale}u + p / COLUMNS;
-      let column = firstColumn / ${scale}u + p % COLUMNS;
-      if (patchIndex < PATCHES && row < OUT_HEIGHT && column < OUT_WIDTH) {
-        store((image * OUT_HEIGHT + row) * OUT_WIDTH + column, channels, inOrder(results[p * WORDS + j], lane));
+    for (var p = 0u; p < PATCH_H / scale * columns; p++) {
+      let own = inOrder(results[p * WORDS + j], lane);
+#if ${onePixel}
+      let pair = max(own, quadSwapX(own));
+      let acc = select(own, max(pair, quadSwapY(pair)), pooled);
+      let row = patchRow;
+      let column = patchColumn;
+      let mine = !pooled | (lane == j % 4u);
+#else
+      let acc = own;
+      let row = firstRow / scale + p / columns;
+      let column = firstColumn / scale + p % columns;
+      let mine = true;
+#endif
+      if (mine & (patchIndex < patches) & (row < layer.outHeight) & (column < layer.outWidth)) {
+        store((image * layer.outHeight + row) * layer.outWidth + column, channels, acc);
       }
     }
   }

@@ -41,8 +41,8 @@ export async function preparePlan(
   constants: ConstantCache,
   onKernel?: (label: string) => void,
 ): Promise<PreparedPlan> {
-  // All pipelines at once: browsers compile on several threads.
-  const kernels = await Promise.all(
+  // All pipelines at once, and constants are packed meanwhile: browsers compile on threads of their own.
+  const compiling = Promise.all(
     plan.dispatches.map(async ({ dispatch, bindings }) => {
       const kernel = await pipelines.kernel(
         dispatch.label,
@@ -53,6 +53,8 @@ export async function preparePlan(
       return kernel;
     }),
   );
+  // Awaited below; should packing fail first, nobody else would take the rejection.
+  compiling.catch(() => undefined);
 
   const arenas: GPUBuffer[] = [];
   const held = new Map<string, GPUBuffer>();
@@ -62,7 +64,7 @@ export async function preparePlan(
     held.clear();
   };
   try {
-    return await guarded(device, `preparing batch ${plan.batch}`, () => {
+    await guarded(device, `preparing batch ${plan.batch}`, () => {
       for (const [index, size] of plan.memory.arenas.entries()) {
         arenas.push(
           device.createBuffer({
@@ -77,6 +79,9 @@ export async function preparePlan(
           if (!held.has(constant.key)) held.set(constant.key, constants.acquire(constant));
         }
       }
+    });
+    const kernels = await compiling;
+    return await guarded(device, `binding batch ${plan.batch}`, () => {
       const dispatches = plan.dispatches.map(({ dispatch, bindings }, index): PreparedDispatch => {
         const { pipeline, layout } = kernels[index];
         const bindGroup = device.createBindGroup({

@@ -2,86 +2,105 @@
 enable subgroups;
 
 // f32, 2×4 pixels a lane, 8 channels a quad.
-
-const BATCH = 1u;
-const HEIGHT = 8u;
-const WIDTH = 8u;
-const IN_WORDS = 8u;
-const OUT_HEIGHT = 8u;
-const OUT_WIDTH = 8u;
-const OUT_WORDS = 16u;
-const OUT_PIXELS = BATCH * OUT_HEIGHT * OUT_WIDTH;
-const KERNEL_H = 3u;
+const WORKGROUP_SIZE = 16u;
+const WORDS = 2u;
+const PATCH_H = 2u;
+const PATCH_W = 4u;
 const KERNEL_W = 3u;
 const STRIDE_H = 1;
 const STRIDE_W = 1;
-const PAD_TOP = 1;
-const PAD_LEFT = 1;
 const DILATION_H = 1;
-const DILATION_W = 1;
-
-const GROUP_IN_WORDS = 8u;
-const GROUP_OUT_WORDS = 16u;
-const WORDS = 2u;
-const STEPS = 24u;
-const PATCH_H = 2u;
-const PATCH_W = 4u;
-const PATCH_ROWS = 4u;
-const PATCH_COLUMNS = 2u;
-const PATCH_GROUPS = (BATCH * PATCH_ROWS * PATCH_COLUMNS + 3u) / 4u;
-const PATCHES = BATCH * PATCH_ROWS * PATCH_COLUMNS;
-@group(0) @binding(0) var<storage, read> x: array<u32, BATCH * HEIGHT * WIDTH * IN_WORDS>;
-@group(0) @binding(1) var<storage, read> weights: array<u32, STEPS * KERNEL_W * OUT_WORDS * 4u>;
+@group(0) @binding(0) var<storage, read> x: array<u32>;
+@group(0) @binding(1) var<storage, read> weights: array<u32>;
 
 const RECORD = 4u;
-const LAYER_RECORD = OUT_WORDS * RECORD;
-@group(0) @binding(2) var<storage, read> epilogue: array<vec4<i32>, LAYER_RECORD + 3u>;
 
-@group(0) @binding(3) var<storage, read_write> y: array<u32, OUT_PIXELS * OUT_WORDS>;
+@group(0) @binding(2) var<storage, read> epilogue: array<vec4<i32>>;
+
+@group(0) @binding(3) var<storage, read_write> y: array<u32>;
 
 struct Requantizer {
   limit: vec4<u32>,
   leftFactor: vec4<u32>,
   mantissaLow: vec4<u32>,
   mantissaHigh: vec4<u32>,
-  rightShift: vec4<u32>,
+
+  // 2^−rightShift
+  scale: vec4<f32>,
+
   half: vec4<u32>,
   zeroPoint: vec4<i32>,
   lo: vec4<i32>,
   hi: vec4<i32>,
 }
 
+
+// As signed numbers multiples of 2¹⁶, whose quotients are kept modulo 2¹⁶.
+fn highHalf(v: vec4<u32>) -> vec4<u32> {
+  let high = vec4<f32>(bitcast<vec4<i32>>(v & vec4<u32>(0xffff0000u)));
+  return bitcast<vec4<u32>>(vec4<i32>(high * 0x1p-16)) & vec4<u32>(0xffffu);
+}
+
+// 2^e, e from −126 to 127, by its exponent's bits.
+fn powerOfTwo(e: vec4<i32>) -> vec4<f32> {
+  return bitcast<vec4<f32>>((e + vec4<i32>(127)) * 0x800000);
+}
+
+// The four bytes of a word, low first.
+fn bytesOf(word: u32) -> vec4<i32> {
+  let scaled = vec4<f32>(
+    f32(bitcast<i32>(word * 0x1000000u)),
+    f32(bitcast<i32>((word * 0x10000u) & 0xff000000u)),
+    f32(bitcast<i32>((word * 0x100u) & 0xff000000u)),
+    f32(bitcast<i32>(word & 0xff000000u)),
+  );
+  return vec4<i32>(scaled * 0x1p-24);
+}
+
+fn packBytes(bytes: vec4<i32>) -> u32 {
+  return dot(bitcast<vec4<u32>>(bytes) & vec4<u32>(0xffu), vec4<u32>(1u, 0x100u, 0x10000u, 0x1000000u));
+}
+
 fn requantizerOf(limit: vec4<u32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Requantizer {
-  let exponent = extractBits(fields, 0u, 8u);
-  let rightShift = vec4<u32>(max(exponent, vec4<i32>(0))) + 2u;
+  let words = bitcast<vec4<u32>>(fields);
+  let a = bytesOf(words.x);
+  let b = bytesOf(words.y);
+  let c = bytesOf(words.z);
+  let d = bytesOf(words.w);
+  let exponent = vec4<i32>(a.x, b.x, c.x, d.x);
+  let rightShift = max(exponent, vec4<i32>(0)) + 2;
   return Requantizer(
     limit,
-    vec4<u32>(1u) << vec4<u32>(max(-exponent, vec4<i32>(0))),
+    vec4<u32>(vec4<i32>(powerOfTwo(max(-exponent, vec4<i32>(0))))),
     mantissa & vec4<u32>(0xffffu),
-    mantissa >> vec4<u32>(16u),
-    rightShift,
-    vec4<u32>(1u) << (rightShift - 1u),
-    extractBits(fields, 8u, 8u),
-    extractBits(fields, 16u, 8u),
-    extractBits(fields, 24u, 8u),
+    highHalf(mantissa),
+    powerOfTwo(-rightShift),
+    vec4<u32>(vec4<i32>(powerOfTwo(rightShift - 1))),
+    vec4<i32>(a.y, b.y, c.y, d.y),
+    vec4<i32>(a.z, b.z, c.z, d.z),
+    vec4<i32>(a.w, b.w, c.w, d.w),
   );
 }
+
 
 fn requantize(acc: vec4<i32>, r: Requantizer) -> vec4<i32> {
   // product = p2 · 2³² + (p1 mod 2¹⁶) · 2¹⁶ + (p0 mod 2¹⁶); p1 < 2³² since magnitude ≤ 2³¹ and mantissa < 2²⁴.
   let magnitude = min(bitcast<vec4<u32>>(abs(acc)), r.limit) * r.leftFactor;
   let low = magnitude & vec4<u32>(0xffffu);
-  let high = magnitude >> vec4<u32>(16u);
+  let high = highHalf(magnitude);
   let p0 = low * r.mantissaLow;
-  let p1 = high * r.mantissaLow + low * r.mantissaHigh + (p0 >> vec4<u32>(16u));
-  let p2 = high * r.mantissaHigh + (p1 >> vec4<u32>(16u));
+  let p1 = high * r.mantissaLow + low * r.mantissaHigh + highHalf(p0);
+  let p2 = high * r.mantissaHigh + highHalf(p1);
 
   // Bit 31 of the product and "any lower bit set" go below p2 (< 2²⁴); rounding at bit rightShift of that is exact.
   let bit31 = min(p1 & vec4<u32>(0x8000u), vec4<u32>(1u));
   let sticky = min((p1 & vec4<u32>(0x7fffu)) | (p0 & vec4<u32>(0xffffu)), vec4<u32>(1u));
   let folded = p2 * 4u + bit31 * 2u + sticky;
-  let down = folded >> r.rightShift;
   let rest = folded & (r.half * 2u - 1u);
+
+  // A multiple of 2^rightShift below 2²⁶, rightShift ≥ 2: 24 significant bits.
+  let down = bitcast<vec4<u32>>(vec4<i32>(vec4<f32>(bitcast<vec4<i32>>(folded - rest)) * r.scale));
+
   let up = (rest > r.half) | ((rest == r.half) & ((down & vec4<u32>(1u)) != vec4<u32>()));
   let rounded = bitcast<vec4<i32>>(select(down, down + 1u, up));
   return clamp(r.zeroPoint + select(rounded, -rounded, acc < vec4<i32>()), r.lo, r.hi);
@@ -109,57 +128,61 @@ fn channelsOf(word: u32) -> Channels {
 }
 
 fn store(pixel: u32, channels: Channels, acc: vec4<i32>) {
-  let index = pixel * OUT_WORDS + channels.word;
+  let index = pixel * layer.outWords + channels.word;
   let biased = acc + channels.bias;
 
   let q = requantize(biased, channels.requantizer);
 
-  y[index] = pack4xI8(q);
+  y[index] = packBytes(q);
 
 
 }
 
 
 
-const WORKGROUP_SIZE = 16u;
-const GRID_COLUMNS = 4u;
-const INVOCATIONS = 64u;
+struct Layer {
+  batch: u32,
+  height: u32,
+  width: u32,
+  inWords: u32,
+  outHeight: u32,
+  outWidth: u32,
+  outWords: u32,
+  outChannels: u32,
+  groupInWords: u32,
+  groupOutWords: u32,
+  padTop: u32,
+  padLeft: u32,
+  // 1 where a 2×2 max pool of the accumulators is fused, else 0.
+  pool: u32,
+  patchRows: u32,
+  patchColumns: u32,
+  steps: u32,
+  flushSteps: u32,
+  invocations: u32,
+  gridColumns: u32,
+}
+@group(0) @binding(4) var<storage, read> layer: Layer;
 
 fn invocationIndex(workgroup: vec3<u32>, local: u32) -> u32 {
-  return (workgroup.y * GRID_COLUMNS + workgroup.x) * WORKGROUP_SIZE + local;
+  return (workgroup.y * layer.gridColumns + workgroup.x) * WORKGROUP_SIZE + local;
 }
 
 
-
-
-alias Acc = vec4<f32>;
-alias Input = vec4<f32>;
-const FLUSH = 256u;
-
-alias Weights = array<Input, 4>;
-
-
-// Each byte is moved to the top of a word, where its sign is; the exact factor 2⁻²⁴ brings it back as a float. Integer shifts, which
-// unpack4xI8 is made of, are slow on the adapters that this family is for.
-fn unpackInput(word: u32) -> Input {
-  let bytes = (vec4<u32>(word) * vec4<u32>(0x1000000u, 0x10000u, 0x100u, 1u)) & vec4<u32>(0xff000000u);
-  return vec4<f32>(bitcast<vec4<i32>>(bytes)) * 0x1p-24;
+// Each byte at the top of a word, where its sign is: the value times 2²⁴. Integer shifts, which unpack4xI8 is made of, are slow on the
+// adapters that this kernel is for, and scaling back can wait.
+fn unpackScaled(word: u32) -> vec4<f32> {
+  return vec4<f32>(
+    f32(bitcast<i32>(word * 0x1000000u)),
+    f32(bitcast<i32>((word * 0x10000u) & 0xff000000u)),
+    f32(bitcast<i32>((word * 0x100u) & 0xff000000u)),
+    f32(bitcast<i32>(word & 0xff000000u)),
+  );
 }
 
-
-fn unpackWeights(words: vec4<u32>) -> Weights {
-  return Weights(unpackInput(words.x), unpackInput(words.y), unpackInput(words.z), unpackInput(words.w));
+fn integers(scaled: vec4<f32>) -> vec4<i32> {
+  return vec4<i32>(scaled * 0x1p-48);
 }
-
-fn multiplyAdd(acc: Acc, x: Input, w: Weights) -> Acc {
-  return acc + Acc(dot(x, w[0]), dot(x, w[1]), dot(x, w[2]), dot(x, w[3]));
-}
-
-fn sumOf(word: u32) -> i32 {
-  return dot(unpack4xI8(word), vec4<i32>(1));
-}
-
-
 
 // Component r of a quad's accumulator belongs to channel lane ^ r.
 fn inOrder(acc: vec4<i32>, lane: u32) -> vec4<i32> {
@@ -169,43 +192,77 @@ fn inOrder(acc: vec4<i32>, lane: u32) -> vec4<i32> {
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let height = layer.height;
+  let width = layer.width;
+  let patchRows = layer.patchRows;
+  let patchColumns = layer.patchColumns;
+  let patches = layer.batch * patchRows * patchColumns;
   // Quads beyond the last repeat it and store nothing: shuffles want every lane.
-  let index = min(invocationIndex(workgroup, local), INVOCATIONS - 4u + local % 4u);
   let lane = local % 4u;
+  let index = min(invocationIndex(workgroup, local), layer.invocations - 4u + lane);
+  let pooled = layer.pool != 0u;
   // Neighbouring quads take neighbouring patches with the same weights: those stay in the cache.
-  let firstWord = index / 4u / PATCH_GROUPS * WORDS;
-  let patchIndex = index / 4u % PATCH_GROUPS * 4u + lane;
-  let at = min(patchIndex, PATCHES - 1u);
-  let image = at / (PATCH_ROWS * PATCH_COLUMNS);
-  let firstRow = at / PATCH_COLUMNS % PATCH_ROWS * PATCH_H;
-  let firstColumn = at % PATCH_COLUMNS * PATCH_W;
-  let groupStart = firstWord / GROUP_OUT_WORDS * GROUP_IN_WORDS;
-  let padding = bitcast<u32>(epilogue[LAYER_RECORD].x);
 
-  let top = i32(firstRow) * STRIDE_H - PAD_TOP;
-  let left = i32(firstColumn) * STRIDE_W - PAD_LEFT;
+  let perQuad = 4u;
+
+  let patchGroups = (patches + perQuad - 1u) / perQuad;
+  let block = index / 4u / patchGroups;
+  let firstWord = block * WORDS;
+
+  let patchIndex = index / 4u % patchGroups * perQuad + lane;
+
+  let at = min(patchIndex, patches - 1u);
+  let image = at / (patchRows * patchColumns);
+  let patchRow = at / patchColumns % patchRows;
+  let patchColumn = at % patchColumns;
+
+  let firstRow = patchRow * PATCH_H;
+  let firstColumn = patchColumn * PATCH_W;
+
+  let groupInWords = layer.groupInWords;
+  let groupStart = firstWord / layer.groupOutWords * groupInWords;
+  let padding = bitcast<u32>(epilogue[layer.outWords * RECORD].x);
+  let steps = layer.steps;
+  let rowWords = width * layer.inWords;
+
+  let top = i32(firstRow) * STRIDE_H - i32(layer.padTop);
+  let left = i32(firstColumn) * STRIDE_W - i32(layer.padLeft);
   let column0 = left + 0;
-  let columnInside0 = column0 >= 0 && column0 < i32(WIDTH);
-  let columnStart0 = u32(clamp(column0, 0, i32(WIDTH) - 1)) * IN_WORDS;
+  let columnInside0 = (column0 >= 0) & (column0 < i32(width));
+  let columnStart0 = u32(clamp(column0, 0, i32(width) - 1)) * layer.inWords;
   let column1 = left + 1;
-  let columnInside1 = column1 >= 0 && column1 < i32(WIDTH);
-  let columnStart1 = u32(clamp(column1, 0, i32(WIDTH) - 1)) * IN_WORDS;
+  let columnInside1 = (column1 >= 0) & (column1 < i32(width));
+  let columnStart1 = u32(clamp(column1, 0, i32(width) - 1)) * layer.inWords;
   let column2 = left + 2;
-  let columnInside2 = column2 >= 0 && column2 < i32(WIDTH);
-  let columnStart2 = u32(clamp(column2, 0, i32(WIDTH) - 1)) * IN_WORDS;
+  let columnInside2 = (column2 >= 0) & (column2 < i32(width));
+  let columnStart2 = u32(clamp(column2, 0, i32(width) - 1)) * layer.inWords;
   let column3 = left + 3;
-  let columnInside3 = column3 >= 0 && column3 < i32(WIDTH);
-  let columnStart3 = u32(clamp(column3, 0, i32(WIDTH) - 1)) * IN_WORDS;
+  let columnInside3 = (column3 >= 0) & (column3 < i32(width));
+  let columnStart3 = u32(clamp(column3, 0, i32(width) - 1)) * layer.inWords;
   let column4 = left + 4;
-  let columnInside4 = column4 >= 0 && column4 < i32(WIDTH);
-  let columnStart4 = u32(clamp(column4, 0, i32(WIDTH) - 1)) * IN_WORDS;
+  let columnInside4 = (column4 >= 0) & (column4 < i32(width));
+  let columnStart4 = u32(clamp(column4, 0, i32(width) - 1)) * layer.inWords;
   let column5 = left + 5;
-  let columnInside5 = column5 >= 0 && column5 < i32(WIDTH);
-  let columnStart5 = u32(clamp(column5, 0, i32(WIDTH) - 1)) * IN_WORDS;
-
-    let first = 0u;
-    let end = STEPS;
-
+  let columnInside5 = (column5 >= 0) & (column5 < i32(width));
+  let columnStart5 = u32(clamp(column5, 0, i32(width) - 1)) * layer.inWords;
+  var total0_0 = vec4<i32>();
+  var total0_1 = vec4<i32>();
+  var total1_0 = vec4<i32>();
+  var total1_1 = vec4<i32>();
+  var total2_0 = vec4<i32>();
+  var total2_1 = vec4<i32>();
+  var total3_0 = vec4<i32>();
+  var total3_1 = vec4<i32>();
+  var total4_0 = vec4<i32>();
+  var total4_1 = vec4<i32>();
+  var total5_0 = vec4<i32>();
+  var total5_1 = vec4<i32>();
+  var total6_0 = vec4<i32>();
+  var total6_1 = vec4<i32>();
+  var total7_0 = vec4<i32>();
+  var total7_1 = vec4<i32>();
+  for (var first = 0u; first < steps; first += layer.flushSteps) {
+    let end = min(first + layer.flushSteps, steps);
   var acc0_0 = vec4<f32>();
   var acc0_1 = vec4<f32>();
   var acc1_0 = vec4<f32>();
@@ -222,135 +279,150 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   var acc6_1 = vec4<f32>();
   var acc7_0 = vec4<f32>();
   var acc7_1 = vec4<f32>();
-  var ky = first / GROUP_IN_WORDS;
-  var word = first % GROUP_IN_WORDS;
+  var ky = first / groupInWords;
+  var word = first % groupInWords;
   for (var step = first; step < end; step++) {
     let row0 = top + 0 * STRIDE_H + i32(ky) * DILATION_H;
-    let rowInside0 = row0 >= 0 && row0 < i32(HEIGHT);
-    let rowStart0 = (image * HEIGHT + u32(clamp(row0, 0, i32(HEIGHT) - 1))) * (WIDTH * IN_WORDS) + groupStart + word;
-    let x0_0 = unpackInput(select(padding, x[rowStart0 + columnStart0], rowInside0 && columnInside0));
-    let x0_1 = unpackInput(select(padding, x[rowStart0 + columnStart1], rowInside0 && columnInside1));
-    let x0_2 = unpackInput(select(padding, x[rowStart0 + columnStart2], rowInside0 && columnInside2));
-    let x0_3 = unpackInput(select(padding, x[rowStart0 + columnStart3], rowInside0 && columnInside3));
-    let x0_4 = unpackInput(select(padding, x[rowStart0 + columnStart4], rowInside0 && columnInside4));
-    let x0_5 = unpackInput(select(padding, x[rowStart0 + columnStart5], rowInside0 && columnInside5));
+    let rowInside0 = (row0 >= 0) & (row0 < i32(height));
+    let rowStart0 = (image * height + u32(clamp(row0, 0, i32(height) - 1))) * rowWords + groupStart + word;
+    let packed0_0 = x[rowStart0 + columnStart0];
+    let packed0_1 = x[rowStart0 + columnStart1];
+    let packed0_2 = x[rowStart0 + columnStart2];
+    let packed0_3 = x[rowStart0 + columnStart3];
+    let packed0_4 = x[rowStart0 + columnStart4];
+    let packed0_5 = x[rowStart0 + columnStart5];
     let row1 = top + 1 * STRIDE_H + i32(ky) * DILATION_H;
-    let rowInside1 = row1 >= 0 && row1 < i32(HEIGHT);
-    let rowStart1 = (image * HEIGHT + u32(clamp(row1, 0, i32(HEIGHT) - 1))) * (WIDTH * IN_WORDS) + groupStart + word;
-    let x1_0 = unpackInput(select(padding, x[rowStart1 + columnStart0], rowInside1 && columnInside0));
-    let x1_1 = unpackInput(select(padding, x[rowStart1 + columnStart1], rowInside1 && columnInside1));
-    let x1_2 = unpackInput(select(padding, x[rowStart1 + columnStart2], rowInside1 && columnInside2));
-    let x1_3 = unpackInput(select(padding, x[rowStart1 + columnStart3], rowInside1 && columnInside3));
-    let x1_4 = unpackInput(select(padding, x[rowStart1 + columnStart4], rowInside1 && columnInside4));
-    let x1_5 = unpackInput(select(padding, x[rowStart1 + columnStart5], rowInside1 && columnInside5));
-    let k = ky * (KERNEL_W * GROUP_IN_WORDS) + word;
-    let w0_0 = unpackInput(weights[((k + 0u * GROUP_IN_WORDS) * OUT_WORDS + firstWord + 0u) * 4u + lane]);
+    let rowInside1 = (row1 >= 0) & (row1 < i32(height));
+    let rowStart1 = (image * height + u32(clamp(row1, 0, i32(height) - 1))) * rowWords + groupStart + word;
+    let packed1_0 = x[rowStart1 + columnStart0];
+    let packed1_1 = x[rowStart1 + columnStart1];
+    let packed1_2 = x[rowStart1 + columnStart2];
+    let packed1_3 = x[rowStart1 + columnStart3];
+    let packed1_4 = x[rowStart1 + columnStart4];
+    let packed1_5 = x[rowStart1 + columnStart5];
+    let firstWeight = (block * steps + step) * (KERNEL_W * WORDS * 4u) + lane;
+    let packedW0 = weights[firstWeight + 0u];
+    let packedW1 = weights[firstWeight + 4u];
+    let packedW2 = weights[firstWeight + 8u];
+    let packedW3 = weights[firstWeight + 12u];
+    let packedW4 = weights[firstWeight + 16u];
+    let packedW5 = weights[firstWeight + 20u];
+    let x0_0 = unpackScaled(select(padding, packed0_0, rowInside0 & columnInside0));
+    let x0_1 = unpackScaled(select(padding, packed0_1, rowInside0 & columnInside1));
+    let x0_2 = unpackScaled(select(padding, packed0_2, rowInside0 & columnInside2));
+    let x0_3 = unpackScaled(select(padding, packed0_3, rowInside0 & columnInside3));
+    let x0_4 = unpackScaled(select(padding, packed0_4, rowInside0 & columnInside4));
+    let x0_5 = unpackScaled(select(padding, packed0_5, rowInside0 & columnInside5));
+    let x1_0 = unpackScaled(select(padding, packed1_0, rowInside1 & columnInside0));
+    let x1_1 = unpackScaled(select(padding, packed1_1, rowInside1 & columnInside1));
+    let x1_2 = unpackScaled(select(padding, packed1_2, rowInside1 & columnInside2));
+    let x1_3 = unpackScaled(select(padding, packed1_3, rowInside1 & columnInside3));
+    let x1_4 = unpackScaled(select(padding, packed1_4, rowInside1 & columnInside4));
+    let x1_5 = unpackScaled(select(padding, packed1_5, rowInside1 & columnInside5));
+    let w0_0 = unpackScaled(packedW0);
     let w0_0x = quadSwapX(w0_0);
     let w0_0y = quadSwapY(w0_0);
     let w0_0d = quadSwapDiagonal(w0_0);
-    acc0_0 += vec4<f32>(dot(x0_0, w0_0), dot(x0_0, w0_0x), dot(x0_0, w0_0y), dot(x0_0, w0_0d));
-    acc1_0 += vec4<f32>(dot(x0_1, w0_0), dot(x0_1, w0_0x), dot(x0_1, w0_0y), dot(x0_1, w0_0d));
-    acc2_0 += vec4<f32>(dot(x0_2, w0_0), dot(x0_2, w0_0x), dot(x0_2, w0_0y), dot(x0_2, w0_0d));
-    acc3_0 += vec4<f32>(dot(x0_3, w0_0), dot(x0_3, w0_0x), dot(x0_3, w0_0y), dot(x0_3, w0_0d));
-    acc4_0 += vec4<f32>(dot(x1_0, w0_0), dot(x1_0, w0_0x), dot(x1_0, w0_0y), dot(x1_0, w0_0d));
-    acc5_0 += vec4<f32>(dot(x1_1, w0_0), dot(x1_1, w0_0x), dot(x1_1, w0_0y), dot(x1_1, w0_0d));
-    acc6_0 += vec4<f32>(dot(x1_2, w0_0), dot(x1_2, w0_0x), dot(x1_2, w0_0y), dot(x1_2, w0_0d));
-    acc7_0 += vec4<f32>(dot(x1_3, w0_0), dot(x1_3, w0_0x), dot(x1_3, w0_0y), dot(x1_3, w0_0d));
-    let w0_1 = unpackInput(weights[((k + 0u * GROUP_IN_WORDS) * OUT_WORDS + firstWord + 1u) * 4u + lane]);
-    let w0_1x = quadSwapX(w0_1);
-    let w0_1y = quadSwapY(w0_1);
-    let w0_1d = quadSwapDiagonal(w0_1);
-    acc0_1 += vec4<f32>(dot(x0_0, w0_1), dot(x0_0, w0_1x), dot(x0_0, w0_1y), dot(x0_0, w0_1d));
-    acc1_1 += vec4<f32>(dot(x0_1, w0_1), dot(x0_1, w0_1x), dot(x0_1, w0_1y), dot(x0_1, w0_1d));
-    acc2_1 += vec4<f32>(dot(x0_2, w0_1), dot(x0_2, w0_1x), dot(x0_2, w0_1y), dot(x0_2, w0_1d));
-    acc3_1 += vec4<f32>(dot(x0_3, w0_1), dot(x0_3, w0_1x), dot(x0_3, w0_1y), dot(x0_3, w0_1d));
-    acc4_1 += vec4<f32>(dot(x1_0, w0_1), dot(x1_0, w0_1x), dot(x1_0, w0_1y), dot(x1_0, w0_1d));
-    acc5_1 += vec4<f32>(dot(x1_1, w0_1), dot(x1_1, w0_1x), dot(x1_1, w0_1y), dot(x1_1, w0_1d));
-    acc6_1 += vec4<f32>(dot(x1_2, w0_1), dot(x1_2, w0_1x), dot(x1_2, w0_1y), dot(x1_2, w0_1d));
-    acc7_1 += vec4<f32>(dot(x1_3, w0_1), dot(x1_3, w0_1x), dot(x1_3, w0_1y), dot(x1_3, w0_1d));
-    let w1_0 = unpackInput(weights[((k + 1u * GROUP_IN_WORDS) * OUT_WORDS + firstWord + 0u) * 4u + lane]);
+    let w1_0 = unpackScaled(packedW2);
     let w1_0x = quadSwapX(w1_0);
     let w1_0y = quadSwapY(w1_0);
     let w1_0d = quadSwapDiagonal(w1_0);
-    acc0_0 += vec4<f32>(dot(x0_1, w1_0), dot(x0_1, w1_0x), dot(x0_1, w1_0y), dot(x0_1, w1_0d));
-    acc1_0 += vec4<f32>(dot(x0_2, w1_0), dot(x0_2, w1_0x), dot(x0_2, w1_0y), dot(x0_2, w1_0d));
-    acc2_0 += vec4<f32>(dot(x0_3, w1_0), dot(x0_3, w1_0x), dot(x0_3, w1_0y), dot(x0_3, w1_0d));
-    acc3_0 += vec4<f32>(dot(x0_4, w1_0), dot(x0_4, w1_0x), dot(x0_4, w1_0y), dot(x0_4, w1_0d));
-    acc4_0 += vec4<f32>(dot(x1_1, w1_0), dot(x1_1, w1_0x), dot(x1_1, w1_0y), dot(x1_1, w1_0d));
-    acc5_0 += vec4<f32>(dot(x1_2, w1_0), dot(x1_2, w1_0x), dot(x1_2, w1_0y), dot(x1_2, w1_0d));
-    acc6_0 += vec4<f32>(dot(x1_3, w1_0), dot(x1_3, w1_0x), dot(x1_3, w1_0y), dot(x1_3, w1_0d));
-    acc7_0 += vec4<f32>(dot(x1_4, w1_0), dot(x1_4, w1_0x), dot(x1_4, w1_0y), dot(x1_4, w1_0d));
-    let w1_1 = unpackInput(weights[((k + 1u * GROUP_IN_WORDS) * OUT_WORDS + firstWord + 1u) * 4u + lane]);
-    let w1_1x = quadSwapX(w1_1);
-    let w1_1y = quadSwapY(w1_1);
-    let w1_1d = quadSwapDiagonal(w1_1);
-    acc0_1 += vec4<f32>(dot(x0_1, w1_1), dot(x0_1, w1_1x), dot(x0_1, w1_1y), dot(x0_1, w1_1d));
-    acc1_1 += vec4<f32>(dot(x0_2, w1_1), dot(x0_2, w1_1x), dot(x0_2, w1_1y), dot(x0_2, w1_1d));
-    acc2_1 += vec4<f32>(dot(x0_3, w1_1), dot(x0_3, w1_1x), dot(x0_3, w1_1y), dot(x0_3, w1_1d));
-    acc3_1 += vec4<f32>(dot(x0_4, w1_1), dot(x0_4, w1_1x), dot(x0_4, w1_1y), dot(x0_4, w1_1d));
-    acc4_1 += vec4<f32>(dot(x1_1, w1_1), dot(x1_1, w1_1x), dot(x1_1, w1_1y), dot(x1_1, w1_1d));
-    acc5_1 += vec4<f32>(dot(x1_2, w1_1), dot(x1_2, w1_1x), dot(x1_2, w1_1y), dot(x1_2, w1_1d));
-    acc6_1 += vec4<f32>(dot(x1_3, w1_1), dot(x1_3, w1_1x), dot(x1_3, w1_1y), dot(x1_3, w1_1d));
-    acc7_1 += vec4<f32>(dot(x1_4, w1_1), dot(x1_4, w1_1x), dot(x1_4, w1_1y), dot(x1_4, w1_1d));
-    let w2_0 = unpackInput(weights[((k + 2u * GROUP_IN_WORDS) * OUT_WORDS + firstWord + 0u) * 4u + lane]);
+    let w2_0 = unpackScaled(packedW4);
     let w2_0x = quadSwapX(w2_0);
     let w2_0y = quadSwapY(w2_0);
     let w2_0d = quadSwapDiagonal(w2_0);
-    acc0_0 += vec4<f32>(dot(x0_2, w2_0), dot(x0_2, w2_0x), dot(x0_2, w2_0y), dot(x0_2, w2_0d));
-    acc1_0 += vec4<f32>(dot(x0_3, w2_0), dot(x0_3, w2_0x), dot(x0_3, w2_0y), dot(x0_3, w2_0d));
-    acc2_0 += vec4<f32>(dot(x0_4, w2_0), dot(x0_4, w2_0x), dot(x0_4, w2_0y), dot(x0_4, w2_0d));
-    acc3_0 += vec4<f32>(dot(x0_5, w2_0), dot(x0_5, w2_0x), dot(x0_5, w2_0y), dot(x0_5, w2_0d));
-    acc4_0 += vec4<f32>(dot(x1_2, w2_0), dot(x1_2, w2_0x), dot(x1_2, w2_0y), dot(x1_2, w2_0d));
-    acc5_0 += vec4<f32>(dot(x1_3, w2_0), dot(x1_3, w2_0x), dot(x1_3, w2_0y), dot(x1_3, w2_0d));
-    acc6_0 += vec4<f32>(dot(x1_4, w2_0), dot(x1_4, w2_0x), dot(x1_4, w2_0y), dot(x1_4, w2_0d));
-    acc7_0 += vec4<f32>(dot(x1_5, w2_0), dot(x1_5, w2_0x), dot(x1_5, w2_0y), dot(x1_5, w2_0d));
-    let w2_1 = unpackInput(weights[((k + 2u * GROUP_IN_WORDS) * OUT_WORDS + firstWord + 1u) * 4u + lane]);
+    acc0_0 += vec4<f32>(dot(x0_0, w0_0) + dot(x0_1, w1_0) + dot(x0_2, w2_0), dot(x0_0, w0_0x) + dot(x0_1, w1_0x) + dot(x0_2, w2_0x), dot(x0_0, w0_0y) + dot(x0_1, w1_0y) + dot(x0_2, w2_0y), dot(x0_0, w0_0d) + dot(x0_1, w1_0d) + dot(x0_2, w2_0d));
+    acc1_0 += vec4<f32>(dot(x0_1, w0_0) + dot(x0_2, w1_0) + dot(x0_3, w2_0), dot(x0_1, w0_0x) + dot(x0_2, w1_0x) + dot(x0_3, w2_0x), dot(x0_1, w0_0y) + dot(x0_2, w1_0y) + dot(x0_3, w2_0y), dot(x0_1, w0_0d) + dot(x0_2, w1_0d) + dot(x0_3, w2_0d));
+    acc2_0 += vec4<f32>(dot(x0_2, w0_0) + dot(x0_3, w1_0) + dot(x0_4, w2_0), dot(x0_2, w0_0x) + dot(x0_3, w1_0x) + dot(x0_4, w2_0x), dot(x0_2, w0_0y) + dot(x0_3, w1_0y) + dot(x0_4, w2_0y), dot(x0_2, w0_0d) + dot(x0_3, w1_0d) + dot(x0_4, w2_0d));
+    acc3_0 += vec4<f32>(dot(x0_3, w0_0) + dot(x0_4, w1_0) + dot(x0_5, w2_0), dot(x0_3, w0_0x) + dot(x0_4, w1_0x) + dot(x0_5, w2_0x), dot(x0_3, w0_0y) + dot(x0_4, w1_0y) + dot(x0_5, w2_0y), dot(x0_3, w0_0d) + dot(x0_4, w1_0d) + dot(x0_5, w2_0d));
+    acc4_0 += vec4<f32>(dot(x1_0, w0_0) + dot(x1_1, w1_0) + dot(x1_2, w2_0), dot(x1_0, w0_0x) + dot(x1_1, w1_0x) + dot(x1_2, w2_0x), dot(x1_0, w0_0y) + dot(x1_1, w1_0y) + dot(x1_2, w2_0y), dot(x1_0, w0_0d) + dot(x1_1, w1_0d) + dot(x1_2, w2_0d));
+    acc5_0 += vec4<f32>(dot(x1_1, w0_0) + dot(x1_2, w1_0) + dot(x1_3, w2_0), dot(x1_1, w0_0x) + dot(x1_2, w1_0x) + dot(x1_3, w2_0x), dot(x1_1, w0_0y) + dot(x1_2, w1_0y) + dot(x1_3, w2_0y), dot(x1_1, w0_0d) + dot(x1_2, w1_0d) + dot(x1_3, w2_0d));
+    acc6_0 += vec4<f32>(dot(x1_2, w0_0) + dot(x1_3, w1_0) + dot(x1_4, w2_0), dot(x1_2, w0_0x) + dot(x1_3, w1_0x) + dot(x1_4, w2_0x), dot(x1_2, w0_0y) + dot(x1_3, w1_0y) + dot(x1_4, w2_0y), dot(x1_2, w0_0d) + dot(x1_3, w1_0d) + dot(x1_4, w2_0d));
+    acc7_0 += vec4<f32>(dot(x1_3, w0_0) + dot(x1_4, w1_0) + dot(x1_5, w2_0), dot(x1_3, w0_0x) + dot(x1_4, w1_0x) + dot(x1_5, w2_0x), dot(x1_3, w0_0y) + dot(x1_4, w1_0y) + dot(x1_5, w2_0y), dot(x1_3, w0_0d) + dot(x1_4, w1_0d) + dot(x1_5, w2_0d));
+    let w0_1 = unpackScaled(packedW1);
+    let w0_1x = quadSwapX(w0_1);
+    let w0_1y = quadSwapY(w0_1);
+    let w0_1d = quadSwapDiagonal(w0_1);
+    let w1_1 = unpackScaled(packedW3);
+    let w1_1x = quadSwapX(w1_1);
+    let w1_1y = quadSwapY(w1_1);
+    let w1_1d = quadSwapDiagonal(w1_1);
+    let w2_1 = unpackScaled(packedW5);
     let w2_1x = quadSwapX(w2_1);
     let w2_1y = quadSwapY(w2_1);
     let w2_1d = quadSwapDiagonal(w2_1);
-    acc0_1 += vec4<f32>(dot(x0_2, w2_1), dot(x0_2, w2_1x), dot(x0_2, w2_1y), dot(x0_2, w2_1d));
-    acc1_1 += vec4<f32>(dot(x0_3, w2_1), dot(x0_3, w2_1x), dot(x0_3, w2_1y), dot(x0_3, w2_1d));
-    acc2_1 += vec4<f32>(dot(x0_4, w2_1), dot(x0_4, w2_1x), dot(x0_4, w2_1y), dot(x0_4, w2_1d));
-    acc3_1 += vec4<f32>(dot(x0_5, w2_1), dot(x0_5, w2_1x), dot(x0_5, w2_1y), dot(x0_5, w2_1d));
-    acc4_1 += vec4<f32>(dot(x1_2, w2_1), dot(x1_2, w2_1x), dot(x1_2, w2_1y), dot(x1_2, w2_1d));
-    acc5_1 += vec4<f32>(dot(x1_3, w2_1), dot(x1_3, w2_1x), dot(x1_3, w2_1y), dot(x1_3, w2_1d));
-    acc6_1 += vec4<f32>(dot(x1_4, w2_1), dot(x1_4, w2_1x), dot(x1_4, w2_1y), dot(x1_4, w2_1d));
-    acc7_1 += vec4<f32>(dot(x1_5, w2_1), dot(x1_5, w2_1x), dot(x1_5, w2_1y), dot(x1_5, w2_1d));
+    acc0_1 += vec4<f32>(dot(x0_0, w0_1) + dot(x0_1, w1_1) + dot(x0_2, w2_1), dot(x0_0, w0_1x) + dot(x0_1, w1_1x) + dot(x0_2, w2_1x), dot(x0_0, w0_1y) + dot(x0_1, w1_1y) + dot(x0_2, w2_1y), dot(x0_0, w0_1d) + dot(x0_1, w1_1d) + dot(x0_2, w2_1d));
+    acc1_1 += vec4<f32>(dot(x0_1, w0_1) + dot(x0_2, w1_1) + dot(x0_3, w2_1), dot(x0_1, w0_1x) + dot(x0_2, w1_1x) + dot(x0_3, w2_1x), dot(x0_1, w0_1y) + dot(x0_2, w1_1y) + dot(x0_3, w2_1y), dot(x0_1, w0_1d) + dot(x0_2, w1_1d) + dot(x0_3, w2_1d));
+    acc2_1 += vec4<f32>(dot(x0_2, w0_1) + dot(x0_3, w1_1) + dot(x0_4, w2_1), dot(x0_2, w0_1x) + dot(x0_3, w1_1x) + dot(x0_4, w2_1x), dot(x0_2, w0_1y) + dot(x0_3, w1_1y) + dot(x0_4, w2_1y), dot(x0_2, w0_1d) + dot(x0_3, w1_1d) + dot(x0_4, w2_1d));
+    acc3_1 += vec4<f32>(dot(x0_3, w0_1) + dot(x0_4, w1_1) + dot(x0_5, w2_1), dot(x0_3, w0_1x) + dot(x0_4, w1_1x) + dot(x0_5, w2_1x), dot(x0_3, w0_1y) + dot(x0_4, w1_1y) + dot(x0_5, w2_1y), dot(x0_3, w0_1d) + dot(x0_4, w1_1d) + dot(x0_5, w2_1d));
+    acc4_1 += vec4<f32>(dot(x1_0, w0_1) + dot(x1_1, w1_1) + dot(x1_2, w2_1), dot(x1_0, w0_1x) + dot(x1_1, w1_1x) + dot(x1_2, w2_1x), dot(x1_0, w0_1y) + dot(x1_1, w1_1y) + dot(x1_2, w2_1y), dot(x1_0, w0_1d) + dot(x1_1, w1_1d) + dot(x1_2, w2_1d));
+    acc5_1 += vec4<f32>(dot(x1_1, w0_1) + dot(x1_2, w1_1) + dot(x1_3, w2_1), dot(x1_1, w0_1x) + dot(x1_2, w1_1x) + dot(x1_3, w2_1x), dot(x1_1, w0_1y) + dot(x1_2, w1_1y) + dot(x1_3, w2_1y), dot(x1_1, w0_1d) + dot(x1_2, w1_1d) + dot(x1_3, w2_1d));
+    acc6_1 += vec4<f32>(dot(x1_2, w0_1) + dot(x1_3, w1_1) + dot(x1_4, w2_1), dot(x1_2, w0_1x) + dot(x1_3, w1_1x) + dot(x1_4, w2_1x), dot(x1_2, w0_1y) + dot(x1_3, w1_1y) + dot(x1_4, w2_1y), dot(x1_2, w0_1d) + dot(x1_3, w1_1d) + dot(x1_4, w2_1d));
+    acc7_1 += vec4<f32>(dot(x1_3, w0_1) + dot(x1_4, w1_1) + dot(x1_5, w2_1), dot(x1_3, w0_1x) + dot(x1_4, w1_1x) + dot(x1_5, w2_1x), dot(x1_3, w0_1y) + dot(x1_4, w1_1y) + dot(x1_5, w2_1y), dot(x1_3, w0_1d) + dot(x1_4, w1_1d) + dot(x1_5, w2_1d));
     word++;
-    if (word == GROUP_IN_WORDS) {
+    if (word == groupInWords) {
       word = 0u;
       ky++;
     }
   }
+  total0_0 += integers(acc0_0);
+  total0_1 += integers(acc0_1);
+  total1_0 += integers(acc1_0);
+  total1_1 += integers(acc1_1);
+  total2_0 += integers(acc2_0);
+  total2_1 += integers(acc2_1);
+  total3_0 += integers(acc3_0);
+  total3_1 += integers(acc3_1);
+  total4_0 += integers(acc4_0);
+  total4_1 += integers(acc4_1);
+  total5_0 += integers(acc5_0);
+  total5_1 += integers(acc5_1);
+  total6_0 += integers(acc6_0);
+  total6_1 += integers(acc6_1);
+  total7_0 += integers(acc7_0);
+  total7_1 += integers(acc7_1);
+  }
 
-
-  const ROWS = PATCH_H / 1u;
-  const COLUMNS = PATCH_W / 1u;
-  var results = array<vec4<i32>, ROWS * COLUMNS * WORDS>(
-    vec4<i32>(acc0_0),
-    vec4<i32>(acc0_1),
-    vec4<i32>(acc1_0),
-    vec4<i32>(acc1_1),
-    vec4<i32>(acc2_0),
-    vec4<i32>(acc2_1),
-    vec4<i32>(acc3_0),
-    vec4<i32>(acc3_1),
-    vec4<i32>(acc4_0),
-    vec4<i32>(acc4_1),
-    vec4<i32>(acc5_0),
-    vec4<i32>(acc5_1),
-    vec4<i32>(acc6_0),
-    vec4<i32>(acc6_1),
-    vec4<i32>(acc7_0),
-    vec4<i32>(acc7_1),
+  var results = array<vec4<i32>, PATCH_H * PATCH_W * WORDS>(
+    total0_0,
+    total0_1,
+    total1_0,
+    total1_1,
+    total2_0,
+    total2_1,
+    total3_0,
+    total3_1,
+    total4_0,
+    total4_1,
+    total5_0,
+    total5_1,
+    total6_0,
+    total6_1,
+    total7_0,
+    total7_1,
   );
+
+  if (pooled) {
+    results[0] = max(max(results[0], results[2]), max(results[8], results[10]));
+    results[1] = max(max(results[1], results[3]), max(results[9], results[11]));
+    results[2] = max(max(results[4], results[6]), max(results[12], results[14]));
+    results[3] = max(max(results[5], results[7]), max(results[13], results[15]));
+  }
+  let scale = 1u + layer.pool;
+
+  let columns = PATCH_W / scale;
   for (var j = 0u; j < WORDS; j++) {
     let channels = channelsOf(firstWord + j);
-    for (var p = 0u; p < ROWS * COLUMNS; p++) {
-      let row = firstRow / 1u + p / COLUMNS;
-      let column = firstColumn / 1u + p % COLUMNS;
-      if (patchIndex < PATCHES && row < OUT_HEIGHT && column < OUT_WIDTH) {
-        store((image * OUT_HEIGHT + row) * OUT_WIDTH + column, channels, inOrder(results[p * WORDS + j], lane));
+    for (var p = 0u; p < PATCH_H / scale * columns; p++) {
+      let own = inOrder(results[p * WORDS + j], lane);
+
+      let acc = own;
+      let row = firstRow / scale + p / columns;
+      let column = firstColumn / scale + p % columns;
+      let mine = true;
+
+      if (mine & (patchIndex < patches) & (row < layer.outHeight) & (column < layer.outWidth)) {
+        store((image * layer.outHeight + row) * layer.outWidth + column, channels, acc);
       }
     }
   }

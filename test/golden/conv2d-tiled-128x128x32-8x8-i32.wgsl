@@ -54,7 +54,9 @@ fn inputWord(start: i32, word: u32, padding: u32) -> u32 {
 
 
 const RECORD = 4u;
+
 const LAYER_RECORD = OUT_WORDS * RECORD;
+
 @group(0) @binding(2) var<storage, read> epilogue: array<vec4<i32>, LAYER_RECORD + 3u>;
 
 @group(0) @binding(3) var<storage, read_write> y: array<u32, OUT_PIXELS * OUT_WORDS>;
@@ -64,11 +66,18 @@ struct Requantizer {
   leftFactor: vec4<u32>,
   mantissaLow: vec4<u32>,
   mantissaHigh: vec4<u32>,
+
   rightShift: vec4<u32>,
+
   half: vec4<u32>,
   zeroPoint: vec4<i32>,
   lo: vec4<i32>,
   hi: vec4<i32>,
+}
+
+
+fn highHalf(v: vec4<u32>) -> vec4<u32> {
+  return v >> vec4<u32>(16u);
 }
 
 fn requantizerOf(limit: vec4<u32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Requantizer {
@@ -78,7 +87,7 @@ fn requantizerOf(limit: vec4<u32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Re
     limit,
     vec4<u32>(1u) << vec4<u32>(max(-exponent, vec4<i32>(0))),
     mantissa & vec4<u32>(0xffffu),
-    mantissa >> vec4<u32>(16u),
+    highHalf(mantissa),
     rightShift,
     vec4<u32>(1u) << (rightShift - 1u),
     extractBits(fields, 8u, 8u),
@@ -87,21 +96,24 @@ fn requantizerOf(limit: vec4<u32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Re
   );
 }
 
+
 fn requantize(acc: vec4<i32>, r: Requantizer) -> vec4<i32> {
   // product = p2 · 2³² + (p1 mod 2¹⁶) · 2¹⁶ + (p0 mod 2¹⁶); p1 < 2³² since magnitude ≤ 2³¹ and mantissa < 2²⁴.
   let magnitude = min(bitcast<vec4<u32>>(abs(acc)), r.limit) * r.leftFactor;
   let low = magnitude & vec4<u32>(0xffffu);
-  let high = magnitude >> vec4<u32>(16u);
+  let high = highHalf(magnitude);
   let p0 = low * r.mantissaLow;
-  let p1 = high * r.mantissaLow + low * r.mantissaHigh + (p0 >> vec4<u32>(16u));
-  let p2 = high * r.mantissaHigh + (p1 >> vec4<u32>(16u));
+  let p1 = high * r.mantissaLow + low * r.mantissaHigh + highHalf(p0);
+  let p2 = high * r.mantissaHigh + highHalf(p1);
 
   // Bit 31 of the product and "any lower bit set" go below p2 (< 2²⁴); rounding at bit rightShift of that is exact.
   let bit31 = min(p1 & vec4<u32>(0x8000u), vec4<u32>(1u));
   let sticky = min((p1 & vec4<u32>(0x7fffu)) | (p0 & vec4<u32>(0xffffu)), vec4<u32>(1u));
   let folded = p2 * 4u + bit31 * 2u + sticky;
-  let down = folded >> r.rightShift;
   let rest = folded & (r.half * 2u - 1u);
+
+  let down = folded >> r.rightShift;
+
   let up = (rest > r.half) | ((rest == r.half) & ((down & vec4<u32>(1u)) != vec4<u32>()));
   let rounded = bitcast<vec4<i32>>(select(down, down + 1u, up));
   return clamp(r.zeroPoint + select(rounded, -rounded, acc < vec4<i32>()), r.lo, r.hi);

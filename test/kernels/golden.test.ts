@@ -14,6 +14,7 @@ import { quickCases } from '../support/cases.ts';
 const SHOWN = [
   'conv2d: 3x3 image 8x8',
   'conv2d: dense 512 to 10',
+  'conv2d: dense past the f32 flush boundary',
   'conv2d: pool',
   'conv2d: depthwise',
   'conv2d: groups 3 of odd channels',

@@ -23,6 +23,44 @@ export function packWeights(operation: Conv2dOperation): Uint32Array {
   return new Uint32Array(packed.buffer);
 }
 
+/**
+ * [outWords / block][kernelH][inWords][kernelW][block][4] words of four input channels: the order in which a kernel reads them that takes
+ * `block` words of output channels at a time and a row of taps at a step. Rows of memory are then read from end to end.
+ *
+ * @param seen size of the kernel as the kernel sees it, which may take a dense layer over an image as a 1×1 one over more channels
+ */
+export function packBlockedWeights(
+  operation: Conv2dOperation,
+  seen: readonly [height: number, width: number],
+  block: number,
+): Uint32Array {
+  const { kernel, weights, bias } = operation;
+  const taps = kernel[0] * kernel[1];
+  const channels = weights.length / (bias.length * taps);
+  const words = paddedChannels(channels) / 4;
+  const [seenHeight, seenWidth] = seen;
+  const seenWords = (taps * words) / (seenHeight * seenWidth);
+  const rows = seenHeight * seenWords * seenWidth;
+  const packed = new Uint8Array(paddedChannels(bias.length) * rows * 4);
+  let from = 0;
+  for (let o = 0; o < bias.length; o++) {
+    const outWord = o >> 2;
+    const start = Math.floor(outWord / block) * rows * block * 4 + (outWord % block) * 4 + (o & 3);
+    for (let tap = 0; tap < taps; tap++) {
+      for (let word = 0; word < words; word++) {
+        const k = tap * words + word;
+        const seenTap = Math.floor(k / seenWords);
+        const [ky, kx] = [Math.floor(seenTap / seenWidth), seenTap % seenWidth];
+        const row = (ky * seenWords + (k % seenWords)) * seenWidth + kx;
+        const at = (start + row * block * 4) * 4;
+        const count = Math.min(4, channels - word * 4);
+        for (let i = 0; i < count; i++) packed[at + i] = weights[from++];
+      }
+    }
+  }
+  return new Uint32Array(packed.buffer);
+}
+
 /** [kernelH · kernelW · inChannels / groups][paddedOut] of w − z_w, one int32 each. */
 export function packUnpackedWeights({ weights, weightZeroPoint, bias }: Conv2dOperation): Int32Array {
   const outChannels = bias.length;
@@ -36,46 +74,8 @@ export function packUnpackedWeights({ weights, weightZeroPoint, bias }: Conv2dOp
   return unpacked;
 }
 
-/**
- * How many steps of the quad kernel (a row of the kernel times a word of input channels) may follow one another in f32: as many as
- * keep every sum of |x · w| ≤ 128 · |w| within 2²⁴, up to which f32 holds every integer. Real weights are far from −128 everywhere, so
- * most layers need no flush at all.
- *
- * @param seen size of the kernel as the kernel sees it, which may take a dense layer over an image as a 1×1 one over more channels
- */
-export function stepsToFlush(
-  operation: Conv2dOperation,
-  seen: readonly [height: number, width: number],
-): number {
-  const [kernelHeight, kernelWidth] = seen;
-  const { kernel, weights, bias } = operation;
-  const taps = kernel[0] * kernel[1];
-  const channels = weights.length / (bias.length * taps);
-  // Words of a tap as the kernel sees them: where it sees fewer taps than there are, several of ours make one of its.
-  const words = ((paddedChannels(channels) / 4) * taps) / (kernelHeight * kernelWidth);
-  const steps = kernelHeight * words;
-  // Sums of |w| of each step, per output channel.
-  const sums = new Uint32Array(bias.length * steps);
-  for (let i = 0; i < weights.length; i++) {
-    const word = Math.floor(i / channels) * (paddedChannels(channels) / 4) + ((i % channels) >> 2);
-    sums[Math.floor(word / (words * kernelWidth)) * words + (word % words)] += Math.abs(weights[i]);
-  }
-  const limit = 2 ** 24 / 128;
-  for (let parts = 1; parts < steps; parts++) {
-    const size = Math.ceil(steps / parts);
-    if (sums.every((_, at) => sumOf(sums, at, size, steps) <= limit)) return size;
-  }
-  return 1;
-}
-
-/** Sum of the `size` steps from `at` on, where a run of steps begins there, cut off at the end of the output channel. */
-function sumOf(sums: Uint32Array, at: number, size: number, steps: number): number {
-  const step = at % steps;
-  if (step % size !== 0) return 0;
-  let sum = 0;
-  for (let i = 0; i < Math.min(size, steps - step); i++) sum += sums[at + i];
-  return sum;
-}
+/** Words of four input channels whose products, of at most 2¹⁴ each, add up to no more than 2²⁴: f32 holds every integer until then. */
+export const EXACT_WORDS = 256;
 
 /** Beyond it |acc · m| saturates any int8: `requantizeWgsl` clips there, which bounds the product. */
 const SATURATED = 2 ** 10;

@@ -3,7 +3,9 @@ import type { Arithmetic } from '../../../shaders/arithmetic.wgsl.ts';
 import { conv2dDepthwiseWgsl } from '../../../shaders/conv2d-depthwise.wgsl.ts';
 import { conv2dDirectWgsl } from '../../../shaders/conv2d-direct.wgsl.ts';
 import { conv2dGroupedWgsl } from '../../../shaders/conv2d-grouped.wgsl.ts';
-import { type Conv2dQuadTile, conv2dQuadWgsl } from '../../../shaders/conv2d-quad.wgsl.ts';
+import { packLayer, type Conv2dLayer } from '../../../shaders/conv2d-layer.wgsl.ts';
+import { conv2dMatvecWgsl } from '../../../shaders/conv2d-matvec.wgsl.ts';
+import { conv2dQuadWgsl, quadPatches, type Conv2dQuadTile } from '../../../shaders/conv2d-quad.wgsl.ts';
 import { type Conv2dShape, outputSize } from '../../../shaders/conv2d-shape.wgsl.ts';
 import { conv2dSplitKWgsl, splitKBytes } from '../../../shaders/conv2d-splitk.wgsl.ts';
 import { conv2dTiledWgsl, tiledBytes, tiledInvocations } from '../../../shaders/conv2d-tiled.wgsl.ts';
@@ -11,7 +13,13 @@ import type { Conv2dOperation, ProgramTensor, TensorId } from '../../program/pro
 import { channelWords, layGrid } from '../gpu-dispatch.ts';
 import type { GpuBinding, GpuCapabilities, GpuDispatch, GpuKernel, GpuVariant } from '../gpu-kernel.ts';
 import { windowOutput } from '../window.ts';
-import { packEpilogue, packUnpackedWeights, packWeights, stepsToFlush } from './prepack.ts';
+import {
+  packBlockedWeights,
+  packEpilogue,
+  packUnpackedWeights,
+  packWeights,
+  EXACT_WORDS,
+} from './prepack.ts';
 
 export const webgpuKernel: GpuKernel<Conv2dOperation> = {
   variants(operation, tensor, batch, capabilities) {
@@ -24,7 +32,13 @@ export const webgpuKernel: GpuKernel<Conv2dOperation> = {
       const aligned = shape.groupInChannels % 4 === 0 && (shape.outChannels / shape.groups) % 4 === 0;
       if (!aligned) return [grouped(layer)];
     }
-    const candidates = [...quads(layer), ...tiled(layer), ...splitK(layer), ...direct(layer)];
+    const candidates = [
+      ...quads(layer),
+      ...matvec(layer),
+      ...tiled(layer),
+      ...splitK(layer),
+      ...direct(layer),
+    ];
     return candidates.sort((a, b) => a.cost - b.cost).map(({ variant }) => variant);
   },
 
@@ -86,7 +100,23 @@ function describeLayer(
 }
 
 /** How a kernel reads the weights of a layer. */
-type WeightLayout = 'packed' | 'unpacked';
+interface WeightLayout {
+  readonly name: string;
+  /** Whether the weights' zero points are subtracted already. */
+  readonly centred: boolean;
+  pack(operation: Conv2dOperation): Uint32Array | Int32Array;
+}
+
+const PACKED: WeightLayout = { name: 'packed', centred: false, pack: packWeights };
+const UNPACKED: WeightLayout = { name: 'unpacked', centred: true, pack: packUnpackedWeights };
+
+function blocked({ kernel }: Conv2dShape, words: number): WeightLayout {
+  return {
+    name: `blocked-${kernel.join('x')}-${words}`,
+    centred: false,
+    pack: (operation) => packBlockedWeights(operation, kernel, words),
+  };
+}
 
 /** Bindings and constants that the kernels of this operator have in common. */
 function operands(
@@ -101,14 +131,15 @@ function operands(
   ];
   if (operation.residual) bindings.push({ kind: 'tensor', tensor: operation.inputs[1], access: 'read' });
   const owner = `${operation.name}#${operation.output}`;
-  const pack = layout === 'packed' ? packWeights : packUnpackedWeights;
-  // Unpacked weights have their zero points subtracted.
-  const zeroPoints = layout === 'packed' ? operation.weightZeroPoint : null;
+  const zeroPoints = layout.centred ? null : operation.weightZeroPoint;
   return {
     bindings,
     constants: [
-      { key: `${owner}/weights-${layout}`, data: () => pack(operation) },
-      { key: `${owner}/epilogue-${layout}`, data: () => packEpilogue(operation, zeroPoints, input) },
+      { key: `${owner}/weights-${layout.name}`, data: () => layout.pack(operation) },
+      {
+        key: `${owner}/epilogue${zeroPoints ? '-with-zero-points' : ''}`,
+        data: () => packEpilogue(operation, zeroPoints, input),
+      },
     ],
   };
 }
@@ -125,10 +156,11 @@ interface Candidate {
 }
 
 /**
- * What the default variant of a layer is chosen by; the tuner measures. Software adapters: cycles, counted as SwiftShader spends them (four
- * lanes at a time; a load is a branch a lane). Hardware: words that a multiply-add waits for, idle invocations included.
+ * What the default variant of a layer is chosen by; the tuner measures. Software adapters: instructions that SwiftShader makes for four
+ * lanes, fitted to the times of the quad kernel's tiles (a load is a branch a lane; a carried accumulator a masked store). Hardware: words
+ * that a multiply-add waits for, idle invocations included.
  */
-const SOFTWARE_CYCLES = { load: 115, unpack: 16, swap: 6, multiplyAdd: 2.2, carry: 7, dot: 24 } as const;
+const SOFTWARE_COST = { load: 75, unpack: 24, swap: 1.5, multiplyAdd: 3.6, carry: 11, dot: 45 } as const;
 
 /**
  * The families that a device has, the likeliest first. Software adapters and Metal have no packed dot of their own but twenty instructions
@@ -154,6 +186,9 @@ function dispatchOf(
   return [{ label: layer.operation.name, code, bindings, workgroups }];
 }
 
+/** What reading weights in strides of a whole row of channels costs on a processor's caches, measured on dense layers. */
+const STRIDED = 3;
+
 /** Accumulators of an invocation of the direct kernel: pixels × words of four channels. */
 const DIRECT_TILES = [
   { pixels: 4, words: 2 },
@@ -170,13 +205,14 @@ function direct(layer: Layer): readonly Candidate[] {
       .filter(({ pixels }) => pixels > 1 || !shape.pool)
       .map(({ pixels, words }): Candidate => {
         const tile = { arithmetic, words, pixels: shape.pool ? pixels / 4 : pixels };
-        const { bindings, constants } = operands(layer, 'packed');
+        const { bindings, constants } = operands(layer, PACKED);
         const invocations = (Math.ceil(outputPixels(shape) / tile.pixels) * shape.outWords) / words;
         const { grid, workgroups } = layGrid(invocations, capabilities);
-        const { load, unpack, multiplyAdd, dot } = SOFTWARE_CYCLES;
+        const { load, unpack, multiplyAdd, dot } = SOFTWARE_COST;
         const loads = pixels + 4 * words;
         const multiply = arithmetic === 'dot4I8Packed' ? dot : 4 * multiplyAdd;
-        const software = (invocations / 4) * (loads * (load + unpack) + 4 * pixels * words * multiply);
+        const software =
+          STRIDED * (invocations / 4) * (loads * (load + unpack) + 4 * pixels * words * multiply);
         const hardware = invocations * (pixels + 4 * words + 16 * rank);
         return {
           cost: depth(shape) * (capabilities.adapterClass === 'software' ? software : 4 * hardware),
@@ -196,36 +232,57 @@ function direct(layer: Layer): readonly Candidate[] {
 
 /** Patches of the quad kernel (the convolution's pixels of one lane) and words of a quad. */
 const QUAD_TILES = [
-  { patch: [1, 8], words: 4 },
-  { patch: [1, 8], words: 2 },
-  { patch: [1, 4], words: 4 },
   { patch: [2, 4], words: 4 },
   { patch: [2, 4], words: 2 },
   { patch: [2, 2], words: 4 },
-  { patch: [1, 1], words: 8 },
-  { patch: [1, 2], words: 1 },
+  { patch: [1, 8], words: 2 },
+  { patch: [1, 4], words: 4 },
+  { patch: [1, 2], words: 4 },
+  { patch: [1, 1], words: 4 },
   { patch: [2, 2], words: 1 },
-] as const satisfies readonly Omit<Conv2dQuadTile, 'flushSteps'>[];
+  { patch: [1, 2], words: 1 },
+] as const satisfies readonly Pick<Conv2dQuadTile, 'patch' | 'words'>[];
+
+/** The widest kernel whose row of taps is unrolled. */
+const UNROLLED_TAPS = 11;
+
+/** Small workgroups: the work of a small layer is then divided evenly among the processor's cores. */
+const QUAD_WORKGROUP = 16;
+
+/** Operands of a kernel for all layers of a kind: this layer's sizes are one more constant. */
+function operandsWithSizes(
+  layer: Layer,
+  layout: WeightLayout,
+  tile: string,
+  sizes: () => Conv2dLayer,
+): ReturnType<typeof operands> {
+  const { bindings, constants } = operands(layer, layout);
+  const { operation, shape } = layer;
+  const key = `${operation.name}#${operation.output}/sizes-${tile}-${shape.batch}`;
+  return {
+    bindings: [...bindings, { kind: 'constant', index: constants.length }],
+    constants: [...constants, { key, data: () => packLayer(sizes()) }],
+  };
+}
 
 /** The kernel for software adapters, which run subgroups of four lanes. */
 function quads(layer: Layer): readonly Candidate[] {
-  const { operation, capabilities } = layer;
+  const { capabilities } = layer;
   if (capabilities.adapterClass !== 'software' || capabilities.subgroupSize !== 4) return [];
-  if (layer.shape.weightZeroPoint) return [];
   const shape = flatten(layer.shape);
-  const { bindings, constants } = operands(layer, 'packed');
-  const [outHeight, outWidth] = outputSize(shape);
-  const scale = shape.pool ? 2 : 1;
+  if (shape.weightZeroPoint || shape.kernel[1] > UNROLLED_TAPS) return [];
   const steps = shape.kernel[0] * channelWords(shape.groupInChannels);
   return QUAD_TILES.filter(
-    ({ patch, words }) => (shape.outWords / shape.groups) % words === 0 && patch[0] % scale === 0,
+    ({ patch, words }) =>
+      (shape.outWords / shape.groups) % words === 0 &&
+      (!shape.pool || patch.every((length) => length % 2 === 0) || patch.every((length) => length === 1)) &&
+      // Square patches do as well wherever they fit, and fewer kinds are fewer kernels to compile.
+      (patch[1] <= 2 || patch[0] === 2 || shape.convHeight % 2 === 1),
   ).map(({ patch, words }): Candidate => {
-    const patches =
-      shape.batch * Math.ceil((outHeight * scale) / patch[0]) * Math.ceil((outWidth * scale) / patch[1]);
-    const count = (Math.ceil(patches / 4) * shape.outWords) / words;
-    // Small workgroups: the work of a small layer is then divided evenly among the processor's cores.
-    const { grid, workgroups } = layGrid(count * 4, capabilities, 16);
-    const { load, unpack, swap, multiplyAdd, carry } = SOFTWARE_CYCLES;
+    const { rows, columns, perQuad } = quadPatches(shape, patch);
+    const count = (Math.ceil((shape.batch * rows * columns) / perQuad) * shape.outWords) / words;
+    const { grid, workgroups } = layGrid(count * 4, capabilities, QUAD_WORKGROUP);
+    const { load, unpack, swap, multiplyAdd, carry } = SOFTWARE_COST;
     const taps = shape.kernel[1];
     const pixels = patch[0] * patch[1];
     const inputs = patch[0] * (patch[1] + taps - 1);
@@ -233,20 +290,82 @@ function quads(layer: Layer): readonly Candidate[] {
       (inputs + taps * words) * (load + unpack) +
       taps * words * (12 * swap + 16 * pixels * multiplyAdd) +
       4 * pixels * words * carry;
+    const name = `quad-${patch.join('x')}x${words * 4}-f32`;
+    const { bindings, constants } = operandsWithSizes(layer, blocked(shape, words), name, () => ({
+      shape,
+      grid,
+      patchRows: rows,
+      patchColumns: columns,
+      steps,
+      flushSteps: Math.floor(EXACT_WORDS / shape.kernel[1]),
+    }));
     return {
       cost: count * steps * cycles,
       variant: {
-        name: `quad-${patch.join('x')}x${words * 4}-f32`,
+        name,
         family: 'f32',
         get dispatches() {
-          const tile = { patch, words, flushSteps: stepsToFlush(operation, shape.kernel) };
-          return dispatchOf(layer, conv2dQuadWgsl(shape, tile, grid), bindings, workgroups);
+          const tile = { patch, words, workgroupSize: QUAD_WORKGROUP };
+          return dispatchOf(layer, conv2dQuadWgsl(shape, tile), bindings, workgroups);
         },
         constants,
         workspaces: [],
       },
     };
   });
+}
+
+/** Tiles of the matrix-vector kernel, and the most pixels that it takes. */
+const MATVEC_TILES = [
+  { words: 4, kWords: 4 },
+  { words: 2, kWords: 4 },
+  { words: 1, kWords: 2 },
+  { words: 1, kWords: 1 },
+] as const;
+const MATVEC_PIXELS = 3;
+
+/** The kernel of dense layers at small batch for software adapters, which run subgroups of four lanes. */
+function matvec(layer: Layer): readonly Candidate[] {
+  const { capabilities } = layer;
+  if (capabilities.adapterClass !== 'software' || capabilities.subgroupSize !== 4) return [];
+  const shape = flatten(layer.shape);
+  const pixels = outputPixels(shape);
+  const dense = shape.kernel.every((length) => length === 1) && shape.height === 1 && shape.batch === 1;
+  if (!dense || shape.pool || shape.groups > 1 || shape.weightZeroPoint || pixels > MATVEC_PIXELS) return [];
+  const arithmetics = capabilities.packedDot ? (['dot4I8Packed', 'f32'] as const) : (['f32'] as const);
+  return arithmetics.flatMap((arithmetic) =>
+    MATVEC_TILES.filter(
+      ({ words, kWords }) => shape.outWords % words === 0 && shape.inWords % kWords === 0,
+    ).map(({ words, kWords }): Candidate => {
+      const quads = shape.outWords / words;
+      const { grid, workgroups } = layGrid(quads * 4, capabilities, QUAD_WORKGROUP);
+      const name = `matvec-${words * 4}x${kWords * 4}-${arithmetic}`;
+      const { bindings, constants } = operandsWithSizes(layer, blocked(shape, words), name, () => ({
+        shape,
+        grid,
+        steps: shape.inWords,
+        flushSteps: arithmetic === 'f32' ? EXACT_WORDS : shape.inWords,
+      }));
+      const { load, unpack, multiplyAdd, carry, dot } = SOFTWARE_COST;
+      const cost =
+        arithmetic === 'f32'
+          ? (pixels + words) * unpack + 4 * pixels * words * multiplyAdd
+          : pixels * words * dot;
+      return {
+        cost: shape.inWords * quads * ((pixels + words) * load + cost + (pixels * words * carry) / kWords),
+        variant: {
+          name,
+          family: arithmetic,
+          get dispatches() {
+            const tile = { arithmetic, words, kWords, pixels, workgroupSize: QUAD_WORKGROUP };
+            return dispatchOf(layer, conv2dMatvecWgsl(shape, tile), bindings, workgroups);
+          },
+          constants,
+          workspaces: [],
+        },
+      };
+    }),
+  );
 }
 
 /**
@@ -290,13 +409,13 @@ function tiled(layer: Layer): readonly Candidate[] {
       .filter((tile) => Math.ceil(rows / tile.tileM) <= limits.maxComputeWorkgroupsPerDimension)
       .map((tile): Candidate => {
         const { tileM, tileN, kWords, threadM, threadN } = tile;
-        const { bindings, constants } = operands(layer, 'packed');
+        const { bindings, constants } = operands(layer, PACKED);
         const columns = Math.ceil(rows / tileM);
         const blocks = Math.ceil((shape.outWords * 4) / tileN);
         // Too few workgroups leave the device idle: as if there were as many as a middling GPU runs at a time.
         const busy = Math.max(columns * blocks, BUSY_WORKGROUPS);
         const perStep = tileM * tileN * (1 / threadM + 1 / threadN + rank) + 2 * (tileM + tileN);
-        const software = columns * blocks * tileM * tileN * SOFTWARE_CYCLES.load;
+        const software = columns * blocks * tileM * tileN * SOFTWARE_COST.load;
         return {
           cost: depth(shape) * (capabilities.adapterClass === 'software' ? software : busy * perStep),
           variant: {
@@ -335,12 +454,12 @@ function splitK(layer: Layer): readonly Candidate[] {
         capabilities.limits.maxComputeWorkgroupStorageSize,
     ).map((tile): Candidate => {
       const { pixels, words, slices } = tile;
-      const { bindings, constants } = operands(layer, 'packed');
+      const { bindings, constants } = operands(layer, PACKED);
       const columns = Math.ceil(shape.outWords / words);
       const rows = Math.ceil(outputPixels(shape) / pixels);
       const taps = pixels * (shape.pool ? 4 : 1);
       const busy = Math.max(columns * rows, BUSY_WORKGROUPS);
-      const { load, unpack } = SOFTWARE_CYCLES;
+      const { load, unpack } = SOFTWARE_COST;
       const software = (columns * rows * words * (4 + taps) * (load + unpack)) / 2;
       const hardware = busy * words * (taps + 4 + 16 * rank);
       return {
@@ -364,7 +483,7 @@ const DEPTHWISE_PIXELS = [4, 1] as const;
 
 function depthwise(layer: Layer, pixels: number): GpuVariant {
   const { shape, capabilities } = layer;
-  const { bindings, constants } = operands(layer, 'unpacked');
+  const { bindings, constants } = operands(layer, UNPACKED);
   const invocations = Math.ceil(outputPixels(shape) / pixels) * shape.outWords;
   const { grid, workgroups } = layGrid(invocations, capabilities);
   return {
@@ -380,7 +499,7 @@ function depthwise(layer: Layer, pixels: number): GpuVariant {
 
 function grouped(layer: Layer): GpuVariant {
   const { shape, capabilities } = layer;
-  const { bindings, constants } = operands(layer, 'unpacked');
+  const { bindings, constants } = operands(layer, UNPACKED);
   const { grid, workgroups } = layGrid(outputPixels(shape) * shape.outWords, capabilities);
   return {
     name: 'grouped-1x4-i32',

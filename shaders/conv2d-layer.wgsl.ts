@@ -1,0 +1,76 @@
+import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
+import { type Conv2dShape, outputSize } from './conv2d-shape.wgsl.ts';
+import type { Grid } from './grid.wgsl.ts';
+
+/** What differs between layers that share one pipeline, beside what `Conv2dShape` says of them. */
+export interface Conv2dLayer {
+  readonly shape: Conv2dShape;
+  readonly grid: Grid;
+  /** Patches of pixels of an image; kernels without patches leave them out. */
+  readonly patchRows?: number;
+  readonly patchColumns?: number;
+  /** Steps of the loop over K, and how many may follow one another before the sums are moved into int32. */
+  readonly steps: number;
+  readonly flushSteps: number;
+}
+
+/**
+ * The layer's sizes as data instead of constants. Software adapters compile one kernel at a time and take some tenths of a second for each,
+ * so kernels for them are made once for all layers of a kind; on a GPU, where constants fold into addresses, they stay constants.
+ */
+export const conv2dLayerWgsl = (binding: number) => wgsl`
+struct Layer {
+  batch: u32,
+  height: u32,
+  width: u32,
+  inWords: u32,
+  outHeight: u32,
+  outWidth: u32,
+  outWords: u32,
+  outChannels: u32,
+  groupInWords: u32,
+  groupOutWords: u32,
+  padTop: u32,
+  padLeft: u32,
+  // 1 where a 2×2 max pool of the accumulators is fused, else 0.
+  pool: u32,
+  patchRows: u32,
+  patchColumns: u32,
+  steps: u32,
+  flushSteps: u32,
+  invocations: u32,
+  gridColumns: u32,
+}
+@group(0) @binding(${binding}) var<storage, read> layer: Layer;
+
+fn invocationIndex(workgroup: vec3<u32>, local: u32) -> u32 {
+  return (workgroup.y * layer.gridColumns + workgroup.x) * WORKGROUP_SIZE + local;
+}
+`;
+
+/** The `Layer` struct of `conv2dLayerWgsl`. */
+export function packLayer(layer: Conv2dLayer): Uint32Array {
+  const { shape, grid, patchRows = 0, patchColumns = 0, steps, flushSteps } = layer;
+  const [outHeight, outWidth] = outputSize(shape);
+  return Uint32Array.of(
+    shape.batch,
+    shape.height,
+    shape.width,
+    shape.inWords,
+    outHeight,
+    outWidth,
+    shape.outWords,
+    shape.outChannels,
+    Math.ceil(shape.groupInChannels / 4),
+    shape.outWords / shape.groups,
+    shape.pad[0],
+    shape.pad[1],
+    Number(shape.pool),
+    patchRows,
+    patchColumns,
+    steps,
+    flushSteps,
+    grid.invocations,
+    grid.columns,
+  );
+}

@@ -1,0 +1,238 @@
+
+enable subgroups;
+
+// f32, 1 pixels × 4 channels a quad.
+const WORKGROUP_SIZE = 16u;
+const OUT_PIXELS = 1u;
+const WORDS = 1u;
+@group(0) @binding(0) var<storage, read> x: array<u32>;
+@group(0) @binding(1) var<storage, read> weights: array<u32>;
+
+const RECORD = 4u;
+
+@group(0) @binding(2) var<storage, read> epilogue: array<vec4<i32>>;
+
+@group(0) @binding(3) var<storage, read_write> y: array<u32>;
+
+struct Requantizer {
+  limit: vec4<u32>,
+  leftFactor: vec4<u32>,
+  mantissaLow: vec4<u32>,
+  mantissaHigh: vec4<u32>,
+
+  // 2^−rightShift
+  scale: vec4<f32>,
+
+  half: vec4<u32>,
+  zeroPoint: vec4<i32>,
+  lo: vec4<i32>,
+  hi: vec4<i32>,
+}
+
+
+// As signed numbers multiples of 2¹⁶, whose quotients are kept modulo 2¹⁶.
+fn highHalf(v: vec4<u32>) -> vec4<u32> {
+  let high = vec4<f32>(bitcast<vec4<i32>>(v & vec4<u32>(0xffff0000u)));
+  return bitcast<vec4<u32>>(vec4<i32>(high * 0x1p-16)) & vec4<u32>(0xffffu);
+}
+
+// 2^e, e from −126 to 127, by its exponent's bits.
+fn powerOfTwo(e: vec4<i32>) -> vec4<f32> {
+  return bitcast<vec4<f32>>((e + vec4<i32>(127)) * 0x800000);
+}
+
+// The four bytes of a word, low first.
+fn bytesOf(word: u32) -> vec4<i32> {
+  let scaled = vec4<f32>(
+    f32(bitcast<i32>(word * 0x1000000u)),
+    f32(bitcast<i32>((word * 0x10000u) & 0xff000000u)),
+    f32(bitcast<i32>((word * 0x100u) & 0xff000000u)),
+    f32(bitcast<i32>(word & 0xff000000u)),
+  );
+  return vec4<i32>(scaled * 0x1p-24);
+}
+
+fn packBytes(bytes: vec4<i32>) -> u32 {
+  return dot(bitcast<vec4<u32>>(bytes) & vec4<u32>(0xffu), vec4<u32>(1u, 0x100u, 0x10000u, 0x1000000u));
+}
+
+fn requantizerOf(limit: vec4<u32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Requantizer {
+  let words = bitcast<vec4<u32>>(fields);
+  let a = bytesOf(words.x);
+  let b = bytesOf(words.y);
+  let c = bytesOf(words.z);
+  let d = bytesOf(words.w);
+  let exponent = vec4<i32>(a.x, b.x, c.x, d.x);
+  let rightShift = max(exponent, vec4<i32>(0)) + 2;
+  return Requantizer(
+    limit,
+    vec4<u32>(vec4<i32>(powerOfTwo(max(-exponent, vec4<i32>(0))))),
+    mantissa & vec4<u32>(0xffffu),
+    highHalf(mantissa),
+    powerOfTwo(-rightShift),
+    vec4<u32>(vec4<i32>(powerOfTwo(rightShift - 1))),
+    vec4<i32>(a.y, b.y, c.y, d.y),
+    vec4<i32>(a.z, b.z, c.z, d.z),
+    vec4<i32>(a.w, b.w, c.w, d.w),
+  );
+}
+
+
+fn requantize(acc: vec4<i32>, r: Requantizer) -> vec4<i32> {
+  // product = p2 · 2³² + (p1 mod 2¹⁶) · 2¹⁶ + (p0 mod 2¹⁶); p1 < 2³² since magnitude ≤ 2³¹ and mantissa < 2²⁴.
+  let magnitude = min(bitcast<vec4<u32>>(abs(acc)), r.limit) * r.leftFactor;
+  let low = magnitude & vec4<u32>(0xffffu);
+  let high = highHalf(magnitude);
+  let p0 = low * r.mantissaLow;
+  let p1 = high * r.mantissaLow + low * r.mantissaHigh + highHalf(p0);
+  let p2 = high * r.mantissaHigh + highHalf(p1);
+
+  // Bit 31 of the product and "any lower bit set" go below p2 (< 2²⁴); rounding at bit rightShift of that is exact.
+  let bit31 = min(p1 & vec4<u32>(0x8000u), vec4<u32>(1u));
+  let sticky = min((p1 & vec4<u32>(0x7fffu)) | (p0 & vec4<u32>(0xffffu)), vec4<u32>(1u));
+  let folded = p2 * 4u + bit31 * 2u + sticky;
+  let rest = folded & (r.half * 2u - 1u);
+
+  // A multiple of 2^rightShift below 2²⁶, rightShift ≥ 2: 24 significant bits.
+  let down = bitcast<vec4<u32>>(vec4<i32>(vec4<f32>(bitcast<vec4<i32>>(folded - rest)) * r.scale));
+
+  let up = (rest > r.half) | ((rest == r.half) & ((down & vec4<u32>(1u)) != vec4<u32>()));
+  let rounded = bitcast<vec4<i32>>(select(down, down + 1u, up));
+  return clamp(r.zeroPoint + select(rounded, -rounded, acc < vec4<i32>()), r.lo, r.hi);
+}
+
+
+
+
+// What the epilogue needs of one word of channels, read once for all pixels.
+struct Channels {
+  word: u32,
+  bias: vec4<i32>,
+
+  requantizer: Requantizer,
+
+}
+
+fn channelsOf(word: u32) -> Channels {
+  let record = word * RECORD;
+
+  let limit = bitcast<vec4<u32>>(epilogue[record + 1u]);
+  let mantissa = bitcast<vec4<u32>>(epilogue[record + 2u]);
+  return Channels(word, epilogue[record], requantizerOf(limit, mantissa, epilogue[record + 3u]));
+
+}
+
+fn store(pixel: u32, channels: Channels, acc: vec4<i32>) {
+  let index = pixel * layer.outWords + channels.word;
+  let biased = acc + channels.bias;
+
+  let q = requantize(biased, channels.requantizer);
+
+  y[index] = packBytes(q);
+
+
+}
+
+
+
+struct Layer {
+  batch: u32,
+  height: u32,
+  width: u32,
+  inWords: u32,
+  outHeight: u32,
+  outWidth: u32,
+  outWords: u32,
+  outChannels: u32,
+  groupInWords: u32,
+  groupOutWords: u32,
+  padTop: u32,
+  padLeft: u32,
+  // 1 where a 2×2 max pool of the accumulators is fused, else 0.
+  pool: u32,
+  patchRows: u32,
+  patchColumns: u32,
+  steps: u32,
+  flushSteps: u32,
+  invocations: u32,
+  gridColumns: u32,
+}
+@group(0) @binding(4) var<storage, read> layer: Layer;
+
+fn invocationIndex(workgroup: vec3<u32>, local: u32) -> u32 {
+  return (workgroup.y * layer.gridColumns + workgroup.x) * WORKGROUP_SIZE + local;
+}
+
+
+
+
+alias Acc = vec4<f32>;
+alias Input = vec4<f32>;
+const FLUSH = 256u;
+
+alias Weights = array<Input, 4>;
+
+
+// Each byte is moved to the top of a word, where its sign is; the exact factor 2⁻²⁴ brings it back as a float. Integer shifts, which
+// unpack4xI8 is made of, are slow on the adapters that this family is for.
+fn unpackInput(word: u32) -> Input {
+  let bytes = (vec4<u32>(word) * vec4<u32>(0x1000000u, 0x10000u, 0x100u, 1u)) & vec4<u32>(0xff000000u);
+  return vec4<f32>(bitcast<vec4<i32>>(bytes)) * 0x1p-24;
+}
+
+
+fn unpackWeights(words: vec4<u32>) -> Weights {
+  return Weights(unpackInput(words.x), unpackInput(words.y), unpackInput(words.z), unpackInput(words.w));
+}
+
+fn multiplyAdd(acc: Acc, x: Input, w: Weights) -> Acc {
+  return acc + Acc(dot(x, w[0]), dot(x, w[1]), dot(x, w[2]), dot(x, w[3]));
+}
+
+fn sumOf(word: u32) -> i32 {
+  return dot(unpack4xI8(word), vec4<i32>(1));
+}
+
+
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  // Quads beyond the last repeat it: shuffles want every lane.
+  let lane = local % 4u;
+  let index = min(invocationIndex(workgroup, local), layer.invocations - 4u + lane);
+  let inWords = layer.inWords;
+  let block = index / 4u;
+  let firstWord = block * WORDS;
+  var total0_0 = 0i;
+  for (var first = 0u; first < inWords; first += layer.flushSteps) {
+    let end = min(first + layer.flushSteps, inWords);
+  var acc0_0 = f32();
+  for (var word = first; word < end; word += 2u) {
+    let firstWeight = (block * inWords + word) * (WORDS * 4u) + lane;
+    let packed0_0 = x[0u * inWords + word + 0u];
+    let packed0_1 = x[0u * inWords + word + 1u];
+    let packedW0_0 = weights[firstWeight + 0u];
+    let packedW0_1 = weights[firstWeight + 4u];
+    let x0_0 = unpackInput(packed0_0);
+    let x0_1 = unpackInput(packed0_1);
+    let w0_0 = unpackInput(packedW0_0);
+    let w0_1 = unpackInput(packedW0_1);
+    acc0_0 += dot(x0_0, w0_0) + dot(x0_1, w0_1);
+  }
+  total0_0 += i32(acc0_0);
+  }
+
+  var results = array<i32, OUT_PIXELS * WORDS>(
+    total0_0,
+  );
+  for (var j = 0u; j < WORDS; j++) {
+    let channels = channelsOf(firstWord + j);
+    for (var p = 0u; p < OUT_PIXELS; p++) {
+      let own = results[p * WORDS + j];
+      let acc = vec4<i32>(quadBroadcast(own, 0u), quadBroadcast(own, 1u), quadBroadcast(own, 2u), quadBroadcast(own, 3u));
+      if (lane == j % 4u) {
+        store(p, channels, acc);
+      }
+    }
+  }
+}

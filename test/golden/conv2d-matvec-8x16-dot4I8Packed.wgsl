@@ -1,0 +1,175 @@
+
+enable subgroups;
+
+// dot4I8Packed, 2 pixels × 8 channels a quad.
+const WORKGROUP_SIZE = 16u;
+const OUT_PIXELS = 2u;
+const WORDS = 2u;
+@group(0) @binding(0) var<storage, read> x: array<u32>;
+@group(0) @binding(1) var<storage, read> weights: array<u32>;
+
+const RECORD = 4u;
+
+@group(0) @binding(2) var<storage, read> epilogue: array<vec4<i32>>;
+
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<i32>>;
+
+
+
+// What the epilogue needs of one word of channels, read once for all pixels.
+struct Channels {
+  word: u32,
+  bias: vec4<i32>,
+
+}
+
+fn channelsOf(word: u32) -> Channels {
+  let record = word * RECORD;
+
+  return Channels(word, epilogue[record]);
+
+}
+
+fn store(pixel: u32, channels: Channels, acc: vec4<i32>) {
+  let index = pixel * layer.outWords + channels.word;
+  let biased = acc + channels.bias;
+
+  y[index] = biased;
+
+}
+
+
+
+struct Layer {
+  batch: u32,
+  height: u32,
+  width: u32,
+  inWords: u32,
+  outHeight: u32,
+  outWidth: u32,
+  outWords: u32,
+  outChannels: u32,
+  groupInWords: u32,
+  groupOutWords: u32,
+  padTop: u32,
+  padLeft: u32,
+  // 1 where a 2×2 max pool of the accumulators is fused, else 0.
+  pool: u32,
+  patchRows: u32,
+  patchColumns: u32,
+  steps: u32,
+  flushSteps: u32,
+  invocations: u32,
+  gridColumns: u32,
+}
+@group(0) @binding(4) var<storage, read> layer: Layer;
+
+fn invocationIndex(workgroup: vec3<u32>, local: u32) -> u32 {
+  return (workgroup.y * layer.gridColumns + workgroup.x) * WORKGROUP_SIZE + local;
+}
+
+
+
+alias Input = u32;
+alias Weights = vec4<u32>;
+alias Acc = vec4<i32>;
+
+fn unpackInput(word: u32) -> Input {
+  return word;
+}
+
+fn unpackWeights(words: vec4<u32>) -> Weights {
+  return words;
+}
+
+fn multiplyAdd(acc: Acc, x: Input, w: Weights) -> Acc {
+  return acc + vec4<i32>(
+    dot4I8Packed(x, w.x), dot4I8Packed(x, w.y), dot4I8Packed(x, w.z), dot4I8Packed(x, w.w));
+}
+
+fn sumOf(word: u32) -> i32 {
+  return dot4I8Packed(word, 0x01010101u);
+}
+
+
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  // Quads beyond the last repeat it: shuffles want every lane.
+  let lane = local % 4u;
+  let index = min(invocationIndex(workgroup, local), layer.invocations - 4u + lane);
+  let inWords = layer.inWords;
+  let block = index / 4u;
+  let firstWord = block * WORDS;
+  var total0_0 = 0i;
+  var total0_1 = 0i;
+  var total1_0 = 0i;
+  var total1_1 = 0i;
+  for (var first = 0u; first < inWords; first += layer.flushSteps) {
+    let end = min(first + layer.flushSteps, inWords);
+  var acc0_0 = i32();
+  var acc0_1 = i32();
+  var acc1_0 = i32();
+  var acc1_1 = i32();
+  for (var word = first; word < end; word += 4u) {
+    let firstWeight = (block * inWords + word) * (WORDS * 4u) + lane;
+    let packed0_0 = x[0u * inWords + word + 0u];
+    let packed1_0 = x[1u * inWords + word + 0u];
+    let packed0_1 = x[0u * inWords + word + 1u];
+    let packed1_1 = x[1u * inWords + word + 1u];
+    let packed0_2 = x[0u * inWords + word + 2u];
+    let packed1_2 = x[1u * inWords + word + 2u];
+    let packed0_3 = x[0u * inWords + word + 3u];
+    let packed1_3 = x[1u * inWords + word + 3u];
+    let packedW0_0 = weights[firstWeight + 0u];
+    let packedW1_0 = weights[firstWeight + 4u];
+    let packedW0_1 = weights[firstWeight + 8u];
+    let packedW1_1 = weights[firstWeight + 12u];
+    let packedW0_2 = weights[firstWeight + 16u];
+    let packedW1_2 = weights[firstWeight + 20u];
+    let packedW0_3 = weights[firstWeight + 24u];
+    let packedW1_3 = weights[firstWeight + 28u];
+    let x0_0 = unpackInput(packed0_0);
+    let x1_0 = unpackInput(packed1_0);
+    let x0_1 = unpackInput(packed0_1);
+    let x1_1 = unpackInput(packed1_1);
+    let x0_2 = unpackInput(packed0_2);
+    let x1_2 = unpackInput(packed1_2);
+    let x0_3 = unpackInput(packed0_3);
+    let x1_3 = unpackInput(packed1_3);
+    let w0_0 = unpackInput(packedW0_0);
+    let w0_1 = unpackInput(packedW0_1);
+    let w0_2 = unpackInput(packedW0_2);
+    let w0_3 = unpackInput(packedW0_3);
+    acc0_0 += dot4I8Packed(x0_0, w0_0) + dot4I8Packed(x0_1, w0_1) + dot4I8Packed(x0_2, w0_2) + dot4I8Packed(x0_3, w0_3);
+    acc1_0 += dot4I8Packed(x1_0, w0_0) + dot4I8Packed(x1_1, w0_1) + dot4I8Packed(x1_2, w0_2) + dot4I8Packed(x1_3, w0_3);
+    let w1_0 = unpackInput(packedW1_0);
+    let w1_1 = unpackInput(packedW1_1);
+    let w1_2 = unpackInput(packedW1_2);
+    let w1_3 = unpackInput(packedW1_3);
+    acc0_1 += dot4I8Packed(x0_0, w1_0) + dot4I8Packed(x0_1, w1_1) + dot4I8Packed(x0_2, w1_2) + dot4I8Packed(x0_3, w1_3);
+    acc1_1 += dot4I8Packed(x1_0, w1_0) + dot4I8Packed(x1_1, w1_1) + dot4I8Packed(x1_2, w1_2) + dot4I8Packed(x1_3, w1_3);
+  }
+  total0_0 += i32(acc0_0);
+  total0_1 += i32(acc0_1);
+  total1_0 += i32(acc1_0);
+  total1_1 += i32(acc1_1);
+  }
+
+  var results = array<i32, OUT_PIXELS * WORDS>(
+    total0_0,
+    total0_1,
+    total1_0,
+    total1_1,
+  );
+  for (var j = 0u; j < WORDS; j++) {
+    let channels = channelsOf(firstWord + j);
+    for (var p = 0u; p < OUT_PIXELS; p++) {
+      let own = results[p * WORDS + j];
+      let acc = vec4<i32>(quadBroadcast(own, 0u), quadBroadcast(own, 1u), quadBroadcast(own, 2u), quadBroadcast(own, 3u));
+      if (lane == j % 4u) {
+        store(p, channels, acc);
+      }
+    }
+  }
+}

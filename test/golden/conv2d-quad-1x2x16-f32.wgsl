@@ -1,0 +1,388 @@
+
+enable subgroups;
+
+// f32, 1×2 pixels a lane, 16 channels a quad.
+const WORKGROUP_SIZE = 16u;
+const WORDS = 4u;
+const PATCH_H = 1u;
+const PATCH_W = 2u;
+const KERNEL_W = 3u;
+const STRIDE_H = 1;
+const STRIDE_W = 1;
+const DILATION_H = 1;
+@group(0) @binding(0) var<storage, read> x: array<u32>;
+@group(0) @binding(1) var<storage, read> weights: array<u32>;
+
+const RECORD = 4u;
+
+@group(0) @binding(2) var<storage, read> epilogue: array<vec4<i32>>;
+
+@group(0) @binding(3) var<storage, read_write> y: array<u32>;
+
+struct Requantizer {
+  limit: vec4<u32>,
+  leftFactor: vec4<u32>,
+  mantissaLow: vec4<u32>,
+  mantissaHigh: vec4<u32>,
+
+  // 2^−rightShift
+  scale: vec4<f32>,
+
+  half: vec4<u32>,
+  zeroPoint: vec4<i32>,
+  lo: vec4<i32>,
+  hi: vec4<i32>,
+}
+
+
+// As signed numbers multiples of 2¹⁶, whose quotients are kept modulo 2¹⁶.
+fn highHalf(v: vec4<u32>) -> vec4<u32> {
+  let high = vec4<f32>(bitcast<vec4<i32>>(v & vec4<u32>(0xffff0000u)));
+  return bitcast<vec4<u32>>(vec4<i32>(high * 0x1p-16)) & vec4<u32>(0xffffu);
+}
+
+// 2^e, e from −126 to 127, by its exponent's bits.
+fn powerOfTwo(e: vec4<i32>) -> vec4<f32> {
+  return bitcast<vec4<f32>>((e + vec4<i32>(127)) * 0x800000);
+}
+
+// The four bytes of a word, low first.
+fn bytesOf(word: u32) -> vec4<i32> {
+  let scaled = vec4<f32>(
+    f32(bitcast<i32>(word * 0x1000000u)),
+    f32(bitcast<i32>((word * 0x10000u) & 0xff000000u)),
+    f32(bitcast<i32>((word * 0x100u) & 0xff000000u)),
+    f32(bitcast<i32>(word & 0xff000000u)),
+  );
+  return vec4<i32>(scaled * 0x1p-24);
+}
+
+fn packBytes(bytes: vec4<i32>) -> u32 {
+  return dot(bitcast<vec4<u32>>(bytes) & vec4<u32>(0xffu), vec4<u32>(1u, 0x100u, 0x10000u, 0x1000000u));
+}
+
+fn requantizerOf(limit: vec4<u32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Requantizer {
+  let words = bitcast<vec4<u32>>(fields);
+  let a = bytesOf(words.x);
+  let b = bytesOf(words.y);
+  let c = bytesOf(words.z);
+  let d = bytesOf(words.w);
+  let exponent = vec4<i32>(a.x, b.x, c.x, d.x);
+  let rightShift = max(exponent, vec4<i32>(0)) + 2;
+  return Requantizer(
+    limit,
+    vec4<u32>(vec4<i32>(powerOfTwo(max(-exponent, vec4<i32>(0))))),
+    mantissa & vec4<u32>(0xffffu),
+    highHalf(mantissa),
+    powerOfTwo(-rightShift),
+    vec4<u32>(vec4<i32>(powerOfTwo(rightShift - 1))),
+    vec4<i32>(a.y, b.y, c.y, d.y),
+    vec4<i32>(a.z, b.z, c.z, d.z),
+    vec4<i32>(a.w, b.w, c.w, d.w),
+  );
+}
+
+
+fn requantize(acc: vec4<i32>, r: Requantizer) -> vec4<i32> {
+  // product = p2 · 2³² + (p1 mod 2¹⁶) · 2¹⁶ + (p0 mod 2¹⁶); p1 < 2³² since magnitude ≤ 2³¹ and mantissa < 2²⁴.
+  let magnitude = min(bitcast<vec4<u32>>(abs(acc)), r.limit) * r.leftFactor;
+  let low = magnitude & vec4<u32>(0xffffu);
+  let high = highHalf(magnitude);
+  let p0 = low * r.mantissaLow;
+  let p1 = high * r.mantissaLow + low * r.mantissaHigh + highHalf(p0);
+  let p2 = high * r.mantissaHigh + highHalf(p1);
+
+  // Bit 31 of the product and "any lower bit set" go below p2 (< 2²⁴); rounding at bit rightShift of that is exact.
+  let bit31 = min(p1 & vec4<u32>(0x8000u), vec4<u32>(1u));
+  let sticky = min((p1 & vec4<u32>(0x7fffu)) | (p0 & vec4<u32>(0xffffu)), vec4<u32>(1u));
+  let folded = p2 * 4u + bit31 * 2u + sticky;
+  let rest = folded & (r.half * 2u - 1u);
+
+  // A multiple of 2^rightShift below 2²⁶, rightShift ≥ 2: 24 significant bits.
+  let down = bitcast<vec4<u32>>(vec4<i32>(vec4<f32>(bitcast<vec4<i32>>(folded - rest)) * r.scale));
+
+  let up = (rest > r.half) | ((rest == r.half) & ((down & vec4<u32>(1u)) != vec4<u32>()));
+  let rounded = bitcast<vec4<i32>>(select(down, down + 1u, up));
+  return clamp(r.zeroPoint + select(rounded, -rounded, acc < vec4<i32>()), r.lo, r.hi);
+}
+
+
+
+
+// What the epilogue needs of one word of channels, read once for all pixels.
+struct Channels {
+  word: u32,
+  bias: vec4<i32>,
+
+  requantizer: Requantizer,
+
+}
+
+fn channelsOf(word: u32) -> Channels {
+  let record = word * RECORD;
+
+  let limit = bitcast<vec4<u32>>(epilogue[record + 1u]);
+  let mantissa = bitcast<vec4<u32>>(epilogue[record + 2u]);
+  return Channels(word, epilogue[record], requantizerOf(limit, mantissa, epilogue[record + 3u]));
+
+}
+
+fn store(pixel: u32, channels: Channels, acc: vec4<i32>) {
+  let index = pixel * layer.outWords + channels.word;
+  let biased = acc + channels.bias;
+
+  let q = requantize(biased, channels.requantizer);
+
+  y[index] = packBytes(q);
+
+
+}
+
+
+
+struct Layer {
+  batch: u32,
+  height: u32,
+  width: u32,
+  inWords: u32,
+  outHeight: u32,
+  outWidth: u32,
+  outWords: u32,
+  outChannels: u32,
+  groupInWords: u32,
+  groupOutWords: u32,
+  padTop: u32,
+  padLeft: u32,
+  // 1 where a 2×2 max pool of the accumulators is fused, else 0.
+  pool: u32,
+  patchRows: u32,
+  patchColumns: u32,
+  steps: u32,
+  flushSteps: u32,
+  invocations: u32,
+  gridColumns: u32,
+}
+@group(0) @binding(4) var<storage, read> layer: Layer;
+
+fn invocationIndex(workgroup: vec3<u32>, local: u32) -> u32 {
+  return (workgroup.y * layer.gridColumns + workgroup.x) * WORKGROUP_SIZE + local;
+}
+
+
+// Each byte at the top of a word, where its sign is: the value times 2²⁴. Integer shifts, which unpack4xI8 is made of, are slow on the
+// adapters that this kernel is for, and scaling back can wait.
+fn unpackScaled(word: u32) -> vec4<f32> {
+  return vec4<f32>(
+    f32(bitcast<i32>(word * 0x1000000u)),
+    f32(bitcast<i32>((word * 0x10000u) & 0xff000000u)),
+    f32(bitcast<i32>((word * 0x100u) & 0xff000000u)),
+    f32(bitcast<i32>(word & 0xff000000u)),
+  );
+}
+
+fn integers(scaled: vec4<f32>) -> vec4<i32> {
+  return vec4<i32>(scaled * 0x1p-48);
+}
+
+// Component r of a quad's accumulator belongs to channel lane ^ r.
+fn inOrder(acc: vec4<i32>, lane: u32) -> vec4<i32> {
+  let pairs = select(acc, acc.yxwz, (lane & 1u) != 0u);
+  return select(pairs, pairs.zwxy, (lane & 2u) != 0u);
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let height = layer.height;
+  let width = layer.width;
+  let patchRows = layer.patchRows;
+  let patchColumns = layer.patchColumns;
+  let patches = layer.batch * patchRows * patchColumns;
+  // Quads beyond the last repeat it and store nothing: shuffles want every lane.
+  let lane = local % 4u;
+  let index = min(invocationIndex(workgroup, local), layer.invocations - 4u + lane);
+  let pooled = layer.pool != 0u;
+  // Neighbouring quads take neighbouring patches with the same weights: those stay in the cache.
+
+  let perQuad = 4u;
+
+  let patchGroups = (patches + perQuad - 1u) / perQuad;
+  let block = index / 4u / patchGroups;
+  let firstWord = block * WORDS;
+
+  let patchIndex = index / 4u % patchGroups * perQuad + lane;
+
+  let at = min(patchIndex, patches - 1u);
+  let image = at / (patchRows * patchColumns);
+  let patchRow = at / patchColumns % patchRows;
+  let patchColumn = at % patchColumns;
+
+  let firstRow = patchRow * PATCH_H;
+  let firstColumn = patchColumn * PATCH_W;
+
+  let groupInWords = layer.groupInWords;
+  let groupStart = firstWord / layer.groupOutWords * groupInWords;
+  let padding = bitcast<u32>(epilogue[layer.outWords * RECORD].x);
+  let steps = layer.steps;
+  let rowWords = width * layer.inWords;
+
+  let top = i32(firstRow) * STRIDE_H - i32(layer.padTop);
+  let left = i32(firstColumn) * STRIDE_W - i32(layer.padLeft);
+  let column0 = left + 0;
+  let columnInside0 = (column0 >= 0) & (column0 < i32(width));
+  let columnStart0 = u32(clamp(column0, 0, i32(width) - 1)) * layer.inWords;
+  let column1 = left + 1;
+  let columnInside1 = (column1 >= 0) & (column1 < i32(width));
+  let columnStart1 = u32(clamp(column1, 0, i32(width) - 1)) * layer.inWords;
+  let column2 = left + 2;
+  let columnInside2 = (column2 >= 0) & (column2 < i32(width));
+  let columnStart2 = u32(clamp(column2, 0, i32(width) - 1)) * layer.inWords;
+  let column3 = left + 3;
+  let columnInside3 = (column3 >= 0) & (column3 < i32(width));
+  let columnStart3 = u32(clamp(column3, 0, i32(width) - 1)) * layer.inWords;
+  var total0_0 = vec4<i32>();
+  var total0_1 = vec4<i32>();
+  var total0_2 = vec4<i32>();
+  var total0_3 = vec4<i32>();
+  var total1_0 = vec4<i32>();
+  var total1_1 = vec4<i32>();
+  var total1_2 = vec4<i32>();
+  var total1_3 = vec4<i32>();
+  for (var first = 0u; first < steps; first += layer.flushSteps) {
+    let end = min(first + layer.flushSteps, steps);
+  var acc0_0 = vec4<f32>();
+  var acc0_1 = vec4<f32>();
+  var acc0_2 = vec4<f32>();
+  var acc0_3 = vec4<f32>();
+  var acc1_0 = vec4<f32>();
+  var acc1_1 = vec4<f32>();
+  var acc1_2 = vec4<f32>();
+  var acc1_3 = vec4<f32>();
+  var ky = first / groupInWords;
+  var word = first % groupInWords;
+  for (var step = first; step < end; step++) {
+    let row0 = top + 0 * STRIDE_H + i32(ky) * DILATION_H;
+    let rowInside0 = (row0 >= 0) & (row0 < i32(height));
+    let rowStart0 = (image * height + u32(clamp(row0, 0, i32(height) - 1))) * rowWords + groupStart + word;
+    let packed0_0 = x[rowStart0 + columnStart0];
+    let packed0_1 = x[rowStart0 + columnStart1];
+    let packed0_2 = x[rowStart0 + columnStart2];
+    let packed0_3 = x[rowStart0 + columnStart3];
+    let firstWeight = (block * steps + step) * (KERNEL_W * WORDS * 4u) + lane;
+    let packedW0 = weights[firstWeight + 0u];
+    let packedW1 = weights[firstWeight + 4u];
+    let packedW2 = weights[firstWeight + 8u];
+    let packedW3 = weights[firstWeight + 12u];
+    let packedW4 = weights[firstWeight + 16u];
+    let packedW5 = weights[firstWeight + 20u];
+    let packedW6 = weights[firstWeight + 24u];
+    let packedW7 = weights[firstWeight + 28u];
+    let packedW8 = weights[firstWeight + 32u];
+    let packedW9 = weights[firstWeight + 36u];
+    let packedW10 = weights[firstWeight + 40u];
+    let packedW11 = weights[firstWeight + 44u];
+    let x0_0 = unpackScaled(select(padding, packed0_0, rowInside0 & columnInside0));
+    let x0_1 = unpackScaled(select(padding, packed0_1, rowInside0 & columnInside1));
+    let x0_2 = unpackScaled(select(padding, packed0_2, rowInside0 & columnInside2));
+    let x0_3 = unpackScaled(select(padding, packed0_3, rowInside0 & columnInside3));
+    let w0_0 = unpackScaled(packedW0);
+    let w0_0x = quadSwapX(w0_0);
+    let w0_0y = quadSwapY(w0_0);
+    let w0_0d = quadSwapDiagonal(w0_0);
+    let w1_0 = unpackScaled(packedW4);
+    let w1_0x = quadSwapX(w1_0);
+    let w1_0y = quadSwapY(w1_0);
+    let w1_0d = quadSwapDiagonal(w1_0);
+    let w2_0 = unpackScaled(packedW8);
+    let w2_0x = quadSwapX(w2_0);
+    let w2_0y = quadSwapY(w2_0);
+    let w2_0d = quadSwapDiagonal(w2_0);
+    acc0_0 += vec4<f32>(dot(x0_0, w0_0) + dot(x0_1, w1_0) + dot(x0_2, w2_0), dot(x0_0, w0_0x) + dot(x0_1, w1_0x) + dot(x0_2, w2_0x), dot(x0_0, w0_0y) + dot(x0_1, w1_0y) + dot(x0_2, w2_0y), dot(x0_0, w0_0d) + dot(x0_1, w1_0d) + dot(x0_2, w2_0d));
+    acc1_0 += vec4<f32>(dot(x0_1, w0_0) + dot(x0_2, w1_0) + dot(x0_3, w2_0), dot(x0_1, w0_0x) + dot(x0_2, w1_0x) + dot(x0_3, w2_0x), dot(x0_1, w0_0y) + dot(x0_2, w1_0y) + dot(x0_3, w2_0y), dot(x0_1, w0_0d) + dot(x0_2, w1_0d) + dot(x0_3, w2_0d));
+    let w0_1 = unpackScaled(packedW1);
+    let w0_1x = quadSwapX(w0_1);
+    let w0_1y = quadSwapY(w0_1);
+    let w0_1d = quadSwapDiagonal(w0_1);
+    let w1_1 = unpackScaled(packedW5);
+    let w1_1x = quadSwapX(w1_1);
+    let w1_1y = quadSwapY(w1_1);
+    let w1_1d = quadSwapDiagonal(w1_1);
+    let w2_1 = unpackScaled(packedW9);
+    let w2_1x = quadSwapX(w2_1);
+    let w2_1y = quadSwapY(w2_1);
+    let w2_1d = quadSwapDiagonal(w2_1);
+    acc0_1 += vec4<f32>(dot(x0_0, w0_1) + dot(x0_1, w1_1) + dot(x0_2, w2_1), dot(x0_0, w0_1x) + dot(x0_1, w1_1x) + dot(x0_2, w2_1x), dot(x0_0, w0_1y) + dot(x0_1, w1_1y) + dot(x0_2, w2_1y), dot(x0_0, w0_1d) + dot(x0_1, w1_1d) + dot(x0_2, w2_1d));
+    acc1_1 += vec4<f32>(dot(x0_1, w0_1) + dot(x0_2, w1_1) + dot(x0_3, w2_1), dot(x0_1, w0_1x) + dot(x0_2, w1_1x) + dot(x0_3, w2_1x), dot(x0_1, w0_1y) + dot(x0_2, w1_1y) + dot(x0_3, w2_1y), dot(x0_1, w0_1d) + dot(x0_2, w1_1d) + dot(x0_3, w2_1d));
+    let w0_2 = unpackScaled(packedW2);
+    let w0_2x = quadSwapX(w0_2);
+    let w0_2y = quadSwapY(w0_2);
+    let w0_2d = quadSwapDiagonal(w0_2);
+    let w1_2 = unpackScaled(packedW6);
+    let w1_2x = quadSwapX(w1_2);
+    let w1_2y = quadSwapY(w1_2);
+    let w1_2d = quadSwapDiagonal(w1_2);
+    let w2_2 = unpackScaled(packedW10);
+    let w2_2x = quadSwapX(w2_2);
+    let w2_2y = quadSwapY(w2_2);
+    let w2_2d = quadSwapDiagonal(w2_2);
+    acc0_2 += vec4<f32>(dot(x0_0, w0_2) + dot(x0_1, w1_2) + dot(x0_2, w2_2), dot(x0_0, w0_2x) + dot(x0_1, w1_2x) + dot(x0_2, w2_2x), dot(x0_0, w0_2y) + dot(x0_1, w1_2y) + dot(x0_2, w2_2y), dot(x0_0, w0_2d) + dot(x0_1, w1_2d) + dot(x0_2, w2_2d));
+    acc1_2 += vec4<f32>(dot(x0_1, w0_2) + dot(x0_2, w1_2) + dot(x0_3, w2_2), dot(x0_1, w0_2x) + dot(x0_2, w1_2x) + dot(x0_3, w2_2x), dot(x0_1, w0_2y) + dot(x0_2, w1_2y) + dot(x0_3, w2_2y), dot(x0_1, w0_2d) + dot(x0_2, w1_2d) + dot(x0_3, w2_2d));
+    let w0_3 = unpackScaled(packedW3);
+    let w0_3x = quadSwapX(w0_3);
+    let w0_3y = quadSwapY(w0_3);
+    let w0_3d = quadSwapDiagonal(w0_3);
+    let w1_3 = unpackScaled(packedW7);
+    let w1_3x = quadSwapX(w1_3);
+    let w1_3y = quadSwapY(w1_3);
+    let w1_3d = quadSwapDiagonal(w1_3);
+    let w2_3 = unpackScaled(packedW11);
+    let w2_3x = quadSwapX(w2_3);
+    let w2_3y = quadSwapY(w2_3);
+    let w2_3d = quadSwapDiagonal(w2_3);
+    acc0_3 += vec4<f32>(dot(x0_0, w0_3) + dot(x0_1, w1_3) + dot(x0_2, w2_3), dot(x0_0, w0_3x) + dot(x0_1, w1_3x) + dot(x0_2, w2_3x), dot(x0_0, w0_3y) + dot(x0_1, w1_3y) + dot(x0_2, w2_3y), dot(x0_0, w0_3d) + dot(x0_1, w1_3d) + dot(x0_2, w2_3d));
+    acc1_3 += vec4<f32>(dot(x0_1, w0_3) + dot(x0_2, w1_3) + dot(x0_3, w2_3), dot(x0_1, w0_3x) + dot(x0_2, w1_3x) + dot(x0_3, w2_3x), dot(x0_1, w0_3y) + dot(x0_2, w1_3y) + dot(x0_3, w2_3y), dot(x0_1, w0_3d) + dot(x0_2, w1_3d) + dot(x0_3, w2_3d));
+    word++;
+    if (word == groupInWords) {
+      word = 0u;
+      ky++;
+    }
+  }
+  total0_0 += integers(acc0_0);
+  total0_1 += integers(acc0_1);
+  total0_2 += integers(acc0_2);
+  total0_3 += integers(acc0_3);
+  total1_0 += integers(acc1_0);
+  total1_1 += integers(acc1_1);
+  total1_2 += integers(acc1_2);
+  total1_3 += integers(acc1_3);
+  }
+
+  var results = array<vec4<i32>, PATCH_H * PATCH_W * WORDS>(
+    total0_0,
+    total0_1,
+    total0_2,
+    total0_3,
+    total1_0,
+    total1_1,
+    total1_2,
+    total1_3,
+  );
+
+  let scale = 1u;
+
+  let columns = PATCH_W / scale;
+  for (var j = 0u; j < WORDS; j++) {
+    let channels = channelsOf(firstWord + j);
+    for (var p = 0u; p < PATCH_H / scale * columns; p++) {
+      let own = inOrder(results[p * WORDS + j], lane);
+
+      let acc = own;
+      let row = firstRow / scale + p / columns;
+      let column = firstColumn / scale + p % columns;
+      let mine = true;
+
+      if (mine & (patchIndex < patches) & (row < layer.outHeight) & (column < layer.outWidth)) {
+        store((image * layer.outHeight + row) * layer.outWidth + column, channels, acc);
+      }
+    }
+  }
+}

@@ -60,6 +60,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 1000,
     rolldownOptions: {
+      // The page has ONNX Runtime in a worker of its own; the library asks for it only where nobody brings it.
+      checks: { ineffectiveDynamicImport: false, bundlerTimings: false },
       input: {
         index: path('demo/index.html'),
         contender: path('demo/contender.html'),
@@ -70,11 +72,24 @@ export default defineConfig({
       },
     },
   },
-  plugins: [serviceWorkerManifest(), preloadFont(), tensorflowThreads()],
+  plugins: [serviceWorkerManifest(), preloadFont(), tensorflowThreads(), uncompressedPreview()],
 });
 
 /** Kept for offline use only once it has been asked for: the float model and what runs it, and the benchmark’s engines. */
 const ON_DEMAND = /ort[-.]|onnxruntime|tensorflow|tfjs|contender|vgg16-cifar10-|calibration-512/;
+
+/** Models hardly compress, and a compressed download has no known length: `npm run preview` sends files as they are. */
+function uncompressedPreview(): Plugin {
+  return {
+    name: 'uncompressed-preview',
+    configurePreviewServer(server) {
+      server.middlewares.use((request, _response, next) => {
+        delete request.headers['accept-encoding'];
+        next();
+      });
+    },
+  };
+}
 
 /** The page is drawn once, in its own typeface: `font-display: optional` waits a moment for a font that is already on its way. */
 function preloadFont(): Plugin {

@@ -3,6 +3,9 @@
 Trains a few steps of every model on a made-up data set, goes on from the checkpoint, exports, and reads the file back.
 """
 
+import re
+import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -36,6 +39,18 @@ class TrainingTest(unittest.TestCase):
     def arguments(self, model: str, *more: str) -> list[str]:
         places = ["--data", str(self.directory), "--run", str(self.directory / model)]
         return ["--model", model, "--epochs", "2", "--batch", "8", "--device", "cpu", *places, *more]
+
+    def test_the_export_in_the_documentation(self) -> None:
+        """docs/your-own-model.md: its Python, run as it stands, writes a model that ONNX Runtime takes, with labels and normalization."""
+        page = Path(__file__).parents[1] / "docs" / "your-own-model.md"
+        (code,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+        subprocess.run([sys.executable, "-c", code], cwd=self.directory, check=True, capture_output=True)
+        path = self.directory / "model.onnx"
+        metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+        self.assertEqual(set(metadata), {"labels", "mean", "std"})
+        session = onnxruntime.InferenceSession(path)
+        (logits,) = session.run(None, {"input": np.zeros((5, 3, 64, 64), np.float32)})
+        self.assertEqual(logits.shape, (5, len(metadata["labels"].split(","))))
 
     def test_every_model_trains_resumes_and_exports(self) -> None:
         for name in MODELS:

@@ -10,6 +10,7 @@ import {
   type Operation,
   type Picture,
 } from 'octet';
+import { download } from './download.ts';
 import { Jobs } from './jobs.ts';
 import type { Activation, EngineApi, IntegerHistogram, LayerInfo, ModelInfo, Pixels } from './protocol.ts';
 import { throttled } from './throttled.ts';
@@ -17,23 +18,24 @@ import { titleOf, weightsOf } from './titles.ts';
 
 const jobs = new Jobs();
 let current: Model | null = null;
+/** The page's own model as a file: another backend needs no second download, and no network. */
+let kept: { readonly url: string; readonly bytes: Uint8Array } | null = null;
 
 const engine: EngineApi = {
   load: (job, source, backend, onProgress) =>
     jobs.run(job, async (signal) => {
       const started = performance.now();
-      let bytes = source instanceof File ? source.size : 0;
       const report = throttled(onProgress);
-      const model = await loadModel(source, {
-        backend,
-        signal,
-        onProgress(event) {
-          if (event.stage === 'fetch') bytes = event.loaded;
-          report(event);
-        },
-      });
+      const bytes =
+        source instanceof File
+          ? new Uint8Array(await source.arrayBuffer())
+          : kept?.url === source
+            ? kept.bytes
+            : await download(source, signal, report);
+      if (typeof source === 'string') kept = { url: source, bytes };
+      const model = await loadModel(bytes, { backend, signal, onProgress: report });
       try {
-        const info = await describe(model, bytes);
+        const info = await describe(model, bytes.length);
         // The first run allocates and fills caches: not what a visitor's picture should be charged with.
         if (model.backend !== 'reference') await model.classify(blank(info.input), { signal });
         signal.throwIfAborted();

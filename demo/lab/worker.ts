@@ -23,6 +23,7 @@ import runtimeWasm from 'onnxruntime-web/ort-wasm-simd-threaded.wasm?url';
 import calibrationIndex from '../../models/cifar10/calibration-512.json' with { type: 'json' };
 import calibrationSheet from '../../models/cifar10/calibration-512.png';
 import floatModel from '../../models/vgg16-cifar10.onnx';
+import { download } from '../engine/download.ts';
 import { Jobs } from '../engine/jobs.ts';
 import { throttled } from '../engine/throttled.ts';
 import type { FloatWeights, LabApi } from './protocol.ts';
@@ -191,23 +192,4 @@ function cut(data: Uint8Array, count: number): Picture[] {
 /** A turn of the event loop, so that messages are heard. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve));
-}
-
-async function download(
-  url: string,
-  signal: AbortSignal,
-  onProgress: (event: ProgressEvent) => void,
-): Promise<Uint8Array> {
-  const response = await fetch(url, { signal });
-  if (!response.ok || !response.body)
-    throw new InputError(`the float model: ${response.status} ${response.statusText}`);
-  const length = Number(response.headers.get('Content-Length')) || undefined;
-  const parts: Uint8Array<ArrayBuffer>[] = [];
-  let loaded = 0;
-  for await (const part of response.body as unknown as AsyncIterable<Uint8Array<ArrayBuffer>>) {
-    parts.push(part);
-    loaded += part.length;
-    onProgress({ stage: 'fetch', loaded, total: length });
-  }
-  return new Uint8Array(await new Blob(parts).arrayBuffer());
 }

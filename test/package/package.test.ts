@@ -1,10 +1,8 @@
 /**
  * What strangers get: the packed tarball, installed in a fresh folder, used from Node, from a Vite page and from a plain module script.
- * `npm test` builds before it runs this.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
@@ -15,6 +13,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { flagship, makeFlagship } from '../../scripts/quantize-flagship.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { serveFolder } from '../e2e/static-server.ts';
+import { installPackage } from './installed.ts';
 
 const run = promisify(execFile);
 const root = path.resolve(import.meta.dirname, '../..');
@@ -39,13 +38,7 @@ let browser: Browser;
 
 beforeAll(async () => {
   await makeFlagship();
-  folder = await mkdtemp(path.join(tmpdir(), 'octet-package-'));
-  const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
-    cwd: root,
-  });
-  tarball = path.join(folder, (JSON.parse(stdout) as { filename: string }[])[0].filename);
-  await writeFile(path.join(folder, 'package.json'), '{ "type": "module", "private": true }');
-  await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball], { cwd: folder });
+  ({ folder, tarball } = await installPackage());
   browser = await launchChromium();
 });
 

@@ -12,7 +12,9 @@ export interface KernelRow {
   readonly batch: number;
   readonly ms: number;
   readonly gmacs: number;
-  /** Of the measured register peak of its family, 0 to 1. */
+  /** GMAC/s of a register-only loop of its family, timed in turn with the variants of the shape. */
+  readonly peak: number;
+  /** Of that peak, 0 to 1. */
   readonly share: number;
   /** Multiply-adds a byte of operands and result, each counted once. */
   readonly intensity: number;
@@ -20,7 +22,7 @@ export interface KernelRow {
 
 export interface KernelResult {
   readonly context: BenchContext;
-  /** GMAC/s of a register-only loop, measured in the same run. */
+  /** Median of the rows' peaks. */
   readonly peaks: Readonly<Partial<Record<ArithmeticFamily, number>>>;
   readonly rows: readonly KernelRow[];
 }

@@ -7,7 +7,8 @@ import type { Conv2dOperation, IntegerProgram } from '../src/program/program.ts'
 import { ConstantCache } from '../src/webgpu/constants.ts';
 import type { OpenDevice } from '../src/webgpu/device.ts';
 import { candidates, planExecution } from '../src/webgpu/execution-plan.ts';
-import { measurePeak } from '../src/webgpu/peak.ts';
+import { preparePeak } from '../src/webgpu/peak.ts';
+import type { PeakProbe } from '../src/webgpu/peak.ts';
 import { PipelineCache } from '../src/webgpu/pipelines.ts';
 import { encode, preparePlan } from '../src/webgpu/prepared-plan.ts';
 import type { PreparedPlan } from '../src/webgpu/prepared-plan.ts';
@@ -60,12 +61,17 @@ function programOf(layer: LayerShape): IntegerProgram {
   return builder.build(layer.name);
 }
 
+interface Prepared {
+  readonly variant: GpuVariant;
+  readonly plan: PreparedPlan;
+}
+
 interface Bench {
   readonly open: OpenDevice;
   readonly pipelines: PipelineCache;
   readonly constants: ConstantCache;
   readonly stopwatch: Stopwatch;
-  readonly peaks: KernelResult['peaks'];
+  readonly probes: readonly PeakProbe[];
 }
 
 async function benchLayer(
@@ -75,30 +81,42 @@ async function benchLayer(
   batch: number,
   { rounds, defaults }: KernelOptions,
 ): Promise<KernelRow[]> {
-  const { open, pipelines, constants, stopwatch, peaks } = bench;
+  const { open, pipelines, constants, stopwatch, probes } = bench;
   const operators = createOperatorRegistry();
   const program = programOf(layer);
   const operation = program.operations[0] as Conv2dOperation;
   const target = { program, operators, batch, capabilities: open.capabilities };
   const { variants, tuningKey } = candidates(operation, target);
-  const prepared: { variant: GpuVariant; plan: PreparedPlan }[] = [];
+  const prepared: Prepared[] = [];
   try {
     for (const variant of defaults ? variants.slice(0, 1) : variants) {
       const plan = planExecution({ ...target, keep: [], choose: () => variant });
       prepared.push({ variant, plan: await preparePlan(open.device, plan, pipelines, constants) });
     }
-    const timed = await timeInterleaved(stopwatch, prepared, {
+    const families = new Set(prepared.map(({ variant }) => variant.family));
+    const compared = probes.filter(({ family }) => families.has(family));
+    const timed = await timeInterleaved<Prepared | PeakProbe>(stopwatch, [...prepared, ...compared], {
       rounds,
-      encode: (pass, { plan }) => encode(pass, plan.dispatches),
+      encode: (pass, item) => {
+        if ('macs' in item) item.encode(pass);
+        else encode(pass, item.plan.dispatches);
+      },
       dropSlowerThan: HOPELESS,
+      isReference: (item) => 'macs' in item,
     });
+    const peaks = new Map<ArithmeticFamily, number>();
+    for (const { item, samples } of timed) {
+      if ('macs' in item) peaks.set(item.family, item.macs / median(samples) / 1e6);
+    }
     const macs = batch * operators.of(operation).macs(operation, (id) => program.tensors[id]);
     const bytes =
       operation.weights.length + program.tensors.reduce((sum, tensor) => sum + byteCount(tensor, batch), 0);
-    return timed.map(({ item: { variant }, samples }) => {
+    return timed.flatMap(({ item, samples }) => {
+      if ('macs' in item) return [];
+      const { variant } = item;
       const ms = median(samples);
       const gmacs = macs / ms / 1e6;
-      const peak = peaks[variant.family];
+      const peak = peaks.get(variant.family)!;
       return {
         network,
         layer: layer.name,
@@ -108,7 +126,8 @@ async function benchLayer(
         batch,
         ms,
         gmacs,
-        share: peak ? gmacs / peak : 0,
+        peak,
+        share: gmacs / peak,
         intensity: macs / bytes,
       };
     });
@@ -125,15 +144,15 @@ export async function timeKernels(
 ): Promise<Pick<KernelResult, 'peaks' | 'rows'>> {
   const pipelines = new PipelineCache(open.device);
   const stopwatch = createStopwatch(open.device, open.timestamps);
+  const probes: PeakProbe[] = [];
   try {
     const families: Exclude<ArithmeticFamily, 'none'>[] = ['f32', 'i32'];
     if (open.capabilities.packedDot) families.unshift('dot4I8Packed');
-    const peaks: Partial<Record<ArithmeticFamily, number>> = {};
     for (const family of families) {
-      peaks[family] = await measurePeak(open.device, pipelines, stopwatch, family);
-      log(`register peak, ${family}: ${peaks[family].toFixed(2)} GMAC/s`);
+      log(`filling the device, ${family}`);
+      probes.push(await preparePeak(open.device, pipelines, stopwatch, family));
     }
-    const bench: Bench = { open, pipelines, constants: new ConstantCache(open.device), stopwatch, peaks };
+    const bench: Bench = { open, pipelines, constants: new ConstantCache(open.device), stopwatch, probes };
     const rows: KernelRow[] = [];
     for (const network of options.networks) {
       for (const layer of networks[network]) {
@@ -146,8 +165,15 @@ export async function timeKernels(
         }
       }
     }
+    const peaks = Object.fromEntries(
+      families.flatMap((family) => {
+        const measured = rows.filter((row) => row.family === family).map(({ peak }) => peak);
+        return measured.length > 0 ? [[family, median(measured)]] : [];
+      }),
+    );
     return { peaks, rows };
   } finally {
+    for (const probe of probes) probe.dispose();
     stopwatch.dispose();
   }
 }

@@ -1,4 +1,4 @@
-/** What a device can do at best: multiply-adds a second from registers, by arithmetic family. */
+/** What a device can do at best: multiply-adds from registers, by arithmetic family. */
 import { PEAK_WORKGROUP, peakMacsPerStep, peakWgsl } from '../../shaders/peak.wgsl.ts';
 import type { ArithmeticFamily } from '../ops/gpu-kernel.ts';
 import { bufferUsage } from './flags.ts';
@@ -13,56 +13,80 @@ const steps = 512;
 const sizes = [16, 256, 4096, 65535];
 /** A size that takes as long as this fills the device; larger ones would only take longer. */
 const fullMs = 4;
-const rounds = 5;
+const rounds = 2;
+
+/** A dispatch that does nothing but multiply and add in registers, long enough to fill the device. */
+export interface PeakProbe {
+  readonly family: Exclude<ArithmeticFamily, 'none'>;
+  readonly macs: number;
+  encode(pass: GPUComputePassEncoder): void;
+  dispose(): void;
+}
 
 /**
- * GMAC/s of one arithmetic family. The best of several rounds: what slows a round down is not the device.
+ * A probe of one arithmetic family, of the size that fills the device. Time it in turn with what is compared with it: devices change their
+ * clock.
  * @throws {DeviceError} out of memory, or the device is lost
  */
-export async function measurePeak(
+export async function preparePeak(
   device: GPUDevice,
   pipelines: PipelineCache,
   stopwatch: Stopwatch,
-  family: Exclude<ArithmeticFamily, 'none'>,
-): Promise<number> {
-  let best = 0;
-  for (const workgroups of sizes) {
-    const label = `peak ${family}`;
-    const { pipeline, layout } = await pipelines.kernel(label, peakWgsl(family, steps, workgroups), [
-      'read',
-      'write',
-    ]);
-    const buffers: GPUBuffer[] = [];
+  family: PeakProbe['family'],
+): Promise<PeakProbe> {
+  for (const [index, workgroups] of sizes.entries()) {
+    const probe = await probeOf(device, pipelines, family, workgroups);
     try {
-      const bindGroup = await guarded(device, `preparing ${label}`, () => {
-        for (const size of [16, workgroups * PEAK_WORKGROUP * 4]) {
-          buffers.push(
-            device.createBuffer({ label, size, usage: bufferUsage.storage | bufferUsage.copyDst }),
-          );
-        }
-        device.queue.writeBuffer(
-          buffers[0],
-          0,
-          new Uint32Array([0x1234567, 0x89abcdef, 0x2468ace, 0x13579bd]),
-        );
-        const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
-        return device.createBindGroup({ label, layout, entries });
-      });
-      const [timed] = await timeInterleaved(stopwatch, [bindGroup], {
+      const [{ samples }] = await timeInterleaved(stopwatch, [probe], {
         rounds,
-        encode(pass) {
-          pass.setPipeline(pipeline);
-          pass.setBindGroup(0, bindGroup);
-          pass.dispatchWorkgroups(workgroups);
-        },
+        encode: (pass) => probe.encode(pass),
       });
-      const ms = Math.min(...timed.samples);
-      const macs = peakMacsPerStep(family) * steps * workgroups * PEAK_WORKGROUP;
-      best = Math.max(best, macs / ms / 1e6);
-      if (ms >= fullMs) break;
-    } finally {
-      for (const buffer of buffers) buffer.destroy();
+      if (Math.min(...samples) >= fullMs || index === sizes.length - 1) return probe;
+    } catch (error) {
+      probe.dispose();
+      throw error;
     }
+    probe.dispose();
   }
-  return best;
+  throw new Error('there is a last size');
+}
+
+async function probeOf(
+  device: GPUDevice,
+  pipelines: PipelineCache,
+  family: PeakProbe['family'],
+  workgroups: number,
+): Promise<PeakProbe> {
+  const label = `peak ${family}`;
+  const { pipeline, layout } = await pipelines.kernel(label, peakWgsl(family, steps, workgroups), [
+    'read',
+    'write',
+  ]);
+  const buffers: GPUBuffer[] = [];
+  const dispose = () => {
+    for (const buffer of buffers) buffer.destroy();
+  };
+  try {
+    const bindGroup = await guarded(device, `preparing ${label}`, () => {
+      for (const size of [16, workgroups * PEAK_WORKGROUP * 4]) {
+        buffers.push(device.createBuffer({ label, size, usage: bufferUsage.storage | bufferUsage.copyDst }));
+      }
+      device.queue.writeBuffer(buffers[0], 0, new Uint32Array([0x1234567, 0x89abcdef, 0x2468ace, 0x13579bd]));
+      const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+      return device.createBindGroup({ label, layout, entries });
+    });
+    return {
+      family,
+      macs: peakMacsPerStep(family) * steps * workgroups * PEAK_WORKGROUP,
+      encode(pass) {
+        pass.setPipeline(pipeline);
+        pass.setBindGroup(0, bindGroup);
+        pass.dispatchWorkgroups(workgroups);
+      },
+      dispose,
+    };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
 }

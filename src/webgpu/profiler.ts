@@ -1,7 +1,9 @@
 /** GPU time of each operation, and what the device could do at best. */
 import type { AsyncOptions } from '../progress.ts';
 import type { ArithmeticFamily } from '../ops/gpu-kernel.ts';
-import { measurePeak } from './peak.ts';
+import { median } from 'simple-statistics';
+import { preparePeak } from './peak.ts';
+import type { PeakProbe } from './peak.ts';
 import { encode } from './prepared-plan.ts';
 import type { PreparedDispatch } from './prepared-plan.ts';
 import type { WebgpuSession } from './session.ts';
@@ -11,7 +13,7 @@ export interface WebgpuProfile {
   readonly method: 'timestamp-query' | 'repetition';
   /** Milliseconds of each of the program's operations, one sample a repetition. */
   readonly samples: readonly (readonly number[])[];
-  /** GMAC/s of each arithmetic family that the plan uses, registers only. */
+  /** GMAC/s of each arithmetic family that the plan uses, registers only, timed in turn with the operations. */
   readonly peak: Readonly<Partial<Record<ArithmeticFamily, number>>>;
 }
 
@@ -30,6 +32,7 @@ export async function profileWebgpu(
   return runtime.settle(
     runtime.withPlan(runtime.largestPart(batch), [], onProgress, async ({ prepared }) => {
       const stopwatch = createStopwatch(device, timestamps);
+      const probes: PeakProbe[] = [];
       try {
         const { operations, dispatches } = prepared.plan;
         const ofOperation: PreparedDispatch[][] = operations.map(() => []);
@@ -37,24 +40,35 @@ export async function profileWebgpu(
           ofOperation[operation].push(prepared.dispatches[index]);
         }
         const parts = Math.ceil(batch / prepared.plan.batch);
-        const timed = await timeInterleaved(stopwatch, ofOperation, {
-          rounds: repetitions,
-          encode,
-          signal,
-          onSample: (done, total) => onProgress?.({ stage: 'profile', done, total }),
-        });
-        const peak: Partial<Record<ArithmeticFamily, number>> = {};
-        for (const family of new Set(operations.map(({ variant }) => variant.family))) {
+        const families = new Set(operations.map(({ variant }) => variant.family));
+        for (const family of families) {
           signal?.throwIfAborted();
-          if (family !== 'none')
-            peak[family] = await measurePeak(device, runtime.pipelines, stopwatch, family);
+          if (family !== 'none') probes.push(await preparePeak(device, runtime.pipelines, stopwatch, family));
+        }
+        const timed = await timeInterleaved<readonly PreparedDispatch[] | PeakProbe>(
+          stopwatch,
+          [...ofOperation, ...probes],
+          {
+            rounds: repetitions,
+            encode: (pass, item) => {
+              if ('macs' in item) item.encode(pass);
+              else encode(pass, item);
+            },
+            signal,
+            onSample: (done, total) => onProgress?.({ stage: 'profile', done, total }),
+          },
+        );
+        const peak: Partial<Record<ArithmeticFamily, number>> = {};
+        for (const { item, samples } of timed) {
+          if ('macs' in item) peak[item.family] = item.macs / median(samples) / 1e6;
         }
         return {
           method: stopwatch.method,
-          samples: timed.map(({ samples }) => samples.map((ms) => ms * parts)),
+          samples: timed.slice(0, operations.length).map(({ samples }) => samples.map((ms) => ms * parts)),
           peak,
         };
       } finally {
+        for (const probe of probes) probe.dispose();
         stopwatch.dispose();
       }
     }),

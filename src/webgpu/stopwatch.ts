@@ -109,6 +109,8 @@ export interface InterleavedOptions<T> {
   readonly encode: (pass: GPUComputePassEncoder, item: T) => void;
   /** After the first round, leaves out what took more than this many times the least. */
   readonly dropSlowerThan?: number;
+  /** Items that the others are compared with: they are never left out, nor set what the least is. */
+  readonly isReference?: (item: T) => boolean;
   readonly signal?: AbortSignal | undefined;
   readonly onSample?: ((done: number, total: number) => void) | undefined;
 }
@@ -123,7 +125,14 @@ const leastSampleMs = 2;
 export async function timeInterleaved<T>(
   stopwatch: Stopwatch,
   items: readonly T[],
-  { rounds, encode, dropSlowerThan = Infinity, signal, onSample }: InterleavedOptions<T>,
+  {
+    rounds,
+    encode,
+    dropSlowerThan = Infinity,
+    isReference = () => false,
+    signal,
+    onSample,
+  }: InterleavedOptions<T>,
 ): Promise<readonly Timed<T>[]> {
   let running: { readonly item: T; readonly samples: number[]; readonly repetitions: number }[] = [];
   for (const item of items) {
@@ -143,8 +152,13 @@ export async function timeInterleaved<T>(
       samples.push(ms / repetitions);
       onSample?.(round * running.length + index + 1, rounds * running.length);
     }
-    const least = Math.min(...running.map(({ samples }) => samples[0]));
-    if (round === 0) running = running.filter(({ samples }) => samples[0] <= least * dropSlowerThan);
+    if (round > 0) continue;
+    const least = Math.min(
+      ...running.filter(({ item }) => !isReference(item)).map(({ samples }) => samples[0]),
+    );
+    running = running.filter(
+      ({ item, samples }) => isReference(item) || samples[0] <= least * dropSlowerThan,
+    );
   }
   return timed;
 }

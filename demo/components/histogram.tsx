@@ -33,8 +33,9 @@ export function Histogram({
       return plot.plot({
         width,
         height: HEIGHT,
-        marginLeft: 0,
-        marginRight: 0,
+        // Room for half a number at each end of the axis.
+        marginLeft: 6,
+        marginRight: 6,
         marginTop: 6,
         marginBottom: 26,
         style: { fontFamily: 'inherit', fontSize: '12px', overflow: 'visible' },

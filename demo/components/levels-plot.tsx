@@ -23,8 +23,9 @@ export function LevelsPlot({ layer, bits }: { readonly layer: FloatWeights | nul
       return plot.plot({
         width,
         height: HEIGHT,
-        marginLeft: 0,
-        marginRight: 0,
+        // Room for half a number at each end of the axis.
+        marginLeft: 6,
+        marginRight: 6,
         marginTop: 8,
         marginBottom: 32,
         style: { fontFamily: 'inherit', fontSize: '12px', overflow: 'visible' },

@@ -58,7 +58,7 @@ export function MemoryPlanPicture({
       <p class="muted readout" aria-hidden="true">
         {tensor
           ? `${tensor.name}: ${format.bytes(tensor.bytes)}, from ${stepName(tensor.firstStep)} to ${stepName(tensor.lastStep)}`
-          : `Left to right: the steps of a run. Top to bottom: bytes, in ${plan.arenas.length} arenas.`}
+          : `Left to right: the steps of a run. Top to bottom: bytes${plan.arenas.length > 1 ? `, in ${plan.arenas.length} arenas` : ''}.`}
       </p>
       <dl class="figures">
         <div>

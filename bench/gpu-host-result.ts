@@ -16,8 +16,9 @@ export interface TensorCheck {
 /** The network at one batch size. */
 export interface Throughput {
   readonly batch: number;
-  /** End to end, pixels to logits, a call. */
+  /** End to end, pixels to logits, one call at a time. */
   readonly latencyMs: Summary;
+  /** With three calls in flight. */
   readonly imagesPerSecond: number;
   /** Sum of the layers, each timed alone on the GPU. */
   readonly gpuMs: number;

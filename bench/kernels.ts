@@ -8,6 +8,7 @@ import { Command, Option } from 'commander';
 import { openDevice } from '../src/webgpu/device.ts';
 import { chooseVulkanDriver } from '../test/support/node-gpu.ts';
 import { launchChromium } from '../test/support/chromium.ts';
+import { askForExactTimestamps } from './exact-timestamps.ts';
 import { drawChart, machineContext, positiveInteger } from './context.ts';
 import { kernelTable, contextBlock } from './report.ts';
 import { timeKernels } from './kernel-timing.ts';
@@ -25,6 +26,7 @@ interface Options extends Omit<KernelOptions, 'batches'> {
 /** Measures, and writes JSON, a table and the roofline picture. */
 export async function benchKernels(options: Options, log: (line: string) => void): Promise<KernelResult> {
   chooseVulkanDriver();
+  askForExactTimestamps();
   const open = await openDevice({});
   try {
     const measured = await timeKernels(open, { ...options, batches: [options.batch] }, log);

@@ -15,10 +15,20 @@ const RESULTS = 'bench/results';
 const PAGES = ['README.md', 'docs/benchmarks.md'];
 const BLOCK = /(<!-- table: (\S+), (\w+) -->\n)[^]*?(<!-- end of table -->)/g;
 
+/** What a block may be, from a result and the address of its files without their ends. */
 const forms = {
-  full: (result: AnyResult) => `${contextBlock(result)}\n\n${tableOf(result)}`,
-  summary: (result: AnyResult) => ('results' in result ? summaryTable(result) : tableOf(result)),
+  full: (result: AnyResult, address: string) =>
+    `${contextBlock(result)}\n\n${tableOf(result)}${chart(result, address)}`,
+  summary: (result: AnyResult, address: string) =>
+    `${'results' in result ? summaryTable(result) : tableOf(result)}${chart(result, address)}`,
 };
+
+/** Drawn by the benchmark itself, which has a browser at hand. */
+function chart(result: AnyResult, address: string): string {
+  if ('throughput' in result) return '';
+  const what = 'results' in result ? 'Milliseconds an image, one bar an engine' : 'Roofline of the kernels';
+  return `\n\n![${what}](${address}.svg)`;
+}
 
 type AnyResult = BenchResult | KernelResult | GpuHostResult;
 
@@ -36,14 +46,16 @@ export async function renderTables(): Promise<Map<string, string>> {
   const rendered = new Map<string, string>();
   for (const file of (await readdir(path.join(root, RESULTS))).filter((name) => name.endsWith('.json'))) {
     const json = `${RESULTS}/${file}`;
-    rendered.set(json.replace(/json$/, 'md'), `${forms.full(await readResult(json))}\n`);
+    const result = await readResult(json);
+    rendered.set(json.replace(/json$/, 'md'), `${contextBlock(result)}\n\n${tableOf(result)}\n`);
   }
   for (const page of PAGES) {
     const text = await readFile(path.join(root, page), 'utf8');
     let next = text;
     for (const [block, start, file, form, end] of text.matchAll(BLOCK)) {
       if (!(form in forms)) throw new Error(`${page}: a table has no form "${form}"`);
-      const table = forms[form as keyof typeof forms](await readResult(file));
+      const address = path.posix.relative(path.posix.dirname(page), file.replace(/\.json$/, ''));
+      const table = forms[form as keyof typeof forms](await readResult(file), address);
       next = next.replace(block, () => `${start}\n${table}\n\n${end}`);
     }
     const config = await resolveConfig(path.join(root, page));

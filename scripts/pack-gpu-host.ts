@@ -13,8 +13,7 @@ import { writeGolden } from '../bench/golden.ts';
 import { flagship as int8Model } from './quantize-flagship.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
-const folder = path.join(root, 'build/gpu-host');
-const tarball = path.join(root, 'build/gpu-host.tar.gz');
+const FOLDER = path.join(root, 'build/gpu-host');
 /** Batches of 1, 3 and 8 divide it. */
 const PICTURES = 24;
 const BUDGET_BYTES = 60 * 2 ** 20;
@@ -22,7 +21,7 @@ const BUDGET_BYTES = 60 * 2 ** 20;
 const RUN = `#!/bin/sh
 # Checks every tensor and kernel variant against the reference's bytes, then measures, and writes gpu-host.json here. Options:
 #   --batches 1,64,256,1024  --repetitions 30  --pictures 24  --tune off|quick|full  --kernels full|quick|<pattern>
-#   --output FILE  --allow-software
+#   --layers <part of their names>  --output FILE  --allow-software
 # Needs Node 20.19 or newer and a Vulkan driver (NVIDIA's comes with the graphics driver), and libvulkan.so.1.
 exec node "$(dirname "$0")/gpu-host.js" "$@"
 `;
@@ -31,7 +30,7 @@ async function version(packageFile: string): Promise<string> {
   return (JSON.parse(await readFile(path.join(root, packageFile), 'utf8')) as { version: string }).version;
 }
 
-async function bundle(): Promise<void> {
+async function bundle(folder: string): Promise<void> {
   const conditions = ['octet:source', 'node', 'module', 'import', 'default'];
   await build({
     configFile: false,
@@ -57,19 +56,20 @@ async function bundle(): Promise<void> {
   });
 }
 
-async function packDawn(): Promise<void> {
+async function packDawn(folder: string): Promise<void> {
   const from = path.join(root, 'node_modules/webgpu');
   const to = path.join(folder, 'node_modules/webgpu');
   for (const file of ['package.json', 'index.js', 'LICENSE.md', 'dist/linux-x64'])
     await cp(path.join(from, file), path.join(to, file), { recursive: true });
 }
 
-export async function packGpuHost(log: (line: string) => void): Promise<string> {
+/** Fills `folder`, emptied first, with all that run.sh needs. */
+export async function packGpuHost(folder: string, pictureCount: number): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   const flagship = await loadFlagship();
-  await bundle();
-  await packDawn();
+  await bundle(folder);
+  await packDawn(folder);
   await cp(int8Model, path.join(folder, path.basename(int8Model)));
   const manifest = {
     octet: await version('package.json'),
@@ -80,19 +80,18 @@ export async function packGpuHost(log: (line: string) => void): Promise<string> 
   // Nothing in the bundle is CommonJS.
   await writeFile(path.join(folder, 'package.json'), '{ "type": "module", "private": true }\n');
   await writeFile(path.join(folder, 'run.sh'), RUN, { mode: 0o755 });
-  log(`the reference runs on ${PICTURES} pictures`);
-  {
-    using reference = await loadModel(int8Model, { backend: 'reference' });
-    const pictures = Array.from({ length: PICTURES }, (_, i) => flagship.batchFrom(i, 1));
-    await writeGolden(path.join(folder, 'golden'), reference, pictures);
-  }
-  await create({ gzip: true, file: tarball, cwd: path.dirname(folder), portable: true }, ['gpu-host']);
-  const { size } = await stat(tarball);
-  log(`${tarball}: ${(size / 2 ** 20).toFixed(1)} MiB`);
-  if (size > BUDGET_BYTES) throw new Error(`more than ${BUDGET_BYTES / 2 ** 20} MiB`);
-  return tarball;
+  using reference = await loadModel(int8Model, { backend: 'reference' });
+  const pictures = Array.from({ length: pictureCount }, (_, i) => flagship.batchFrom(i, 1));
+  await writeGolden(path.join(folder, 'golden'), reference, pictures);
 }
 
 if (process.argv[1] && import.meta.filename === path.resolve(process.argv[1])) {
-  await packGpuHost((line) => process.stderr.write(`${line}\n`));
+  await packGpuHost(FOLDER, PICTURES);
+  const tarball = `${FOLDER}.tar.gz`;
+  await create({ gzip: true, file: tarball, cwd: path.dirname(FOLDER), portable: true }, [
+    path.basename(FOLDER),
+  ]);
+  const { size } = await stat(tarball);
+  console.log(`${tarball}: ${(size / 2 ** 20).toFixed(1)} MiB`);
+  if (size > BUDGET_BYTES) throw new Error(`more than ${BUDGET_BYTES / 2 ** 20} MiB`);
 }

@@ -1,14 +1,18 @@
-/** What `npm run pack:gpu-host` packs, and the table that is made of what comes back. */
-import { mkdtemp, rm } from 'node:fs/promises';
+/** A dry run of what `npm run pack:gpu-host` packs, and the table that is made of what comes back. */
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { loadFlagship } from '../../bench/flagship.ts';
 import { readGolden, writeGolden } from '../../bench/golden.ts';
 import type { GpuHostResult } from '../../bench/gpu-host-result.ts';
 import { gpuHostTable } from '../../bench/report.ts';
+import { packGpuHost } from '../../scripts/pack-gpu-host.ts';
 import { flagship as int8Model } from '../../scripts/quantize-flagship.ts';
 import { loadModel } from '../../src/index.ts';
+import { chooseVulkanDriver } from '../support/node-gpu.ts';
 
 test('golden tensors come back as the reference made them, in any batch', async () => {
   const flagship = await loadFlagship();
@@ -26,6 +30,40 @@ test('golden tensors come back as the reference made them, in any batch', async 
     expect(tensors.size).toBe(reference.program.tensors.length);
     for (const [name, { data }] of tensors) expect(golden.tensor(name, 1, 2), name).toEqual(data);
     expect(() => golden.tensor('nothing', 0, 1)).toThrow(/no tensor "nothing"/);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+test('the packed folder runs by itself: bytes compared, everything measured', async () => {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'octet-gpu-host-'));
+  try {
+    await packGpuHost(path.join(folder, 'pack'), 2);
+    chooseVulkanDriver();
+    const output = path.join(folder, 'gpu.json');
+    const small = '--batches 1 --repetitions 1 --tune off --kernels concat --layers fc8 --allow-software';
+    const { stdout } = await promisify(execFile)(
+      path.join(folder, 'pack/run.sh'),
+      [...small.split(' '), '--output', output],
+      { cwd: folder },
+    );
+    expect(stdout).toContain('all bytes are the reference’s');
+    const result = JSON.parse(await readFile(output, 'utf8')) as GpuHostResult;
+    expect(result.kernelSuite.cases).toBeGreaterThan(0);
+    expect(result.kernelSuite.failures).toEqual([]);
+    expect(result.checks.map(({ batch }) => batch)).toEqual([1, 3, 8, 1, 3, 8]);
+    for (const { elements, differing } of result.checks) {
+      expect(elements).toBeGreaterThan(2 * 100_000);
+      expect(differing).toEqual([]);
+    }
+    const [{ layers, peaks, imagesPerSecond }] = result.throughput;
+    expect(imagesPerSecond).toBeGreaterThan(0);
+    for (const { family, macs, share } of layers) {
+      expect(share !== null).toBe(macs > 0);
+      if (macs > 0) expect(peaks[family!]).toBeGreaterThan(0);
+    }
+    expect(result.rows.map(({ layer }) => layer)).toEqual(['fc8']);
+    expect(gpuHostTable(result)).toContain('0 tensors differ');
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -61,9 +61,8 @@ fn channelsOf(word: u32) -> Channels {
 #if ${shape.int32}
   return Channels(word, epilogue[record]);
 #else
-  let limit = bitcast<vec4<u32>>(epilogue[record + 1u]);
   let mantissa = bitcast<vec4<u32>>(epilogue[record + 2u]);
-  return Channels(word, epilogue[record], requantizerOf(limit, mantissa, epilogue[record + 3u]));
+  return Channels(word, epilogue[record], requantizerOf(epilogue[record + 1u], mantissa, epilogue[record + 3u]));
 #endif
 }
 

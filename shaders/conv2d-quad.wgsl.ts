@@ -234,11 +234,13 @@ ${unroll(pixels / 4, (p) => unroll(words, (j) => `    results[${p * words + j}] 
 #else
   let scale = 1u;
 #endif
+  let rows = PATCH_H / scale;
   let columns = PATCH_W / scale;
   for (var j = 0u; j < WORDS; j++) {
     let channels = channelsOf(firstWord + j);
-    for (var p = 0u; p < PATCH_H / scale * columns; p++) {
-      let own = inOrder(results[p * WORDS + j], lane);
+    for (var r = 0u; r < rows; r++) {
+    for (var c = 0u; c < columns; c++) {
+      let own = inOrder(results[(r * columns + c) * WORDS + j], lane);
 #if ${onePixel}
       let pair = max(own, quadSwapX(own));
       let acc = select(own, max(pair, quadSwapY(pair)), pooled);
@@ -247,13 +249,14 @@ ${unroll(pixels / 4, (p) => unroll(words, (j) => `    results[${p * words + j}] 
       let mine = !pooled | (lane == j % 4u);
 #else
       let acc = own;
-      let row = firstRow / scale + p / columns;
-      let column = firstColumn / scale + p % columns;
+      let row = firstRow / scale + r;
+      let column = firstColumn / scale + c;
       let mine = true;
 #endif
       if (mine & (patchIndex < patches) & (row < layer.outHeight) & (column < layer.outWidth)) {
         store((image * layer.outHeight + row) * layer.outWidth + column, channels, acc);
       }
+    }
     }
   }
 }

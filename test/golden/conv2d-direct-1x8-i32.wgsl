@@ -59,14 +59,14 @@ const LAYER_RECORD = OUT_WORDS * RECORD;
 @group(0) @binding(3) var<storage, read_write> y: array<u32, OUT_PIXELS * OUT_WORDS>;
 
 struct Requantizer {
-  limit: vec4<u32>,
+  limit: vec4<i32>,
   leftFactor: vec4<u32>,
   mantissaLow: vec4<u32>,
   mantissaHigh: vec4<u32>,
 
   rightShift: vec4<u32>,
 
-  half: vec4<u32>,
+  half: vec4<i32>,
   zeroPoint: vec4<i32>,
   lo: vec4<i32>,
   hi: vec4<i32>,
@@ -77,7 +77,7 @@ fn highHalf(v: vec4<u32>) -> vec4<u32> {
   return v >> vec4<u32>(16u);
 }
 
-fn requantizerOf(limit: vec4<u32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Requantizer {
+fn requantizerOf(limit: vec4<i32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Requantizer {
   let exponent = extractBits(fields, 0u, 8u);
   let rightShift = vec4<u32>(max(exponent, vec4<i32>(0))) + 2u;
   return Requantizer(
@@ -86,7 +86,7 @@ fn requantizerOf(limit: vec4<u32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Re
     mantissa & vec4<u32>(0xffffu),
     highHalf(mantissa),
     rightShift,
-    vec4<u32>(1u) << (rightShift - 1u),
+    vec4<i32>(1) << (rightShift - 1u),
     extractBits(fields, 8u, 8u),
     extractBits(fields, 16u, 8u),
     extractBits(fields, 24u, 8u),
@@ -96,7 +96,7 @@ fn requantizerOf(limit: vec4<u32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Re
 
 fn requantize(acc: vec4<i32>, r: Requantizer) -> vec4<i32> {
   // product = p2 · 2³² + (p1 mod 2¹⁶) · 2¹⁶ + (p0 mod 2¹⁶); p1 < 2³² since magnitude ≤ 2³¹ and mantissa < 2²⁴.
-  let magnitude = min(bitcast<vec4<u32>>(abs(acc)), r.limit) * r.leftFactor;
+  let magnitude = bitcast<vec4<u32>>(min(abs(acc), r.limit)) * r.leftFactor;
   let low = magnitude & vec4<u32>(0xffffu);
   let high = highHalf(magnitude);
   let p0 = low * r.mantissaLow;
@@ -104,15 +104,18 @@ fn requantize(acc: vec4<i32>, r: Requantizer) -> vec4<i32> {
   let p2 = high * r.mantissaHigh + highHalf(p1);
 
   // Bit 31 of the product and "any lower bit set" go below p2 (< 2²⁴); rounding at bit rightShift of that is exact.
-  let bit31 = min(p1 & vec4<u32>(0x8000u), vec4<u32>(1u));
-  let sticky = min((p1 & vec4<u32>(0x7fffu)) | (p0 & vec4<u32>(0xffffu)), vec4<u32>(1u));
-  let folded = p2 * 4u + bit31 * 2u + sticky;
-  let rest = folded & (r.half * 2u - 1u);
+  // From here on all is below 2²⁶: signed comparisons, which software adapters need fewer instructions for, do.
+  let one = vec4<i32>(1);
+  let bit31 = min(bitcast<vec4<i32>>(p1 & vec4<u32>(0x8000u)), one);
+  let below = (p1 & vec4<u32>(0x7fffu)) | (p0 & vec4<u32>(0xffffu));
+  let sticky = min(bitcast<vec4<i32>>(below), one);
+  let folded = bitcast<vec4<i32>>(p2) * 4 + bit31 * 2 + sticky;
+  let rest = folded & (r.half * 2 - 1);
 
   let down = folded >> r.rightShift;
 
-  let up = (rest > r.half) | ((rest == r.half) & ((down & vec4<u32>(1u)) != vec4<u32>()));
-  let rounded = bitcast<vec4<i32>>(select(down, down + 1u, up));
+  let up = (rest > r.half) | ((rest == r.half) & ((down & one) != vec4<i32>()));
+  let rounded = select(down, down + 1, up);
   return clamp(r.zeroPoint + select(rounded, -rounded, acc < vec4<i32>()), r.lo, r.hi);
 }
 
@@ -131,9 +134,8 @@ struct Channels {
 fn channelsOf(word: u32) -> Channels {
   let record = word * RECORD;
 
-  let limit = bitcast<vec4<u32>>(epilogue[record + 1u]);
   let mantissa = bitcast<vec4<u32>>(epilogue[record + 2u]);
-  return Channels(word, epilogue[record], requantizerOf(limit, mantissa, epilogue[record + 3u]));
+  return Channels(word, epilogue[record], requantizerOf(epilogue[record + 1u], mantissa, epilogue[record + 3u]));
 
 }
 

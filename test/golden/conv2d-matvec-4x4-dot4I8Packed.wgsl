@@ -15,7 +15,7 @@ const RECORD = 4u;
 @group(0) @binding(3) var<storage, read_write> y: array<u32>;
 
 struct Requantizer {
-  limit: vec4<u32>,
+  limit: vec4<i32>,
   leftFactor: vec4<u32>,
   mantissaLow: vec4<u32>,
   mantissaHigh: vec4<u32>,
@@ -23,7 +23,7 @@ struct Requantizer {
   // 2^−rightShift
   scale: vec4<f32>,
 
-  half: vec4<u32>,
+  half: vec4<i32>,
   zeroPoint: vec4<i32>,
   lo: vec4<i32>,
   hi: vec4<i32>,
@@ -56,7 +56,7 @@ fn packBytes(bytes: vec4<i32>) -> u32 {
   return dot(bitcast<vec4<u32>>(bytes) & vec4<u32>(0xffu), vec4<u32>(1u, 0x100u, 0x10000u, 0x1000000u));
 }
 
-fn requantizerOf(limit: vec4<u32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Requantizer {
+fn requantizerOf(limit: vec4<i32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Requantizer {
   let words = bitcast<vec4<u32>>(fields);
   let a = bytesOf(words.x);
   let b = bytesOf(words.y);
@@ -70,7 +70,7 @@ fn requantizerOf(limit: vec4<u32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Re
     mantissa & vec4<u32>(0xffffu),
     highHalf(mantissa),
     powerOfTwo(-rightShift),
-    vec4<u32>(vec4<i32>(powerOfTwo(rightShift - 1))),
+    vec4<i32>(powerOfTwo(rightShift - 1)),
     vec4<i32>(a.y, b.y, c.y, d.y),
     vec4<i32>(a.z, b.z, c.z, d.z),
     vec4<i32>(a.w, b.w, c.w, d.w),
@@ -80,7 +80,7 @@ fn requantizerOf(limit: vec4<u32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Re
 
 fn requantize(acc: vec4<i32>, r: Requantizer) -> vec4<i32> {
   // product = p2 · 2³² + (p1 mod 2¹⁶) · 2¹⁶ + (p0 mod 2¹⁶); p1 < 2³² since magnitude ≤ 2³¹ and mantissa < 2²⁴.
-  let magnitude = min(bitcast<vec4<u32>>(abs(acc)), r.limit) * r.leftFactor;
+  let magnitude = bitcast<vec4<u32>>(min(abs(acc), r.limit)) * r.leftFactor;
   let low = magnitude & vec4<u32>(0xffffu);
   let high = highHalf(magnitude);
   let p0 = low * r.mantissaLow;
@@ -88,16 +88,19 @@ fn requantize(acc: vec4<i32>, r: Requantizer) -> vec4<i32> {
   let p2 = high * r.mantissaHigh + highHalf(p1);
 
   // Bit 31 of the product and "any lower bit set" go below p2 (< 2²⁴); rounding at bit rightShift of that is exact.
-  let bit31 = min(p1 & vec4<u32>(0x8000u), vec4<u32>(1u));
-  let sticky = min((p1 & vec4<u32>(0x7fffu)) | (p0 & vec4<u32>(0xffffu)), vec4<u32>(1u));
-  let folded = p2 * 4u + bit31 * 2u + sticky;
-  let rest = folded & (r.half * 2u - 1u);
+  // From here on all is below 2²⁶: signed comparisons, which software adapters need fewer instructions for, do.
+  let one = vec4<i32>(1);
+  let bit31 = min(bitcast<vec4<i32>>(p1 & vec4<u32>(0x8000u)), one);
+  let below = (p1 & vec4<u32>(0x7fffu)) | (p0 & vec4<u32>(0xffffu));
+  let sticky = min(bitcast<vec4<i32>>(below), one);
+  let folded = bitcast<vec4<i32>>(p2) * 4 + bit31 * 2 + sticky;
+  let rest = folded & (r.half * 2 - 1);
 
   // A multiple of 2^rightShift below 2²⁶, rightShift ≥ 2: 24 significant bits.
-  let down = bitcast<vec4<u32>>(vec4<i32>(vec4<f32>(bitcast<vec4<i32>>(folded - rest)) * r.scale));
+  let down = vec4<i32>(vec4<f32>(folded - rest) * r.scale);
 
-  let up = (rest > r.half) | ((rest == r.half) & ((down & vec4<u32>(1u)) != vec4<u32>()));
-  let rounded = bitcast<vec4<i32>>(select(down, down + 1u, up));
+  let up = (rest > r.half) | ((rest == r.half) & ((down & one) != vec4<i32>()));
+  let rounded = select(down, down + 1, up);
   return clamp(r.zeroPoint + select(rounded, -rounded, acc < vec4<i32>()), r.lo, r.hi);
 }
 
@@ -116,9 +119,8 @@ struct Channels {
 fn channelsOf(word: u32) -> Channels {
   let record = word * RECORD;
 
-  let limit = bitcast<vec4<u32>>(epilogue[record + 1u]);
   let mantissa = bitcast<vec4<u32>>(epilogue[record + 2u]);
-  return Channels(word, epilogue[record], requantizerOf(limit, mantissa, epilogue[record + 3u]));
+  return Channels(word, epilogue[record], requantizerOf(epilogue[record + 1u], mantissa, epilogue[record + 3u]));
 
 }
 

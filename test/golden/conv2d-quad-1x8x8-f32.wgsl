@@ -284,20 +284,23 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 
   let scale = 1u;
 
+  let rows = PATCH_H / scale;
   let columns = PATCH_W / scale;
   for (var j = 0u; j < WORDS; j++) {
     let channels = channelsOf(firstWord + j);
-    for (var p = 0u; p < PATCH_H / scale * columns; p++) {
-      let own = inOrder(results[p * WORDS + j], lane);
+    for (var r = 0u; r < rows; r++) {
+    for (var c = 0u; c < columns; c++) {
+      let own = inOrder(results[(r * columns + c) * WORDS + j], lane);
 
       let acc = own;
-      let row = firstRow / scale + p / columns;
-      let column = firstColumn / scale + p % columns;
+      let row = firstRow / scale + r;
+      let column = firstColumn / scale + c;
       let mine = true;
 
       if (mine & (patchIndex < patches) & (row < layer.outHeight) & (column < layer.outWidth)) {
         store((image * layer.outHeight + row) * layer.outWidth + column, channels, acc);
       }
+    }
     }
   }
 }

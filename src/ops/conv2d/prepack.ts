@@ -92,7 +92,7 @@ export function packMultiplier(
   }
   // A multiplier of 2⁹ or more saturates every accumulator but 0, however large it is; a mantissa of 0 is 0 at any shift.
   shift = Math.max(shift, mantissa === 0 ? 32 : 14);
-  const limit = Math.min(2 ** 31, Math.floor((SATURATED * 2 ** shift) / mantissa));
+  const limit = Math.min(2 ** 31 - 1, Math.floor((SATURATED * 2 ** shift) / mantissa));
   return { limit, mantissa, exponent: shift - 32 };
 }
 

@@ -26,6 +26,9 @@ const benchLibraries = Object.fromEntries(
   ['onnxruntime-web', '@tensorflow/tfjs-core'].map((name) => [name, version(`node_modules/${name}`)]),
 );
 
+// The page has ONNX Runtime in a worker of its own; the library asks for it only where nobody brings it.
+const checks = { ineffectiveDynamicImport: false, bundlerTimings: false };
+
 export default defineConfig({
   root: path('demo'),
   // Relative addresses: the site works from any folder of any host.
@@ -51,7 +54,7 @@ export default defineConfig({
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   server: { headers: isolation, fs: { allow: [path('.')] } },
   preview: { headers: isolation },
-  worker: { format: 'es' },
+  worker: { format: 'es', rolldownOptions: { checks } },
   optimizeDeps: { exclude: ['onnxruntime-web'] },
   build: {
     outDir: path('build/site'),
@@ -60,8 +63,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 1000,
     rolldownOptions: {
-      // The page has ONNX Runtime in a worker of its own; the library asks for it only where nobody brings it.
-      checks: { ineffectiveDynamicImport: false, bundlerTimings: false },
+      checks,
       input: {
         index: path('demo/index.html'),
         contender: path('demo/contender.html'),

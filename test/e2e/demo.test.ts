@@ -540,10 +540,16 @@ describe('on WebAssembly', () => {
 
   test('another backend, and the one before', async () => {
     const { page } = visitor;
+    const downloads: string[] = [];
+    page.on('request', (request) => {
+      if (request.url().endsWith('.onnx')) downloads.push(request.url());
+    });
     await page.getByLabel('Run on').selectOption('reference');
     await eventually(() => page.locator('.status-text').innerText()).toContain('reference');
     await page.getByLabel('Run on').selectOption('wasm');
     await eventually(() => page.locator('.status-text').innerText()).toContain('WebAssembly');
+    // The file is kept: it needs no second download, nor a network.
+    expect(downloads).toEqual([]);
   });
 
   test('it goes on without a network', async () => {

@@ -29,21 +29,26 @@ export function addCompareCommand(program: Command, { signal }: CommandContext):
       'compare two models layer by layer (SQNR, cosine), or one quantized model on two backends (every byte; exit code 1 where they differ)',
     )
     .argument('<model>', 'ONNX file')
-    .argument('[other]', 'ONNX file made from the first; not with --backend')
+    .argument('[others...]', 'a second ONNX file, made from the first; with --backend: pictures, as --images')
     .option('--backend <a,b>', 'compare these two backends: webgpu, wasm, reference')
     .option('-i, --images <source...>', SOURCES_HELP, [DEFAULT_IMAGES])
     .option('--limit <n>', 'the first n pictures only', positiveInteger, 16)
     .option('--json', 'print JSON')
     .action(
-      async (path: string, other: string | undefined, options: CompareCommandOptions, command: Command) => {
-        const pictures = (await findPictures(options.images)).slice(0, options.limit);
+      async (path: string, others: string[], options: CompareCommandOptions, command: Command) => {
         if (options.backend !== undefined) {
-          if (other !== undefined) command.error('error: --backend compares one model with itself: give one');
+          if (others.some((other) => other.endsWith('.onnx')))
+            command.error('error: --backend compares one model with itself: give one');
+          const sources = others.length > 0 ? others : options.images;
+          const pictures = (await findPictures(sources)).slice(0, options.limit);
           await compareOnBackends(path, parseBackends(options.backend), pictures, options, signal);
           return;
         }
-        if (other === undefined) command.error('error: give a second model, or --backend with two backends');
-        await compareFiles(path, other, pictures, options, signal);
+        if (others.length !== 1) {
+          command.error('error: give a second model and no more, or --backend with two backends');
+        }
+        const pictures = (await findPictures(options.images)).slice(0, options.limit);
+        await compareFiles(path, others[0], pictures, options, signal);
       },
     );
 }

@@ -183,7 +183,7 @@ describe('compare', () => {
   });
 
   test('two backends that are equal', async () => {
-    const args = ['compare', path('int8.onnx'), '--backend', 'wasm,reference', '-i', path('pictures')];
+    const args = ['compare', path('int8.onnx'), '--backend', 'wasm,reference', path('pictures')];
     const equal = await octet(...args);
     expect(equal.code).toBe(0);
     expect(equal.stdout).toMatch(/8 pictures\. wasm equals reference: \d+ tensors/);

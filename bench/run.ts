@@ -384,7 +384,7 @@ const program = new Command('bench')
     '--budget <n>',
     `seconds of timed calls of one engine at one batch size (at least ${FEWEST} calls)`,
     positiveInteger,
-    10,
+    40,
   )
   .option('--checked <n>', 'pictures on which answers are compared first', positiveInteger, 20)
   .option('--only <ids>', 'engines whose id contains one of these, comma-separated')

@@ -34,23 +34,21 @@ export function addCompareCommand(program: Command, { signal }: CommandContext):
     .option('-i, --images <source...>', SOURCES_HELP, [DEFAULT_IMAGES])
     .option('--limit <n>', 'the first n pictures only', positiveInteger, 16)
     .option('--json', 'print JSON')
-    .action(
-      async (path: string, others: string[], options: CompareCommandOptions, command: Command) => {
-        if (options.backend !== undefined) {
-          if (others.some((other) => other.endsWith('.onnx')))
-            command.error('error: --backend compares one model with itself: give one');
-          const sources = others.length > 0 ? others : options.images;
-          const pictures = (await findPictures(sources)).slice(0, options.limit);
-          await compareOnBackends(path, parseBackends(options.backend), pictures, options, signal);
-          return;
-        }
-        if (others.length !== 1) {
-          command.error('error: give a second model and no more, or --backend with two backends');
-        }
-        const pictures = (await findPictures(options.images)).slice(0, options.limit);
-        await compareFiles(path, others[0], pictures, options, signal);
-      },
-    );
+    .action(async (path: string, others: string[], options: CompareCommandOptions, command: Command) => {
+      if (options.backend !== undefined) {
+        if (others.some((other) => other.endsWith('.onnx')))
+          command.error('error: --backend compares one model with itself: give one');
+        const sources = others.length > 0 ? others : options.images;
+        const pictures = (await findPictures(sources)).slice(0, options.limit);
+        await compareOnBackends(path, parseBackends(options.backend), pictures, options, signal);
+        return;
+      }
+      if (others.length !== 1) {
+        command.error('error: give a second model and no more, or --backend with two backends');
+      }
+      const pictures = (await findPictures(options.images)).slice(0, options.limit);
+      await compareFiles(path, others[0], pictures, options, signal);
+    });
 }
 
 function parseBackends(text: string): [BackendName, BackendName] {

@@ -16,7 +16,8 @@ export interface Conv2dLayer {
 
 /**
  * The layer's sizes as data instead of constants. Software adapters compile one kernel at a time and take some tenths of a second for each,
- * so kernels for them are made once for all layers of a kind; on a GPU, where constants fold into addresses, they stay constants.
+ * so kernels for them are made once for all layers of a kind; on a GPU, where constants fold into addresses, they stay constants. With it comes
+ * what such kernels have in common: their place in the grid, and unpacking without shifts.
  */
 export const conv2dLayerWgsl = (binding: number) => wgsl`
 struct Layer {
@@ -45,6 +46,17 @@ struct Layer {
 
 fn invocationIndex(workgroup: vec3<u32>, local: u32) -> u32 {
   return (workgroup.y * layer.gridColumns + workgroup.x) * WORKGROUP_SIZE + local;
+}
+
+// Each byte at the top of a word, where its sign is: the value times 2²⁴. Integer shifts, which unpack4xI8 is made of, are slow on the
+// adapters that these kernels are for, and scaling back can wait.
+fn unpackScaled(word: u32) -> vec4<f32> {
+  return vec4<f32>(
+    f32(bitcast<i32>(word * 0x1000000u)),
+    f32(bitcast<i32>((word * 0x10000u) & 0xff000000u)),
+    f32(bitcast<i32>((word * 0x100u) & 0xff000000u)),
+    f32(bitcast<i32>(word & 0xff000000u)),
+  );
 }
 `;
 

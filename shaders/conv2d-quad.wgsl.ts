@@ -109,17 +109,6 @@ const DILATION_H = ${shape.dilation[0]};
 ${conv2dEpilogueWgsl({ ...shape, weightZeroPoint: false }, 'layer')}
 ${conv2dLayerWgsl(shape.residual ? 5 : 4)}
 
-// Each byte at the top of a word, where its sign is: the value times 2²⁴. Integer shifts, which unpack4xI8 is made of, are slow on the
-// adapters that this kernel is for, and scaling back can wait.
-fn unpackScaled(word: u32) -> vec4<f32> {
-  return vec4<f32>(
-    f32(bitcast<i32>(word * 0x1000000u)),
-    f32(bitcast<i32>((word * 0x10000u) & 0xff000000u)),
-    f32(bitcast<i32>((word * 0x100u) & 0xff000000u)),
-    f32(bitcast<i32>(word & 0xff000000u)),
-  );
-}
-
 fn integers(scaled: vec4<f32>) -> vec4<i32> {
   return vec4<i32>(scaled * 0x1p-48);
 }

@@ -70,15 +70,9 @@ fn powerOfTwo(e: vec4<i32>) -> vec4<f32> {
   return bitcast<vec4<f32>>((e + vec4<i32>(127)) * 0x800000);
 }
 
-// The four bytes of a word, low first.
+// The four bytes of a word, low first; unpackScaled is conv2d-layer.wgsl.ts's.
 fn bytesOf(word: u32) -> vec4<i32> {
-  let scaled = vec4<f32>(
-    f32(bitcast<i32>(word * 0x1000000u)),
-    f32(bitcast<i32>((word * 0x10000u) & 0xff000000u)),
-    f32(bitcast<i32>((word * 0x100u) & 0xff000000u)),
-    f32(bitcast<i32>(word & 0xff000000u)),
-  );
-  return vec4<i32>(scaled * 0x1p-24);
+  return vec4<i32>(unpackScaled(word) * 0x1p-24);
 }
 
 fn packBytes(bytes: vec4<i32>) -> u32 {

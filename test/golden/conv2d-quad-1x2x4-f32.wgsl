@@ -46,15 +46,9 @@ fn powerOfTwo(e: vec4<i32>) -> vec4<f32> {
   return bitcast<vec4<f32>>((e + vec4<i32>(127)) * 0x800000);
 }
 
-// The four bytes of a word, low first.
+// The four bytes of a word, low first; unpackScaled is conv2d-layer.wgsl.ts's.
 fn bytesOf(word: u32) -> vec4<i32> {
-  let scaled = vec4<f32>(
-    f32(bitcast<i32>(word * 0x1000000u)),
-    f32(bitcast<i32>((word * 0x10000u) & 0xff000000u)),
-    f32(bitcast<i32>((word * 0x100u) & 0xff000000u)),
-    f32(bitcast<i32>(word & 0xff000000u)),
-  );
-  return vec4<i32>(scaled * 0x1p-24);
+  return vec4<i32>(unpackScaled(word) * 0x1p-24);
 }
 
 fn packBytes(bytes: vec4<i32>) -> u32 {
@@ -170,9 +164,8 @@ fn invocationIndex(workgroup: vec3<u32>, local: u32) -> u32 {
   return (workgroup.y * layer.gridColumns + workgroup.x) * WORKGROUP_SIZE + local;
 }
 
-
 // Each byte at the top of a word, where its sign is: the value times 2²⁴. Integer shifts, which unpack4xI8 is made of, are slow on the
-// adapters that this kernel is for, and scaling back can wait.
+// adapters that these kernels are for, and scaling back can wait.
 fn unpackScaled(word: u32) -> vec4<f32> {
   return vec4<f32>(
     f32(bitcast<i32>(word * 0x1000000u)),
@@ -181,6 +174,7 @@ fn unpackScaled(word: u32) -> vec4<f32> {
     f32(bitcast<i32>(word & 0xff000000u)),
   );
 }
+
 
 fn integers(scaled: vec4<f32>) -> vec4<i32> {
   return vec4<i32>(scaled * 0x1p-48);

@@ -73,9 +73,8 @@ fn invocationIndex(workgroup: vec3<u32>, local: u32) -> u32 {
   return (workgroup.y * layer.gridColumns + workgroup.x) * WORKGROUP_SIZE + local;
 }
 
-
 // Each byte at the top of a word, where its sign is: the value times 2²⁴. Integer shifts, which unpack4xI8 is made of, are slow on the
-// adapters that this kernel is for, and scaling back can wait.
+// adapters that these kernels are for, and scaling back can wait.
 fn unpackScaled(word: u32) -> vec4<f32> {
   return vec4<f32>(
     f32(bitcast<i32>(word * 0x1000000u)),
@@ -84,6 +83,7 @@ fn unpackScaled(word: u32) -> vec4<f32> {
     f32(bitcast<i32>(word & 0xff000000u)),
   );
 }
+
 
 fn integers(scaled: vec4<f32>) -> vec4<i32> {
   return vec4<i32>(scaled * 0x1p-48);

@@ -105,16 +105,14 @@ function residualIntoConvolution(
   };
 }
 
-/** A table that only clamps narrows the bounds of what it reads. */
+/** What only clamps narrows the bounds of what it reads. */
 function clampIntoProducer(
   first: Operation,
   reader: Operation,
   program: IntegerProgram,
 ): BuiltinOperation | undefined {
-  if (!isLookup(reader) || !sameScale(program.tensors[first.output], program.tensors[reader.output])) {
-    return undefined;
-  }
-  const bounds = clampBounds(reader.table);
+  if (!sameScale(program.tensors[first.output], program.tensors[reader.output])) return undefined;
+  const bounds = clampBounds(reader);
   if (!bounds) return undefined;
   const narrow = <T extends { readonly lo: number; readonly hi: number }>(part: T): T => ({
     ...part,
@@ -136,8 +134,17 @@ function clampIntoProducer(
   return undefined;
 }
 
-/** The bounds where the table is `clamp(x, lo, hi)`. */
-function clampBounds(table: Int8Array): { readonly lo: number; readonly hi: number } | undefined {
+/**
+ * The bounds where the operation, on equal scales, is `clamp(x, lo, hi)`: a table that says so, and the average of single pixels, as global
+ * pooling becomes in networks made for larger images.
+ */
+function clampBounds(operation: Operation): { readonly lo: number; readonly hi: number } | undefined {
+  if (isAveragePool2d(operation)) {
+    const isPixelwise = [...operation.kernel, ...operation.stride].every((size) => size === 1);
+    return isPixelwise ? operation.rescale : undefined;
+  }
+  if (!isLookup(operation)) return undefined;
+  const { table } = operation;
   const lo = table[0];
   const hi = table[255];
   const clamps = table.every((y, i) => y === Math.min(Math.max(i - 128, lo), hi));

@@ -153,13 +153,14 @@ describe('fusion', () => {
     const c = b.qdq(conv3x3(b, pooled, 8, 8), 0.5, 2);
     const sum = b.qdq(b.node('Add', [pooled, c]), 0.6, -10);
     const clamped = b.qdq(b.node('Relu', [sum]), 0.6, -10);
-    const d = b.qdq(conv3x3(b, clamped, 8, 8), 0.9, 0);
+    const last = b.qdq(conv3x3(b, clamped, 8, 8), 0.9, 0);
+    const d = b.qdq(b.node('AveragePool', [last], { kernel_shape: [1, 1] }), 0.9, 0);
     const twice = b.qdq(b.node('Concat', [d, clamped], { axis: 1 }), 0.9, 0);
     b.output(twice, ['N', 16, 4, 4]);
     b.output(d, ['N', 8, 4, 4]);
   };
 
-  it('joins pool, addition and clamp with the convolutions before them', () => {
+  it('joins pool, addition, clamp and the average of single pixels with the convolutions before them', () => {
     expect(kinds(lowered(network))).toEqual([
       'conv2d',
       'maxPool2d',
@@ -167,6 +168,7 @@ describe('fusion', () => {
       'add',
       'lookup',
       'conv2d',
+      'averagePool2d',
       'concat',
     ]);
     const fused = lowered(network, true);
@@ -217,6 +219,17 @@ describe('fusion', () => {
         b.output(b.qdq(b.node('MaxPool', [a], attributes), 0.2, 0), []);
       }, true);
       expect(kinds(program)).toEqual(['conv2d', 'maxPool2d']);
+    }
+    for (const [attributes, scale] of [
+      [{ kernel_shape: [2, 2] }, 0.2],
+      [{ kernel_shape: [1, 1], strides: [2, 2] }, 0.2],
+      [{ kernel_shape: [1, 1] }, 0.3],
+    ] as const) {
+      const program = lowered((b) => {
+        const a = b.qdq(conv3x3(b, b.qdq(b.input('x', ['N', 3, 4, 4]), 0.02, -3), 3, 3), 0.2, 0);
+        b.output(b.qdq(b.node('AveragePool', [a], attributes), scale, 0), []);
+      }, true);
+      expect(kinds(program)).toEqual(['conv2d', 'averagePool2d']);
     }
   });
 });

@@ -26,6 +26,8 @@ export interface KernelOptions {
   readonly rounds: number;
   /** Only layers whose name contains it. */
   readonly layers?: string;
+  /** Beside the default variant of each shape, only variants whose name contains it. */
+  readonly variants?: string;
   /** Only the default variant of each shape. */
   readonly defaults: boolean;
 }
@@ -79,7 +81,7 @@ async function benchLayer(
   network: NetworkName,
   layer: LayerShape,
   batch: number,
-  { rounds, defaults }: KernelOptions,
+  { rounds, defaults, variants: wanted = '' }: KernelOptions,
 ): Promise<KernelRow[]> {
   const { open, pipelines, constants, stopwatch, probes } = bench;
   const operators = createOperatorRegistry();
@@ -89,7 +91,8 @@ async function benchLayer(
   const { variants, tuningKey } = candidates(operation, target);
   const prepared: Prepared[] = [];
   try {
-    for (const variant of defaults ? variants.slice(0, 1) : variants) {
+    for (const [rank, variant] of variants.entries()) {
+      if (rank > 0 && (defaults || !wanted.split(',').some((part) => variant.name.includes(part)))) continue;
       const plan = planExecution({ ...target, keep: [], choose: () => variant });
       prepared.push({ variant, plan: await preparePlan(open.device, plan, pipelines, constants) });
     }

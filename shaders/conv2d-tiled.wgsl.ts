@@ -7,7 +7,7 @@ import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 
 export interface Conv2dTiledTile {
   readonly arithmetic: Arithmetic;
-  /** Convolution pixels and output channels of a workgroup, multiples of the thread's. */
+  /** Convolution pixels and output channels of a workgroup, multiples of the thread's. Loading a step takes each invocation 4, 8, … words of pixels. */
   readonly tileM: number;
   readonly tileN: number;
   /** Words of K (four input channels each) that are in workgroup memory at a time; a power of two. */
@@ -33,15 +33,15 @@ export function tiledBytes({ tileM, tileN, kWords }: Conv2dTiledTile): number {
  *
  *   x         [BATCH][HEIGHT][WIDTH][IN_WORDS] u32 of four int8
  *   weights   [K_WORDS][OUT_WORDS] vec4<u32>: a word of four input channels for each of four output channels
- *   tileX     [K_STEP][TILE_M, 4 unused] u32  (workgroup)
+ *   tileX     [K_STEP][TILE_M / 4, 1 unused] vec4<u32>: a word of four input channels for each of four pixels  (workgroup)
  *   tileW     [K_STEP][TILE_N / 4] vec4<u32>  (workgroup)
  *   epilogue, y, residual: conv2d-epilogue.wgsl.ts
  *
- * A workgroup computes TILE_M × TILE_N outputs, an invocation THREAD_M × THREAD_N of them. A K step costs it THREAD_M + THREAD_N words of
- * workgroup memory for THREAD_M · THREAD_N packed dots. Where a pool is fused, four neighbouring rows of M are one pooled pixel,
+ * A workgroup computes TILE_M × TILE_N outputs, an invocation THREAD_M × THREAD_N of them. A word of K costs it (THREAD_M + THREAD_N) / 4
+ * vectors of workgroup memory for THREAD_M · THREAD_N packed dots. Where a pool is fused, four neighbouring rows of M are one pooled pixel,
  * so a window never leaves its invocation.
- * In the loader an invocation keeps its column of K and walks over pixels: K is divided into (row, column, word) once a step, and
- * neighbouring invocations read neighbouring words.
+ * In the loader an invocation keeps its column of K and walks over pixels, four at a time: K is divided into (row, column, word) once a step,
+ * neighbouring invocations read neighbouring words, and vectors are stored whole (WGSL lets a store to one component write all four).
  *
  * Registers: THREAD_M · THREAD_N accumulators. Workgroup memory: (TILE_M + TILE_N) · K_STEP words.
  * |acc| < 2³¹ is proved at load; in f32, a step of at most 32 words keeps sums below 2²¹.
@@ -54,6 +54,7 @@ export const conv2dTiledWgsl = (shape: Conv2dShape, tile: Conv2dTiledTile) => {
   const flushed = arithmetic === 'f32';
   const partial = flushed ? 'partial' : 'acc';
   const loadsX = (tileM * kWords) / invocations;
+  const rowsBetweenLoads = (4 * invocations) / kWords;
   const loadsW = Math.ceil((kWords * tileN) / 4 / invocations);
   const resultOf = (p: number, j: number) =>
     poolOf(
@@ -64,6 +65,7 @@ export const conv2dTiledWgsl = (shape: Conv2dShape, tile: Conv2dTiledTile) => {
           : acc;
       }),
     );
+  const packedOf = (t: number) => `packed${Math.floor(t / 4)}.${'xyzw'[t % 4]}`;
   return wgsl`
 // ${arithmetic}: ${tileM}×${tileN} outputs a workgroup, ${threadM}×${threadN} an invocation, ${kWords * 4} bytes of K a step.
 ${conv2dShapeWgsl(shape)}
@@ -72,7 +74,7 @@ const K_STEP = ${kWords}u;
 const STEPS = (K_WORDS + K_STEP - 1u) / K_STEP;
 const TILE_M = ${tileM}u;
 // Rows of tileX are four words apart in memory banks, so that the loader's columns do not meet in one.
-const TILE_M_STRIDE = TILE_M + 4u;
+const TILE_M_VECTORS = TILE_M / 4u + 1u;
 const TILE_WORDS = ${tileN / 4}u;
 const INVOCATIONS = ${invocations}u;
 const M = OUT_PIXELS * ${window}u;
@@ -81,7 +83,7 @@ ${conv2dWindowWgsl(shape)}
 ${conv2dEpilogueWgsl(shape)}
 ${arithmeticWgsl(arithmetic)}
 
-var<workgroup> tileX: array<u32, K_STEP * TILE_M_STRIDE>;
+var<workgroup> tileX: array<vec4<u32>, K_STEP * TILE_M_VECTORS>;
 var<workgroup> tileW: array<vec4<u32>, K_STEP * TILE_WORDS>;
 
 // The window behind row m of the GEMM.
@@ -103,8 +105,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 
   // Loader: this invocation's word of a K step, and its pixels.
   let loadK = local % K_STEP;
-  let loadM = local / K_STEP;
-${unroll(loadsX, (i) => `  let start${i} = rowStart(tileStart + loadM + ${(i * invocations) / kWords}u);`)}
+  let loadM = local / K_STEP * 4u;
+${unroll(loadsX, (i) => `  let start${i} = rowStart(tileStart + loadM + ${Math.floor(i / 4) * rowsBetweenLoads + (i % 4)}u);`)}
 
   // Multiplier: this invocation's pixels and channels.
   let threadM = local / (TILE_WORDS / ${words}u) * ${threadM}u;
@@ -127,7 +129,14 @@ ${unroll(threadM, (t) => `  var sum${t} = 0i;`)}
 #endif
     // Beyond the end of K the inputs are 0, whatever the weights.
     let mask = select(0u, lanes, step * K_STEP + loadK < K_WORDS);
-${unroll(loadsX, (i) => `    tileX[loadK * TILE_M_STRIDE + loadM + ${(i * invocations) / kWords}u] = inputWord(inputStart(start${i}, row, column), word, padding) & mask;`)}
+${unroll(
+  loadsX / 4,
+  (
+    i,
+  ) => `    tileX[loadK * TILE_M_VECTORS + loadM / 4u + ${(i * rowsBetweenLoads) / 4}u] = vec4<u32>(mask) & vec4<u32>(
+${unroll(4, (c) => `      inputWord(inputStart(start${4 * i + c}, row, column), word, padding),`)}
+    );`,
+)}
 ${unroll(loadsW, (i) => {
   const guard = (i + 1) * invocations > (kWords * tileN) / 4;
   const store = `{
@@ -143,11 +152,12 @@ ${unroll(loadsW, (i) => {
 ${unroll(threadM, (t) => unroll(words, (j) => `    var partial${t}_${j} = Acc();`))}
 #endif
     for (var kk = 0u; kk < K_STEP; kk++) {
-${unroll(threadM, (t) => `      let packed${t} = tileX[kk * TILE_M_STRIDE + threadM + ${t}u];\n      let x${t} = unpackInput(packed${t});`)}
+${unroll(threadM / 4, (i) => `      let packed${i} = tileX[kk * TILE_M_VECTORS + threadM / 4u + ${i}u];`)}
+${unroll(threadM, (t) => `      let x${t} = unpackInput(${packedOf(t)});`)}
 ${unroll(words, (j) => `      let w${j} = unpackWeights(tileW[kk * TILE_WORDS + threadWord + ${j}u]);`)}
 ${unroll(threadM, (t) => unroll(words, (j) => `      ${partial}${t}_${j} = multiplyAdd(${partial}${t}_${j}, x${t}, w${j});`))}
 #if ${shape.weightZeroPoint}
-${unroll(threadM, (t) => `      sum${t} += sumOf(packed${t});`)}
+${unroll(threadM, (t) => `      sum${t} += sumOf(${packedOf(t)});`)}
 #endif
     }
 #if ${flushed}

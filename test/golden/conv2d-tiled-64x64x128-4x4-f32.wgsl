@@ -23,7 +23,7 @@ const K_STEP = 32u;
 const STEPS = (K_WORDS + K_STEP - 1u) / K_STEP;
 const TILE_M = 64u;
 // Rows of tileX are four words apart in memory banks, so that the loader's columns do not meet in one.
-const TILE_M_STRIDE = TILE_M + 4u;
+const TILE_M_VECTORS = TILE_M / 4u + 1u;
 const TILE_WORDS = 16u;
 const INVOCATIONS = 256u;
 const M = OUT_PIXELS * 1u;
@@ -186,7 +186,7 @@ fn sumOf(word: u32) -> i32 {
 
 
 
-var<workgroup> tileX: array<u32, K_STEP * TILE_M_STRIDE>;
+var<workgroup> tileX: array<vec4<u32>, K_STEP * TILE_M_VECTORS>;
 var<workgroup> tileW: array<vec4<u32>, K_STEP * TILE_WORDS>;
 
 // The window behind row m of the GEMM.
@@ -205,15 +205,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 
   // Loader: this invocation's word of a K step, and its pixels.
   let loadK = local % K_STEP;
-  let loadM = local / K_STEP;
+  let loadM = local / K_STEP * 4u;
   let start0 = rowStart(tileStart + loadM + 0u);
-  let start1 = rowStart(tileStart + loadM + 8u);
-  let start2 = rowStart(tileStart + loadM + 16u);
-  let start3 = rowStart(tileStart + loadM + 24u);
+  let start1 = rowStart(tileStart + loadM + 1u);
+  let start2 = rowStart(tileStart + loadM + 2u);
+  let start3 = rowStart(tileStart + loadM + 3u);
   let start4 = rowStart(tileStart + loadM + 32u);
-  let start5 = rowStart(tileStart + loadM + 40u);
-  let start6 = rowStart(tileStart + loadM + 48u);
-  let start7 = rowStart(tileStart + loadM + 56u);
+  let start5 = rowStart(tileStart + loadM + 33u);
+  let start6 = rowStart(tileStart + loadM + 34u);
+  let start7 = rowStart(tileStart + loadM + 35u);
 
   // Multiplier: this invocation's pixels and channels.
   let threadM = local / (TILE_WORDS / 1u) * 4u;
@@ -234,14 +234,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 
     // Beyond the end of K the inputs are 0, whatever the weights.
     let mask = select(0u, lanes, step * K_STEP + loadK < K_WORDS);
-    tileX[loadK * TILE_M_STRIDE + loadM + 0u] = inputWord(inputStart(start0, row, column), word, padding) & mask;
-    tileX[loadK * TILE_M_STRIDE + loadM + 8u] = inputWord(inputStart(start1, row, column), word, padding) & mask;
-    tileX[loadK * TILE_M_STRIDE + loadM + 16u] = inputWord(inputStart(start2, row, column), word, padding) & mask;
-    tileX[loadK * TILE_M_STRIDE + loadM + 24u] = inputWord(inputStart(start3, row, column), word, padding) & mask;
-    tileX[loadK * TILE_M_STRIDE + loadM + 32u] = inputWord(inputStart(start4, row, column), word, padding) & mask;
-    tileX[loadK * TILE_M_STRIDE + loadM + 40u] = inputWord(inputStart(start5, row, column), word, padding) & mask;
-    tileX[loadK * TILE_M_STRIDE + loadM + 48u] = inputWord(inputStart(start6, row, column), word, padding) & mask;
-    tileX[loadK * TILE_M_STRIDE + loadM + 56u] = inputWord(inputStart(start7, row, column), word, padding) & mask;
+    tileX[loadK * TILE_M_VECTORS + loadM / 4u + 0u] = vec4<u32>(mask) & vec4<u32>(
+      inputWord(inputStart(start0, row, column), word, padding),
+      inputWord(inputStart(start1, row, column), word, padding),
+      inputWord(inputStart(start2, row, column), word, padding),
+      inputWord(inputStart(start3, row, column), word, padding),
+    );
+    tileX[loadK * TILE_M_VECTORS + loadM / 4u + 8u] = vec4<u32>(mask) & vec4<u32>(
+      inputWord(inputStart(start4, row, column), word, padding),
+      inputWord(inputStart(start5, row, column), word, padding),
+      inputWord(inputStart(start6, row, column), word, padding),
+      inputWord(inputStart(start7, row, column), word, padding),
+    );
     {
       let at = local + 0u;
       let source = min(step * K_STEP + at / TILE_WORDS, K_WORDS - 1u) * OUT_WORDS + min(tileWord + at % TILE_WORDS, OUT_WORDS - 1u);
@@ -261,14 +265,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var partial3_0 = Acc();
 
     for (var kk = 0u; kk < K_STEP; kk++) {
-      let packed0 = tileX[kk * TILE_M_STRIDE + threadM + 0u];
-      let x0 = unpackInput(packed0);
-      let packed1 = tileX[kk * TILE_M_STRIDE + threadM + 1u];
-      let x1 = unpackInput(packed1);
-      let packed2 = tileX[kk * TILE_M_STRIDE + threadM + 2u];
-      let x2 = unpackInput(packed2);
-      let packed3 = tileX[kk * TILE_M_STRIDE + threadM + 3u];
-      let x3 = unpackInput(packed3);
+      let packed0 = tileX[kk * TILE_M_VECTORS + threadM / 4u + 0u];
+      let x0 = unpackInput(packed0.x);
+      let x1 = unpackInput(packed0.y);
+      let x2 = unpackInput(packed0.z);
+      let x3 = unpackInput(packed0.w);
       let w0 = unpackWeights(tileW[kk * TILE_WORDS + threadWord + 0u]);
       partial0_0 = multiplyAdd(partial0_0, x0, w0);
       partial1_0 = multiplyAdd(partial1_0, x1, w0);

@@ -4,10 +4,12 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import type { GpuCapabilities } from '../../src/ops/gpu-kernel.ts';
+import type { Conv2dOperation } from '../../src/program/program.ts';
 import { version } from '../../src/version.ts';
 import { classifyAdapter } from '../../src/webgpu/adapter.ts';
 import { bindingAlignment, planExecution } from '../../src/webgpu/execution-plan.ts';
 import { PlanCache } from '../../src/webgpu/plan-cache.ts';
+import { createProgramBuilder, requantizeBy } from '../support/program-builder.ts';
 import { randomProgram } from '../support/random-program.ts';
 
 const capabilities: GpuCapabilities = {
@@ -68,6 +70,43 @@ describe('execution plan', () => {
       }),
       { seed: 7, numRuns: 60 },
     );
+  });
+
+  test('a GPU divides the K of a layer with few outputs among invocations', () => {
+    for (const [size, channels, outChannels] of [
+      [1, 4096, 10],
+      [2, 512, 512],
+    ] as const) {
+      const builder = createProgramBuilder();
+      const x = builder.input([size, size, channels]);
+      const y = builder.tensor([1, 1, outChannels]);
+      builder.emit<Conv2dOperation>({
+        kind: 'conv2d',
+        name: 'layer',
+        inputs: [x.id],
+        output: y.id,
+        kernel: [size, size],
+        stride: [1, 1],
+        pads: [0, 0, 0, 0],
+        dilation: [1, 1],
+        groups: 1,
+        weights: new Int8Array(size * size * channels * outChannels),
+        weightZeroPoint: null,
+        bias: new Int32Array(outChannels),
+        requantize: requantizeBy(outChannels, () => 0.001, 0),
+        pool: false,
+        residual: null,
+      });
+      const { operations } = planExecution({
+        program: builder.build('layer'),
+        operators,
+        batch: 1,
+        capabilities,
+        keep: [],
+        choose: ({ variants }) => variants[0],
+      });
+      expect(operations[0].variant.name).toMatch(/^split-k/);
+    }
   });
 
   test('an operation without a kernel is refused by name', () => {

@@ -213,7 +213,8 @@ function direct(layer: Layer): readonly Candidate[] {
         const multiply = arithmetic === 'dot4I8Packed' ? dot : 4 * multiplyAdd;
         const software =
           STRIDED * (invocations / 4) * (loads * (load + unpack) + 4 * pixels * words * multiply);
-        const hardware = invocations * (pixels + 4 * words + 16 * rank);
+        const busy = Math.max(workgroups[0] * workgroups[1], BUSY_WORKGROUPS) * grid.workgroupSize;
+        const hardware = busy * (pixels + 4 * words + 16 * rank);
         return {
           cost: depth(shape) * (capabilities.adapterClass === 'software' ? software : 4 * hardware),
           variant: {

@@ -204,10 +204,14 @@ const gemm: Rule = (a, [b, c], node) => {
   const [m, k] = transA ? [a.shape[1], a.shape[0]] : [a.shape[0], a.shape[1]];
   const [kb, n] = transB ? [b.shape[1], b.shape[0]] : [b.shape[0], b.shape[1]];
   if (!sameOrUnknown(k, kb)) return `inner dimensions differ: ${k} and ${kb}`;
+  if (kb === 0 || n === 0) return `weights have shape [${b.shape}], where positive sizes are needed`;
   if (c) {
     const sum = broadcastShapes([m, n], c.shape);
     if (sum?.length !== 2 || !sameOrUnknown(sum[1], n) || !sameOrUnknown(sum[0], m)) {
       return `bias of shape [${c.shape}] cannot be added to [${m},${n}]`;
+    }
+    if (c.shape.length === 2 && c.shape[0] !== 1) {
+      return `bias of shape [${c.shape}] differs from image to image, which is not supported`;
     }
   }
   return [m, n];
@@ -221,6 +225,7 @@ const matMul: Rule = (a, [b]) => {
   if (!sameOrUnknown(a.shape.at(-1)!, bShape.at(-2)!)) {
     return `inner dimensions differ: shapes [${a.shape}] and [${bShape}]`;
   }
+  if (bShape.includes(0)) return `weights have shape [${bShape}], where positive sizes are needed`;
   const leading = broadcastShapes(a.shape.slice(0, -2), bShape.slice(0, -2));
   if (!leading) return `shapes [${a.shape}] and [${bShape}] cannot be broadcast together`;
   return [...leading, a.shape.at(-2)!, bShape.at(-1)!];

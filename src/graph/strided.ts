@@ -50,8 +50,8 @@ export interface SliceRange {
 }
 
 /**
- * Ranges of a Slice node, by axis; axes that it leaves whole are missing. Undefined where bounds are computed or the
- * axes do not fit `shape` (https://onnx.ai/onnx/operators/onnx__Slice.html).
+ * Ranges of a Slice node, by axis; axes that it leaves whole are missing. Undefined where bounds are computed, or do not
+ * fit each other or `shape` (https://onnx.ai/onnx/operators/onnx__Slice.html).
  */
 export function sliceRanges(
   graph: Graph,
@@ -62,7 +62,7 @@ export function sliceRanges(
     node.inputs[index] ? constantNumbers(graph, node.inputs[index]) : fallback;
   const starts = constantNumbers(graph, node.inputs[1]);
   const ends = constantNumbers(graph, node.inputs[2]);
-  if (!starts || !ends) return undefined;
+  if (!starts || ends?.length !== starts.length) return undefined;
   const axes = optional(3, [...starts.keys()]);
   const steps = optional(
     4,

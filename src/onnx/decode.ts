@@ -73,7 +73,9 @@ function settle(graph: Graph, problems: Problems): Graph {
  * @throws ModelError where `bytes` is no ONNX model.
  */
 export function externalDataLocations(bytes: Uint8Array): string[] {
-  return externalLocations(parseModel(bytes).graph?.initializer ?? []);
+  const graph = parseModel(bytes).graph!;
+  const attributes = graph.node.flatMap(({ attribute }) => attribute).flatMap(({ t }) => t ?? []);
+  return externalLocations([...graph.initializer, ...attributes]);
 }
 
 function parseModel(bytes: Uint8Array): ModelProto {

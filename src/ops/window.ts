@@ -1,4 +1,4 @@
-import { slidingWindow } from '../graph/geometry.ts';
+import { slidingWindow, type SlidingWindow } from '../graph/geometry.ts';
 import type { Node } from '../graph/graph.ts';
 import type { ImageShape, Window2d } from '../program/program.ts';
 
@@ -62,9 +62,8 @@ export function poolWindow(node: Node, image: ImageShape): PoolWindow | string {
   const window = slidingWindow(node, [height, width]);
   if (typeof window === 'string') return window;
   const { kernel, stride, pads, dilation, outputSize, overhang } = window;
-  const reach = (side: number) => dilation[side % 2] * (kernel[side % 2] - 1);
-  if (pads.some((pad, side) => pad > reach(side))) {
-    return `its padding [${pads}] is as large as its window: some windows would see nothing but padding`;
+  if (seesOnlyPadding(window, image, 0) || seesOnlyPadding(window, image, 1)) {
+    return `some of its windows, of ${kernel.join('×')} with padding [${pads}], would see nothing but padding`;
   }
   if (kernel[0] * kernel[1] > MAX_TAPS) {
     return `its window of ${kernel[0]}×${kernel[1]} values is larger than ${MAX_TAPS}`;
@@ -78,4 +77,18 @@ export function poolWindow(node: Node, image: ImageShape): PoolWindow | string {
     outputSize,
     overhangs: overhang[0] > 0 || overhang[1] > 0,
   };
+}
+
+/** Whether a window has no tap inside the image along `axis`: before, behind, or astride of it with a dilation. */
+function seesOnlyPadding(
+  { kernel, stride, pads, dilation, outputSize }: SlidingWindow,
+  image: ImageShape,
+  axis: 0 | 1,
+): boolean {
+  for (let output = 0; output < outputSize[axis]; output++) {
+    const start = output * stride[axis] - pads[axis];
+    const firstInside = Math.max(0, Math.ceil(-start / dilation[axis]));
+    if (firstInside >= kernel[axis] || start + firstInside * dilation[axis] >= image[axis]) return true;
+  }
+  return false;
 }

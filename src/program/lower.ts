@@ -487,7 +487,9 @@ class Lowering implements LoweringContext {
     const [, scaleName, zeroPointName = ''] = node.inputs;
     const scale = this.graph.constants.get(scaleName);
     const zeroPoint = this.graph.constants.get(zeroPointName);
-    const dtype = zeroPoint?.dtype ?? 'uint8';
+    // The type is that of the integers, whether or not there is a zero point to say so.
+    const integers = node.op === 'QuantizeLinear' ? node.outputs[0] : node.inputs[0];
+    const dtype = this.graph.values.get(integers)?.dtype;
     if (!scale || (zeroPointName !== '' && !zeroPoint)) {
       this.problem(
         node,
@@ -496,7 +498,7 @@ class Lowering implements LoweringContext {
     } else if (scale.data.length !== 1) {
       this.problem(node, 'an activation must have one scale, not one a channel');
     } else if (dtype !== 'int8' && dtype !== 'uint8') {
-      this.problem(node, `quantizes to ${dtype}; only int8 and uint8 are supported`);
+      this.problem(node, `quantizes to ${dtype ?? 'an unknown type'}; only int8 and uint8 are supported`);
     } else if (!(Number(scale.data[0]) > 0 && Number(scale.data[0]) < Infinity)) {
       this.problem(node, `its scale must be positive and finite, but is ${Number(scale.data[0])}`);
     } else {

@@ -134,6 +134,15 @@ describe('shapes that do not fit are reported, all at once', () => {
     ]);
   });
 
+  test('a Slice whose bounds are lists of different lengths has no shape', () => {
+    const b = createFloatGraph(1);
+    const x = b.input('x', [2, 3]);
+    b.constant('starts', [2], BigInt64Array.of(0n, 0n));
+    b.constant('ends', [1], BigInt64Array.of(1n));
+    const sliced = b.node('Slice', [x, 'starts', 'ends']);
+    expect(b.finish(x, sliced).values.has(sliced)).toBe(false);
+  });
+
   test('a reshape with fixed sizes that do not agree', () => {
     const b = createFloatGraph(1);
     const x = b.input('x', [2, 3, 5]);

@@ -216,6 +216,26 @@ describe('weights', () => {
     expect(decoded.constants.get('w')!.dtype).toBe('float32');
   });
 
+  test('a QuantizeLinear of weights is folded to the type that its output_dtype names', () => {
+    const nodes = [
+      node('QuantizeLinear', ['w', 's'], ['q'], [attribute('output_dtype', DataType.INT8)]),
+      node('DequantizeLinear', ['q', 's'], ['d']),
+      node('Add', ['x', 'd'], ['y']),
+    ];
+    const decoded = decodeModel(
+      modelBytes(
+        {
+          input: [value('x', ['N', 2])],
+          output: [value('y', ['N', 2])],
+          node: nodes,
+          initializer: [floats('w', [2], [0.5, -0.75]), floats('s', [], [0.25])],
+        },
+        21,
+      ),
+    );
+    expect(decoded.constants.get('q')).toMatchObject({ dtype: 'int8', data: Int8Array.of(2, -3) });
+  });
+
   test('a model in float16 is read as one in float32', () => {
     const nodes = [node('Add', ['x', 'w'], ['s']), node('Cast', ['s'], ['y'], [attribute('to', 10)])];
     const graph = decodeModel(
@@ -263,6 +283,8 @@ describe('weights', () => {
       const tensor = external({ location: 'weights/w.bin', offset: '4', length: '16' });
       expect([...decodeTensor(tensor, { externalData }).data]).toEqual(values);
       expect(externalDataLocations(modelBytes({ initializer: [tensor, tensor] }))).toEqual(['weights/w.bin']);
+      const constant = node('Constant', [], ['w'], [attribute('value', tensor)]);
+      expect(externalDataLocations(modelBytes({ node: [constant] }))).toEqual(['weights/w.bin']);
     });
 
     test.each([
@@ -451,6 +473,26 @@ describe('what is wrong with a file', () => {
         21,
       ),
       /in blocks/,
+    ],
+    [
+      'a bias that differs from image to image',
+      modelBytes(
+        graphOf(
+          [node('Flatten', ['x'], ['f']), node('Gemm', ['f', 'w', 'b'], ['y'])],
+          [floats('w', [108, 2], new Array<number>(216).fill(1)), floats('b', [2, 1], [1, 2])],
+        ),
+      ),
+      /differs from image to image/,
+    ],
+    [
+      'weights of no size',
+      modelBytes(
+        graphOf(
+          [node('Flatten', ['x'], ['f']), node('Gemm', ['f', 'w'], ['y'])],
+          [floats('w', [108, 0], [])],
+        ),
+      ),
+      /positive sizes/,
     ],
     [
       'an operator newer than the opset',

@@ -67,6 +67,26 @@ describe('numerics', () => {
     });
   });
 
+  it('takes the zero point of 0 that a DequantizeLinear leaves out, of int8 and uint8 inputs', () => {
+    for (const [dtype, zeroPoint] of [
+      ['int8', 0],
+      ['uint8', -128],
+    ] as const) {
+      const program = lowered((b) => {
+        const x = b.input('x', ['N', 4], dtype);
+        const scale = b.constant('s', [], Float32Array.of(0.5));
+        const y = b.node('Relu', [b.node('DequantizeLinear', [x, scale])]);
+        const q = b.node('QuantizeLinear', [
+          y,
+          scale,
+          b.constant('z', [], dtype === 'int8' ? Int8Array.of(0) : Uint8Array.of(0)),
+        ]);
+        b.output(b.node('DequantizeLinear', [q, scale]), ['N', 4]);
+      });
+      expect(program.tensors.map((tensor) => tensor.zeroPoint)).toEqual(program.tensors.map(() => zeroPoint));
+    }
+  });
+
   it('shifts uint8 tensors by 128, weights too', () => {
     const program = lowered((b) => {
       const x = b.qdq(b.input('x', ['N', 1, 1, 2]), 0.1, 100, 'uint8');
@@ -306,6 +326,22 @@ describe('problems', () => {
     'a pool that sees only padding': [
       (b, x) => b.qdq(b.node('MaxPool', [x], { kernel_shape: [2, 2], pads: [2, 0, 0, 0] }), 0.02, -3),
       /nothing but padding/,
+    ],
+    'a dilated pool whose taps stand astride of the image': [
+      (b, x) =>
+        b.qdq(
+          b.node('MaxPool', [x], { kernel_shape: [2, 1], dilations: [9, 1], pads: [5, 0, 5, 0] }),
+          0.02,
+          -3,
+        ),
+      /nothing but padding/,
+    ],
+    'a bias that differs from image to image': [
+      (b, x) => {
+        const product = b.node('MatMul', [b.node('Flatten', [x]), b.dq([48, 2], random.int8s(96), 1)]);
+        return b.qdq(b.node('Add', [product, b.dq([2, 1], Int32Array.of(1, 2), 1)]), 1, 0);
+      },
+      /its bias must be/,
     ],
     'Gemm with alpha': [
       (b, x) =>

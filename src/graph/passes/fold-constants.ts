@@ -74,7 +74,7 @@ function evaluate(graph: Graph, node: Node): Tensor | undefined {
     case 'Concat':
       return concatElements(inputs, name, shape);
     case 'QuantizeLinear':
-      return quantize(x, rest, node, name);
+      return quantize(x, rest, node, name, graph.values.get(name)?.dtype);
     default:
       return arithmetic(graph, node, inputs, name, shape);
   }
@@ -183,9 +183,14 @@ function concatElements(
 }
 
 /** QuantizeLinear of float weights, which some exporters leave in front of their DequantizeLinear. */
-function quantize(x: Tensor, parameters: readonly Tensor[], node: Node, name: string): Tensor | undefined {
+function quantize(
+  x: Tensor,
+  parameters: readonly Tensor[],
+  node: Node,
+  name: string,
+  dtype: DType | undefined,
+): Tensor | undefined {
   const [scale, zeroPoint] = parameters;
-  const dtype = zeroPoint?.dtype ?? 'uint8';
   if (!(x.data instanceof Float32Array) || !scale || (dtype !== 'int8' && dtype !== 'uint8'))
     return undefined;
   const [least, most] = dtype === 'int8' ? [-128, 127] : [0, 255];

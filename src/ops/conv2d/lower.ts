@@ -181,8 +181,10 @@ function biasIntegers(
   const quantized = context.constant(node, 2);
   const plain = context.plainConstant(node, 2);
   if ((node.inputs[2] ?? '') === '') return new Float64Array(outChannels);
-  const length = (quantized ?? plain)?.data.length;
-  if (length !== outChannels && length !== 1) {
+  const shape = (quantized ?? plain)?.shape ?? [0];
+  const length = shape.at(-1) ?? 1;
+  const isRow = shape.slice(0, -1).every((size) => size === 1);
+  if (!isRow || (length !== outChannels && length !== 1)) {
     return 'its bias must be a constant with one value, or one an output channel';
   }
   return Float64Array.from({ length: outChannels }, (_, c) => {

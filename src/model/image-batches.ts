@@ -1,10 +1,11 @@
 /** Pictures as the float input of a network: what calibration and ONNX Runtime take. */
 import { InputError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
-import { readPreprocessing, type Preprocessing } from '../program/input.ts';
+import { normalizedPixels, readPreprocessing, type Preprocessing } from '../program/input.ts';
 import type { Batch } from '../quantize/onnx-runtime.ts';
-import { resize, type ResizeOptions } from '../vision/resize.ts';
 import type { Picture } from '../vision/picture.ts';
+import type { ResizeOptions } from '../vision/resize.ts';
+import { picturePixels } from './pictures.ts';
 
 export interface ImageBatchOptions extends ResizeOptions {
   /** Images a batch; the last may be smaller. Default 16. */
@@ -15,7 +16,7 @@ export interface ImageBatchOptions extends ResizeOptions {
 
 /**
  * Resizes pictures to the input of `graph` and normalizes them: `(pixel / 255 − mean) / std`, rounded to float32, in the ONNX layout
- * [n, 3, height, width]. One batch is in memory at a time.
+ * [n, channels, height, width]; 3 channels are RGB, 1 is luma. One batch is in memory at a time.
  * @throws {InputError} the input is no picture, or nobody says how pixels are normalized
  */
 export async function* imageBatches(
@@ -32,37 +33,45 @@ export async function* imageBatches(
       'the model file does not say how pixels are normalized (metadata "mean" and "std"): pass preprocessing: { mean, std }',
     );
   }
-  const { height, width } = inputSize(graph);
-  const tables = [0, 1, 2].map((channel) => normalizedPixels(preprocessing, channel));
-  const pixels = height * width;
-  let data = new Float32Array(batch * 3 * pixels);
+  const { name, channels, height, width } = pictureInput(graph);
+  const tables = normalizedPixels(preprocessing, channels, name);
+  const area = height * width;
+  let data = new Float32Array(batch * channels * area);
   let count = 0;
   for await (const picture of pictures) {
-    const { data: rgb } = resize(picture, width, height, options);
-    for (let channel = 0; channel < 3; channel++) {
-      const table = tables[channel];
-      const start = (count * 3 + channel) * pixels;
-      for (let i = 0; i < pixels; i++) data[start + i] = table[rgb[i * 3 + channel]];
+    const pixels = picturePixels(picture, height, width, channels, options);
+    for (const [channel, table] of tables.entries()) {
+      const start = (count * channels + channel) * area;
+      for (let i = 0; i < area; i++) data[start + i] = table[pixels[i * channels + channel]];
     }
     if (++count === batch) {
       // ONNX Runtime may run on this very thread: an abort, or Ctrl-C, is heard only between two batches.
       await new Promise((resolve) => setTimeout(resolve));
-      yield { data, shape: [count, 3, height, width] };
-      data = new Float32Array(batch * 3 * pixels);
+      yield { data, shape: [count, channels, height, width] };
+      data = new Float32Array(batch * channels * area);
       count = 0;
     }
   }
-  if (count > 0) yield { data: data.subarray(0, count * 3 * pixels), shape: [count, 3, height, width] };
+  if (count > 0) {
+    yield { data: data.subarray(0, count * channels * area), shape: [count, channels, height, width] };
+  }
 }
 
-/** Height and width of the one picture that `graph` takes. */
-function inputSize({ inputs }: Graph): { height: number; width: number } {
+interface PictureInput {
+  readonly name: string;
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** The one input of `graph`, where that is a picture. */
+function pictureInput({ inputs }: Graph): PictureInput {
   const [input] = inputs;
   const [, channels, height, width] = input?.shape ?? [];
-  if (inputs.length !== 1 || input.shape.length !== 4 || channels !== 3) {
+  if (inputs.length !== 1 || input.shape.length !== 4 || (channels !== 1 && channels !== 3)) {
     const shapes = inputs.map(({ name, shape }) => `"${name}" [${shape.join(', ')}]`).join(', ');
     throw new InputError(
-      `the model must have one input [N, 3, height, width] to take pictures, it has ${shapes}`,
+      `the model must have one input [N, 3, height, width] (or 1 channel) to take pictures, it has ${shapes}`,
     );
   }
   if (typeof height !== 'number' || typeof width !== 'number') {
@@ -70,9 +79,5 @@ function inputSize({ inputs }: Graph): { height: number; width: number } {
       `the model's input "${input.name}" [${input.shape.join(', ')}] has no fixed height and width: export it with both fixed`,
     );
   }
-  return { height, width };
-}
-
-function normalizedPixels({ mean, std }: Preprocessing, channel: number): Float32Array {
-  return Float32Array.from({ length: 256 }, (_, pixel) => (pixel / 255 - mean[channel]) / std[channel]);
+  return { name: input.name, channels, height, width };
 }

@@ -2,7 +2,7 @@
 import { InputError } from '../errors.ts';
 import { pictureFromPixels } from '../vision/picture.ts';
 import type { Picture } from '../vision/picture.ts';
-import { resize } from '../vision/resize.ts';
+import { resize, type ResizeOptions } from '../vision/resize.ts';
 
 /** Anything that a picture can be taken from. Sizes other than the network's are resized. */
 export type PictureSource =
@@ -27,8 +27,9 @@ export function picturePixels(
   height: number,
   width: number,
   channels: number,
+  options: ResizeOptions = {},
 ): Uint8Array {
-  const picture = resize(toPicture(source), width, height);
+  const picture = resize(toPicture(source), width, height, options);
   if (channels === 3) return picture.data;
   if (channels === 1) return toLuma(picture.data);
   throw new InputError(

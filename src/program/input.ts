@@ -38,9 +38,23 @@ export function readPreprocessing(metadata: ReadonlyMap<string, string>): Prepro
   return { mean, std };
 }
 
-/** `(p/255 − mean)/std` for each uint8 pixel value, in float64 rounded once to float32. */
-export function normalizedPixels({ mean, std }: Preprocessing, channel: number): Float32Array {
-  return Float32Array.from({ length: 256 }, (_, pixel) => (pixel / 255 - mean[channel]) / std[channel]);
+/**
+ * `(p/255 − mean)/std` for each uint8 pixel value, in float64 rounded once to float32; a list of 256 for each channel.
+ *
+ * @param input name of the input, for the message
+ * @throws InputError where mean and std are not of as many channels as the input
+ */
+export function normalizedPixels(
+  { mean, std }: Preprocessing,
+  channels: number,
+  input: string,
+): Float32Array[] {
+  if (mean.length !== channels || std.length !== channels) {
+    throw new InputError(
+      `input "${input}" has ${channels} channels, but mean has ${mean.length} and std ${std.length} entries`,
+    );
+  }
+  return mean.map((m, c) => Float32Array.from({ length: 256 }, (_, pixel) => (pixel / 255 - m) / std[c]));
 }
 
 /**
@@ -50,21 +64,11 @@ export function normalizedPixels({ mean, std }: Preprocessing, channel: number):
  * @throws InputError where mean and std are not of as many channels as the input
  */
 export function pixelTable(tensor: ProgramTensor, preprocessing: Preprocessing): Int8Array {
-  const channels = tensor.shape[2];
-  const { mean, std } = preprocessing;
-  if (mean.length !== channels || std.length !== channels) {
-    throw new InputError(
-      `input "${tensor.name}" has ${channels} channels, but mean has ${mean.length} and std ${std.length} entries`,
-    );
-  }
-  const table = new Int8Array(channels * 256);
-  for (let c = 0; c < channels; c++) {
-    const quantized = Array.from(normalizedPixels(preprocessing, c), (real) =>
-      quantizeReal(real, tensor.scale as number, tensor.zeroPoint),
-    );
-    table.set(quantized, c * 256);
-  }
-  return table;
+  const reals = normalizedPixels(preprocessing, tensor.shape[2], tensor.name);
+  return Int8Array.from(
+    reals.flatMap((channel) => [...channel]),
+    (real) => quantizeReal(real, tensor.scale as number, tensor.zeroPoint),
+  );
 }
 
 /**

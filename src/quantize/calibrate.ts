@@ -31,8 +31,8 @@ export interface Calibration {
  * Runs the float graph over the images and gathers statistics of every value that will be quantized. Memory does not grow with the
  * number of images.
  *
- * @throws InputError where there is no image or one does not fit; ModelError where a value is NaN or infinite, naming the
- * node that computes it
+ * @throws InputError where there is no image or one does not fit; ModelError where the model is quantized already, or a value
+ * is NaN or infinite, naming the node that computes it
  */
 export async function calibrate(
   graph: Graph,
@@ -41,6 +41,7 @@ export async function calibrate(
 ): Promise<Calibration> {
   const { signal, onProgress, imageCount } = options;
   const recipe = parseRecipe(options.recipe);
+  checkFloat(graph);
   const optimized = optimize(graph);
   const prepared = recipe.corrections.equalize ? equalize(optimized) : optimized;
   const layers = findLayers(prepared);
@@ -74,6 +75,17 @@ export async function calibrate(
     throw new InputError('the calibration set is empty: give at least one image, better a few hundred');
   }
   return { graph: prepared, layers, statistics, images: done };
+}
+
+function checkFloat({ nodes, inputs, outputs }: Graph): void {
+  if (nodes.some(({ op }) => op === 'QuantizeLinear')) {
+    throw new ModelError('the model is quantized already: give the float model that it was made from');
+  }
+  for (const { name } of outputs) {
+    if (inputs.some((input) => input.name === name)) {
+      throw new ModelError(`the output "${name}" is an input of the model: there is nothing to quantize`);
+    }
+  }
 }
 
 function notFinite(

@@ -44,7 +44,7 @@ describe('pixels', () => {
   const preprocessing = { mean: [0.4914, 0.4822, 0.4465], std: [0.2471, 0.2435, 0.2616] };
 
   it('are normalized in float64 and rounded once to float32', () => {
-    const table = normalizedPixels(preprocessing, 1);
+    const table = normalizedPixels(preprocessing, 3, 'x')[1];
     expect(table[0]).toBe(Math.fround(-0.4822 / 0.2435));
     expect(table[200]).toBe(Math.fround((200 / 255 - 0.4822) / 0.2435));
   });
@@ -52,8 +52,7 @@ describe('pixels', () => {
   it('become what the same values become as float input', () => {
     const table = pixelTable(tensor, preprocessing);
     expect(table).toHaveLength(3 * 256);
-    for (let c = 0; c < 3; c++) {
-      const reals = normalizedPixels(preprocessing, c);
+    for (const [c, reals] of normalizedPixels(preprocessing, 3, 'x').entries()) {
       for (let p = 0; p < 256; p++) {
         const image = new Float32Array(6).fill(reals[p]);
         expect(table[c * 256 + p]).toBe(quantizeInput(tensor, image, 1)[c]);

@@ -399,6 +399,15 @@ describe('odd models', () => {
     expect(error.message).toMatch(/^Log "log_1": computes (NaN|-Infinity)/);
   });
 
+  it('that are quantized already, or compute nothing, are refused', async () => {
+    const float = convNet(15);
+    const { graph } = await quantize(float, batches(float, 2, 2));
+    expect((await failure(quantize(graph, batches(float, 2, 2)))).message).toMatch(/quantized already/);
+    const b = createFloatGraph(3);
+    const empty = b.finish(b.input('input', ['N', 3, 12, 12]));
+    expect((await failure(quantize(empty, batches(float, 2, 2)))).message).toMatch(/nothing to quantize/);
+  });
+
   it('with several inputs are refused', async () => {
     const b = createFloatGraph(3);
     const float = b.finish(b.node('Add', [b.input('a', ['N', 2, 4, 4]), b.input('b', ['N', 2, 4, 4])]));

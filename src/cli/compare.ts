@@ -7,6 +7,7 @@ import type { Comparison } from '../model/model.ts';
 import type { BackendName } from '../model/session.ts';
 import { readGraph } from '../model/source.ts';
 import { compareModels } from '../quantize/compare.ts';
+import { shareMetadata } from './metadata.ts';
 import { DEFAULT_IMAGES, positiveInteger } from './options.ts';
 import { decibels, onProgress, print, printJson, progress, table } from './output.ts';
 import { findPictures, loadPictures, SOURCES_HELP, type PictureItem } from './pictures.ts';
@@ -110,7 +111,10 @@ async function compareFiles(
   { json }: CompareCommandOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const [a, b] = [await readGraph(path, { signal }), await readGraph(other, { signal })];
+  const [{ graph: a }, { graph: b }] = shareMetadata([
+    { graph: await readGraph(path, { signal }) },
+    { graph: await readGraph(other, { signal }) },
+  ]);
   const bar = progress('Comparing');
   const values = await compareModels(a, b, imageBatches(a, loadPictures(pictures)), {
     imageCount: pictures.length,

@@ -9,6 +9,7 @@ import { readGraph } from '../model/source.ts';
 import { quantize } from '../quantize/quantize.ts';
 import { fetchCifar10 } from './cifar10.ts';
 import { openFloatClassifier, openQuantizedClassifier, type OpenClassifier } from './classifiers.ts';
+import { shareMetadata } from './metadata.ts';
 import {
   backendOption,
   DEFAULT_CALIBRATION,
@@ -111,7 +112,7 @@ async function readModels(
     models.push({ name: path, graph, quantized: graph.nodes.some(({ op }) => op === 'QuantizeLinear') });
   }
   const [only] = models;
-  if (models.length > 1 || only.quantized) return models;
+  if (models.length > 1 || only.quantized) return shareMetadata(models);
   const calibration = await findPictures(options.calibration);
   const bar = progress('Quantizing');
   const { graph } = await quantize(only.graph, imageBatches(only.graph, loadPictures(calibration)), {

@@ -1,8 +1,8 @@
-import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { InputError } from '../errors.ts';
+import { InputError, ModelError } from '../errors.ts';
 import { describeModel } from '../model/describe.ts';
 import { readGraph } from '../model/source.ts';
+import { findObstacles } from '../model/support.ts';
 import { builtinOperators } from '../ops/registry.ts';
 import { lower } from '../program/lower.ts';
 import { planMemory } from '../schedule/memory.ts';
@@ -10,6 +10,7 @@ import { planToSvg } from '../schedule/picture.ts';
 import type { MemoryPlan } from '../schedule/plan.ts';
 import { plannedTensors, stepsOf } from '../schedule/steps.ts';
 import { platform } from '#platform';
+import { writeWhole } from './files.ts';
 import { bytes, print, printJson, table } from './output.ts';
 import { positiveInteger } from './options.ts';
 
@@ -36,6 +37,8 @@ export function addInfoCommand(program: Command): void {
       const file = await platform.readFile(path);
       const graph = await readGraph(path);
       const description = describeModel(graph);
+      const obstacles = description.quantized ? [] : findObstacles(graph);
+      if (obstacles.length > 0) throw new ModelError(obstacles);
       const program = description.quantized ? lower(graph, builtinOperators) : undefined;
       const steps = program && stepsOf(program);
       const plan =
@@ -44,7 +47,7 @@ export function addInfoCommand(program: Command): void {
       if ((options.plan || options.svg !== undefined) && !plan) {
         throw new InputError(`${path} is a float model, which has no memory plan: quantize it first`);
       }
-      if (options.svg !== undefined) await writeFile(options.svg, planToSvg(plan!, steps!));
+      if (options.svg !== undefined) await writeWhole(options.svg, planToSvg(plan!, steps!));
       if (options.json) {
         printJson({ file: path, fileBytes: file.length, ...description, batch: options.batch, memory: plan });
         return;

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { InvalidArgumentError, Option } from 'commander';
 import { InputError } from '../errors.ts';
+import { describeFileError } from '../platform/node/file-error.ts';
 import { parseRecipe, type Recipe } from '../quantize/recipe.ts';
 
 export const DEFAULT_CALIBRATION = 'models/cifar10/calibration-512.json';
@@ -35,7 +36,7 @@ export async function readRecipe(path: string | undefined): Promise<Recipe> {
   try {
     text = await readFile(path, 'utf8');
   } catch (cause) {
-    throw new InputError(`cannot read the recipe ${path}`, { cause });
+    throw new InputError(`cannot read the recipe ${path}: ${describeFileError(cause)}`, { cause });
   }
   return parseRecipe(text);
 }

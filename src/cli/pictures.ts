@@ -1,6 +1,6 @@
 /** Pictures that a command is given: files, folders, contact sheets. Loaded one by one, when they are needed. */
 import { readdir, stat } from 'node:fs/promises';
-import { basename, dirname, extname, join } from 'node:path';
+import { basename, dirname, extname, join, relative } from 'node:path';
 import { platform } from '#platform';
 import { InputError } from '../errors.ts';
 import { decodePicture } from '../vision/decode.ts';
@@ -54,14 +54,19 @@ async function loadFile(path: string): Promise<Picture> {
 
 async function findInFolder(folder: string): Promise<PictureItem[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const items = entries
-    .filter((entry) => entry.isFile() && EXTENSIONS.has(extname(entry.name).toLowerCase()))
-    .map((entry): PictureItem => {
-      const path = join(entry.parentPath, entry.name);
+  const paths: string[] = [];
+  for (const entry of entries) {
+    const path = join(entry.parentPath, entry.name);
+    if (!EXTENSIONS.has(extname(path).toLowerCase())) continue;
+    // Data sets are often folders of links.
+    const target = entry.isSymbolicLink() ? await stat(path).catch(() => undefined) : entry;
+    if (target?.isFile()) paths.push(path);
+  }
+  const items = paths
+    .map((path): PictureItem => {
       const load = () => loadFile(path);
-      return dirname(path) === folder.replace(/[/\\]+$/, '')
-        ? { name: path, load }
-        : { name: path, className: basename(dirname(path)), load };
+      const isInClassFolder = dirname(relative(folder, path)) !== '.';
+      return { name: path, load, ...(isInClassFolder && { className: basename(dirname(path)) }) };
     })
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   if (items.length === 0) {

@@ -1,17 +1,20 @@
-import { rename, writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { ModelError } from '../errors.ts';
 import { imageBatches } from '../model/image-batches.ts';
 import { readGraph } from '../model/source.ts';
+import { findObstacles } from '../model/support.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import { quantize, type LayerReport, type QuantizationReport } from '../quantize/quantize.ts';
 import { platform } from '#platform';
+import { checkWritable, writeWhole } from './files.ts';
+import { withMetadata, type MetadataOptions } from './metadata.ts';
 import { DEFAULT_CALIBRATION, positiveInteger, readRecipe } from './options.ts';
-import { bytes, decibels, onProgress, percent, print, printJson, progress, table } from './output.ts';
+import { bytes, decibels, note, onProgress, percent, print, printJson, progress, table } from './output.ts';
 import { findPictures, loadPictures, SOURCES_HELP } from './pictures.ts';
 import type { CommandContext } from './context.ts';
 import { configuredOnnxRuntime } from './runtime.ts';
 
-interface QuantizeOptions {
+interface QuantizeOptions extends MetadataOptions {
   readonly calibration: string[];
   readonly output?: string;
   readonly recipe?: string;
@@ -30,14 +33,25 @@ export function addQuantizeCommand(program: Command, { signal }: CommandContext)
       '-r, --recipe <file>',
       'JSON: scheme, bits, observers, overrides of single layers (default: good ones)',
     )
+    .option(
+      '--mean <list>',
+      'how pixels were normalized in training, one number a channel: 0.485,0.456,0.406',
+    )
+    .option('--std <list>', 'as --mean; both are written into the file')
+    .option('--labels <file>', 'class names to write into the file: one a line, or a JSON array')
     .option('--limit <n>', 'calibrate on the first n pictures only', positiveInteger)
     .option('--json', 'print the report as JSON')
     .action(async (path: string, options: QuantizeOptions) => {
-      const output = options.output ?? path.replace(/(\.onnx)?$/, '.int8.onnx');
+      const output = options.output ?? path.replace(/^https?:.*\//, '').replace(/(\.onnx)?$/, '.int8.onnx');
       const recipe = await readRecipe(options.recipe);
       const file = await platform.readFile(path);
-      const graph = await readGraph(path, { signal });
+      const graph = await withMetadata(await readGraph(path, { signal }), options);
       const pictures = (await findPictures(options.calibration)).slice(0, options.limit);
+      await checkWritable(output, [path]);
+      const obstacles = findObstacles(graph);
+      if (obstacles.length > 0) {
+        note(`Other runtimes may run the result; Octet cannot: ${new ModelError(obstacles).message}`);
+      }
       const bar = progress('Calibrating');
       const { graph: quantized, report } = await quantize(
         graph,
@@ -51,9 +65,7 @@ export function addQuantizeCommand(program: Command, { signal }: CommandContext)
         },
       ).finally(() => bar.stop());
       const encoded = encodeModel(quantized);
-      // Written beside and renamed, so that a file of the final name is whole.
-      await writeFile(`${output}.partial`, encoded);
-      await rename(`${output}.partial`, output);
+      await writeWhole(output, encoded);
       const sizes = {
         file: output,
         bytes: encoded.length,

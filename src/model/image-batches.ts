@@ -30,7 +30,8 @@ export async function* imageBatches(
   }
   if (!preprocessing) {
     throw new InputError(
-      'the model file does not say how pixels are normalized (metadata "mean" and "std"): pass preprocessing: { mean, std }',
+      'the model file does not say how pixels are normalized (metadata "mean" and "std"): pass preprocessing: { mean, std }, or ' +
+        'quantize it with --mean and --std',
     );
   }
   const { name, channels, height, width } = pictureInput(graph);

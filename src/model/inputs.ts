@@ -46,7 +46,7 @@ export function inputPort(
       if (!preprocessing) {
         throw new InputError(
           `input "${input.name}" cannot take pixels: the model file does not say how they are normalized; pass ` +
-            `preprocessing: { mean, std } to loadModel`,
+            'preprocessing: { mean, std } to loadModel, or quantize it with --mean and --std',
         );
       }
       table ??= pixelTable(tensor, preprocessing);

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { InputError } from '../errors.ts';
 import { fetchBytes } from './fetch.ts';
+import { describeFileError } from './node/file-error.ts';
 import { recall, remember } from './node/memory.ts';
 import { dawn } from './node/gpu.ts';
 import { NodeWorker } from './node/worker.ts';
@@ -47,11 +48,3 @@ export const platform: Platform = {
   sharesMemory: true,
   Worker: NodeWorker,
 };
-
-function describeFileError(error: unknown): string {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT') return 'no such file';
-  if (code === 'EISDIR') return 'it is a folder';
-  if (code === 'EACCES') return 'permission denied';
-  return error instanceof Error ? error.message : String(error);
-}

@@ -1,6 +1,8 @@
 /** Whatever a command is fed: one clear message, exit code 2, no stack. */
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { encodeModel } from '../../src/onnx/encode.ts';
+import { createFloatGraph } from '../support/onnx-models.ts';
 import { floats, modelBytes, node, value } from '../support/onnx-proto.ts';
 import { octet, type CliResult } from './run.ts';
 import { useWorkspace } from './workspace.ts';
@@ -75,6 +77,21 @@ describe('models', () => {
     expectRefusal(await quantize(path('nan.onnx'), path('pictures')), /error: /);
   });
 
+  test('a float model that could not run as integers: info says why, quantize goes on for other runtimes', async () => {
+    const b = createFloatGraph(3);
+    const x = b.relu(b.conv(b.input('input', ['N', 3, 12, 12]), 8));
+    const gate = b.node('Sigmoid', [b.conv(b.node('GlobalAveragePool', [x]), 8, { kernel: 1 })]);
+    const float = b.finish(b.gemm(b.globalPool(b.node('Mul', [x, gate])), 10));
+    writeFileSync(path('gated.onnx'), encodeModel(float));
+    expectRefusal(await octet('info', path('gated.onnx')), /Mul.*joins two tensors/);
+    const { code, stderr } = await octet(
+      ...['quantize', path('gated.onnx'), '-c', path('pictures'), '-o', path('gated8.onnx')],
+      ...['--mean', '0,0,0', '--std', '1,1,1'],
+    );
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/Octet cannot: Mul.*joins two tensors/);
+  });
+
   test('a float model where a quantized one is needed', async () => {
     expectRefusal(
       await octet('classify', '-m', path('float.onnx'), path('pictures')),
@@ -122,6 +139,41 @@ describe('pictures', () => {
 });
 
 describe('options', () => {
+  test('an output that cannot be written, before any work; the model itself is never overwritten', async () => {
+    const write = (output: string) =>
+      octet('quantize', path('float.onnx'), '-c', path('pictures'), '-o', output);
+    mkdirSync(path('folder.onnx'), { recursive: true });
+    symlinkSync(path('float.onnx'), path('link.onnx'));
+    const before = readFileSync(path('float.onnx'));
+    for (const [output, message] of [
+      [path('nowhere', 'x.onnx'), /there is no folder .*nowhere/],
+      [path('folder.onnx'), /it is a folder/],
+      [path('float.onnx'), /that is the file that is read/],
+      [path('link.onnx'), /that is the file that is read/],
+    ] as const) {
+      const refusal = await write(output);
+      expectRefusal(refusal, message);
+      expect(refusal.stderr).not.toMatch(/Calibrating/);
+    }
+    expect(readFileSync(path('float.onnx')).equals(before)).toBe(true);
+    await octet('quantize', path('float.onnx'), '-c', path('pictures'), '-o', path('plan.int8.onnx'));
+    expectRefusal(
+      await octet('info', path('plan.int8.onnx'), '--svg', path('nowhere', 'plan.svg')),
+      /cannot write .*plan\.svg: no such file/,
+    );
+  });
+
+  test('a normalization that is half, or makes no sense; labels that name nothing', async () => {
+    const withOptions = (...options: string[]) =>
+      octet('quantize', path('float.onnx'), '-c', path('pictures'), '-o', path('never.onnx'), ...options);
+    writeFileSync(path('blank.txt'), '\n');
+    expectRefusal(await withOptions('--mean', '0,0,0'), /--mean and --std go together/);
+    expectRefusal(await withOptions('--mean', '0,0,0', '--std', '1,0,1'), /std above 0/);
+    expectRefusal(await withOptions('--mean', '0', '--std', '1'), /3 channels, but mean has 1/);
+    expectRefusal(await withOptions('--labels', path('blank.txt')), /blank\.txt names no class/);
+    expectRefusal(await withOptions('--labels', path('none.txt')), /none\.txt: no such file/);
+  });
+
   test('a recipe that is not JSON, or says what recipes cannot', async () => {
     writeFileSync(path('broken.json'), '{');
     writeFileSync(path('nine.json'), '{"weights": {"bits": 9}}');

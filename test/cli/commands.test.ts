@@ -1,6 +1,10 @@
 /** Every command on a small model, from the float file to the comparison of backends. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { basename, relative } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { findPictures } from '../../src/cli/pictures.ts';
+import { encodeModel } from '../../src/onnx/encode.ts';
+import { convNet } from '../support/onnx-models.ts';
 import { octet } from './run.ts';
 import { CLASSES, useWorkspace } from './workspace.ts';
 
@@ -45,6 +49,33 @@ describe('quantize', () => {
   });
 });
 
+describe('a model without metadata', () => {
+  test('is told by quantize how pixels are normalized and what classes are called; compare takes that from either file', async () => {
+    writeFileSync(path('bare.onnx'), encodeModel(convNet(5)));
+    writeFileSync(path('labels.txt'), `${CLASSES.join('\n')}\n`);
+    await json(
+      ...['quantize', path('bare.onnx'), '-c', path('pictures'), '-o', path('bare8.onnx')],
+      ...['--mean', '0.5,0.5,0.5', '--std', '0.25,0.25,0.25', '--labels', path('labels.txt')],
+    );
+    const info = await json('info', path('bare8.onnx'));
+    expect(info.metadata).toMatchObject({
+      mean: '0.5,0.5,0.5',
+      std: '0.25,0.25,0.25',
+      labels: CLASSES.join('\n'),
+    });
+    const same = await json('info', path('int8.onnx'));
+    expect(info.layers).toEqual(same.layers);
+    const images = ['-i', path('pictures')];
+    expect(await json('compare', path('bare.onnx'), path('bare8.onnx'), ...images)).toMatchObject({
+      pictures: 8,
+    });
+    expect(await json('evaluate', path('bare.onnx'), path('bare8.onnx'), ...images)).toMatchObject({
+      images: 8,
+      classes: CLASSES,
+    });
+  });
+});
+
 describe('info', () => {
   test('a float model', async () => {
     const info = await json('info', path('float.onnx'));
@@ -63,6 +94,22 @@ describe('info', () => {
     expect(stdout).toMatch(/activation memory at batch 1: .* in 2 arenas/);
     expect(stdout).toMatch(/^tensor +arena +offset/m);
     expect(readFileSync(path('plan.svg'), 'utf8')).toMatch(/^<svg [^]*<\/svg>/);
+  });
+});
+
+describe('folders of pictures', () => {
+  test('class folders are the classes, the named folder itself is not, however it is written; links count', async () => {
+    const names = async (folder: string) =>
+      (await findPictures([folder])).map(({ name, className }) => [basename(name), className]);
+    const flat = ['0.png', '1.png', '2.png', '3.png'].map((name) => [name, undefined]);
+    const relativePath = relative(process.cwd(), path('pictures', 'cat'));
+    for (const folder of [path('pictures', 'cat'), `./${relativePath}`, `${relativePath}//`]) {
+      expect(await names(folder)).toEqual(flat);
+    }
+    mkdirSync(path('links', 'cat'), { recursive: true });
+    symlinkSync(path('pictures', 'cat', '0.png'), path('links', 'cat', 'a.png'));
+    symlinkSync(path('nowhere.png'), path('links', 'cat', 'dangling.png'));
+    expect(await names(path('links'))).toEqual([['a.png', 'cat']]);
   });
 });
 

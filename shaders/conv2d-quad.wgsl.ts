@@ -1,5 +1,6 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
+import { SWAPS, swapped, winogradStepsWgsl } from './conv2d-quad-winograd.wgsl.ts';
 import { conv2dLayerWgsl } from './conv2d-layer.wgsl.ts';
 import { type Conv2dShape, outputSize } from './conv2d-shape.wgsl.ts';
 import { unroll } from './unroll.ts';
@@ -12,6 +13,8 @@ export interface Conv2dQuadTile {
   readonly patch: readonly [height: number, width: number];
   /** Output words (four channels) of a quad; divides the words of a group. */
   readonly words: number;
+  /** Winograd's F(2×2, 3×3) (conv2d-quad-winograd.wgsl.ts) instead of the products as they are: two rows of even width, stride 1. */
+  readonly winograd: boolean;
   readonly workgroupSize: number;
 }
 
@@ -38,6 +41,60 @@ export function quadPatches(shape: Conv2dShape, patch: Conv2dQuadTile['patch']) 
   };
 }
 
+/** Input columns that some tap of some pixel of a patch needs, as offsets from the patch's first. */
+function columnOffsets({ kernel, stride, dilation }: Conv2dQuadShape, patchWidth: number): number[] {
+  const offsets = new Set<number>();
+  for (let column = 0; column < patchWidth; column++) {
+    for (let kx = 0; kx < kernel[1]; kx++) offsets.add(column * stride[1] + kx * dilation[1]);
+  }
+  return [...offsets].sort((a, b) => a - b);
+}
+
+/** The products as they are: a step is one row of the kernel and one word of input channels. */
+function directStepsWgsl(shape: Conv2dQuadShape, { patch, words }: Conv2dQuadTile): string {
+  const [patchHeight, patchWidth] = patch;
+  const kernelWidth = shape.kernel[1];
+  const offsets = columnOffsets(shape, patchWidth);
+  // One lane's share of a word of channels for pixel p of the lane that `swap` leads to: the products of all taps of the row.
+  const sumOf = (p: number, j: number, swap: string) =>
+    Array.from({ length: kernelWidth }, (_, kx) => {
+      const offset = (p % patchWidth) * shape.stride[1] + kx * shape.dilation[1];
+      return `dot(x${Math.floor(p / patchWidth)}_${offsets.indexOf(offset)}${swap}, w${kx}_${j})`;
+    }).join(' + ');
+  return `
+    var ky = first / groupInWords;
+    var word = first % groupInWords;
+    for (var step = first; step < end; step++) {
+${unroll(
+  patchHeight,
+  (r) => `      let row${r} = top + ${r} * STRIDE_H + i32(ky) * DILATION_H;
+      let rowInside${r} = (row${r} >= 0) & (row${r} < i32(height));
+      let rowStart${r} = (image * height + u32(clamp(row${r}, 0, i32(height) - 1))) * rowWords + groupStart + word;
+${unroll(offsets.length, (c) => `      let packed${r}_${c} = x[rowStart${r} + columnStart${c}];`)}`,
+)}
+      let firstWeight = (block * steps + step) * (KERNEL_W * WORDS * 4u) + lane;
+${unroll(kernelWidth * words, (i) => `      let packedW${i} = weights[firstWeight + ${4 * i}u];`)}
+${unroll(patchHeight, (r) =>
+  unroll(
+    offsets.length,
+    (c) =>
+      `      let x${r}_${c} = unpackScaled(select(padding, packed${r}_${c}, rowInside${r} & columnInside${c}));
+${swapped(`x${r}_${c}`)}`,
+  ),
+)}
+${unroll(
+  words,
+  (j) => `${unroll(kernelWidth, (kx) => `      let w${kx}_${j} = unpackScaled(packedW${kx * words + j});`)}
+${unroll(patchHeight * patchWidth, (p) => `      acc${p}_${j} += vec4<f32>(${SWAPS.map((swap) => sumOf(p, j, swap)).join(', ')});`)}`,
+)}
+      word++;
+      if (word == groupInWords) {
+        word = 0u;
+        ky++;
+      }
+    }`;
+}
+
 /**
  * Convolution in exact f32 for software adapters, where a load costs as much as twenty multiply-adds: what the four lanes of a
  * quad load is shared by all of them.
@@ -45,13 +102,13 @@ export function quadPatches(shape: Conv2dShape, patch: Conv2dQuadTile['patch']) 
  *   x         [BATCH][HEIGHT][WIDTH][IN_WORDS] u32 of four int8
  *   weights   [OUT_WORDS / WORDS][KERNEL_H][GROUP_IN_WORDS][KERNEL_W][WORDS][4] u32: a word of four input channels for each output channel,
  *             in the order in which a quad reads them
- *   layer     conv2d-layer.wgsl.ts; a step is one row of the kernel and one word of input channels
+ *   layer     conv2d-layer.wgsl.ts; a step is one row of the kernel (all rows by Winograd) and one word of input channels
  *   epilogue, y, residual: conv2d-epilogue.wgsl.ts
  *
  * A quad computes four patches of pixels × 4·WORDS channels. Lane l loads the inputs of its own patch, and of each word of output
- * channels the weights of channel l. Swapping the weights between lanes (one shuffle each) brings every weight to every
- * patch: component r of an accumulator of lane l belongs to channel l ^ r, and is put in order at the end. A patch of one pixel under a
- * fused pool is one of the four pixels that are pooled: the quad takes their maximum.
+ * channels the weights of channel l. Swapping the inputs between lanes (one shuffle each) brings every patch to every channel's
+ * weights: component r of an accumulator of lane l belongs to channel l and the patch of lane l ^ r, and is put in order at the end. A patch of
+ * one pixel under a fused pool is one of the four pixels that are pooled: the quad takes their maximum.
  *
  * Within a patch, an input serves all the taps of a kernel row that meet it; the taps of a row are unrolled. Software adapters branch in a
  * load, and what is added to a variable between two branches costs a masked store: so a step loads all it needs first, and then adds up in
@@ -69,15 +126,7 @@ export const conv2dQuadWgsl = (shape: Conv2dQuadShape, tile: Conv2dQuadTile) => 
   const poolable = patch.every((length) => length % 2 === 0);
   const [, kernelWidth] = shape.kernel;
 
-  // Input columns that some tap of some pixel of the patch needs, as offsets from the patch's first.
-  const offsetOf = (column: number, kx: number) => column * shape.stride[1] + kx * shape.dilation[1];
-  const offsets = [
-    ...new Set(
-      Array.from({ length: patchWidth * kernelWidth }, (_, i) =>
-        offsetOf(i % patchWidth, Math.floor(i / patchWidth)),
-      ),
-    ),
-  ].sort((a, b) => a - b);
+  const offsets = columnOffsets(shape, patchWidth);
   // The four results of a pool's window, which go where the pooled pixel's comes: always before those that are still to be pooled.
   const pooledOf = (p: number, j: number) => {
     const first = Math.floor(p / (patchWidth / 2)) * 2 * patchWidth + (p % (patchWidth / 2)) * 2;
@@ -86,12 +135,6 @@ export const conv2dQuadWgsl = (shape: Conv2dQuadShape, tile: Conv2dQuadTile) => 
     );
     return `max(max(${a}, ${b}), max(${c}, ${d}))`;
   };
-  // One lane's share of a word of channels for pixel p: the products of all taps of the row, with the weights as `swap` leaves them.
-  const sumOf = (p: number, j: number, swap: string) =>
-    Array.from({ length: kernelWidth }, (_, kx) => {
-      const column = offsets.indexOf(offsetOf(p % patchWidth, kx));
-      return `dot(x${Math.floor(p / patchWidth)}_${column}, w${kx}_${j}${swap})`;
-    }).join(' + ');
   return wgsl`
 enable subgroups;
 
@@ -113,9 +156,11 @@ fn integers(scaled: vec4<f32>) -> vec4<i32> {
   return vec4<i32>(scaled * 0x1p-48);
 }
 
-// Component r of a quad's accumulator belongs to channel lane ^ r.
-fn inOrder(acc: vec4<i32>, lane: u32) -> vec4<i32> {
-  let pairs = select(acc, acc.yxwz, (lane & 1u) != 0u);
+// Component r of an accumulator is of the lane's own channel and of the pixel of lane ^ r. Turns that into the four channels of the lane's own pixel.
+fn ownPixel(acc: vec4<i32>, lane: u32) -> vec4<i32> {
+  let channels = vec4<i32>(acc.x, quadSwapX(acc.y), quadSwapY(acc.z), quadSwapDiagonal(acc.w));
+  // Component r is now of channel lane ^ r.
+  let pairs = select(channels, channels.yxwz, (lane & 1u) != 0u);
   return select(pairs, pairs.zwxy, (lane & 2u) != 0u);
 }
 
@@ -169,46 +214,19 @@ ${unroll(
   let columnInside${c} = (column${c} >= 0) & (column${c} < i32(width));
   let columnStart${c} = u32(clamp(column${c}, 0, i32(width) - 1)) * layer.inWords;`,
 )}
+#if ${tile.winograd}
+${unroll(
+  patchHeight + 2,
+  (r) => `  let row${r} = top + ${r};
+  let rowInside${r} = (row${r} >= 0) & (row${r} < i32(height));
+  let rowStart${r} = (image * height + u32(clamp(row${r}, 0, i32(height) - 1))) * rowWords + groupStart;`,
+)}
+#endif
 ${unroll(pixels, (p) => unroll(words, (j) => `  var total${p}_${j} = vec4<i32>();`))}
   for (var first = 0u; first < steps; first += layer.flushSteps) {
     let end = min(first + layer.flushSteps, steps);
 ${unroll(pixels, (p) => unroll(words, (j) => `  var acc${p}_${j} = vec4<f32>();`))}
-  var ky = first / groupInWords;
-  var word = first % groupInWords;
-  for (var step = first; step < end; step++) {
-${unroll(
-  patchHeight,
-  (r) => `    let row${r} = top + ${r} * STRIDE_H + i32(ky) * DILATION_H;
-    let rowInside${r} = (row${r} >= 0) & (row${r} < i32(height));
-    let rowStart${r} = (image * height + u32(clamp(row${r}, 0, i32(height) - 1))) * rowWords + groupStart + word;
-${unroll(offsets.length, (c) => `    let packed${r}_${c} = x[rowStart${r} + columnStart${c}];`)}`,
-)}
-    let firstWeight = (block * steps + step) * (KERNEL_W * WORDS * 4u) + lane;
-${unroll(kernelWidth * words, (i) => `    let packedW${i} = weights[firstWeight + ${4 * i}u];`)}
-${unroll(patchHeight, (r) =>
-  unroll(
-    offsets.length,
-    (c) =>
-      `    let x${r}_${c} = unpackScaled(select(padding, packed${r}_${c}, rowInside${r} & columnInside${c}));`,
-  ),
-)}
-${unroll(
-  words,
-  (j) => `${unroll(
-    kernelWidth,
-    (kx) => `    let w${kx}_${j} = unpackScaled(packedW${kx * words + j});
-    let w${kx}_${j}x = quadSwapX(w${kx}_${j});
-    let w${kx}_${j}y = quadSwapY(w${kx}_${j});
-    let w${kx}_${j}d = quadSwapDiagonal(w${kx}_${j});`,
-  )}
-${unroll(pixels, (p) => `    acc${p}_${j} += vec4<f32>(${['', 'x', 'y', 'd'].map((swap) => sumOf(p, j, swap)).join(', ')});`)}`,
-)}
-    word++;
-    if (word == groupInWords) {
-      word = 0u;
-      ky++;
-    }
-  }
+${tile.winograd ? winogradStepsWgsl(tile) : directStepsWgsl(shape, tile)}
 ${unroll(pixels, (p) => unroll(words, (j) => `  total${p}_${j} += integers(acc${p}_${j});`))}
   }
 
@@ -229,21 +247,21 @@ ${unroll(pixels / 4, (p) => unroll(words, (j) => `    results[${p * words + j}] 
     let channels = channelsOf(firstWord + j);
     for (var r = 0u; r < rows; r++) {
     for (var c = 0u; c < columns; c++) {
-      let own = inOrder(results[(r * columns + c) * WORDS + j], lane);
+      let acc = results[(r * columns + c) * WORDS + j];
 #if ${onePixel}
-      let pair = max(own, quadSwapX(own));
-      let acc = select(own, max(pair, quadSwapY(pair)), pooled);
+      let greatest = max(max(acc.x, acc.y), max(acc.z, acc.w));
+      let own = ownPixel(select(acc, vec4<i32>(greatest), pooled), lane);
       let row = patchRow;
       let column = patchColumn;
       let mine = !pooled | (lane == j % 4u);
 #else
-      let acc = own;
+      let own = ownPixel(acc, lane);
       let row = firstRow / scale + r;
       let column = firstColumn / scale + c;
       let mine = true;
 #endif
       if (mine & (patchIndex < patches) & (row < layer.outHeight) & (column < layer.outWidth)) {
-        store((image * layer.outHeight + row) * layer.outWidth + column, channels, acc);
+        store((image * layer.outHeight + row) * layer.outWidth + column, channels, own);
       }
     }
     }

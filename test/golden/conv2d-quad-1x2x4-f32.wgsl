@@ -180,9 +180,11 @@ fn integers(scaled: vec4<f32>) -> vec4<i32> {
   return vec4<i32>(scaled * 0x1p-48);
 }
 
-// Component r of a quad's accumulator belongs to channel lane ^ r.
-fn inOrder(acc: vec4<i32>, lane: u32) -> vec4<i32> {
-  let pairs = select(acc, acc.yxwz, (lane & 1u) != 0u);
+// Component r of an accumulator is of the lane's own channel and of the pixel of lane ^ r. Turns that into the four channels of the lane's own pixel.
+fn ownPixel(acc: vec4<i32>, lane: u32) -> vec4<i32> {
+  let channels = vec4<i32>(acc.x, quadSwapX(acc.y), quadSwapY(acc.z), quadSwapDiagonal(acc.w));
+  // Component r is now of channel lane ^ r.
+  let pairs = select(channels, channels.yxwz, (lane & 1u) != 0u);
   return select(pairs, pairs.zwxy, (lane & 2u) != 0u);
 }
 
@@ -235,50 +237,55 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let column3 = left + 3;
   let columnInside3 = (column3 >= 0) & (column3 < i32(width));
   let columnStart3 = u32(clamp(column3, 0, i32(width) - 1)) * layer.inWords;
+
   var total0_0 = vec4<i32>();
   var total1_0 = vec4<i32>();
   for (var first = 0u; first < steps; first += layer.flushSteps) {
     let end = min(first + layer.flushSteps, steps);
   var acc0_0 = vec4<f32>();
   var acc1_0 = vec4<f32>();
-  var ky = first / groupInWords;
-  var word = first % groupInWords;
-  for (var step = first; step < end; step++) {
-    let row0 = top + 0 * STRIDE_H + i32(ky) * DILATION_H;
-    let rowInside0 = (row0 >= 0) & (row0 < i32(height));
-    let rowStart0 = (image * height + u32(clamp(row0, 0, i32(height) - 1))) * rowWords + groupStart + word;
-    let packed0_0 = x[rowStart0 + columnStart0];
-    let packed0_1 = x[rowStart0 + columnStart1];
-    let packed0_2 = x[rowStart0 + columnStart2];
-    let packed0_3 = x[rowStart0 + columnStart3];
-    let firstWeight = (block * steps + step) * (KERNEL_W * WORDS * 4u) + lane;
-    let packedW0 = weights[firstWeight + 0u];
-    let packedW1 = weights[firstWeight + 4u];
-    let packedW2 = weights[firstWeight + 8u];
-    let x0_0 = unpackScaled(select(padding, packed0_0, rowInside0 & columnInside0));
-    let x0_1 = unpackScaled(select(padding, packed0_1, rowInside0 & columnInside1));
-    let x0_2 = unpackScaled(select(padding, packed0_2, rowInside0 & columnInside2));
-    let x0_3 = unpackScaled(select(padding, packed0_3, rowInside0 & columnInside3));
-    let w0_0 = unpackScaled(packedW0);
-    let w0_0x = quadSwapX(w0_0);
-    let w0_0y = quadSwapY(w0_0);
-    let w0_0d = quadSwapDiagonal(w0_0);
-    let w1_0 = unpackScaled(packedW1);
-    let w1_0x = quadSwapX(w1_0);
-    let w1_0y = quadSwapY(w1_0);
-    let w1_0d = quadSwapDiagonal(w1_0);
-    let w2_0 = unpackScaled(packedW2);
-    let w2_0x = quadSwapX(w2_0);
-    let w2_0y = quadSwapY(w2_0);
-    let w2_0d = quadSwapDiagonal(w2_0);
-    acc0_0 += vec4<f32>(dot(x0_0, w0_0) + dot(x0_1, w1_0) + dot(x0_2, w2_0), dot(x0_0, w0_0x) + dot(x0_1, w1_0x) + dot(x0_2, w2_0x), dot(x0_0, w0_0y) + dot(x0_1, w1_0y) + dot(x0_2, w2_0y), dot(x0_0, w0_0d) + dot(x0_1, w1_0d) + dot(x0_2, w2_0d));
-    acc1_0 += vec4<f32>(dot(x0_1, w0_0) + dot(x0_2, w1_0) + dot(x0_3, w2_0), dot(x0_1, w0_0x) + dot(x0_2, w1_0x) + dot(x0_3, w2_0x), dot(x0_1, w0_0y) + dot(x0_2, w1_0y) + dot(x0_3, w2_0y), dot(x0_1, w0_0d) + dot(x0_2, w1_0d) + dot(x0_3, w2_0d));
-    word++;
-    if (word == groupInWords) {
-      word = 0u;
-      ky++;
+
+    var ky = first / groupInWords;
+    var word = first % groupInWords;
+    for (var step = first; step < end; step++) {
+      let row0 = top + 0 * STRIDE_H + i32(ky) * DILATION_H;
+      let rowInside0 = (row0 >= 0) & (row0 < i32(height));
+      let rowStart0 = (image * height + u32(clamp(row0, 0, i32(height) - 1))) * rowWords + groupStart + word;
+      let packed0_0 = x[rowStart0 + columnStart0];
+      let packed0_1 = x[rowStart0 + columnStart1];
+      let packed0_2 = x[rowStart0 + columnStart2];
+      let packed0_3 = x[rowStart0 + columnStart3];
+      let firstWeight = (block * steps + step) * (KERNEL_W * WORDS * 4u) + lane;
+      let packedW0 = weights[firstWeight + 0u];
+      let packedW1 = weights[firstWeight + 4u];
+      let packedW2 = weights[firstWeight + 8u];
+      let x0_0 = unpackScaled(select(padding, packed0_0, rowInside0 & columnInside0));
+      let x0_0x = quadSwapX(x0_0);
+      let x0_0y = quadSwapY(x0_0);
+      let x0_0d = quadSwapDiagonal(x0_0);
+      let x0_1 = unpackScaled(select(padding, packed0_1, rowInside0 & columnInside1));
+      let x0_1x = quadSwapX(x0_1);
+      let x0_1y = quadSwapY(x0_1);
+      let x0_1d = quadSwapDiagonal(x0_1);
+      let x0_2 = unpackScaled(select(padding, packed0_2, rowInside0 & columnInside2));
+      let x0_2x = quadSwapX(x0_2);
+      let x0_2y = quadSwapY(x0_2);
+      let x0_2d = quadSwapDiagonal(x0_2);
+      let x0_3 = unpackScaled(select(padding, packed0_3, rowInside0 & columnInside3));
+      let x0_3x = quadSwapX(x0_3);
+      let x0_3y = quadSwapY(x0_3);
+      let x0_3d = quadSwapDiagonal(x0_3);
+      let w0_0 = unpackScaled(packedW0);
+      let w1_0 = unpackScaled(packedW1);
+      let w2_0 = unpackScaled(packedW2);
+      acc0_0 += vec4<f32>(dot(x0_0, w0_0) + dot(x0_1, w1_0) + dot(x0_2, w2_0), dot(x0_0x, w0_0) + dot(x0_1x, w1_0) + dot(x0_2x, w2_0), dot(x0_0y, w0_0) + dot(x0_1y, w1_0) + dot(x0_2y, w2_0), dot(x0_0d, w0_0) + dot(x0_1d, w1_0) + dot(x0_2d, w2_0));
+      acc1_0 += vec4<f32>(dot(x0_1, w0_0) + dot(x0_2, w1_0) + dot(x0_3, w2_0), dot(x0_1x, w0_0) + dot(x0_2x, w1_0) + dot(x0_3x, w2_0), dot(x0_1y, w0_0) + dot(x0_2y, w1_0) + dot(x0_3y, w2_0), dot(x0_1d, w0_0) + dot(x0_2d, w1_0) + dot(x0_3d, w2_0));
+      word++;
+      if (word == groupInWords) {
+        word = 0u;
+        ky++;
+      }
     }
-  }
   total0_0 += integers(acc0_0);
   total1_0 += integers(acc1_0);
   }
@@ -296,15 +303,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let channels = channelsOf(firstWord + j);
     for (var r = 0u; r < rows; r++) {
     for (var c = 0u; c < columns; c++) {
-      let own = inOrder(results[(r * columns + c) * WORDS + j], lane);
+      let acc = results[(r * columns + c) * WORDS + j];
 
-      let acc = own;
+      let own = ownPixel(acc, lane);
       let row = firstRow / scale + r;
       let column = firstColumn / scale + c;
       let mine = true;
 
       if (mine & (patchIndex < patches) & (row < layer.outHeight) & (column < layer.outWidth)) {
-        store((image * layer.outHeight + row) * layer.outWidth + column, channels, acc);
+        store((image * layer.outHeight + row) * layer.outWidth + column, channels, own);
       }
     }
     }

@@ -89,9 +89,11 @@ fn integers(scaled: vec4<f32>) -> vec4<i32> {
   return vec4<i32>(scaled * 0x1p-48);
 }
 
-// Component r of a quad's accumulator belongs to channel lane ^ r.
-fn inOrder(acc: vec4<i32>, lane: u32) -> vec4<i32> {
-  let pairs = select(acc, acc.yxwz, (lane & 1u) != 0u);
+// Component r of an accumulator is of the lane's own channel and of the pixel of lane ^ r. Turns that into the four channels of the lane's own pixel.
+fn ownPixel(acc: vec4<i32>, lane: u32) -> vec4<i32> {
+  let channels = vec4<i32>(acc.x, quadSwapX(acc.y), quadSwapY(acc.z), quadSwapDiagonal(acc.w));
+  // Component r is now of channel lane ^ r.
+  let pairs = select(channels, channels.yxwz, (lane & 1u) != 0u);
   return select(pairs, pairs.zwxy, (lane & 2u) != 0u);
 }
 
@@ -156,6 +158,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let column7 = left + 7;
   let columnInside7 = (column7 >= 0) & (column7 < i32(width));
   let columnStart7 = u32(clamp(column7, 0, i32(width) - 1)) * layer.inWords;
+
   var total0_0 = vec4<i32>();
   var total0_1 = vec4<i32>();
   var total1_0 = vec4<i32>();
@@ -190,61 +193,80 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   var acc6_1 = vec4<f32>();
   var acc7_0 = vec4<f32>();
   var acc7_1 = vec4<f32>();
-  var ky = first / groupInWords;
-  var word = first % groupInWords;
-  for (var step = first; step < end; step++) {
-    let row0 = top + 0 * STRIDE_H + i32(ky) * DILATION_H;
-    let rowInside0 = (row0 >= 0) & (row0 < i32(height));
-    let rowStart0 = (image * height + u32(clamp(row0, 0, i32(height) - 1))) * rowWords + groupStart + word;
-    let packed0_0 = x[rowStart0 + columnStart0];
-    let packed0_1 = x[rowStart0 + columnStart1];
-    let packed0_2 = x[rowStart0 + columnStart2];
-    let packed0_3 = x[rowStart0 + columnStart3];
-    let packed0_4 = x[rowStart0 + columnStart4];
-    let packed0_5 = x[rowStart0 + columnStart5];
-    let packed0_6 = x[rowStart0 + columnStart6];
-    let packed0_7 = x[rowStart0 + columnStart7];
-    let firstWeight = (block * steps + step) * (KERNEL_W * WORDS * 4u) + lane;
-    let packedW0 = weights[firstWeight + 0u];
-    let packedW1 = weights[firstWeight + 4u];
-    let x0_0 = unpackScaled(select(padding, packed0_0, rowInside0 & columnInside0));
-    let x0_1 = unpackScaled(select(padding, packed0_1, rowInside0 & columnInside1));
-    let x0_2 = unpackScaled(select(padding, packed0_2, rowInside0 & columnInside2));
-    let x0_3 = unpackScaled(select(padding, packed0_3, rowInside0 & columnInside3));
-    let x0_4 = unpackScaled(select(padding, packed0_4, rowInside0 & columnInside4));
-    let x0_5 = unpackScaled(select(padding, packed0_5, rowInside0 & columnInside5));
-    let x0_6 = unpackScaled(select(padding, packed0_6, rowInside0 & columnInside6));
-    let x0_7 = unpackScaled(select(padding, packed0_7, rowInside0 & columnInside7));
-    let w0_0 = unpackScaled(packedW0);
-    let w0_0x = quadSwapX(w0_0);
-    let w0_0y = quadSwapY(w0_0);
-    let w0_0d = quadSwapDiagonal(w0_0);
-    acc0_0 += vec4<f32>(dot(x0_0, w0_0), dot(x0_0, w0_0x), dot(x0_0, w0_0y), dot(x0_0, w0_0d));
-    acc1_0 += vec4<f32>(dot(x0_1, w0_0), dot(x0_1, w0_0x), dot(x0_1, w0_0y), dot(x0_1, w0_0d));
-    acc2_0 += vec4<f32>(dot(x0_2, w0_0), dot(x0_2, w0_0x), dot(x0_2, w0_0y), dot(x0_2, w0_0d));
-    acc3_0 += vec4<f32>(dot(x0_3, w0_0), dot(x0_3, w0_0x), dot(x0_3, w0_0y), dot(x0_3, w0_0d));
-    acc4_0 += vec4<f32>(dot(x0_4, w0_0), dot(x0_4, w0_0x), dot(x0_4, w0_0y), dot(x0_4, w0_0d));
-    acc5_0 += vec4<f32>(dot(x0_5, w0_0), dot(x0_5, w0_0x), dot(x0_5, w0_0y), dot(x0_5, w0_0d));
-    acc6_0 += vec4<f32>(dot(x0_6, w0_0), dot(x0_6, w0_0x), dot(x0_6, w0_0y), dot(x0_6, w0_0d));
-    acc7_0 += vec4<f32>(dot(x0_7, w0_0), dot(x0_7, w0_0x), dot(x0_7, w0_0y), dot(x0_7, w0_0d));
-    let w0_1 = unpackScaled(packedW1);
-    let w0_1x = quadSwapX(w0_1);
-    let w0_1y = quadSwapY(w0_1);
-    let w0_1d = quadSwapDiagonal(w0_1);
-    acc0_1 += vec4<f32>(dot(x0_0, w0_1), dot(x0_0, w0_1x), dot(x0_0, w0_1y), dot(x0_0, w0_1d));
-    acc1_1 += vec4<f32>(dot(x0_1, w0_1), dot(x0_1, w0_1x), dot(x0_1, w0_1y), dot(x0_1, w0_1d));
-    acc2_1 += vec4<f32>(dot(x0_2, w0_1), dot(x0_2, w0_1x), dot(x0_2, w0_1y), dot(x0_2, w0_1d));
-    acc3_1 += vec4<f32>(dot(x0_3, w0_1), dot(x0_3, w0_1x), dot(x0_3, w0_1y), dot(x0_3, w0_1d));
-    acc4_1 += vec4<f32>(dot(x0_4, w0_1), dot(x0_4, w0_1x), dot(x0_4, w0_1y), dot(x0_4, w0_1d));
-    acc5_1 += vec4<f32>(dot(x0_5, w0_1), dot(x0_5, w0_1x), dot(x0_5, w0_1y), dot(x0_5, w0_1d));
-    acc6_1 += vec4<f32>(dot(x0_6, w0_1), dot(x0_6, w0_1x), dot(x0_6, w0_1y), dot(x0_6, w0_1d));
-    acc7_1 += vec4<f32>(dot(x0_7, w0_1), dot(x0_7, w0_1x), dot(x0_7, w0_1y), dot(x0_7, w0_1d));
-    word++;
-    if (word == groupInWords) {
-      word = 0u;
-      ky++;
+
+    var ky = first / groupInWords;
+    var word = first % groupInWords;
+    for (var step = first; step < end; step++) {
+      let row0 = top + 0 * STRIDE_H + i32(ky) * DILATION_H;
+      let rowInside0 = (row0 >= 0) & (row0 < i32(height));
+      let rowStart0 = (image * height + u32(clamp(row0, 0, i32(height) - 1))) * rowWords + groupStart + word;
+      let packed0_0 = x[rowStart0 + columnStart0];
+      let packed0_1 = x[rowStart0 + columnStart1];
+      let packed0_2 = x[rowStart0 + columnStart2];
+      let packed0_3 = x[rowStart0 + columnStart3];
+      let packed0_4 = x[rowStart0 + columnStart4];
+      let packed0_5 = x[rowStart0 + columnStart5];
+      let packed0_6 = x[rowStart0 + columnStart6];
+      let packed0_7 = x[rowStart0 + columnStart7];
+      let firstWeight = (block * steps + step) * (KERNEL_W * WORDS * 4u) + lane;
+      let packedW0 = weights[firstWeight + 0u];
+      let packedW1 = weights[firstWeight + 4u];
+      let x0_0 = unpackScaled(select(padding, packed0_0, rowInside0 & columnInside0));
+      let x0_0x = quadSwapX(x0_0);
+      let x0_0y = quadSwapY(x0_0);
+      let x0_0d = quadSwapDiagonal(x0_0);
+      let x0_1 = unpackScaled(select(padding, packed0_1, rowInside0 & columnInside1));
+      let x0_1x = quadSwapX(x0_1);
+      let x0_1y = quadSwapY(x0_1);
+      let x0_1d = quadSwapDiagonal(x0_1);
+      let x0_2 = unpackScaled(select(padding, packed0_2, rowInside0 & columnInside2));
+      let x0_2x = quadSwapX(x0_2);
+      let x0_2y = quadSwapY(x0_2);
+      let x0_2d = quadSwapDiagonal(x0_2);
+      let x0_3 = unpackScaled(select(padding, packed0_3, rowInside0 & columnInside3));
+      let x0_3x = quadSwapX(x0_3);
+      let x0_3y = quadSwapY(x0_3);
+      let x0_3d = quadSwapDiagonal(x0_3);
+      let x0_4 = unpackScaled(select(padding, packed0_4, rowInside0 & columnInside4));
+      let x0_4x = quadSwapX(x0_4);
+      let x0_4y = quadSwapY(x0_4);
+      let x0_4d = quadSwapDiagonal(x0_4);
+      let x0_5 = unpackScaled(select(padding, packed0_5, rowInside0 & columnInside5));
+      let x0_5x = quadSwapX(x0_5);
+      let x0_5y = quadSwapY(x0_5);
+      let x0_5d = quadSwapDiagonal(x0_5);
+      let x0_6 = unpackScaled(select(padding, packed0_6, rowInside0 & columnInside6));
+      let x0_6x = quadSwapX(x0_6);
+      let x0_6y = quadSwapY(x0_6);
+      let x0_6d = quadSwapDiagonal(x0_6);
+      let x0_7 = unpackScaled(select(padding, packed0_7, rowInside0 & columnInside7));
+      let x0_7x = quadSwapX(x0_7);
+      let x0_7y = quadSwapY(x0_7);
+      let x0_7d = quadSwapDiagonal(x0_7);
+      let w0_0 = unpackScaled(packedW0);
+      acc0_0 += vec4<f32>(dot(x0_0, w0_0), dot(x0_0x, w0_0), dot(x0_0y, w0_0), dot(x0_0d, w0_0));
+      acc1_0 += vec4<f32>(dot(x0_1, w0_0), dot(x0_1x, w0_0), dot(x0_1y, w0_0), dot(x0_1d, w0_0));
+      acc2_0 += vec4<f32>(dot(x0_2, w0_0), dot(x0_2x, w0_0), dot(x0_2y, w0_0), dot(x0_2d, w0_0));
+      acc3_0 += vec4<f32>(dot(x0_3, w0_0), dot(x0_3x, w0_0), dot(x0_3y, w0_0), dot(x0_3d, w0_0));
+      acc4_0 += vec4<f32>(dot(x0_4, w0_0), dot(x0_4x, w0_0), dot(x0_4y, w0_0), dot(x0_4d, w0_0));
+      acc5_0 += vec4<f32>(dot(x0_5, w0_0), dot(x0_5x, w0_0), dot(x0_5y, w0_0), dot(x0_5d, w0_0));
+      acc6_0 += vec4<f32>(dot(x0_6, w0_0), dot(x0_6x, w0_0), dot(x0_6y, w0_0), dot(x0_6d, w0_0));
+      acc7_0 += vec4<f32>(dot(x0_7, w0_0), dot(x0_7x, w0_0), dot(x0_7y, w0_0), dot(x0_7d, w0_0));
+      let w0_1 = unpackScaled(packedW1);
+      acc0_1 += vec4<f32>(dot(x0_0, w0_1), dot(x0_0x, w0_1), dot(x0_0y, w0_1), dot(x0_0d, w0_1));
+      acc1_1 += vec4<f32>(dot(x0_1, w0_1), dot(x0_1x, w0_1), dot(x0_1y, w0_1), dot(x0_1d, w0_1));
+      acc2_1 += vec4<f32>(dot(x0_2, w0_1), dot(x0_2x, w0_1), dot(x0_2y, w0_1), dot(x0_2d, w0_1));
+      acc3_1 += vec4<f32>(dot(x0_3, w0_1), dot(x0_3x, w0_1), dot(x0_3y, w0_1), dot(x0_3d, w0_1));
+      acc4_1 += vec4<f32>(dot(x0_4, w0_1), dot(x0_4x, w0_1), dot(x0_4y, w0_1), dot(x0_4d, w0_1));
+      acc5_1 += vec4<f32>(dot(x0_5, w0_1), dot(x0_5x, w0_1), dot(x0_5y, w0_1), dot(x0_5d, w0_1));
+      acc6_1 += vec4<f32>(dot(x0_6, w0_1), dot(x0_6x, w0_1), dot(x0_6y, w0_1), dot(x0_6d, w0_1));
+      acc7_1 += vec4<f32>(dot(x0_7, w0_1), dot(x0_7x, w0_1), dot(x0_7y, w0_1), dot(x0_7d, w0_1));
+      word++;
+      if (word == groupInWords) {
+        word = 0u;
+        ky++;
+      }
     }
-  }
   total0_0 += integers(acc0_0);
   total0_1 += integers(acc0_1);
   total1_0 += integers(acc1_0);
@@ -290,15 +312,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let channels = channelsOf(firstWord + j);
     for (var r = 0u; r < rows; r++) {
     for (var c = 0u; c < columns; c++) {
-      let own = inOrder(results[(r * columns + c) * WORDS + j], lane);
+      let acc = results[(r * columns + c) * WORDS + j];
 
-      let acc = own;
+      let own = ownPixel(acc, lane);
       let row = firstRow / scale + r;
       let column = firstColumn / scale + c;
       let mine = true;
 
       if (mine & (patchIndex < patches) & (row < layer.outHeight) & (column < layer.outWidth)) {
-        store((image * layer.outHeight + row) * layer.outWidth + column, channels, acc);
+        store((image * layer.outHeight + row) * layer.outWidth + column, channels, own);
       }
     }
     }

@@ -180,9 +180,11 @@ fn integers(scaled: vec4<f32>) -> vec4<i32> {
   return vec4<i32>(scaled * 0x1p-48);
 }
 
-// Component r of a quad's accumulator belongs to channel lane ^ r.
-fn inOrder(acc: vec4<i32>, lane: u32) -> vec4<i32> {
-  let pairs = select(acc, acc.yxwz, (lane & 1u) != 0u);
+// Component r of an accumulator is of the lane's own channel and of the pixel of lane ^ r. Turns that into the four channels of the lane's own pixel.
+fn ownPixel(acc: vec4<i32>, lane: u32) -> vec4<i32> {
+  let channels = vec4<i32>(acc.x, quadSwapX(acc.y), quadSwapY(acc.z), quadSwapDiagonal(acc.w));
+  // Component r is now of channel lane ^ r.
+  let pairs = select(channels, channels.yxwz, (lane & 1u) != 0u);
   return select(pairs, pairs.zwxy, (lane & 2u) != 0u);
 }
 
@@ -241,6 +243,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let column5 = left + 5;
   let columnInside5 = (column5 >= 0) & (column5 < i32(width));
   let columnStart5 = u32(clamp(column5, 0, i32(width) - 1)) * layer.inWords;
+
   var total0_0 = vec4<i32>();
   var total0_1 = vec4<i32>();
   var total1_0 = vec4<i32>();
@@ -275,92 +278,111 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   var acc6_1 = vec4<f32>();
   var acc7_0 = vec4<f32>();
   var acc7_1 = vec4<f32>();
-  var ky = first / groupInWords;
-  var word = first % groupInWords;
-  for (var step = first; step < end; step++) {
-    let row0 = top + 0 * STRIDE_H + i32(ky) * DILATION_H;
-    let rowInside0 = (row0 >= 0) & (row0 < i32(height));
-    let rowStart0 = (image * height + u32(clamp(row0, 0, i32(height) - 1))) * rowWords + groupStart + word;
-    let packed0_0 = x[rowStart0 + columnStart0];
-    let packed0_1 = x[rowStart0 + columnStart1];
-    let packed0_2 = x[rowStart0 + columnStart2];
-    let packed0_3 = x[rowStart0 + columnStart3];
-    let packed0_4 = x[rowStart0 + columnStart4];
-    let packed0_5 = x[rowStart0 + columnStart5];
-    let row1 = top + 1 * STRIDE_H + i32(ky) * DILATION_H;
-    let rowInside1 = (row1 >= 0) & (row1 < i32(height));
-    let rowStart1 = (image * height + u32(clamp(row1, 0, i32(height) - 1))) * rowWords + groupStart + word;
-    let packed1_0 = x[rowStart1 + columnStart0];
-    let packed1_1 = x[rowStart1 + columnStart1];
-    let packed1_2 = x[rowStart1 + columnStart2];
-    let packed1_3 = x[rowStart1 + columnStart3];
-    let packed1_4 = x[rowStart1 + columnStart4];
-    let packed1_5 = x[rowStart1 + columnStart5];
-    let firstWeight = (block * steps + step) * (KERNEL_W * WORDS * 4u) + lane;
-    let packedW0 = weights[firstWeight + 0u];
-    let packedW1 = weights[firstWeight + 4u];
-    let packedW2 = weights[firstWeight + 8u];
-    let packedW3 = weights[firstWeight + 12u];
-    let packedW4 = weights[firstWeight + 16u];
-    let packedW5 = weights[firstWeight + 20u];
-    let x0_0 = unpackScaled(select(padding, packed0_0, rowInside0 & columnInside0));
-    let x0_1 = unpackScaled(select(padding, packed0_1, rowInside0 & columnInside1));
-    let x0_2 = unpackScaled(select(padding, packed0_2, rowInside0 & columnInside2));
-    let x0_3 = unpackScaled(select(padding, packed0_3, rowInside0 & columnInside3));
-    let x0_4 = unpackScaled(select(padding, packed0_4, rowInside0 & columnInside4));
-    let x0_5 = unpackScaled(select(padding, packed0_5, rowInside0 & columnInside5));
-    let x1_0 = unpackScaled(select(padding, packed1_0, rowInside1 & columnInside0));
-    let x1_1 = unpackScaled(select(padding, packed1_1, rowInside1 & columnInside1));
-    let x1_2 = unpackScaled(select(padding, packed1_2, rowInside1 & columnInside2));
-    let x1_3 = unpackScaled(select(padding, packed1_3, rowInside1 & columnInside3));
-    let x1_4 = unpackScaled(select(padding, packed1_4, rowInside1 & columnInside4));
-    let x1_5 = unpackScaled(select(padding, packed1_5, rowInside1 & columnInside5));
-    let w0_0 = unpackScaled(packedW0);
-    let w0_0x = quadSwapX(w0_0);
-    let w0_0y = quadSwapY(w0_0);
-    let w0_0d = quadSwapDiagonal(w0_0);
-    let w1_0 = unpackScaled(packedW2);
-    let w1_0x = quadSwapX(w1_0);
-    let w1_0y = quadSwapY(w1_0);
-    let w1_0d = quadSwapDiagonal(w1_0);
-    let w2_0 = unpackScaled(packedW4);
-    let w2_0x = quadSwapX(w2_0);
-    let w2_0y = quadSwapY(w2_0);
-    let w2_0d = quadSwapDiagonal(w2_0);
-    acc0_0 += vec4<f32>(dot(x0_0, w0_0) + dot(x0_1, w1_0) + dot(x0_2, w2_0), dot(x0_0, w0_0x) + dot(x0_1, w1_0x) + dot(x0_2, w2_0x), dot(x0_0, w0_0y) + dot(x0_1, w1_0y) + dot(x0_2, w2_0y), dot(x0_0, w0_0d) + dot(x0_1, w1_0d) + dot(x0_2, w2_0d));
-    acc1_0 += vec4<f32>(dot(x0_1, w0_0) + dot(x0_2, w1_0) + dot(x0_3, w2_0), dot(x0_1, w0_0x) + dot(x0_2, w1_0x) + dot(x0_3, w2_0x), dot(x0_1, w0_0y) + dot(x0_2, w1_0y) + dot(x0_3, w2_0y), dot(x0_1, w0_0d) + dot(x0_2, w1_0d) + dot(x0_3, w2_0d));
-    acc2_0 += vec4<f32>(dot(x0_2, w0_0) + dot(x0_3, w1_0) + dot(x0_4, w2_0), dot(x0_2, w0_0x) + dot(x0_3, w1_0x) + dot(x0_4, w2_0x), dot(x0_2, w0_0y) + dot(x0_3, w1_0y) + dot(x0_4, w2_0y), dot(x0_2, w0_0d) + dot(x0_3, w1_0d) + dot(x0_4, w2_0d));
-    acc3_0 += vec4<f32>(dot(x0_3, w0_0) + dot(x0_4, w1_0) + dot(x0_5, w2_0), dot(x0_3, w0_0x) + dot(x0_4, w1_0x) + dot(x0_5, w2_0x), dot(x0_3, w0_0y) + dot(x0_4, w1_0y) + dot(x0_5, w2_0y), dot(x0_3, w0_0d) + dot(x0_4, w1_0d) + dot(x0_5, w2_0d));
-    acc4_0 += vec4<f32>(dot(x1_0, w0_0) + dot(x1_1, w1_0) + dot(x1_2, w2_0), dot(x1_0, w0_0x) + dot(x1_1, w1_0x) + dot(x1_2, w2_0x), dot(x1_0, w0_0y) + dot(x1_1, w1_0y) + dot(x1_2, w2_0y), dot(x1_0, w0_0d) + dot(x1_1, w1_0d) + dot(x1_2, w2_0d));
-    acc5_0 += vec4<f32>(dot(x1_1, w0_0) + dot(x1_2, w1_0) + dot(x1_3, w2_0), dot(x1_1, w0_0x) + dot(x1_2, w1_0x) + dot(x1_3, w2_0x), dot(x1_1, w0_0y) + dot(x1_2, w1_0y) + dot(x1_3, w2_0y), dot(x1_1, w0_0d) + dot(x1_2, w1_0d) + dot(x1_3, w2_0d));
-    acc6_0 += vec4<f32>(dot(x1_2, w0_0) + dot(x1_3, w1_0) + dot(x1_4, w2_0), dot(x1_2, w0_0x) + dot(x1_3, w1_0x) + dot(x1_4, w2_0x), dot(x1_2, w0_0y) + dot(x1_3, w1_0y) + dot(x1_4, w2_0y), dot(x1_2, w0_0d) + dot(x1_3, w1_0d) + dot(x1_4, w2_0d));
-    acc7_0 += vec4<f32>(dot(x1_3, w0_0) + dot(x1_4, w1_0) + dot(x1_5, w2_0), dot(x1_3, w0_0x) + dot(x1_4, w1_0x) + dot(x1_5, w2_0x), dot(x1_3, w0_0y) + dot(x1_4, w1_0y) + dot(x1_5, w2_0y), dot(x1_3, w0_0d) + dot(x1_4, w1_0d) + dot(x1_5, w2_0d));
-    let w0_1 = unpackScaled(packedW1);
-    let w0_1x = quadSwapX(w0_1);
-    let w0_1y = quadSwapY(w0_1);
-    let w0_1d = quadSwapDiagonal(w0_1);
-    let w1_1 = unpackScaled(packedW3);
-    let w1_1x = quadSwapX(w1_1);
-    let w1_1y = quadSwapY(w1_1);
-    let w1_1d = quadSwapDiagonal(w1_1);
-    let w2_1 = unpackScaled(packedW5);
-    let w2_1x = quadSwapX(w2_1);
-    let w2_1y = quadSwapY(w2_1);
-    let w2_1d = quadSwapDiagonal(w2_1);
-    acc0_1 += vec4<f32>(dot(x0_0, w0_1) + dot(x0_1, w1_1) + dot(x0_2, w2_1), dot(x0_0, w0_1x) + dot(x0_1, w1_1x) + dot(x0_2, w2_1x), dot(x0_0, w0_1y) + dot(x0_1, w1_1y) + dot(x0_2, w2_1y), dot(x0_0, w0_1d) + dot(x0_1, w1_1d) + dot(x0_2, w2_1d));
-    acc1_1 += vec4<f32>(dot(x0_1, w0_1) + dot(x0_2, w1_1) + dot(x0_3, w2_1), dot(x0_1, w0_1x) + dot(x0_2, w1_1x) + dot(x0_3, w2_1x), dot(x0_1, w0_1y) + dot(x0_2, w1_1y) + dot(x0_3, w2_1y), dot(x0_1, w0_1d) + dot(x0_2, w1_1d) + dot(x0_3, w2_1d));
-    acc2_1 += vec4<f32>(dot(x0_2, w0_1) + dot(x0_3, w1_1) + dot(x0_4, w2_1), dot(x0_2, w0_1x) + dot(x0_3, w1_1x) + dot(x0_4, w2_1x), dot(x0_2, w0_1y) + dot(x0_3, w1_1y) + dot(x0_4, w2_1y), dot(x0_2, w0_1d) + dot(x0_3, w1_1d) + dot(x0_4, w2_1d));
-    acc3_1 += vec4<f32>(dot(x0_3, w0_1) + dot(x0_4, w1_1) + dot(x0_5, w2_1), dot(x0_3, w0_1x) + dot(x0_4, w1_1x) + dot(x0_5, w2_1x), dot(x0_3, w0_1y) + dot(x0_4, w1_1y) + dot(x0_5, w2_1y), dot(x0_3, w0_1d) + dot(x0_4, w1_1d) + dot(x0_5, w2_1d));
-    acc4_1 += vec4<f32>(dot(x1_0, w0_1) + dot(x1_1, w1_1) + dot(x1_2, w2_1), dot(x1_0, w0_1x) + dot(x1_1, w1_1x) + dot(x1_2, w2_1x), dot(x1_0, w0_1y) + dot(x1_1, w1_1y) + dot(x1_2, w2_1y), dot(x1_0, w0_1d) + dot(x1_1, w1_1d) + dot(x1_2, w2_1d));
-    acc5_1 += vec4<f32>(dot(x1_1, w0_1) + dot(x1_2, w1_1) + dot(x1_3, w2_1), dot(x1_1, w0_1x) + dot(x1_2, w1_1x) + dot(x1_3, w2_1x), dot(x1_1, w0_1y) + dot(x1_2, w1_1y) + dot(x1_3, w2_1y), dot(x1_1, w0_1d) + dot(x1_2, w1_1d) + dot(x1_3, w2_1d));
-    acc6_1 += vec4<f32>(dot(x1_2, w0_1) + dot(x1_3, w1_1) + dot(x1_4, w2_1), dot(x1_2, w0_1x) + dot(x1_3, w1_1x) + dot(x1_4, w2_1x), dot(x1_2, w0_1y) + dot(x1_3, w1_1y) + dot(x1_4, w2_1y), dot(x1_2, w0_1d) + dot(x1_3, w1_1d) + dot(x1_4, w2_1d));
-    acc7_1 += vec4<f32>(dot(x1_3, w0_1) + dot(x1_4, w1_1) + dot(x1_5, w2_1), dot(x1_3, w0_1x) + dot(x1_4, w1_1x) + dot(x1_5, w2_1x), dot(x1_3, w0_1y) + dot(x1_4, w1_1y) + dot(x1_5, w2_1y), dot(x1_3, w0_1d) + dot(x1_4, w1_1d) + dot(x1_5, w2_1d));
-    word++;
-    if (word == groupInWords) {
-      word = 0u;
-      ky++;
+
+    var ky = first / groupInWords;
+    var word = first % groupInWords;
+    for (var step = first; step < end; step++) {
+      let row0 = top + 0 * STRIDE_H + i32(ky) * DILATION_H;
+      let rowInside0 = (row0 >= 0) & (row0 < i32(height));
+      let rowStart0 = (image * height + u32(clamp(row0, 0, i32(height) - 1))) * rowWords + groupStart + word;
+      let packed0_0 = x[rowStart0 + columnStart0];
+      let packed0_1 = x[rowStart0 + columnStart1];
+      let packed0_2 = x[rowStart0 + columnStart2];
+      let packed0_3 = x[rowStart0 + columnStart3];
+      let packed0_4 = x[rowStart0 + columnStart4];
+      let packed0_5 = x[rowStart0 + columnStart5];
+      let row1 = top + 1 * STRIDE_H + i32(ky) * DILATION_H;
+      let rowInside1 = (row1 >= 0) & (row1 < i32(height));
+      let rowStart1 = (image * height + u32(clamp(row1, 0, i32(height) - 1))) * rowWords + groupStart + word;
+      let packed1_0 = x[rowStart1 + columnStart0];
+      let packed1_1 = x[rowStart1 + columnStart1];
+      let packed1_2 = x[rowStart1 + columnStart2];
+      let packed1_3 = x[rowStart1 + columnStart3];
+      let packed1_4 = x[rowStart1 + columnStart4];
+      let packed1_5 = x[rowStart1 + columnStart5];
+      let firstWeight = (block * steps + step) * (KERNEL_W * WORDS * 4u) + lane;
+      let packedW0 = weights[firstWeight + 0u];
+      let packedW1 = weights[firstWeight + 4u];
+      let packedW2 = weights[firstWeight + 8u];
+      let packedW3 = weights[firstWeight + 12u];
+      let packedW4 = weights[firstWeight + 16u];
+      let packedW5 = weights[firstWeight + 20u];
+      let x0_0 = unpackScaled(select(padding, packed0_0, rowInside0 & columnInside0));
+      let x0_0x = quadSwapX(x0_0);
+      let x0_0y = quadSwapY(x0_0);
+      let x0_0d = quadSwapDiagonal(x0_0);
+      let x0_1 = unpackScaled(select(padding, packed0_1, rowInside0 & columnInside1));
+      let x0_1x = quadSwapX(x0_1);
+      let x0_1y = quadSwapY(x0_1);
+      let x0_1d = quadSwapDiagonal(x0_1);
+      let x0_2 = unpackScaled(select(padding, packed0_2, rowInside0 & columnInside2));
+      let x0_2x = quadSwapX(x0_2);
+      let x0_2y = quadSwapY(x0_2);
+      let x0_2d = quadSwapDiagonal(x0_2);
+      let x0_3 = unpackScaled(select(padding, packed0_3, rowInside0 & columnInside3));
+      let x0_3x = quadSwapX(x0_3);
+      let x0_3y = quadSwapY(x0_3);
+      let x0_3d = quadSwapDiagonal(x0_3);
+      let x0_4 = unpackScaled(select(padding, packed0_4, rowInside0 & columnInside4));
+      let x0_4x = quadSwapX(x0_4);
+      let x0_4y = quadSwapY(x0_4);
+      let x0_4d = quadSwapDiagonal(x0_4);
+      let x0_5 = unpackScaled(select(padding, packed0_5, rowInside0 & columnInside5));
+      let x0_5x = quadSwapX(x0_5);
+      let x0_5y = quadSwapY(x0_5);
+      let x0_5d = quadSwapDiagonal(x0_5);
+      let x1_0 = unpackScaled(select(padding, packed1_0, rowInside1 & columnInside0));
+      let x1_0x = quadSwapX(x1_0);
+      let x1_0y = quadSwapY(x1_0);
+      let x1_0d = quadSwapDiagonal(x1_0);
+      let x1_1 = unpackScaled(select(padding, packed1_1, rowInside1 & columnInside1));
+      let x1_1x = quadSwapX(x1_1);
+      let x1_1y = quadSwapY(x1_1);
+      let x1_1d = quadSwapDiagonal(x1_1);
+      let x1_2 = unpackScaled(select(padding, packed1_2, rowInside1 & columnInside2));
+      let x1_2x = quadSwapX(x1_2);
+      let x1_2y = quadSwapY(x1_2);
+      let x1_2d = quadSwapDiagonal(x1_2);
+      let x1_3 = unpackScaled(select(padding, packed1_3, rowInside1 & columnInside3));
+      let x1_3x = quadSwapX(x1_3);
+      let x1_3y = quadSwapY(x1_3);
+      let x1_3d = quadSwapDiagonal(x1_3);
+      let x1_4 = unpackScaled(select(padding, packed1_4, rowInside1 & columnInside4));
+      let x1_4x = quadSwapX(x1_4);
+      let x1_4y = quadSwapY(x1_4);
+      let x1_4d = quadSwapDiagonal(x1_4);
+      let x1_5 = unpackScaled(select(padding, packed1_5, rowInside1 & columnInside5));
+      let x1_5x = quadSwapX(x1_5);
+      let x1_5y = quadSwapY(x1_5);
+      let x1_5d = quadSwapDiagonal(x1_5);
+      let w0_0 = unpackScaled(packedW0);
+      let w1_0 = unpackScaled(packedW2);
+      let w2_0 = unpackScaled(packedW4);
+      acc0_0 += vec4<f32>(dot(x0_0, w0_0) + dot(x0_1, w1_0) + dot(x0_2, w2_0), dot(x0_0x, w0_0) + dot(x0_1x, w1_0) + dot(x0_2x, w2_0), dot(x0_0y, w0_0) + dot(x0_1y, w1_0) + dot(x0_2y, w2_0), dot(x0_0d, w0_0) + dot(x0_1d, w1_0) + dot(x0_2d, w2_0));
+      acc1_0 += vec4<f32>(dot(x0_1, w0_0) + dot(x0_2, w1_0) + dot(x0_3, w2_0), dot(x0_1x, w0_0) + dot(x0_2x, w1_0) + dot(x0_3x, w2_0), dot(x0_1y, w0_0) + dot(x0_2y, w1_0) + dot(x0_3y, w2_0), dot(x0_1d, w0_0) + dot(x0_2d, w1_0) + dot(x0_3d, w2_0));
+      acc2_0 += vec4<f32>(dot(x0_2, w0_0) + dot(x0_3, w1_0) + dot(x0_4, w2_0), dot(x0_2x, w0_0) + dot(x0_3x, w1_0) + dot(x0_4x, w2_0), dot(x0_2y, w0_0) + dot(x0_3y, w1_0) + dot(x0_4y, w2_0), dot(x0_2d, w0_0) + dot(x0_3d, w1_0) + dot(x0_4d, w2_0));
+      acc3_0 += vec4<f32>(dot(x0_3, w0_0) + dot(x0_4, w1_0) + dot(x0_5, w2_0), dot(x0_3x, w0_0) + dot(x0_4x, w1_0) + dot(x0_5x, w2_0), dot(x0_3y, w0_0) + dot(x0_4y, w1_0) + dot(x0_5y, w2_0), dot(x0_3d, w0_0) + dot(x0_4d, w1_0) + dot(x0_5d, w2_0));
+      acc4_0 += vec4<f32>(dot(x1_0, w0_0) + dot(x1_1, w1_0) + dot(x1_2, w2_0), dot(x1_0x, w0_0) + dot(x1_1x, w1_0) + dot(x1_2x, w2_0), dot(x1_0y, w0_0) + dot(x1_1y, w1_0) + dot(x1_2y, w2_0), dot(x1_0d, w0_0) + dot(x1_1d, w1_0) + dot(x1_2d, w2_0));
+      acc5_0 += vec4<f32>(dot(x1_1, w0_0) + dot(x1_2, w1_0) + dot(x1_3, w2_0), dot(x1_1x, w0_0) + dot(x1_2x, w1_0) + dot(x1_3x, w2_0), dot(x1_1y, w0_0) + dot(x1_2y, w1_0) + dot(x1_3y, w2_0), dot(x1_1d, w0_0) + dot(x1_2d, w1_0) + dot(x1_3d, w2_0));
+      acc6_0 += vec4<f32>(dot(x1_2, w0_0) + dot(x1_3, w1_0) + dot(x1_4, w2_0), dot(x1_2x, w0_0) + dot(x1_3x, w1_0) + dot(x1_4x, w2_0), dot(x1_2y, w0_0) + dot(x1_3y, w1_0) + dot(x1_4y, w2_0), dot(x1_2d, w0_0) + dot(x1_3d, w1_0) + dot(x1_4d, w2_0));
+      acc7_0 += vec4<f32>(dot(x1_3, w0_0) + dot(x1_4, w1_0) + dot(x1_5, w2_0), dot(x1_3x, w0_0) + dot(x1_4x, w1_0) + dot(x1_5x, w2_0), dot(x1_3y, w0_0) + dot(x1_4y, w1_0) + dot(x1_5y, w2_0), dot(x1_3d, w0_0) + dot(x1_4d, w1_0) + dot(x1_5d, w2_0));
+      let w0_1 = unpackScaled(packedW1);
+      let w1_1 = unpackScaled(packedW3);
+      let w2_1 = unpackScaled(packedW5);
+      acc0_1 += vec4<f32>(dot(x0_0, w0_1) + dot(x0_1, w1_1) + dot(x0_2, w2_1), dot(x0_0x, w0_1) + dot(x0_1x, w1_1) + dot(x0_2x, w2_1), dot(x0_0y, w0_1) + dot(x0_1y, w1_1) + dot(x0_2y, w2_1), dot(x0_0d, w0_1) + dot(x0_1d, w1_1) + dot(x0_2d, w2_1));
+      acc1_1 += vec4<f32>(dot(x0_1, w0_1) + dot(x0_2, w1_1) + dot(x0_3, w2_1), dot(x0_1x, w0_1) + dot(x0_2x, w1_1) + dot(x0_3x, w2_1), dot(x0_1y, w0_1) + dot(x0_2y, w1_1) + dot(x0_3y, w2_1), dot(x0_1d, w0_1) + dot(x0_2d, w1_1) + dot(x0_3d, w2_1));
+      acc2_1 += vec4<f32>(dot(x0_2, w0_1) + dot(x0_3, w1_1) + dot(x0_4, w2_1), dot(x0_2x, w0_1) + dot(x0_3x, w1_1) + dot(x0_4x, w2_1), dot(x0_2y, w0_1) + dot(x0_3y, w1_1) + dot(x0_4y, w2_1), dot(x0_2d, w0_1) + dot(x0_3d, w1_1) + dot(x0_4d, w2_1));
+      acc3_1 += vec4<f32>(dot(x0_3, w0_1) + dot(x0_4, w1_1) + dot(x0_5, w2_1), dot(x0_3x, w0_1) + dot(x0_4x, w1_1) + dot(x0_5x, w2_1), dot(x0_3y, w0_1) + dot(x0_4y, w1_1) + dot(x0_5y, w2_1), dot(x0_3d, w0_1) + dot(x0_4d, w1_1) + dot(x0_5d, w2_1));
+      acc4_1 += vec4<f32>(dot(x1_0, w0_1) + dot(x1_1, w1_1) + dot(x1_2, w2_1), dot(x1_0x, w0_1) + dot(x1_1x, w1_1) + dot(x1_2x, w2_1), dot(x1_0y, w0_1) + dot(x1_1y, w1_1) + dot(x1_2y, w2_1), dot(x1_0d, w0_1) + dot(x1_1d, w1_1) + dot(x1_2d, w2_1));
+      acc5_1 += vec4<f32>(dot(x1_1, w0_1) + dot(x1_2, w1_1) + dot(x1_3, w2_1), dot(x1_1x, w0_1) + dot(x1_2x, w1_1) + dot(x1_3x, w2_1), dot(x1_1y, w0_1) + dot(x1_2y, w1_1) + dot(x1_3y, w2_1), dot(x1_1d, w0_1) + dot(x1_2d, w1_1) + dot(x1_3d, w2_1));
+      acc6_1 += vec4<f32>(dot(x1_2, w0_1) + dot(x1_3, w1_1) + dot(x1_4, w2_1), dot(x1_2x, w0_1) + dot(x1_3x, w1_1) + dot(x1_4x, w2_1), dot(x1_2y, w0_1) + dot(x1_3y, w1_1) + dot(x1_4y, w2_1), dot(x1_2d, w0_1) + dot(x1_3d, w1_1) + dot(x1_4d, w2_1));
+      acc7_1 += vec4<f32>(dot(x1_3, w0_1) + dot(x1_4, w1_1) + dot(x1_5, w2_1), dot(x1_3x, w0_1) + dot(x1_4x, w1_1) + dot(x1_5x, w2_1), dot(x1_3y, w0_1) + dot(x1_4y, w1_1) + dot(x1_5y, w2_1), dot(x1_3d, w0_1) + dot(x1_4d, w1_1) + dot(x1_5d, w2_1));
+      word++;
+      if (word == groupInWords) {
+        word = 0u;
+        ky++;
+      }
     }
-  }
   total0_0 += integers(acc0_0);
   total0_1 += integers(acc0_1);
   total1_0 += integers(acc1_0);
@@ -412,15 +434,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let channels = channelsOf(firstWord + j);
     for (var r = 0u; r < rows; r++) {
     for (var c = 0u; c < columns; c++) {
-      let own = inOrder(results[(r * columns + c) * WORDS + j], lane);
+      let acc = results[(r * columns + c) * WORDS + j];
 
-      let acc = own;
+      let own = ownPixel(acc, lane);
       let row = firstRow / scale + r;
       let column = firstColumn / scale + c;
       let mine = true;
 
       if (mine & (patchIndex < patches) & (row < layer.outHeight) & (column < layer.outWidth)) {
-        store((image * layer.outHeight + row) * layer.outWidth + column, channels, acc);
+        store((image * layer.outHeight + row) * layer.outWidth + column, channels, own);
       }
     }
     }

@@ -160,7 +160,15 @@ interface Candidate {
  * lanes, fitted to the times of the quad kernel's tiles (a load is a branch a lane; a carried accumulator a masked store). Hardware: words
  * that a multiply-add waits for, idle invocations included.
  */
-const SOFTWARE_COST = { load: 75, unpack: 24, swap: 1.5, multiplyAdd: 3.6, carry: 11, dot: 45 } as const;
+const SOFTWARE_COST = {
+  load: 75,
+  unpack: 24,
+  swap: 1.5,
+  multiplyAdd: 3.6,
+  add: 4.7,
+  carry: 11,
+  dot: 45,
+} as const;
 
 /**
  * The families that a device has, the likeliest first. Software adapters and Metal have no packed dot of their own but twenty instructions
@@ -244,6 +252,15 @@ const QUAD_TILES = [
   { patch: [1, 2], words: 1 },
 ] as const satisfies readonly Pick<Conv2dQuadTile, 'patch' | 'words'>[];
 
+/** Patches and words of the same kernel with Winograd's products. */
+const WINOGRAD_TILES = [
+  { patch: [2, 4], words: 4 },
+  { patch: [2, 4], words: 2 },
+  { patch: [2, 4], words: 1 },
+  { patch: [2, 2], words: 4 },
+  { patch: [2, 2], words: 2 },
+] as const satisfies readonly Pick<Conv2dQuadTile, 'patch' | 'words'>[];
+
 /** The widest kernel whose row of taps is unrolled. */
 const UNROLLED_TAPS = 11;
 
@@ -251,7 +268,7 @@ const UNROLLED_TAPS = 11;
  * The tile that suits every image from 4×4 up. Where it is the default, most layers of a network share one kernel, and a software adapter
  * is ready a second sooner; larger tiles run up to a fifth faster, which is for the tuner to find.
  */
-const SHARED_TILE = { name: 'quad-2x2x16-f32', allowance: 0.75 } as const;
+const SHARED_TILE = { name: 'quad-2x2x16-f32', allowance: 0.65 } as const;
 
 /** Small workgroups: the work of a small layer is then divided evenly among the processor's cores. */
 const QUAD_WORKGROUP = 16;
@@ -278,48 +295,86 @@ function quads(layer: Layer): readonly Candidate[] {
   if (capabilities.adapterClass !== 'software' || capabilities.subgroupSize !== 4) return [];
   const shape = flatten(layer.shape);
   if (shape.weightZeroPoint || shape.kernel[1] > UNROLLED_TAPS) return [];
-  const steps = shape.kernel[0] * channelWords(shape.groupInChannels);
-  return QUAD_TILES.filter(
-    ({ patch, words }) =>
-      (shape.outWords / shape.groups) % words === 0 &&
-      (!shape.pool || patch.every((length) => length % 2 === 0) || patch.every((length) => length === 1)) &&
-      // Square patches do as well wherever they fit, and fewer kinds are fewer kernels to compile.
-      (patch[1] <= 2 || patch[0] === 2 || shape.convHeight % 2 === 1),
-  ).map(({ patch, words }): Candidate => {
-    const { rows, columns, perQuad } = quadPatches(shape, patch);
-    const count = (Math.ceil((shape.batch * rows * columns) / perQuad) * shape.outWords) / words;
-    const { grid, workgroups } = layGrid(count * 4, capabilities, QUAD_WORKGROUP);
-    const { load, unpack, swap, multiplyAdd, carry } = SOFTWARE_COST;
-    const taps = shape.kernel[1];
-    const pixels = patch[0] * patch[1];
-    const inputs = patch[0] * (patch[1] + taps - 1);
-    const cycles =
-      (inputs + taps * words) * (load + unpack) +
-      taps * words * (12 * swap + 16 * pixels * multiplyAdd) +
-      4 * pixels * words * carry;
-    const name = `quad-${patch.join('x')}x${words * 4}-f32`;
-    const { bindings, constants } = operandsWithSizes(layer, blocked(shape, words), name, () => ({
-      shape,
-      grid,
-      patchRows: rows,
-      patchColumns: columns,
-      steps,
-      flushSteps: Math.floor(EXACT_WORDS / shape.kernel[1]),
-    }));
-    return {
-      cost: count * steps * cycles * (name === SHARED_TILE.name ? SHARED_TILE.allowance : 1),
-      variant: {
-        name,
-        family: 'f32',
-        get dispatches() {
-          const tile = { patch, words, workgroupSize: QUAD_WORKGROUP };
-          return dispatchOf(layer, conv2dQuadWgsl(shape, tile), bindings, workgroups);
+  const [kernelHeight, kernelWidth] = shape.kernel;
+  const takesWinograd =
+    kernelHeight === 3 &&
+    kernelWidth === 3 &&
+    [...shape.stride, ...shape.dilation].every((length) => length === 1);
+  const tiles: readonly Omit<Conv2dQuadTile, 'workgroupSize'>[] = [
+    ...QUAD_TILES.map((tile) => ({ ...tile, winograd: false })),
+    ...(takesWinograd ? WINOGRAD_TILES.map((tile) => ({ ...tile, winograd: true })) : []),
+  ];
+  return tiles
+    .filter(
+      ({ patch, words }) =>
+        (shape.outWords / shape.groups) % words === 0 &&
+        (!shape.pool || patch.every((length) => length % 2 === 0) || patch.every((length) => length === 1)) &&
+        // Square patches do as well wherever they fit, and fewer kinds are fewer kernels to compile.
+        (patch[1] <= 2 || patch[0] === 2 || shape.convHeight % 2 === 1),
+    )
+    .map((choice): Candidate => {
+      const { patch, words, winograd } = choice;
+      const { rows, columns, perQuad } = quadPatches(shape, patch);
+      const count = (Math.ceil((shape.batch * rows * columns) / perQuad) * shape.outWords) / words;
+      const { grid, workgroups } = layGrid(count * 4, capabilities, QUAD_WORKGROUP);
+      // Winograd takes all rows of the kernel in a step.
+      const taps = winograd ? kernelHeight * kernelWidth : kernelWidth;
+      const steps = (channelWords(shape.groupInChannels) * kernelHeight * kernelWidth) / taps;
+      const cycles = winograd ? winogradCycles(choice) : directCycles(choice, kernelWidth);
+      const name = `quad-${winograd ? 'winograd-' : ''}${patch.join('x')}x${words * 4}-f32`;
+      const { bindings, constants } = operandsWithSizes(layer, blocked(shape, words), name, () => ({
+        shape,
+        grid,
+        patchRows: rows,
+        patchColumns: columns,
+        steps,
+        flushSteps: Math.floor(EXACT_WORDS / taps),
+      }));
+      return {
+        cost: count * steps * cycles * (name === SHARED_TILE.name ? SHARED_TILE.allowance : 1),
+        variant: {
+          name,
+          family: 'f32',
+          get dispatches() {
+            const tile = { ...choice, workgroupSize: QUAD_WORKGROUP };
+            return dispatchOf(layer, conv2dQuadWgsl(shape, tile), bindings, workgroups);
+          },
+          constants,
+          workspaces: [],
         },
-        constants,
-        workspaces: [],
-      },
-    };
-  });
+      };
+    });
+}
+
+type QuadTile = Pick<Conv2dQuadTile, 'patch' | 'words'>;
+
+/** Instructions of a step: a row of taps, a word of input channels. */
+function directCycles({ patch, words }: QuadTile, taps: number): number {
+  const { load, unpack, swap, multiplyAdd, carry } = SOFTWARE_COST;
+  const pixels = patch[0] * patch[1];
+  const inputs = patch[0] * (patch[1] + taps - 1);
+  return (
+    (inputs + taps * words) * (load + unpack) +
+    12 * inputs * swap +
+    16 * taps * words * pixels * multiplyAdd +
+    4 * pixels * words * carry
+  );
+}
+
+/** Instructions of a step: all nine taps, a word of input channels. */
+function winogradCycles({ patch, words }: QuadTile): number {
+  const { load, unpack, swap, multiplyAdd, add, carry } = SOFTWARE_COST;
+  const pixels = patch[0] * patch[1];
+  const inputs = 4 * (patch[1] + 2);
+  const transformed = 4 * pixels;
+  const additions = 4 * (inputs + transformed + 40 * words) + 24 * pixels * words;
+  return (
+    (inputs + 9 * words) * (load + unpack) +
+    additions * add +
+    12 * transformed * swap +
+    16 * transformed * words * multiplyAdd +
+    4 * pixels * words * carry
+  );
 }
 
 /** Tiles of the matrix-vector kernel, and the most pixels that it takes. */

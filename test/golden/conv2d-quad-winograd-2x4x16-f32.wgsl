@@ -1,0 +1,1043 @@
+
+enable subgroups;
+
+// f32, 2×4 pixels a lane, 16 channels a quad.
+const WORKGROUP_SIZE = 16u;
+const WORDS = 4u;
+const PATCH_H = 2u;
+const PATCH_W = 4u;
+const KERNEL_W = 3u;
+const STRIDE_H = 1;
+const STRIDE_W = 1;
+const DILATION_H = 1;
+@group(0) @binding(0) var<storage, read> x: array<u32>;
+@group(0) @binding(1) var<storage, read> weights: array<u32>;
+
+const RECORD = 4u;
+
+@group(0) @binding(2) var<storage, read> epilogue: array<vec4<i32>>;
+
+@group(0) @binding(3) var<storage, read_write> y: array<u32>;
+
+struct Requantizer {
+  limit: vec4<i32>,
+  leftFactor: vec4<u32>,
+  mantissaLow: vec4<u32>,
+  mantissaHigh: vec4<u32>,
+
+  // 2^−rightShift
+  scale: vec4<f32>,
+
+  half: vec4<i32>,
+  zeroPoint: vec4<i32>,
+  lo: vec4<i32>,
+  hi: vec4<i32>,
+}
+
+
+// As signed numbers multiples of 2¹⁶, whose quotients are kept modulo 2¹⁶.
+fn highHalf(v: vec4<u32>) -> vec4<u32> {
+  let high = vec4<f32>(bitcast<vec4<i32>>(v & vec4<u32>(0xffff0000u)));
+  return bitcast<vec4<u32>>(vec4<i32>(high * 0x1p-16)) & vec4<u32>(0xffffu);
+}
+
+// 2^e, e from −126 to 127, by its exponent's bits.
+fn powerOfTwo(e: vec4<i32>) -> vec4<f32> {
+  return bitcast<vec4<f32>>((e + vec4<i32>(127)) * 0x800000);
+}
+
+// The four bytes of a word, low first; unpackScaled is conv2d-layer.wgsl.ts's.
+fn bytesOf(word: u32) -> vec4<i32> {
+  return vec4<i32>(unpackScaled(word) * 0x1p-24);
+}
+
+fn packBytes(bytes: vec4<i32>) -> u32 {
+  return dot(bitcast<vec4<u32>>(bytes) & vec4<u32>(0xffu), vec4<u32>(1u, 0x100u, 0x10000u, 0x1000000u));
+}
+
+fn requantizerOf(limit: vec4<i32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Requantizer {
+  let words = bitcast<vec4<u32>>(fields);
+  let a = bytesOf(words.x);
+  let b = bytesOf(words.y);
+  let c = bytesOf(words.z);
+  let d = bytesOf(words.w);
+  let exponent = vec4<i32>(a.x, b.x, c.x, d.x);
+  let rightShift = max(exponent, vec4<i32>(0)) + 2;
+  return Requantizer(
+    limit,
+    vec4<u32>(vec4<i32>(powerOfTwo(max(-exponent, vec4<i32>(0))))),
+    mantissa & vec4<u32>(0xffffu),
+    highHalf(mantissa),
+    powerOfTwo(-rightShift),
+    vec4<i32>(powerOfTwo(rightShift - 1)),
+    vec4<i32>(a.y, b.y, c.y, d.y),
+    vec4<i32>(a.z, b.z, c.z, d.z),
+    vec4<i32>(a.w, b.w, c.w, d.w),
+  );
+}
+
+
+fn requantize(acc: vec4<i32>, r: Requantizer) -> vec4<i32> {
+  // product = p2 · 2³² + (p1 mod 2¹⁶) · 2¹⁶ + (p0 mod 2¹⁶); p1 < 2³² since magnitude ≤ 2³¹ and mantissa < 2²⁴.
+  let magnitude = bitcast<vec4<u32>>(min(abs(acc), r.limit)) * r.leftFactor;
+  let low = magnitude & vec4<u32>(0xffffu);
+  let high = highHalf(magnitude);
+  let p0 = low * r.mantissaLow;
+  let p1 = high * r.mantissaLow + low * r.mantissaHigh + highHalf(p0);
+  let p2 = high * r.mantissaHigh + highHalf(p1);
+
+  // Bit 31 of the product and "any lower bit set" go below p2 (< 2²⁴); rounding at bit rightShift of that is exact.
+  // From here on all is below 2²⁶: signed comparisons, which software adapters need fewer instructions for, do.
+  let one = vec4<i32>(1);
+  let bit31 = min(bitcast<vec4<i32>>(p1 & vec4<u32>(0x8000u)), one);
+  let below = (p1 & vec4<u32>(0x7fffu)) | (p0 & vec4<u32>(0xffffu));
+  let sticky = min(bitcast<vec4<i32>>(below), one);
+  let folded = bitcast<vec4<i32>>(p2) * 4 + bit31 * 2 + sticky;
+  let rest = folded & (r.half * 2 - 1);
+
+  // A multiple of 2^rightShift below 2²⁶, rightShift ≥ 2: 24 significant bits.
+  let down = vec4<i32>(vec4<f32>(folded - rest) * r.scale);
+
+  let up = (rest > r.half) | ((rest == r.half) & ((down & one) != vec4<i32>()));
+  let rounded = select(down, down + 1, up);
+  return clamp(r.zeroPoint + select(rounded, -rounded, acc < vec4<i32>()), r.lo, r.hi);
+}
+
+
+
+
+// What the epilogue needs of one word of channels, read once for all pixels.
+struct Channels {
+  word: u32,
+  bias: vec4<i32>,
+
+  requantizer: Requantizer,
+
+}
+
+fn channelsOf(word: u32) -> Channels {
+  let record = word * RECORD;
+
+  let mantissa = bitcast<vec4<u32>>(epilogue[record + 2u]);
+  return Channels(word, epilogue[record], requantizerOf(epilogue[record + 1u], mantissa, epilogue[record + 3u]));
+
+}
+
+fn store(pixel: u32, channels: Channels, acc: vec4<i32>) {
+  let index = pixel * layer.outWords + channels.word;
+  let biased = acc + channels.bias;
+
+  let q = requantize(biased, channels.requantizer);
+
+  y[index] = packBytes(q);
+
+
+}
+
+
+
+struct Layer {
+  batch: u32,
+  height: u32,
+  width: u32,
+  inWords: u32,
+  outHeight: u32,
+  outWidth: u32,
+  outWords: u32,
+  outChannels: u32,
+  groupInWords: u32,
+  groupOutWords: u32,
+  padTop: u32,
+  padLeft: u32,
+  // 1 where a 2×2 max pool of the accumulators is fused, else 0.
+  pool: u32,
+  patchRows: u32,
+  patchColumns: u32,
+  steps: u32,
+  flushSteps: u32,
+  invocations: u32,
+  gridColumns: u32,
+}
+@group(0) @binding(4) var<storage, read> layer: Layer;
+
+fn invocationIndex(workgroup: vec3<u32>, local: u32) -> u32 {
+  return (workgroup.y * layer.gridColumns + workgroup.x) * WORKGROUP_SIZE + local;
+}
+
+// Each byte at the top of a word, where its sign is: the value times 2²⁴. Integer shifts, which unpack4xI8 is made of, are slow on the
+// adapters that these kernels are for, and scaling back can wait.
+fn unpackScaled(word: u32) -> vec4<f32> {
+  return vec4<f32>(
+    f32(bitcast<i32>(word * 0x1000000u)),
+    f32(bitcast<i32>((word * 0x10000u) & 0xff000000u)),
+    f32(bitcast<i32>((word * 0x100u) & 0xff000000u)),
+    f32(bitcast<i32>(word & 0xff000000u)),
+  );
+}
+
+
+fn integers(scaled: vec4<f32>) -> vec4<i32> {
+  return vec4<i32>(scaled * 0x1p-48);
+}
+
+// Component r of an accumulator is of the lane's own channel and of the pixel of lane ^ r. Turns that into the four channels of the lane's own pixel.
+fn ownPixel(acc: vec4<i32>, lane: u32) -> vec4<i32> {
+  let channels = vec4<i32>(acc.x, quadSwapX(acc.y), quadSwapY(acc.z), quadSwapDiagonal(acc.w));
+  // Component r is now of channel lane ^ r.
+  let pairs = select(channels, channels.yxwz, (lane & 1u) != 0u);
+  return select(pairs, pairs.zwxy, (lane & 2u) != 0u);
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let height = layer.height;
+  let width = layer.width;
+  let patchRows = layer.patchRows;
+  let patchColumns = layer.patchColumns;
+  let patches = layer.batch * patchRows * patchColumns;
+  // Quads beyond the last repeat it and store nothing: shuffles want every lane.
+  let lane = local % 4u;
+  let index = min(invocationIndex(workgroup, local), layer.invocations - 4u + lane);
+  let pooled = layer.pool != 0u;
+  // Neighbouring quads take neighbouring patches with the same weights: those stay in the cache.
+
+  let perQuad = 4u;
+
+  let patchGroups = (patches + perQuad - 1u) / perQuad;
+  let block = index / 4u / patchGroups;
+  let firstWord = block * WORDS;
+
+  let patchIndex = index / 4u % patchGroups * perQuad + lane;
+
+  let at = min(patchIndex, patches - 1u);
+  let image = at / (patchRows * patchColumns);
+  let patchRow = at / patchColumns % patchRows;
+  let patchColumn = at % patchColumns;
+
+  let firstRow = patchRow * PATCH_H;
+  let firstColumn = patchColumn * PATCH_W;
+
+  let groupInWords = layer.groupInWords;
+  let groupStart = firstWord / layer.groupOutWords * groupInWords;
+  let padding = bitcast<u32>(epilogue[layer.outWords * RECORD].x);
+  let steps = layer.steps;
+  let rowWords = width * layer.inWords;
+
+  let top = i32(firstRow) * STRIDE_H - i32(layer.padTop);
+  let left = i32(firstColumn) * STRIDE_W - i32(layer.padLeft);
+  let column0 = left + 0;
+  let columnInside0 = (column0 >= 0) & (column0 < i32(width));
+  let columnStart0 = u32(clamp(column0, 0, i32(width) - 1)) * layer.inWords;
+  let column1 = left + 1;
+  let columnInside1 = (column1 >= 0) & (column1 < i32(width));
+  let columnStart1 = u32(clamp(column1, 0, i32(width) - 1)) * layer.inWords;
+  let column2 = left + 2;
+  let columnInside2 = (column2 >= 0) & (column2 < i32(width));
+  let columnStart2 = u32(clamp(column2, 0, i32(width) - 1)) * layer.inWords;
+  let column3 = left + 3;
+  let columnInside3 = (column3 >= 0) & (column3 < i32(width));
+  let columnStart3 = u32(clamp(column3, 0, i32(width) - 1)) * layer.inWords;
+  let column4 = left + 4;
+  let columnInside4 = (column4 >= 0) & (column4 < i32(width));
+  let columnStart4 = u32(clamp(column4, 0, i32(width) - 1)) * layer.inWords;
+  let column5 = left + 5;
+  let columnInside5 = (column5 >= 0) & (column5 < i32(width));
+  let columnStart5 = u32(clamp(column5, 0, i32(width) - 1)) * layer.inWords;
+
+  let row0 = top + 0;
+  let rowInside0 = (row0 >= 0) & (row0 < i32(height));
+  let rowStart0 = (image * height + u32(clamp(row0, 0, i32(height) - 1))) * rowWords + groupStart;
+  let row1 = top + 1;
+  let rowInside1 = (row1 >= 0) & (row1 < i32(height));
+  let rowStart1 = (image * height + u32(clamp(row1, 0, i32(height) - 1))) * rowWords + groupStart;
+  let row2 = top + 2;
+  let rowInside2 = (row2 >= 0) & (row2 < i32(height));
+  let rowStart2 = (image * height + u32(clamp(row2, 0, i32(height) - 1))) * rowWords + groupStart;
+  let row3 = top + 3;
+  let rowInside3 = (row3 >= 0) & (row3 < i32(height));
+  let rowStart3 = (image * height + u32(clamp(row3, 0, i32(height) - 1))) * rowWords + groupStart;
+
+  var total0_0 = vec4<i32>();
+  var total0_1 = vec4<i32>();
+  var total0_2 = vec4<i32>();
+  var total0_3 = vec4<i32>();
+  var total1_0 = vec4<i32>();
+  var total1_1 = vec4<i32>();
+  var total1_2 = vec4<i32>();
+  var total1_3 = vec4<i32>();
+  var total2_0 = vec4<i32>();
+  var total2_1 = vec4<i32>();
+  var total2_2 = vec4<i32>();
+  var total2_3 = vec4<i32>();
+  var total3_0 = vec4<i32>();
+  var total3_1 = vec4<i32>();
+  var total3_2 = vec4<i32>();
+  var total3_3 = vec4<i32>();
+  var total4_0 = vec4<i32>();
+  var total4_1 = vec4<i32>();
+  var total4_2 = vec4<i32>();
+  var total4_3 = vec4<i32>();
+  var total5_0 = vec4<i32>();
+  var total5_1 = vec4<i32>();
+  var total5_2 = vec4<i32>();
+  var total5_3 = vec4<i32>();
+  var total6_0 = vec4<i32>();
+  var total6_1 = vec4<i32>();
+  var total6_2 = vec4<i32>();
+  var total6_3 = vec4<i32>();
+  var total7_0 = vec4<i32>();
+  var total7_1 = vec4<i32>();
+  var total7_2 = vec4<i32>();
+  var total7_3 = vec4<i32>();
+  for (var first = 0u; first < steps; first += layer.flushSteps) {
+    let end = min(first + layer.flushSteps, steps);
+  var acc0_0 = vec4<f32>();
+  var acc0_1 = vec4<f32>();
+  var acc0_2 = vec4<f32>();
+  var acc0_3 = vec4<f32>();
+  var acc1_0 = vec4<f32>();
+  var acc1_1 = vec4<f32>();
+  var acc1_2 = vec4<f32>();
+  var acc1_3 = vec4<f32>();
+  var acc2_0 = vec4<f32>();
+  var acc2_1 = vec4<f32>();
+  var acc2_2 = vec4<f32>();
+  var acc2_3 = vec4<f32>();
+  var acc3_0 = vec4<f32>();
+  var acc3_1 = vec4<f32>();
+  var acc3_2 = vec4<f32>();
+  var acc3_3 = vec4<f32>();
+  var acc4_0 = vec4<f32>();
+  var acc4_1 = vec4<f32>();
+  var acc4_2 = vec4<f32>();
+  var acc4_3 = vec4<f32>();
+  var acc5_0 = vec4<f32>();
+  var acc5_1 = vec4<f32>();
+  var acc5_2 = vec4<f32>();
+  var acc5_3 = vec4<f32>();
+  var acc6_0 = vec4<f32>();
+  var acc6_1 = vec4<f32>();
+  var acc6_2 = vec4<f32>();
+  var acc6_3 = vec4<f32>();
+  var acc7_0 = vec4<f32>();
+  var acc7_1 = vec4<f32>();
+  var acc7_2 = vec4<f32>();
+  var acc7_3 = vec4<f32>();
+
+    for (var step = first; step < end; step++) {
+      let packed0_0 = x[rowStart0 + columnStart0 + step];
+      let packed0_1 = x[rowStart0 + columnStart1 + step];
+      let packed0_2 = x[rowStart0 + columnStart2 + step];
+      let packed0_3 = x[rowStart0 + columnStart3 + step];
+      let packed0_4 = x[rowStart0 + columnStart4 + step];
+      let packed0_5 = x[rowStart0 + columnStart5 + step];
+      let packed1_0 = x[rowStart1 + columnStart0 + step];
+      let packed1_1 = x[rowStart1 + columnStart1 + step];
+      let packed1_2 = x[rowStart1 + columnStart2 + step];
+      let packed1_3 = x[rowStart1 + columnStart3 + step];
+      let packed1_4 = x[rowStart1 + columnStart4 + step];
+      let packed1_5 = x[rowStart1 + columnStart5 + step];
+      let packed2_0 = x[rowStart2 + columnStart0 + step];
+      let packed2_1 = x[rowStart2 + columnStart1 + step];
+      let packed2_2 = x[rowStart2 + columnStart2 + step];
+      let packed2_3 = x[rowStart2 + columnStart3 + step];
+      let packed2_4 = x[rowStart2 + columnStart4 + step];
+      let packed2_5 = x[rowStart2 + columnStart5 + step];
+      let packed3_0 = x[rowStart3 + columnStart0 + step];
+      let packed3_1 = x[rowStart3 + columnStart1 + step];
+      let packed3_2 = x[rowStart3 + columnStart2 + step];
+      let packed3_3 = x[rowStart3 + columnStart3 + step];
+      let packed3_4 = x[rowStart3 + columnStart4 + step];
+      let packed3_5 = x[rowStart3 + columnStart5 + step];
+      let firstWeight0 =
+        ((block * 3u + 0u) * groupInWords + step) * (3u * WORDS * 4u) + lane;
+      let packedW0_0_0 = weights[firstWeight0 + 0u];
+      let packedW0_0_1 = weights[firstWeight0 + 4u];
+      let packedW0_0_2 = weights[firstWeight0 + 8u];
+      let packedW0_0_3 = weights[firstWeight0 + 12u];
+      let packedW0_1_0 = weights[firstWeight0 + 16u];
+      let packedW0_1_1 = weights[firstWeight0 + 20u];
+      let packedW0_1_2 = weights[firstWeight0 + 24u];
+      let packedW0_1_3 = weights[firstWeight0 + 28u];
+      let packedW0_2_0 = weights[firstWeight0 + 32u];
+      let packedW0_2_1 = weights[firstWeight0 + 36u];
+      let packedW0_2_2 = weights[firstWeight0 + 40u];
+      let packedW0_2_3 = weights[firstWeight0 + 44u];
+      let firstWeight1 =
+        ((block * 3u + 1u) * groupInWords + step) * (3u * WORDS * 4u) + lane;
+      let packedW1_0_0 = weights[firstWeight1 + 0u];
+      let packedW1_0_1 = weights[firstWeight1 + 4u];
+      let packedW1_0_2 = weights[firstWeight1 + 8u];
+      let packedW1_0_3 = weights[firstWeight1 + 12u];
+      let packedW1_1_0 = weights[firstWeight1 + 16u];
+      let packedW1_1_1 = weights[firstWeight1 + 20u];
+      let packedW1_1_2 = weights[firstWeight1 + 24u];
+      let packedW1_1_3 = weights[firstWeight1 + 28u];
+      let packedW1_2_0 = weights[firstWeight1 + 32u];
+      let packedW1_2_1 = weights[firstWeight1 + 36u];
+      let packedW1_2_2 = weights[firstWeight1 + 40u];
+      let packedW1_2_3 = weights[firstWeight1 + 44u];
+      let firstWeight2 =
+        ((block * 3u + 2u) * groupInWords + step) * (3u * WORDS * 4u) + lane;
+      let packedW2_0_0 = weights[firstWeight2 + 0u];
+      let packedW2_0_1 = weights[firstWeight2 + 4u];
+      let packedW2_0_2 = weights[firstWeight2 + 8u];
+      let packedW2_0_3 = weights[firstWeight2 + 12u];
+      let packedW2_1_0 = weights[firstWeight2 + 16u];
+      let packedW2_1_1 = weights[firstWeight2 + 20u];
+      let packedW2_1_2 = weights[firstWeight2 + 24u];
+      let packedW2_1_3 = weights[firstWeight2 + 28u];
+      let packedW2_2_0 = weights[firstWeight2 + 32u];
+      let packedW2_2_1 = weights[firstWeight2 + 36u];
+      let packedW2_2_2 = weights[firstWeight2 + 40u];
+      let packedW2_2_3 = weights[firstWeight2 + 44u];
+      let d0_0 = unpackScaled(select(padding, packed0_0, rowInside0 & columnInside0));
+      let d1_0 = unpackScaled(select(padding, packed1_0, rowInside1 & columnInside0));
+      let d2_0 = unpackScaled(select(padding, packed2_0, rowInside2 & columnInside0));
+      let d3_0 = unpackScaled(select(padding, packed3_0, rowInside3 & columnInside0));
+      let v0_0 = d0_0 - d2_0;
+      let v1_0 = (d1_0 + d2_0) * 0.5;
+      let v2_0 = (d2_0 - d1_0) * 0.5;
+      let v3_0 = d1_0 - d3_0;
+      let d0_1 = unpackScaled(select(padding, packed0_1, rowInside0 & columnInside1));
+      let d1_1 = unpackScaled(select(padding, packed1_1, rowInside1 & columnInside1));
+      let d2_1 = unpackScaled(select(padding, packed2_1, rowInside2 & columnInside1));
+      let d3_1 = unpackScaled(select(padding, packed3_1, rowInside3 & columnInside1));
+      let v0_1 = d0_1 - d2_1;
+      let v1_1 = (d1_1 + d2_1) * 0.5;
+      let v2_1 = (d2_1 - d1_1) * 0.5;
+      let v3_1 = d1_1 - d3_1;
+      let d0_2 = unpackScaled(select(padding, packed0_2, rowInside0 & columnInside2));
+      let d1_2 = unpackScaled(select(padding, packed1_2, rowInside1 & columnInside2));
+      let d2_2 = unpackScaled(select(padding, packed2_2, rowInside2 & columnInside2));
+      let d3_2 = unpackScaled(select(padding, packed3_2, rowInside3 & columnInside2));
+      let v0_2 = d0_2 - d2_2;
+      let v1_2 = (d1_2 + d2_2) * 0.5;
+      let v2_2 = (d2_2 - d1_2) * 0.5;
+      let v3_2 = d1_2 - d3_2;
+      let d0_3 = unpackScaled(select(padding, packed0_3, rowInside0 & columnInside3));
+      let d1_3 = unpackScaled(select(padding, packed1_3, rowInside1 & columnInside3));
+      let d2_3 = unpackScaled(select(padding, packed2_3, rowInside2 & columnInside3));
+      let d3_3 = unpackScaled(select(padding, packed3_3, rowInside3 & columnInside3));
+      let v0_3 = d0_3 - d2_3;
+      let v1_3 = (d1_3 + d2_3) * 0.5;
+      let v2_3 = (d2_3 - d1_3) * 0.5;
+      let v3_3 = d1_3 - d3_3;
+      let d0_4 = unpackScaled(select(padding, packed0_4, rowInside0 & columnInside4));
+      let d1_4 = unpackScaled(select(padding, packed1_4, rowInside1 & columnInside4));
+      let d2_4 = unpackScaled(select(padding, packed2_4, rowInside2 & columnInside4));
+      let d3_4 = unpackScaled(select(padding, packed3_4, rowInside3 & columnInside4));
+      let v0_4 = d0_4 - d2_4;
+      let v1_4 = (d1_4 + d2_4) * 0.5;
+      let v2_4 = (d2_4 - d1_4) * 0.5;
+      let v3_4 = d1_4 - d3_4;
+      let d0_5 = unpackScaled(select(padding, packed0_5, rowInside0 & columnInside5));
+      let d1_5 = unpackScaled(select(padding, packed1_5, rowInside1 & columnInside5));
+      let d2_5 = unpackScaled(select(padding, packed2_5, rowInside2 & columnInside5));
+      let d3_5 = unpackScaled(select(padding, packed3_5, rowInside3 & columnInside5));
+      let v0_5 = d0_5 - d2_5;
+      let v1_5 = (d1_5 + d2_5) * 0.5;
+      let v2_5 = (d2_5 - d1_5) * 0.5;
+      let v3_5 = d1_5 - d3_5;
+      let x0_0_0 = v0_0 - v0_2;
+      let x0_0_0x = quadSwapX(x0_0_0);
+      let x0_0_0y = quadSwapY(x0_0_0);
+      let x0_0_0d = quadSwapDiagonal(x0_0_0);
+      let x0_0_1 = (v0_1 + v0_2) * 0.5;
+      let x0_0_1x = quadSwapX(x0_0_1);
+      let x0_0_1y = quadSwapY(x0_0_1);
+      let x0_0_1d = quadSwapDiagonal(x0_0_1);
+      let x0_0_2 = (v0_2 - v0_1) * 0.5;
+      let x0_0_2x = quadSwapX(x0_0_2);
+      let x0_0_2y = quadSwapY(x0_0_2);
+      let x0_0_2d = quadSwapDiagonal(x0_0_2);
+      let x0_0_3 = v0_1 - v0_3;
+      let x0_0_3x = quadSwapX(x0_0_3);
+      let x0_0_3y = quadSwapY(x0_0_3);
+      let x0_0_3d = quadSwapDiagonal(x0_0_3);
+      let x0_1_0 = v1_0 - v1_2;
+      let x0_1_0x = quadSwapX(x0_1_0);
+      let x0_1_0y = quadSwapY(x0_1_0);
+      let x0_1_0d = quadSwapDiagonal(x0_1_0);
+      let x0_1_1 = (v1_1 + v1_2) * 0.5;
+      let x0_1_1x = quadSwapX(x0_1_1);
+      let x0_1_1y = quadSwapY(x0_1_1);
+      let x0_1_1d = quadSwapDiagonal(x0_1_1);
+      let x0_1_2 = (v1_2 - v1_1) * 0.5;
+      let x0_1_2x = quadSwapX(x0_1_2);
+      let x0_1_2y = quadSwapY(x0_1_2);
+      let x0_1_2d = quadSwapDiagonal(x0_1_2);
+      let x0_1_3 = v1_1 - v1_3;
+      let x0_1_3x = quadSwapX(x0_1_3);
+      let x0_1_3y = quadSwapY(x0_1_3);
+      let x0_1_3d = quadSwapDiagonal(x0_1_3);
+      let x0_2_0 = v2_0 - v2_2;
+      let x0_2_0x = quadSwapX(x0_2_0);
+      let x0_2_0y = quadSwapY(x0_2_0);
+      let x0_2_0d = quadSwapDiagonal(x0_2_0);
+      let x0_2_1 = (v2_1 + v2_2) * 0.5;
+      let x0_2_1x = quadSwapX(x0_2_1);
+      let x0_2_1y = quadSwapY(x0_2_1);
+      let x0_2_1d = quadSwapDiagonal(x0_2_1);
+      let x0_2_2 = (v2_2 - v2_1) * 0.5;
+      let x0_2_2x = quadSwapX(x0_2_2);
+      let x0_2_2y = quadSwapY(x0_2_2);
+      let x0_2_2d = quadSwapDiagonal(x0_2_2);
+      let x0_2_3 = v2_1 - v2_3;
+      let x0_2_3x = quadSwapX(x0_2_3);
+      let x0_2_3y = quadSwapY(x0_2_3);
+      let x0_2_3d = quadSwapDiagonal(x0_2_3);
+      let x0_3_0 = v3_0 - v3_2;
+      let x0_3_0x = quadSwapX(x0_3_0);
+      let x0_3_0y = quadSwapY(x0_3_0);
+      let x0_3_0d = quadSwapDiagonal(x0_3_0);
+      let x0_3_1 = (v3_1 + v3_2) * 0.5;
+      let x0_3_1x = quadSwapX(x0_3_1);
+      let x0_3_1y = quadSwapY(x0_3_1);
+      let x0_3_1d = quadSwapDiagonal(x0_3_1);
+      let x0_3_2 = (v3_2 - v3_1) * 0.5;
+      let x0_3_2x = quadSwapX(x0_3_2);
+      let x0_3_2y = quadSwapY(x0_3_2);
+      let x0_3_2d = quadSwapDiagonal(x0_3_2);
+      let x0_3_3 = v3_1 - v3_3;
+      let x0_3_3x = quadSwapX(x0_3_3);
+      let x0_3_3y = quadSwapY(x0_3_3);
+      let x0_3_3d = quadSwapDiagonal(x0_3_3);
+      let x1_0_0 = v0_2 - v0_4;
+      let x1_0_0x = quadSwapX(x1_0_0);
+      let x1_0_0y = quadSwapY(x1_0_0);
+      let x1_0_0d = quadSwapDiagonal(x1_0_0);
+      let x1_0_1 = (v0_3 + v0_4) * 0.5;
+      let x1_0_1x = quadSwapX(x1_0_1);
+      let x1_0_1y = quadSwapY(x1_0_1);
+      let x1_0_1d = quadSwapDiagonal(x1_0_1);
+      let x1_0_2 = (v0_4 - v0_3) * 0.5;
+      let x1_0_2x = quadSwapX(x1_0_2);
+      let x1_0_2y = quadSwapY(x1_0_2);
+      let x1_0_2d = quadSwapDiagonal(x1_0_2);
+      let x1_0_3 = v0_3 - v0_5;
+      let x1_0_3x = quadSwapX(x1_0_3);
+      let x1_0_3y = quadSwapY(x1_0_3);
+      let x1_0_3d = quadSwapDiagonal(x1_0_3);
+      let x1_1_0 = v1_2 - v1_4;
+      let x1_1_0x = quadSwapX(x1_1_0);
+      let x1_1_0y = quadSwapY(x1_1_0);
+      let x1_1_0d = quadSwapDiagonal(x1_1_0);
+      let x1_1_1 = (v1_3 + v1_4) * 0.5;
+      let x1_1_1x = quadSwapX(x1_1_1);
+      let x1_1_1y = quadSwapY(x1_1_1);
+      let x1_1_1d = quadSwapDiagonal(x1_1_1);
+      let x1_1_2 = (v1_4 - v1_3) * 0.5;
+      let x1_1_2x = quadSwapX(x1_1_2);
+      let x1_1_2y = quadSwapY(x1_1_2);
+      let x1_1_2d = quadSwapDiagonal(x1_1_2);
+      let x1_1_3 = v1_3 - v1_5;
+      let x1_1_3x = quadSwapX(x1_1_3);
+      let x1_1_3y = quadSwapY(x1_1_3);
+      let x1_1_3d = quadSwapDiagonal(x1_1_3);
+      let x1_2_0 = v2_2 - v2_4;
+      let x1_2_0x = quadSwapX(x1_2_0);
+      let x1_2_0y = quadSwapY(x1_2_0);
+      let x1_2_0d = quadSwapDiagonal(x1_2_0);
+      let x1_2_1 = (v2_3 + v2_4) * 0.5;
+      let x1_2_1x = quadSwapX(x1_2_1);
+      let x1_2_1y = quadSwapY(x1_2_1);
+      let x1_2_1d = quadSwapDiagonal(x1_2_1);
+      let x1_2_2 = (v2_4 - v2_3) * 0.5;
+      let x1_2_2x = quadSwapX(x1_2_2);
+      let x1_2_2y = quadSwapY(x1_2_2);
+      let x1_2_2d = quadSwapDiagonal(x1_2_2);
+      let x1_2_3 = v2_3 - v2_5;
+      let x1_2_3x = quadSwapX(x1_2_3);
+      let x1_2_3y = quadSwapY(x1_2_3);
+      let x1_2_3d = quadSwapDiagonal(x1_2_3);
+      let x1_3_0 = v3_2 - v3_4;
+      let x1_3_0x = quadSwapX(x1_3_0);
+      let x1_3_0y = quadSwapY(x1_3_0);
+      let x1_3_0d = quadSwapDiagonal(x1_3_0);
+      let x1_3_1 = (v3_3 + v3_4) * 0.5;
+      let x1_3_1x = quadSwapX(x1_3_1);
+      let x1_3_1y = quadSwapY(x1_3_1);
+      let x1_3_1d = quadSwapDiagonal(x1_3_1);
+      let x1_3_2 = (v3_4 - v3_3) * 0.5;
+      let x1_3_2x = quadSwapX(x1_3_2);
+      let x1_3_2y = quadSwapY(x1_3_2);
+      let x1_3_2d = quadSwapDiagonal(x1_3_2);
+      let x1_3_3 = v3_3 - v3_5;
+      let x1_3_3x = quadSwapX(x1_3_3);
+      let x1_3_3y = quadSwapY(x1_3_3);
+      let x1_3_3d = quadSwapDiagonal(x1_3_3);
+      let g0_0_0 = unpackScaled(packedW0_0_0);
+      let g0_1_0 = unpackScaled(packedW1_0_0);
+      let g0_2_0 = unpackScaled(packedW2_0_0);
+      let h0_0_0 = g0_0_0;
+      let h0_1_0 = g0_0_0 + g0_1_0 + g0_2_0;
+      let h0_2_0 = g0_0_0 - g0_1_0 + g0_2_0;
+      let h0_3_0 = g0_2_0;
+      let g0_0_1 = unpackScaled(packedW0_1_0);
+      let g0_1_1 = unpackScaled(packedW1_1_0);
+      let g0_2_1 = unpackScaled(packedW2_1_0);
+      let h0_0_1 = g0_0_1;
+      let h0_1_1 = g0_0_1 + g0_1_1 + g0_2_1;
+      let h0_2_1 = g0_0_1 - g0_1_1 + g0_2_1;
+      let h0_3_1 = g0_2_1;
+      let g0_0_2 = unpackScaled(packedW0_2_0);
+      let g0_1_2 = unpackScaled(packedW1_2_0);
+      let g0_2_2 = unpackScaled(packedW2_2_0);
+      let h0_0_2 = g0_0_2;
+      let h0_1_2 = g0_0_2 + g0_1_2 + g0_2_2;
+      let h0_2_2 = g0_0_2 - g0_1_2 + g0_2_2;
+      let h0_3_2 = g0_2_2;
+      let w0_0_0 = h0_0_0;
+      let m0_0_0_0 = vec4<f32>(dot(x0_0_0, w0_0_0), dot(x0_0_0x, w0_0_0), dot(x0_0_0y, w0_0_0), dot(x0_0_0d, w0_0_0));
+      let m1_0_0_0 = vec4<f32>(dot(x1_0_0, w0_0_0), dot(x1_0_0x, w0_0_0), dot(x1_0_0y, w0_0_0), dot(x1_0_0d, w0_0_0));
+      let w0_1_0 = h0_1_0;
+      let m0_0_1_0 = vec4<f32>(dot(x0_1_0, w0_1_0), dot(x0_1_0x, w0_1_0), dot(x0_1_0y, w0_1_0), dot(x0_1_0d, w0_1_0));
+      let m1_0_1_0 = vec4<f32>(dot(x1_1_0, w0_1_0), dot(x1_1_0x, w0_1_0), dot(x1_1_0y, w0_1_0), dot(x1_1_0d, w0_1_0));
+      let w0_2_0 = h0_2_0;
+      let m0_0_2_0 = vec4<f32>(dot(x0_2_0, w0_2_0), dot(x0_2_0x, w0_2_0), dot(x0_2_0y, w0_2_0), dot(x0_2_0d, w0_2_0));
+      let m1_0_2_0 = vec4<f32>(dot(x1_2_0, w0_2_0), dot(x1_2_0x, w0_2_0), dot(x1_2_0y, w0_2_0), dot(x1_2_0d, w0_2_0));
+      let w0_3_0 = h0_3_0;
+      let m0_0_3_0 = vec4<f32>(dot(x0_3_0, w0_3_0), dot(x0_3_0x, w0_3_0), dot(x0_3_0y, w0_3_0), dot(x0_3_0d, w0_3_0));
+      let m1_0_3_0 = vec4<f32>(dot(x1_3_0, w0_3_0), dot(x1_3_0x, w0_3_0), dot(x1_3_0y, w0_3_0), dot(x1_3_0d, w0_3_0));
+      let a0_0_0_0 = m0_0_0_0 + m0_0_1_0 + m0_0_2_0;
+      let a0_0_1_0 = m0_0_1_0 - m0_0_2_0 - m0_0_3_0;
+      let a1_0_0_0 = m1_0_0_0 + m1_0_1_0 + m1_0_2_0;
+      let a1_0_1_0 = m1_0_1_0 - m1_0_2_0 - m1_0_3_0;
+      let w0_0_1 = h0_0_0 + h0_0_1 + h0_0_2;
+      let m0_0_0_1 = vec4<f32>(dot(x0_0_1, w0_0_1), dot(x0_0_1x, w0_0_1), dot(x0_0_1y, w0_0_1), dot(x0_0_1d, w0_0_1));
+      let m1_0_0_1 = vec4<f32>(dot(x1_0_1, w0_0_1), dot(x1_0_1x, w0_0_1), dot(x1_0_1y, w0_0_1), dot(x1_0_1d, w0_0_1));
+      let w0_1_1 = h0_1_0 + h0_1_1 + h0_1_2;
+      let m0_0_1_1 = vec4<f32>(dot(x0_1_1, w0_1_1), dot(x0_1_1x, w0_1_1), dot(x0_1_1y, w0_1_1), dot(x0_1_1d, w0_1_1));
+      let m1_0_1_1 = vec4<f32>(dot(x1_1_1, w0_1_1), dot(x1_1_1x, w0_1_1), dot(x1_1_1y, w0_1_1), dot(x1_1_1d, w0_1_1));
+      let w0_2_1 = h0_2_0 + h0_2_1 + h0_2_2;
+      let m0_0_2_1 = vec4<f32>(dot(x0_2_1, w0_2_1), dot(x0_2_1x, w0_2_1), dot(x0_2_1y, w0_2_1), dot(x0_2_1d, w0_2_1));
+      let m1_0_2_1 = vec4<f32>(dot(x1_2_1, w0_2_1), dot(x1_2_1x, w0_2_1), dot(x1_2_1y, w0_2_1), dot(x1_2_1d, w0_2_1));
+      let w0_3_1 = h0_3_0 + h0_3_1 + h0_3_2;
+      let m0_0_3_1 = vec4<f32>(dot(x0_3_1, w0_3_1), dot(x0_3_1x, w0_3_1), dot(x0_3_1y, w0_3_1), dot(x0_3_1d, w0_3_1));
+      let m1_0_3_1 = vec4<f32>(dot(x1_3_1, w0_3_1), dot(x1_3_1x, w0_3_1), dot(x1_3_1y, w0_3_1), dot(x1_3_1d, w0_3_1));
+      let a0_0_0_1 = m0_0_0_1 + m0_0_1_1 + m0_0_2_1;
+      let a0_0_1_1 = m0_0_1_1 - m0_0_2_1 - m0_0_3_1;
+      let a1_0_0_1 = m1_0_0_1 + m1_0_1_1 + m1_0_2_1;
+      let a1_0_1_1 = m1_0_1_1 - m1_0_2_1 - m1_0_3_1;
+      let w0_0_2 = h0_0_0 - h0_0_1 + h0_0_2;
+      let m0_0_0_2 = vec4<f32>(dot(x0_0_2, w0_0_2), dot(x0_0_2x, w0_0_2), dot(x0_0_2y, w0_0_2), dot(x0_0_2d, w0_0_2));
+      let m1_0_0_2 = vec4<f32>(dot(x1_0_2, w0_0_2), dot(x1_0_2x, w0_0_2), dot(x1_0_2y, w0_0_2), dot(x1_0_2d, w0_0_2));
+      let w0_1_2 = h0_1_0 - h0_1_1 + h0_1_2;
+      let m0_0_1_2 = vec4<f32>(dot(x0_1_2, w0_1_2), dot(x0_1_2x, w0_1_2), dot(x0_1_2y, w0_1_2), dot(x0_1_2d, w0_1_2));
+      let m1_0_1_2 = vec4<f32>(dot(x1_1_2, w0_1_2), dot(x1_1_2x, w0_1_2), dot(x1_1_2y, w0_1_2), dot(x1_1_2d, w0_1_2));
+      let w0_2_2 = h0_2_0 - h0_2_1 + h0_2_2;
+      let m0_0_2_2 = vec4<f32>(dot(x0_2_2, w0_2_2), dot(x0_2_2x, w0_2_2), dot(x0_2_2y, w0_2_2), dot(x0_2_2d, w0_2_2));
+      let m1_0_2_2 = vec4<f32>(dot(x1_2_2, w0_2_2), dot(x1_2_2x, w0_2_2), dot(x1_2_2y, w0_2_2), dot(x1_2_2d, w0_2_2));
+      let w0_3_2 = h0_3_0 - h0_3_1 + h0_3_2;
+      let m0_0_3_2 = vec4<f32>(dot(x0_3_2, w0_3_2), dot(x0_3_2x, w0_3_2), dot(x0_3_2y, w0_3_2), dot(x0_3_2d, w0_3_2));
+      let m1_0_3_2 = vec4<f32>(dot(x1_3_2, w0_3_2), dot(x1_3_2x, w0_3_2), dot(x1_3_2y, w0_3_2), dot(x1_3_2d, w0_3_2));
+      let a0_0_0_2 = m0_0_0_2 + m0_0_1_2 + m0_0_2_2;
+      let a0_0_1_2 = m0_0_1_2 - m0_0_2_2 - m0_0_3_2;
+      let a1_0_0_2 = m1_0_0_2 + m1_0_1_2 + m1_0_2_2;
+      let a1_0_1_2 = m1_0_1_2 - m1_0_2_2 - m1_0_3_2;
+      let w0_0_3 = h0_0_2;
+      let m0_0_0_3 = vec4<f32>(dot(x0_0_3, w0_0_3), dot(x0_0_3x, w0_0_3), dot(x0_0_3y, w0_0_3), dot(x0_0_3d, w0_0_3));
+      let m1_0_0_3 = vec4<f32>(dot(x1_0_3, w0_0_3), dot(x1_0_3x, w0_0_3), dot(x1_0_3y, w0_0_3), dot(x1_0_3d, w0_0_3));
+      let w0_1_3 = h0_1_2;
+      let m0_0_1_3 = vec4<f32>(dot(x0_1_3, w0_1_3), dot(x0_1_3x, w0_1_3), dot(x0_1_3y, w0_1_3), dot(x0_1_3d, w0_1_3));
+      let m1_0_1_3 = vec4<f32>(dot(x1_1_3, w0_1_3), dot(x1_1_3x, w0_1_3), dot(x1_1_3y, w0_1_3), dot(x1_1_3d, w0_1_3));
+      let w0_2_3 = h0_2_2;
+      let m0_0_2_3 = vec4<f32>(dot(x0_2_3, w0_2_3), dot(x0_2_3x, w0_2_3), dot(x0_2_3y, w0_2_3), dot(x0_2_3d, w0_2_3));
+      let m1_0_2_3 = vec4<f32>(dot(x1_2_3, w0_2_3), dot(x1_2_3x, w0_2_3), dot(x1_2_3y, w0_2_3), dot(x1_2_3d, w0_2_3));
+      let w0_3_3 = h0_3_2;
+      let m0_0_3_3 = vec4<f32>(dot(x0_3_3, w0_3_3), dot(x0_3_3x, w0_3_3), dot(x0_3_3y, w0_3_3), dot(x0_3_3d, w0_3_3));
+      let m1_0_3_3 = vec4<f32>(dot(x1_3_3, w0_3_3), dot(x1_3_3x, w0_3_3), dot(x1_3_3y, w0_3_3), dot(x1_3_3d, w0_3_3));
+      let a0_0_0_3 = m0_0_0_3 + m0_0_1_3 + m0_0_2_3;
+      let a0_0_1_3 = m0_0_1_3 - m0_0_2_3 - m0_0_3_3;
+      let a1_0_0_3 = m1_0_0_3 + m1_0_1_3 + m1_0_2_3;
+      let a1_0_1_3 = m1_0_1_3 - m1_0_2_3 - m1_0_3_3;
+      acc0_0 += a0_0_0_0 + a0_0_0_1 + a0_0_0_2;
+      acc1_0 += a0_0_0_1 - a0_0_0_2 - a0_0_0_3;
+      acc4_0 += a0_0_1_0 + a0_0_1_1 + a0_0_1_2;
+      acc5_0 += a0_0_1_1 - a0_0_1_2 - a0_0_1_3;
+      acc2_0 += a1_0_0_0 + a1_0_0_1 + a1_0_0_2;
+      acc3_0 += a1_0_0_1 - a1_0_0_2 - a1_0_0_3;
+      acc6_0 += a1_0_1_0 + a1_0_1_1 + a1_0_1_2;
+      acc7_0 += a1_0_1_1 - a1_0_1_2 - a1_0_1_3;
+      let g1_0_0 = unpackScaled(packedW0_0_1);
+      let g1_1_0 = unpackScaled(packedW1_0_1);
+      let g1_2_0 = unpackScaled(packedW2_0_1);
+      let h1_0_0 = g1_0_0;
+      let h1_1_0 = g1_0_0 + g1_1_0 + g1_2_0;
+      let h1_2_0 = g1_0_0 - g1_1_0 + g1_2_0;
+      let h1_3_0 = g1_2_0;
+      let g1_0_1 = unpackScaled(packedW0_1_1);
+      let g1_1_1 = unpackScaled(packedW1_1_1);
+      let g1_2_1 = unpackScaled(packedW2_1_1);
+      let h1_0_1 = g1_0_1;
+      let h1_1_1 = g1_0_1 + g1_1_1 + g1_2_1;
+      let h1_2_1 = g1_0_1 - g1_1_1 + g1_2_1;
+      let h1_3_1 = g1_2_1;
+      let g1_0_2 = unpackScaled(packedW0_2_1);
+      let g1_1_2 = unpackScaled(packedW1_2_1);
+      let g1_2_2 = unpackScaled(packedW2_2_1);
+      let h1_0_2 = g1_0_2;
+      let h1_1_2 = g1_0_2 + g1_1_2 + g1_2_2;
+      let h1_2_2 = g1_0_2 - g1_1_2 + g1_2_2;
+      let h1_3_2 = g1_2_2;
+      let w1_0_0 = h1_0_0;
+      let m0_1_0_0 = vec4<f32>(dot(x0_0_0, w1_0_0), dot(x0_0_0x, w1_0_0), dot(x0_0_0y, w1_0_0), dot(x0_0_0d, w1_0_0));
+      let m1_1_0_0 = vec4<f32>(dot(x1_0_0, w1_0_0), dot(x1_0_0x, w1_0_0), dot(x1_0_0y, w1_0_0), dot(x1_0_0d, w1_0_0));
+      let w1_1_0 = h1_1_0;
+      let m0_1_1_0 = vec4<f32>(dot(x0_1_0, w1_1_0), dot(x0_1_0x, w1_1_0), dot(x0_1_0y, w1_1_0), dot(x0_1_0d, w1_1_0));
+      let m1_1_1_0 = vec4<f32>(dot(x1_1_0, w1_1_0), dot(x1_1_0x, w1_1_0), dot(x1_1_0y, w1_1_0), dot(x1_1_0d, w1_1_0));
+      let w1_2_0 = h1_2_0;
+      let m0_1_2_0 = vec4<f32>(dot(x0_2_0, w1_2_0), dot(x0_2_0x, w1_2_0), dot(x0_2_0y, w1_2_0), dot(x0_2_0d, w1_2_0));
+      let m1_1_2_0 = vec4<f32>(dot(x1_2_0, w1_2_0), dot(x1_2_0x, w1_2_0), dot(x1_2_0y, w1_2_0), dot(x1_2_0d, w1_2_0));
+      let w1_3_0 = h1_3_0;
+      let m0_1_3_0 = vec4<f32>(dot(x0_3_0, w1_3_0), dot(x0_3_0x, w1_3_0), dot(x0_3_0y, w1_3_0), dot(x0_3_0d, w1_3_0));
+      let m1_1_3_0 = vec4<f32>(dot(x1_3_0, w1_3_0), dot(x1_3_0x, w1_3_0), dot(x1_3_0y, w1_3_0), dot(x1_3_0d, w1_3_0));
+      let a0_1_0_0 = m0_1_0_0 + m0_1_1_0 + m0_1_2_0;
+      let a0_1_1_0 = m0_1_1_0 - m0_1_2_0 - m0_1_3_0;
+      let a1_1_0_0 = m1_1_0_0 + m1_1_1_0 + m1_1_2_0;
+      let a1_1_1_0 = m1_1_1_0 - m1_1_2_0 - m1_1_3_0;
+      let w1_0_1 = h1_0_0 + h1_0_1 + h1_0_2;
+      let m0_1_0_1 = vec4<f32>(dot(x0_0_1, w1_0_1), dot(x0_0_1x, w1_0_1), dot(x0_0_1y, w1_0_1), dot(x0_0_1d, w1_0_1));
+      let m1_1_0_1 = vec4<f32>(dot(x1_0_1, w1_0_1), dot(x1_0_1x, w1_0_1), dot(x1_0_1y, w1_0_1), dot(x1_0_1d, w1_0_1));
+      let w1_1_1 = h1_1_0 + h1_1_1 + h1_1_2;
+      let m0_1_1_1 = vec4<f32>(dot(x0_1_1, w1_1_1), dot(x0_1_1x, w1_1_1), dot(x0_1_1y, w1_1_1), dot(x0_1_1d, w1_1_1));
+      let m1_1_1_1 = vec4<f32>(dot(x1_1_1, w1_1_1), dot(x1_1_1x, w1_1_1), dot(x1_1_1y, w1_1_1), dot(x1_1_1d, w1_1_1));
+      let w1_2_1 = h1_2_0 + h1_2_1 + h1_2_2;
+      let m0_1_2_1 = vec4<f32>(dot(x0_2_1, w1_2_1), dot(x0_2_1x, w1_2_1), dot(x0_2_1y, w1_2_1), dot(x0_2_1d, w1_2_1));
+      let m1_1_2_1 = vec4<f32>(dot(x1_2_1, w1_2_1), dot(x1_2_1x, w1_2_1), dot(x1_2_1y, w1_2_1), dot(x1_2_1d, w1_2_1));
+      let w1_3_1 = h1_3_0 + h1_3_1 + h1_3_2;
+      let m0_1_3_1 = vec4<f32>(dot(x0_3_1, w1_3_1), dot(x0_3_1x, w1_3_1), dot(x0_3_1y, w1_3_1), dot(x0_3_1d, w1_3_1));
+      let m1_1_3_1 = vec4<f32>(dot(x1_3_1, w1_3_1), dot(x1_3_1x, w1_3_1), dot(x1_3_1y, w1_3_1), dot(x1_3_1d, w1_3_1));
+      let a0_1_0_1 = m0_1_0_1 + m0_1_1_1 + m0_1_2_1;
+      let a0_1_1_1 = m0_1_1_1 - m0_1_2_1 - m0_1_3_1;
+      let a1_1_0_1 = m1_1_0_1 + m1_1_1_1 + m1_1_2_1;
+      let a1_1_1_1 = m1_1_1_1 - m1_1_2_1 - m1_1_3_1;
+      let w1_0_2 = h1_0_0 - h1_0_1 + h1_0_2;
+      let m0_1_0_2 = vec4<f32>(dot(x0_0_2, w1_0_2), dot(x0_0_2x, w1_0_2), dot(x0_0_2y, w1_0_2), dot(x0_0_2d, w1_0_2));
+      let m1_1_0_2 = vec4<f32>(dot(x1_0_2, w1_0_2), dot(x1_0_2x, w1_0_2), dot(x1_0_2y, w1_0_2), dot(x1_0_2d, w1_0_2));
+      let w1_1_2 = h1_1_0 - h1_1_1 + h1_1_2;
+      let m0_1_1_2 = vec4<f32>(dot(x0_1_2, w1_1_2), dot(x0_1_2x, w1_1_2), dot(x0_1_2y, w1_1_2), dot(x0_1_2d, w1_1_2));
+      let m1_1_1_2 = vec4<f32>(dot(x1_1_2, w1_1_2), dot(x1_1_2x, w1_1_2), dot(x1_1_2y, w1_1_2), dot(x1_1_2d, w1_1_2));
+      let w1_2_2 = h1_2_0 - h1_2_1 + h1_2_2;
+      let m0_1_2_2 = vec4<f32>(dot(x0_2_2, w1_2_2), dot(x0_2_2x, w1_2_2), dot(x0_2_2y, w1_2_2), dot(x0_2_2d, w1_2_2));
+      let m1_1_2_2 = vec4<f32>(dot(x1_2_2, w1_2_2), dot(x1_2_2x, w1_2_2), dot(x1_2_2y, w1_2_2), dot(x1_2_2d, w1_2_2));
+      let w1_3_2 = h1_3_0 - h1_3_1 + h1_3_2;
+      let m0_1_3_2 = vec4<f32>(dot(x0_3_2, w1_3_2), dot(x0_3_2x, w1_3_2), dot(x0_3_2y, w1_3_2), dot(x0_3_2d, w1_3_2));
+      let m1_1_3_2 = vec4<f32>(dot(x1_3_2, w1_3_2), dot(x1_3_2x, w1_3_2), dot(x1_3_2y, w1_3_2), dot(x1_3_2d, w1_3_2));
+      let a0_1_0_2 = m0_1_0_2 + m0_1_1_2 + m0_1_2_2;
+      let a0_1_1_2 = m0_1_1_2 - m0_1_2_2 - m0_1_3_2;
+      let a1_1_0_2 = m1_1_0_2 + m1_1_1_2 + m1_1_2_2;
+      let a1_1_1_2 = m1_1_1_2 - m1_1_2_2 - m1_1_3_2;
+      let w1_0_3 = h1_0_2;
+      let m0_1_0_3 = vec4<f32>(dot(x0_0_3, w1_0_3), dot(x0_0_3x, w1_0_3), dot(x0_0_3y, w1_0_3), dot(x0_0_3d, w1_0_3));
+      let m1_1_0_3 = vec4<f32>(dot(x1_0_3, w1_0_3), dot(x1_0_3x, w1_0_3), dot(x1_0_3y, w1_0_3), dot(x1_0_3d, w1_0_3));
+      let w1_1_3 = h1_1_2;
+      let m0_1_1_3 = vec4<f32>(dot(x0_1_3, w1_1_3), dot(x0_1_3x, w1_1_3), dot(x0_1_3y, w1_1_3), dot(x0_1_3d, w1_1_3));
+      let m1_1_1_3 = vec4<f32>(dot(x1_1_3, w1_1_3), dot(x1_1_3x, w1_1_3), dot(x1_1_3y, w1_1_3), dot(x1_1_3d, w1_1_3));
+      let w1_2_3 = h1_2_2;
+      let m0_1_2_3 = vec4<f32>(dot(x0_2_3, w1_2_3), dot(x0_2_3x, w1_2_3), dot(x0_2_3y, w1_2_3), dot(x0_2_3d, w1_2_3));
+      let m1_1_2_3 = vec4<f32>(dot(x1_2_3, w1_2_3), dot(x1_2_3x, w1_2_3), dot(x1_2_3y, w1_2_3), dot(x1_2_3d, w1_2_3));
+      let w1_3_3 = h1_3_2;
+      let m0_1_3_3 = vec4<f32>(dot(x0_3_3, w1_3_3), dot(x0_3_3x, w1_3_3), dot(x0_3_3y, w1_3_3), dot(x0_3_3d, w1_3_3));
+      let m1_1_3_3 = vec4<f32>(dot(x1_3_3, w1_3_3), dot(x1_3_3x, w1_3_3), dot(x1_3_3y, w1_3_3), dot(x1_3_3d, w1_3_3));
+      let a0_1_0_3 = m0_1_0_3 + m0_1_1_3 + m0_1_2_3;
+      let a0_1_1_3 = m0_1_1_3 - m0_1_2_3 - m0_1_3_3;
+      let a1_1_0_3 = m1_1_0_3 + m1_1_1_3 + m1_1_2_3;
+      let a1_1_1_3 = m1_1_1_3 - m1_1_2_3 - m1_1_3_3;
+      acc0_1 += a0_1_0_0 + a0_1_0_1 + a0_1_0_2;
+      acc1_1 += a0_1_0_1 - a0_1_0_2 - a0_1_0_3;
+      acc4_1 += a0_1_1_0 + a0_1_1_1 + a0_1_1_2;
+      acc5_1 += a0_1_1_1 - a0_1_1_2 - a0_1_1_3;
+      acc2_1 += a1_1_0_0 + a1_1_0_1 + a1_1_0_2;
+      acc3_1 += a1_1_0_1 - a1_1_0_2 - a1_1_0_3;
+      acc6_1 += a1_1_1_0 + a1_1_1_1 + a1_1_1_2;
+      acc7_1 += a1_1_1_1 - a1_1_1_2 - a1_1_1_3;
+      let g2_0_0 = unpackScaled(packedW0_0_2);
+      let g2_1_0 = unpackScaled(packedW1_0_2);
+      let g2_2_0 = unpackScaled(packedW2_0_2);
+      let h2_0_0 = g2_0_0;
+      let h2_1_0 = g2_0_0 + g2_1_0 + g2_2_0;
+      let h2_2_0 = g2_0_0 - g2_1_0 + g2_2_0;
+      let h2_3_0 = g2_2_0;
+      let g2_0_1 = unpackScaled(packedW0_1_2);
+      let g2_1_1 = unpackScaled(packedW1_1_2);
+      let g2_2_1 = unpackScaled(packedW2_1_2);
+      let h2_0_1 = g2_0_1;
+      let h2_1_1 = g2_0_1 + g2_1_1 + g2_2_1;
+      let h2_2_1 = g2_0_1 - g2_1_1 + g2_2_1;
+      let h2_3_1 = g2_2_1;
+      let g2_0_2 = unpackScaled(packedW0_2_2);
+      let g2_1_2 = unpackScaled(packedW1_2_2);
+      let g2_2_2 = unpackScaled(packedW2_2_2);
+      let h2_0_2 = g2_0_2;
+      let h2_1_2 = g2_0_2 + g2_1_2 + g2_2_2;
+      let h2_2_2 = g2_0_2 - g2_1_2 + g2_2_2;
+      let h2_3_2 = g2_2_2;
+      let w2_0_0 = h2_0_0;
+      let m0_2_0_0 = vec4<f32>(dot(x0_0_0, w2_0_0), dot(x0_0_0x, w2_0_0), dot(x0_0_0y, w2_0_0), dot(x0_0_0d, w2_0_0));
+      let m1_2_0_0 = vec4<f32>(dot(x1_0_0, w2_0_0), dot(x1_0_0x, w2_0_0), dot(x1_0_0y, w2_0_0), dot(x1_0_0d, w2_0_0));
+      let w2_1_0 = h2_1_0;
+      let m0_2_1_0 = vec4<f32>(dot(x0_1_0, w2_1_0), dot(x0_1_0x, w2_1_0), dot(x0_1_0y, w2_1_0), dot(x0_1_0d, w2_1_0));
+      let m1_2_1_0 = vec4<f32>(dot(x1_1_0, w2_1_0), dot(x1_1_0x, w2_1_0), dot(x1_1_0y, w2_1_0), dot(x1_1_0d, w2_1_0));
+      let w2_2_0 = h2_2_0;
+      let m0_2_2_0 = vec4<f32>(dot(x0_2_0, w2_2_0), dot(x0_2_0x, w2_2_0), dot(x0_2_0y, w2_2_0), dot(x0_2_0d, w2_2_0));
+      let m1_2_2_0 = vec4<f32>(dot(x1_2_0, w2_2_0), dot(x1_2_0x, w2_2_0), dot(x1_2_0y, w2_2_0), dot(x1_2_0d, w2_2_0));
+      let w2_3_0 = h2_3_0;
+      let m0_2_3_0 = vec4<f32>(dot(x0_3_0, w2_3_0), dot(x0_3_0x, w2_3_0), dot(x0_3_0y, w2_3_0), dot(x0_3_0d, w2_3_0));
+      let m1_2_3_0 = vec4<f32>(dot(x1_3_0, w2_3_0), dot(x1_3_0x, w2_3_0), dot(x1_3_0y, w2_3_0), dot(x1_3_0d, w2_3_0));
+      let a0_2_0_0 = m0_2_0_0 + m0_2_1_0 + m0_2_2_0;
+      let a0_2_1_0 = m0_2_1_0 - m0_2_2_0 - m0_2_3_0;
+      let a1_2_0_0 = m1_2_0_0 + m1_2_1_0 + m1_2_2_0;
+      let a1_2_1_0 = m1_2_1_0 - m1_2_2_0 - m1_2_3_0;
+      let w2_0_1 = h2_0_0 + h2_0_1 + h2_0_2;
+      let m0_2_0_1 = vec4<f32>(dot(x0_0_1, w2_0_1), dot(x0_0_1x, w2_0_1), dot(x0_0_1y, w2_0_1), dot(x0_0_1d, w2_0_1));
+      let m1_2_0_1 = vec4<f32>(dot(x1_0_1, w2_0_1), dot(x1_0_1x, w2_0_1), dot(x1_0_1y, w2_0_1), dot(x1_0_1d, w2_0_1));
+      let w2_1_1 = h2_1_0 + h2_1_1 + h2_1_2;
+      let m0_2_1_1 = vec4<f32>(dot(x0_1_1, w2_1_1), dot(x0_1_1x, w2_1_1), dot(x0_1_1y, w2_1_1), dot(x0_1_1d, w2_1_1));
+      let m1_2_1_1 = vec4<f32>(dot(x1_1_1, w2_1_1), dot(x1_1_1x, w2_1_1), dot(x1_1_1y, w2_1_1), dot(x1_1_1d, w2_1_1));
+      let w2_2_1 = h2_2_0 + h2_2_1 + h2_2_2;
+      let m0_2_2_1 = vec4<f32>(dot(x0_2_1, w2_2_1), dot(x0_2_1x, w2_2_1), dot(x0_2_1y, w2_2_1), dot(x0_2_1d, w2_2_1));
+      let m1_2_2_1 = vec4<f32>(dot(x1_2_1, w2_2_1), dot(x1_2_1x, w2_2_1), dot(x1_2_1y, w2_2_1), dot(x1_2_1d, w2_2_1));
+      let w2_3_1 = h2_3_0 + h2_3_1 + h2_3_2;
+      let m0_2_3_1 = vec4<f32>(dot(x0_3_1, w2_3_1), dot(x0_3_1x, w2_3_1), dot(x0_3_1y, w2_3_1), dot(x0_3_1d, w2_3_1));
+      let m1_2_3_1 = vec4<f32>(dot(x1_3_1, w2_3_1), dot(x1_3_1x, w2_3_1), dot(x1_3_1y, w2_3_1), dot(x1_3_1d, w2_3_1));
+      let a0_2_0_1 = m0_2_0_1 + m0_2_1_1 + m0_2_2_1;
+      let a0_2_1_1 = m0_2_1_1 - m0_2_2_1 - m0_2_3_1;
+      let a1_2_0_1 = m1_2_0_1 + m1_2_1_1 + m1_2_2_1;
+      let a1_2_1_1 = m1_2_1_1 - m1_2_2_1 - m1_2_3_1;
+      let w2_0_2 = h2_0_0 - h2_0_1 + h2_0_2;
+      let m0_2_0_2 = vec4<f32>(dot(x0_0_2, w2_0_2), dot(x0_0_2x, w2_0_2), dot(x0_0_2y, w2_0_2), dot(x0_0_2d, w2_0_2));
+      let m1_2_0_2 = vec4<f32>(dot(x1_0_2, w2_0_2), dot(x1_0_2x, w2_0_2), dot(x1_0_2y, w2_0_2), dot(x1_0_2d, w2_0_2));
+      let w2_1_2 = h2_1_0 - h2_1_1 + h2_1_2;
+      let m0_2_1_2 = vec4<f32>(dot(x0_1_2, w2_1_2), dot(x0_1_2x, w2_1_2), dot(x0_1_2y, w2_1_2), dot(x0_1_2d, w2_1_2));
+      let m1_2_1_2 = vec4<f32>(dot(x1_1_2, w2_1_2), dot(x1_1_2x, w2_1_2), dot(x1_1_2y, w2_1_2), dot(x1_1_2d, w2_1_2));
+      let w2_2_2 = h2_2_0 - h2_2_1 + h2_2_2;
+      let m0_2_2_2 = vec4<f32>(dot(x0_2_2, w2_2_2), dot(x0_2_2x, w2_2_2), dot(x0_2_2y, w2_2_2), dot(x0_2_2d, w2_2_2));
+      let m1_2_2_2 = vec4<f32>(dot(x1_2_2, w2_2_2), dot(x1_2_2x, w2_2_2), dot(x1_2_2y, w2_2_2), dot(x1_2_2d, w2_2_2));
+      let w2_3_2 = h2_3_0 - h2_3_1 + h2_3_2;
+      let m0_2_3_2 = vec4<f32>(dot(x0_3_2, w2_3_2), dot(x0_3_2x, w2_3_2), dot(x0_3_2y, w2_3_2), dot(x0_3_2d, w2_3_2));
+      let m1_2_3_2 = vec4<f32>(dot(x1_3_2, w2_3_2), dot(x1_3_2x, w2_3_2), dot(x1_3_2y, w2_3_2), dot(x1_3_2d, w2_3_2));
+      let a0_2_0_2 = m0_2_0_2 + m0_2_1_2 + m0_2_2_2;
+      let a0_2_1_2 = m0_2_1_2 - m0_2_2_2 - m0_2_3_2;
+      let a1_2_0_2 = m1_2_0_2 + m1_2_1_2 + m1_2_2_2;
+      let a1_2_1_2 = m1_2_1_2 - m1_2_2_2 - m1_2_3_2;
+      let w2_0_3 = h2_0_2;
+      let m0_2_0_3 = vec4<f32>(dot(x0_0_3, w2_0_3), dot(x0_0_3x, w2_0_3), dot(x0_0_3y, w2_0_3), dot(x0_0_3d, w2_0_3));
+      let m1_2_0_3 = vec4<f32>(dot(x1_0_3, w2_0_3), dot(x1_0_3x, w2_0_3), dot(x1_0_3y, w2_0_3), dot(x1_0_3d, w2_0_3));
+      let w2_1_3 = h2_1_2;
+      let m0_2_1_3 = vec4<f32>(dot(x0_1_3, w2_1_3), dot(x0_1_3x, w2_1_3), dot(x0_1_3y, w2_1_3), dot(x0_1_3d, w2_1_3));
+      let m1_2_1_3 = vec4<f32>(dot(x1_1_3, w2_1_3), dot(x1_1_3x, w2_1_3), dot(x1_1_3y, w2_1_3), dot(x1_1_3d, w2_1_3));
+      let w2_2_3 = h2_2_2;
+      let m0_2_2_3 = vec4<f32>(dot(x0_2_3, w2_2_3), dot(x0_2_3x, w2_2_3), dot(x0_2_3y, w2_2_3), dot(x0_2_3d, w2_2_3));
+      let m1_2_2_3 = vec4<f32>(dot(x1_2_3, w2_2_3), dot(x1_2_3x, w2_2_3), dot(x1_2_3y, w2_2_3), dot(x1_2_3d, w2_2_3));
+      let w2_3_3 = h2_3_2;
+      let m0_2_3_3 = vec4<f32>(dot(x0_3_3, w2_3_3), dot(x0_3_3x, w2_3_3), dot(x0_3_3y, w2_3_3), dot(x0_3_3d, w2_3_3));
+      let m1_2_3_3 = vec4<f32>(dot(x1_3_3, w2_3_3), dot(x1_3_3x, w2_3_3), dot(x1_3_3y, w2_3_3), dot(x1_3_3d, w2_3_3));
+      let a0_2_0_3 = m0_2_0_3 + m0_2_1_3 + m0_2_2_3;
+      let a0_2_1_3 = m0_2_1_3 - m0_2_2_3 - m0_2_3_3;
+      let a1_2_0_3 = m1_2_0_3 + m1_2_1_3 + m1_2_2_3;
+      let a1_2_1_3 = m1_2_1_3 - m1_2_2_3 - m1_2_3_3;
+      acc0_2 += a0_2_0_0 + a0_2_0_1 + a0_2_0_2;
+      acc1_2 += a0_2_0_1 - a0_2_0_2 - a0_2_0_3;
+      acc4_2 += a0_2_1_0 + a0_2_1_1 + a0_2_1_2;
+      acc5_2 += a0_2_1_1 - a0_2_1_2 - a0_2_1_3;
+      acc2_2 += a1_2_0_0 + a1_2_0_1 + a1_2_0_2;
+      acc3_2 += a1_2_0_1 - a1_2_0_2 - a1_2_0_3;
+      acc6_2 += a1_2_1_0 + a1_2_1_1 + a1_2_1_2;
+      acc7_2 += a1_2_1_1 - a1_2_1_2 - a1_2_1_3;
+      let g3_0_0 = unpackScaled(packedW0_0_3);
+      let g3_1_0 = unpackScaled(packedW1_0_3);
+      let g3_2_0 = unpackScaled(packedW2_0_3);
+      let h3_0_0 = g3_0_0;
+      let h3_1_0 = g3_0_0 + g3_1_0 + g3_2_0;
+      let h3_2_0 = g3_0_0 - g3_1_0 + g3_2_0;
+      let h3_3_0 = g3_2_0;
+      let g3_0_1 = unpackScaled(packedW0_1_3);
+      let g3_1_1 = unpackScaled(packedW1_1_3);
+      let g3_2_1 = unpackScaled(packedW2_1_3);
+      let h3_0_1 = g3_0_1;
+      let h3_1_1 = g3_0_1 + g3_1_1 + g3_2_1;
+      let h3_2_1 = g3_0_1 - g3_1_1 + g3_2_1;
+      let h3_3_1 = g3_2_1;
+      let g3_0_2 = unpackScaled(packedW0_2_3);
+      let g3_1_2 = unpackScaled(packedW1_2_3);
+      let g3_2_2 = unpackScaled(packedW2_2_3);
+      let h3_0_2 = g3_0_2;
+      let h3_1_2 = g3_0_2 + g3_1_2 + g3_2_2;
+      let h3_2_2 = g3_0_2 - g3_1_2 + g3_2_2;
+      let h3_3_2 = g3_2_2;
+      let w3_0_0 = h3_0_0;
+      let m0_3_0_0 = vec4<f32>(dot(x0_0_0, w3_0_0), dot(x0_0_0x, w3_0_0), dot(x0_0_0y, w3_0_0), dot(x0_0_0d, w3_0_0));
+      let m1_3_0_0 = vec4<f32>(dot(x1_0_0, w3_0_0), dot(x1_0_0x, w3_0_0), dot(x1_0_0y, w3_0_0), dot(x1_0_0d, w3_0_0));
+      let w3_1_0 = h3_1_0;
+      let m0_3_1_0 = vec4<f32>(dot(x0_1_0, w3_1_0), dot(x0_1_0x, w3_1_0), dot(x0_1_0y, w3_1_0), dot(x0_1_0d, w3_1_0));
+      let m1_3_1_0 = vec4<f32>(dot(x1_1_0, w3_1_0), dot(x1_1_0x, w3_1_0), dot(x1_1_0y, w3_1_0), dot(x1_1_0d, w3_1_0));
+      let w3_2_0 = h3_2_0;
+      let m0_3_2_0 = vec4<f32>(dot(x0_2_0, w3_2_0), dot(x0_2_0x, w3_2_0), dot(x0_2_0y, w3_2_0), dot(x0_2_0d, w3_2_0));
+      let m1_3_2_0 = vec4<f32>(dot(x1_2_0, w3_2_0), dot(x1_2_0x, w3_2_0), dot(x1_2_0y, w3_2_0), dot(x1_2_0d, w3_2_0));
+      let w3_3_0 = h3_3_0;
+      let m0_3_3_0 = vec4<f32>(dot(x0_3_0, w3_3_0), dot(x0_3_0x, w3_3_0), dot(x0_3_0y, w3_3_0), dot(x0_3_0d, w3_3_0));
+      let m1_3_3_0 = vec4<f32>(dot(x1_3_0, w3_3_0), dot(x1_3_0x, w3_3_0), dot(x1_3_0y, w3_3_0), dot(x1_3_0d, w3_3_0));
+      let a0_3_0_0 = m0_3_0_0 + m0_3_1_0 + m0_3_2_0;
+      let a0_3_1_0 = m0_3_1_0 - m0_3_2_0 - m0_3_3_0;
+      let a1_3_0_0 = m1_3_0_0 + m1_3_1_0 + m1_3_2_0;
+      let a1_3_1_0 = m1_3_1_0 - m1_3_2_0 - m1_3_3_0;
+      let w3_0_1 = h3_0_0 + h3_0_1 + h3_0_2;
+      let m0_3_0_1 = vec4<f32>(dot(x0_0_1, w3_0_1), dot(x0_0_1x, w3_0_1), dot(x0_0_1y, w3_0_1), dot(x0_0_1d, w3_0_1));
+      let m1_3_0_1 = vec4<f32>(dot(x1_0_1, w3_0_1), dot(x1_0_1x, w3_0_1), dot(x1_0_1y, w3_0_1), dot(x1_0_1d, w3_0_1));
+      let w3_1_1 = h3_1_0 + h3_1_1 + h3_1_2;
+      let m0_3_1_1 = vec4<f32>(dot(x0_1_1, w3_1_1), dot(x0_1_1x, w3_1_1), dot(x0_1_1y, w3_1_1), dot(x0_1_1d, w3_1_1));
+      let m1_3_1_1 = vec4<f32>(dot(x1_1_1, w3_1_1), dot(x1_1_1x, w3_1_1), dot(x1_1_1y, w3_1_1), dot(x1_1_1d, w3_1_1));
+      let w3_2_1 = h3_2_0 + h3_2_1 + h3_2_2;
+      let m0_3_2_1 = vec4<f32>(dot(x0_2_1, w3_2_1), dot(x0_2_1x, w3_2_1), dot(x0_2_1y, w3_2_1), dot(x0_2_1d, w3_2_1));
+      let m1_3_2_1 = vec4<f32>(dot(x1_2_1, w3_2_1), dot(x1_2_1x, w3_2_1), dot(x1_2_1y, w3_2_1), dot(x1_2_1d, w3_2_1));
+      let w3_3_1 = h3_3_0 + h3_3_1 + h3_3_2;
+      let m0_3_3_1 = vec4<f32>(dot(x0_3_1, w3_3_1), dot(x0_3_1x, w3_3_1), dot(x0_3_1y, w3_3_1), dot(x0_3_1d, w3_3_1));
+      let m1_3_3_1 = vec4<f32>(dot(x1_3_1, w3_3_1), dot(x1_3_1x, w3_3_1), dot(x1_3_1y, w3_3_1), dot(x1_3_1d, w3_3_1));
+      let a0_3_0_1 = m0_3_0_1 + m0_3_1_1 + m0_3_2_1;
+      let a0_3_1_1 = m0_3_1_1 - m0_3_2_1 - m0_3_3_1;
+      let a1_3_0_1 = m1_3_0_1 + m1_3_1_1 + m1_3_2_1;
+      let a1_3_1_1 = m1_3_1_1 - m1_3_2_1 - m1_3_3_1;
+      let w3_0_2 = h3_0_0 - h3_0_1 + h3_0_2;
+      let m0_3_0_2 = vec4<f32>(dot(x0_0_2, w3_0_2), dot(x0_0_2x, w3_0_2), dot(x0_0_2y, w3_0_2), dot(x0_0_2d, w3_0_2));
+      let m1_3_0_2 = vec4<f32>(dot(x1_0_2, w3_0_2), dot(x1_0_2x, w3_0_2), dot(x1_0_2y, w3_0_2), dot(x1_0_2d, w3_0_2));
+      let w3_1_2 = h3_1_0 - h3_1_1 + h3_1_2;
+      let m0_3_1_2 = vec4<f32>(dot(x0_1_2, w3_1_2), dot(x0_1_2x, w3_1_2), dot(x0_1_2y, w3_1_2), dot(x0_1_2d, w3_1_2));
+      let m1_3_1_2 = vec4<f32>(dot(x1_1_2, w3_1_2), dot(x1_1_2x, w3_1_2), dot(x1_1_2y, w3_1_2), dot(x1_1_2d, w3_1_2));
+      let w3_2_2 = h3_2_0 - h3_2_1 + h3_2_2;
+      let m0_3_2_2 = vec4<f32>(dot(x0_2_2, w3_2_2), dot(x0_2_2x, w3_2_2), dot(x0_2_2y, w3_2_2), dot(x0_2_2d, w3_2_2));
+      let m1_3_2_2 = vec4<f32>(dot(x1_2_2, w3_2_2), dot(x1_2_2x, w3_2_2), dot(x1_2_2y, w3_2_2), dot(x1_2_2d, w3_2_2));
+      let w3_3_2 = h3_3_0 - h3_3_1 + h3_3_2;
+      let m0_3_3_2 = vec4<f32>(dot(x0_3_2, w3_3_2), dot(x0_3_2x, w3_3_2), dot(x0_3_2y, w3_3_2), dot(x0_3_2d, w3_3_2));
+      let m1_3_3_2 = vec4<f32>(dot(x1_3_2, w3_3_2), dot(x1_3_2x, w3_3_2), dot(x1_3_2y, w3_3_2), dot(x1_3_2d, w3_3_2));
+      let a0_3_0_2 = m0_3_0_2 + m0_3_1_2 + m0_3_2_2;
+      let a0_3_1_2 = m0_3_1_2 - m0_3_2_2 - m0_3_3_2;
+      let a1_3_0_2 = m1_3_0_2 + m1_3_1_2 + m1_3_2_2;
+      let a1_3_1_2 = m1_3_1_2 - m1_3_2_2 - m1_3_3_2;
+      let w3_0_3 = h3_0_2;
+      let m0_3_0_3 = vec4<f32>(dot(x0_0_3, w3_0_3), dot(x0_0_3x, w3_0_3), dot(x0_0_3y, w3_0_3), dot(x0_0_3d, w3_0_3));
+      let m1_3_0_3 = vec4<f32>(dot(x1_0_3, w3_0_3), dot(x1_0_3x, w3_0_3), dot(x1_0_3y, w3_0_3), dot(x1_0_3d, w3_0_3));
+      let w3_1_3 = h3_1_2;
+      let m0_3_1_3 = vec4<f32>(dot(x0_1_3, w3_1_3), dot(x0_1_3x, w3_1_3), dot(x0_1_3y, w3_1_3), dot(x0_1_3d, w3_1_3));
+      let m1_3_1_3 = vec4<f32>(dot(x1_1_3, w3_1_3), dot(x1_1_3x, w3_1_3), dot(x1_1_3y, w3_1_3), dot(x1_1_3d, w3_1_3));
+      let w3_2_3 = h3_2_2;
+      let m0_3_2_3 = vec4<f32>(dot(x0_2_3, w3_2_3), dot(x0_2_3x, w3_2_3), dot(x0_2_3y, w3_2_3), dot(x0_2_3d, w3_2_3));
+      let m1_3_2_3 = vec4<f32>(dot(x1_2_3, w3_2_3), dot(x1_2_3x, w3_2_3), dot(x1_2_3y, w3_2_3), dot(x1_2_3d, w3_2_3));
+      let w3_3_3 = h3_3_2;
+      let m0_3_3_3 = vec4<f32>(dot(x0_3_3, w3_3_3), dot(x0_3_3x, w3_3_3), dot(x0_3_3y, w3_3_3), dot(x0_3_3d, w3_3_3));
+      let m1_3_3_3 = vec4<f32>(dot(x1_3_3, w3_3_3), dot(x1_3_3x, w3_3_3), dot(x1_3_3y, w3_3_3), dot(x1_3_3d, w3_3_3));
+      let a0_3_0_3 = m0_3_0_3 + m0_3_1_3 + m0_3_2_3;
+      let a0_3_1_3 = m0_3_1_3 - m0_3_2_3 - m0_3_3_3;
+      let a1_3_0_3 = m1_3_0_3 + m1_3_1_3 + m1_3_2_3;
+      let a1_3_1_3 = m1_3_1_3 - m1_3_2_3 - m1_3_3_3;
+      acc0_3 += a0_3_0_0 + a0_3_0_1 + a0_3_0_2;
+      acc1_3 += a0_3_0_1 - a0_3_0_2 - a0_3_0_3;
+      acc4_3 += a0_3_1_0 + a0_3_1_1 + a0_3_1_2;
+      acc5_3 += a0_3_1_1 - a0_3_1_2 - a0_3_1_3;
+      acc2_3 += a1_3_0_0 + a1_3_0_1 + a1_3_0_2;
+      acc3_3 += a1_3_0_1 - a1_3_0_2 - a1_3_0_3;
+      acc6_3 += a1_3_1_0 + a1_3_1_1 + a1_3_1_2;
+      acc7_3 += a1_3_1_1 - a1_3_1_2 - a1_3_1_3;
+    }
+  total0_0 += integers(acc0_0);
+  total0_1 += integers(acc0_1);
+  total0_2 += integers(acc0_2);
+  total0_3 += integers(acc0_3);
+  total1_0 += integers(acc1_0);
+  total1_1 += integers(acc1_1);
+  total1_2 += integers(acc1_2);
+  total1_3 += integers(acc1_3);
+  total2_0 += integers(acc2_0);
+  total2_1 += integers(acc2_1);
+  total2_2 += integers(acc2_2);
+  total2_3 += integers(acc2_3);
+  total3_0 += integers(acc3_0);
+  total3_1 += integers(acc3_1);
+  total3_2 += integers(acc3_2);
+  total3_3 += integers(acc3_3);
+  total4_0 += integers(acc4_0);
+  total4_1 += integers(acc4_1);
+  total4_2 += integers(acc4_2);
+  total4_3 += integers(acc4_3);
+  total5_0 += integers(acc5_0);
+  total5_1 += integers(acc5_1);
+  total5_2 += integers(acc5_2);
+  total5_3 += integers(acc5_3);
+  total6_0 += integers(acc6_0);
+  total6_1 += integers(acc6_1);
+  total6_2 += integers(acc6_2);
+  total6_3 += integers(acc6_3);
+  total7_0 += integers(acc7_0);
+  total7_1 += integers(acc7_1);
+  total7_2 += integers(acc7_2);
+  total7_3 += integers(acc7_3);
+  }
+
+  var results = array<vec4<i32>, PATCH_H * PATCH_W * WORDS>(
+    total0_0,
+    total0_1,
+    total0_2,
+    total0_3,
+    total1_0,
+    total1_1,
+    total1_2,
+    total1_3,
+    total2_0,
+    total2_1,
+    total2_2,
+    total2_3,
+    total3_0,
+    total3_1,
+    total3_2,
+    total3_3,
+    total4_0,
+    total4_1,
+    total4_2,
+    total4_3,
+    total5_0,
+    total5_1,
+    total5_2,
+    total5_3,
+    total6_0,
+    total6_1,
+    total6_2,
+    total6_3,
+    total7_0,
+    total7_1,
+    total7_2,
+    total7_3,
+  );
+
+  if (pooled) {
+    results[0] = max(max(results[0], results[4]), max(results[16], results[20]));
+    results[1] = max(max(results[1], results[5]), max(results[17], results[21]));
+    results[2] = max(max(results[2], results[6]), max(results[18], results[22]));
+    results[3] = max(max(results[3], results[7]), max(results[19], results[23]));
+    results[4] = max(max(results[8], results[12]), max(results[24], results[28]));
+    results[5] = max(max(results[9], results[13]), max(results[25], results[29]));
+    results[6] = max(max(results[10], results[14]), max(results[26], results[30]));
+    results[7] = max(max(results[11], results[15]), max(results[27], results[31]));
+  }
+  let scale = 1u + layer.pool;
+
+  let rows = PATCH_H / scale;
+  let columns = PATCH_W / scale;
+  for (var j = 0u; j < WORDS; j++) {
+    let channels = channelsOf(firstWord + j);
+    for (var r = 0u; r < rows; r++) {
+    for (var c = 0u; c < columns; c++) {
+      let acc = results[(r * columns + c) * WORDS + j];
+
+      let own = ownPixel(acc, lane);
+      let row = firstRow / scale + r;
+      let column = firstColumn / scale + c;
+      let mine = true;
+
+      if (mine & (patchIndex < patches) & (row < layer.outHeight) & (column < layer.outWidth)) {
+        store((image * layer.outHeight + row) * layer.outWidth + column, channels, own);
+      }
+    }
+    }
+  }
+}

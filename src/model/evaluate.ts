@@ -50,7 +50,7 @@ export interface Evaluation {
 
 /**
  * Runs every classifier on every picture. Ties go to the lower class index.
- * @throws {InputError} no picture, a label that is no class, or a model with another number of classes
+ * @throws {InputError} no classifier, no picture, a label that is no class, or a model with another number of classes
  */
 export async function evaluateClassifiers(
   classifiers: readonly Classifier[],
@@ -58,6 +58,10 @@ export async function evaluateClassifiers(
   options: EvaluateOptions,
 ): Promise<Evaluation> {
   const { classes, batch = 8, signal, onProgress } = options;
+  if (!Number.isSafeInteger(batch) || batch < 1) {
+    throw new InputError(`the batch size must be a positive integer, got ${batch}`);
+  }
+  if (classifiers.length === 0) throw new InputError('there is no classifier to evaluate: give at least one');
   if (pictures.length === 0) throw new InputError('there is no picture to evaluate on: give at least one');
   const wrong = pictures.find(({ label }) => !(label >= 0 && label < classes.length));
   if (wrong)

@@ -360,6 +360,9 @@ export class LoadedModel implements Model {
     readonly batch: number;
     readonly sessionInputs: ReadonlyMap<TensorId, SessionInput>;
   } {
+    if (typeof inputs !== 'object' || inputs === null) {
+      throw new InputError(`inputs are given by name: { ${[...this.#ports.keys()].join(', ')} }`);
+    }
     for (const name of Object.keys(inputs)) {
       if (!this.#ports.has(name)) {
         throw new InputError(`there is no input "${name}": the model has ${list([...this.#ports.keys()])}`);

@@ -11,7 +11,7 @@ import {
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from 'onnx-buf';
-import { ModelError } from '../errors.ts';
+import { InputError, ModelError } from '../errors.ts';
 import { dtypeFromNumber } from '../graph/dtypes.ts';
 import type { Attribute, Dimension, Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
 import { inferShapes } from '../graph/infer-shapes.ts';
@@ -43,7 +43,7 @@ const MAX_OPSET = 25;
  * half floats widened to float32, constants folded, shapes inferred, and nodes sorted topologically.
  *
  * Weights may be views of `bytes`: do not change them while the graph is in use.
- * @throws ModelError with every problem of the file.
+ * @throws ModelError with every problem of the file; InputError where `bytes` are none
  */
 export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Graph {
   const model = parseModel(bytes);
@@ -79,6 +79,11 @@ export function externalDataLocations(bytes: Uint8Array): string[] {
 }
 
 function parseModel(bytes: Uint8Array): ModelProto {
+  if (!(bytes instanceof Uint8Array)) {
+    throw new InputError(
+      'a model is decoded from a Uint8Array: new Uint8Array(buffer) makes one of an ArrayBuffer',
+    );
+  }
   if (bytes.length === 0) throw new ModelError('the file is empty');
   let model: ModelProto;
   try {

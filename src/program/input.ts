@@ -28,9 +28,7 @@ export function readPreprocessing(metadata: ReadonlyMap<string, string>): Prepro
   const mean = numbers('mean');
   const std = numbers('std');
   if (!mean && !std) return undefined;
-  const isSound =
-    mean?.length === std?.length && mean?.every(Number.isFinite) && std?.every((s) => s > 0 && s < Infinity);
-  if (!mean || !std || !isSound) {
+  if (!mean || mean.length !== std?.length || !isNormalization(mean, std)) {
     throw new ModelError(
       `the metadata's mean "${metadata.get('mean') ?? ''}" and std "${metadata.get('std') ?? ''}" must be as many numbers, one a channel, std above 0`,
     );
@@ -38,11 +36,15 @@ export function readPreprocessing(metadata: ReadonlyMap<string, string>): Prepro
   return { mean, std };
 }
 
+function isNormalization(mean: readonly number[], std: readonly number[]): boolean {
+  return mean.every(Number.isFinite) && std.every((s) => s > 0 && s < Infinity);
+}
+
 /**
  * `(p/255 − mean)/std` for each uint8 pixel value, in float64 rounded once to float32; a list of 256 for each channel.
  *
  * @param input name of the input, for the message
- * @throws InputError where mean and std are not of as many channels as the input
+ * @throws InputError where mean and std are not of as many channels as the input, or are no numbers to divide by
  */
 export function normalizedPixels(
   { mean, std }: Preprocessing,
@@ -52,6 +54,11 @@ export function normalizedPixels(
   if (mean.length !== channels || std.length !== channels) {
     throw new InputError(
       `input "${input}" has ${channels} channels, but mean has ${mean.length} and std ${std.length} entries`,
+    );
+  }
+  if (!isNormalization(mean, std)) {
+    throw new InputError(
+      `mean [${mean.join(', ')}] and std [${std.join(', ')}] must be finite numbers, std above 0`,
     );
   }
   return mean.map((m, c) => Float32Array.from({ length: 256 }, (_, pixel) => (pixel / 255 - m) / std[c]));

@@ -23,7 +23,7 @@ export interface DecodeOptions {
 /**
  * Decodes a PNG, JPEG, WebP, GIF (first frame) or AVIF file to RGB: upright, in sRGB, transparency on black. PNG decodes to the same bytes
  * everywhere; JPEG may differ by a step between decoders.
- * @throws {InputError} empty, not a picture, of an unknown format, too large, or damaged
+ * @throws {InputError} no Uint8Array, empty, not a picture, of an unknown format, too large, or damaged
  */
 export async function decodePicture(bytes: Uint8Array, options: DecodeOptions = {}): Promise<Picture> {
   const name = options.name ?? 'the picture';
@@ -46,6 +46,11 @@ export async function decodePicture(bytes: Uint8Array, options: DecodeOptions = 
 
 /** Width and height from the file's header. Throws an InputError where there is none. */
 function readSize(bytes: Uint8Array, name: string): { width: number; height: number } {
+  if (!(bytes instanceof Uint8Array)) {
+    throw new InputError(
+      `${name} is decoded from a Uint8Array: new Uint8Array(buffer) makes one of an ArrayBuffer`,
+    );
+  }
   if (bytes.length === 0) throw new InputError(`${name} is an empty file`);
   for (const [format, { validate, calculate }] of Object.entries(FORMATS)) {
     let size: { width: number; height: number };

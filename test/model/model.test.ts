@@ -139,6 +139,7 @@ describe.each(['reference', 'wasm'] as const)('on %s', (backend) => {
   });
 
   test.each<[string, Parameters<Model['run']>[0], RegExp]>([
+    ['nothing', undefined as never, /by name: \{ t0 \}/],
     ['no input', {}, /"t0" is missing/],
     ['a wrong name', { t0: picture(0, 0, 0), image: picture(0, 0, 0) }, /no input "image".*"t0"/],
     ['a wrong length', { t0: new Float32Array(13) }, /multiple of that, not 13/],

@@ -1,6 +1,6 @@
 import { TensorProto_DataType as DataType } from 'onnx-buf';
 import { describe, expect, test } from 'vitest';
-import { ModelError } from '../../src/errors.ts';
+import { InputError, ModelError } from '../../src/errors.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { optimize } from '../../src/graph/passes/optimize.ts';
 import { decodeModel, externalDataLocations } from '../../src/onnx/decode.ts';
@@ -371,6 +371,10 @@ describe('what is wrong with a file', () => {
     ['deeply nested groups', new Uint8Array(100_000).fill(0x0b), /not an ONNX model|text file/],
   ])('%s', (_, bytes, reason) => {
     expect(problemsOf(bytes)[0].reason).toMatch(reason);
+  });
+
+  test('an ArrayBuffer', () => {
+    expect(() => decodeModel(new ArrayBuffer(8) as unknown as Uint8Array)).toThrow(InputError);
   });
 
   test.each<[string, Uint8Array, RegExp]>([

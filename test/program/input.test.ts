@@ -62,6 +62,15 @@ describe('pixels', () => {
 
   it('need a mean and a deviation for each channel', () => {
     expect(() => pixelTable(tensor, { mean: [0], std: [1] })).toThrow(/3 channels, but mean has 1/);
+    for (const [mean, std] of [
+      [0, 0],
+      [0, -1],
+      [NaN, 1],
+      [0, Infinity],
+    ]) {
+      const preprocessing = { mean: [mean, 0, 0], std: [std, 1, 1] };
+      expect(() => pixelTable(tensor, preprocessing)).toThrow(/must be finite numbers, std above 0/);
+    }
   });
 });
 

@@ -66,6 +66,11 @@ describe('decodePicture', () => {
     ).toMatch(/text file/);
   });
 
+  test('refuses an ArrayBuffer, and says what to make of it', async () => {
+    const buffer = new ArrayBuffer(8) as unknown as Uint8Array;
+    expect((await errorOf(buffer)).message).toMatch(/^cat\.png is decoded from a Uint8Array: new Uint8Array/);
+  });
+
   test('refuses a broken picture at every length, with nothing but an InputError', async () => {
     const png = await plain(40, 40).png().toBuffer();
     const jpeg = await plain(40, 40).jpeg().toBuffer();

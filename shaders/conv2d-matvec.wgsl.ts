@@ -29,7 +29,8 @@ export type Conv2dMatvecShape = Pick<Conv2dShape, 'residual' | 'int32' | 'outCha
  *   layer     conv2d-layer.wgsl.ts; a step is one word of input channels
  *   epilogue, y, residual: conv2d-epilogue.wgsl.ts
  *
- * A quad computes all pixels × 4·WORDS channels, K_WORDS input words a step. At the end its lanes bring their channels together.
+ * A quad computes all pixels × 4·WORDS channels, K_WORDS input words at a time, of which each lane loads one and gets the others from its
+ * neighbours: the lane's s-th word is word (lane ^ s) of them. At the end the lanes bring their channels together.
  *
  * Registers: PIXELS · WORDS accumulators. Workgroup memory: none.
  * Preconditions: quads are four consecutive invocations of a workgroup. |acc| < 2³¹ is proved at load.
@@ -38,8 +39,9 @@ export const conv2dMatvecWgsl = (shape: Conv2dMatvecShape, tile: Conv2dMatvecTil
   const { arithmetic, words, kWords, pixels } = tile;
   const multiply = arithmetic === 'f32' ? 'dot' : 'dot4I8Packed';
   const scalar = arithmetic === 'f32' ? 'f32' : 'i32';
+  const swaps = ['', 'quadSwapX', 'quadSwapY', 'quadSwapDiagonal'].slice(0, kWords);
   const terms = (p: number, j: number) =>
-    Array.from({ length: kWords }, (_, k) => `${multiply}(x${p}_${k}, w${j}_${k})`).join(' + ');
+    swaps.map((_, s) => `${multiply}(x${p}_${s}, w${j}_${s})`).join(' + ');
   return wgsl`
 enable subgroups;
 
@@ -61,15 +63,21 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let inWords = layer.inWords;
   let block = index / 4u;
   let firstWord = block * WORDS;
+  let loaded = lane % ${kWords}u;
+${unroll(kWords, (s) => `  let weightOffset${s} = (loaded ^ ${s}u) * (WORDS * 4u) + lane;`)}
 ${unroll(pixels, (p) => unroll(words, (j) => `  var total${p}_${j} = 0i;`))}
   for (var first = 0u; first < inWords; first += layer.flushSteps) {
     let end = min(first + layer.flushSteps, inWords);
 ${unroll(pixels, (p) => unroll(words, (j) => `  var acc${p}_${j} = ${scalar}();`))}
   for (var word = first; word < end; word += ${kWords}u) {
-    let firstWeight = (block * inWords + word) * (WORDS * 4u) + lane;
-${unroll(kWords, (k) => unroll(pixels, (p) => `    let packed${p}_${k} = x[${p}u * inWords + word + ${k}u];`))}
-${unroll(kWords, (k) => unroll(words, (j) => `    let packedW${j}_${k} = weights[firstWeight + ${4 * (k * words + j)}u];`))}
-${unroll(kWords, (k) => unroll(pixels, (p) => `    let x${p}_${k} = unpackInput(packed${p}_${k});`))}
+    let firstWeight = (block * inWords + word) * (WORDS * 4u);
+${unroll(pixels, (p) => `    let packed${p} = x[${p}u * inWords + word + loaded];`)}
+${unroll(kWords, (s) => unroll(words, (j) => `    let packedW${j}_${s} = weights[firstWeight + weightOffset${s} + ${4 * j}u];`))}
+${unroll(
+  pixels,
+  (p) => `    let x${p}_0 = unpackInput(packed${p});
+${unroll(kWords - 1, (s) => `    let x${p}_${s + 1} = ${swaps[s + 1]}(x${p}_0);`)}`,
+)}
 ${unroll(
   words,
   (j) => `${unroll(kWords, (k) => `    let w${j}_${k} = unpackInput(packedW${j}_${k});`)}

@@ -210,15 +210,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let inWords = layer.inWords;
   let block = index / 4u;
   let firstWord = block * WORDS;
+  let loaded = lane % 1u;
+  let weightOffset0 = (loaded ^ 0u) * (WORDS * 4u) + lane;
   var total0_0 = 0i;
   for (var first = 0u; first < inWords; first += layer.flushSteps) {
     let end = min(first + layer.flushSteps, inWords);
   var acc0_0 = f32();
   for (var word = first; word < end; word += 1u) {
-    let firstWeight = (block * inWords + word) * (WORDS * 4u) + lane;
-    let packed0_0 = x[0u * inWords + word + 0u];
-    let packedW0_0 = weights[firstWeight + 0u];
-    let x0_0 = unpackInput(packed0_0);
+    let firstWeight = (block * inWords + word) * (WORDS * 4u);
+    let packed0 = x[0u * inWords + word + loaded];
+    let packedW0_0 = weights[firstWeight + weightOffset0 + 0u];
+    let x0_0 = unpackInput(packed0);
+
     let w0_0 = unpackInput(packedW0_0);
     acc0_0 += dot(x0_0, w0_0);
   }

@@ -203,18 +203,20 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let inWords = layer.inWords;
   let block = index / 4u;
   let firstWord = block * WORDS;
+  let loaded = lane % 2u;
+  let weightOffset0 = (loaded ^ 0u) * (WORDS * 4u) + lane;
+  let weightOffset1 = (loaded ^ 1u) * (WORDS * 4u) + lane;
   var total0_0 = 0i;
   for (var first = 0u; first < inWords; first += layer.flushSteps) {
     let end = min(first + layer.flushSteps, inWords);
   var acc0_0 = i32();
   for (var word = first; word < end; word += 2u) {
-    let firstWeight = (block * inWords + word) * (WORDS * 4u) + lane;
-    let packed0_0 = x[0u * inWords + word + 0u];
-    let packed0_1 = x[0u * inWords + word + 1u];
-    let packedW0_0 = weights[firstWeight + 0u];
-    let packedW0_1 = weights[firstWeight + 4u];
-    let x0_0 = unpackInput(packed0_0);
-    let x0_1 = unpackInput(packed0_1);
+    let firstWeight = (block * inWords + word) * (WORDS * 4u);
+    let packed0 = x[0u * inWords + word + loaded];
+    let packedW0_0 = weights[firstWeight + weightOffset0 + 0u];
+    let packedW0_1 = weights[firstWeight + weightOffset1 + 0u];
+    let x0_0 = unpackInput(packed0);
+    let x0_1 = quadSwapX(x0_0);
     let w0_0 = unpackInput(packedW0_0);
     let w0_1 = unpackInput(packedW0_1);
     acc0_0 += dot4I8Packed(x0_0, w0_0) + dot4I8Packed(x0_1, w0_1);

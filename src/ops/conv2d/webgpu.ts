@@ -408,13 +408,16 @@ function matvec(layer: Layer): readonly Candidate[] {
         steps: shape.inWords,
         flushSteps: arithmetic === 'f32' ? EXACT_WORDS : shape.inWords,
       }));
-      const { load, unpack, multiplyAdd, carry, dot } = SOFTWARE_COST;
-      const cost =
+      const { load, unpack, swap, multiplyAdd, carry, dot } = SOFTWARE_COST;
+      const inputs = pixels / kWords;
+      const cycles =
         arithmetic === 'f32'
-          ? (pixels + words) * unpack + 4 * pixels * words * multiplyAdd
-          : pixels * words * dot;
+          ? (inputs + words) * (load + unpack) +
+            4 * (pixels - inputs) * swap +
+            4 * pixels * words * multiplyAdd
+          : (inputs + words) * load + (pixels - inputs) * swap + pixels * words * dot;
       return {
-        cost: shape.inWords * quads * ((pixels + words) * load + cost + (pixels * words * carry) / kWords),
+        cost: shape.inWords * quads * (cycles + (pixels * words * carry) / kWords),
         variant: {
           name,
           family: arithmetic,

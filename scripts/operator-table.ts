@@ -19,17 +19,27 @@ export function shadersOf(kind: string): string[] {
     .sort();
 }
 
+/** Operators of which neither the registry nor lowering tells enough. */
+const SPECIAL: Readonly<Record<string, string | undefined>> = {
+  BatchNormalization: 'in float models only: folded before quantization',
+  Pad: 'in float models only: zeros, folded before quantization',
+  ReduceMean: '`averagePool2d`: over height and width only',
+  Softmax: 'the end of the network, over the channels: computed in float64',
+};
+
 export async function operatorTable(): Promise<string> {
   const kindOf = new Map(builtinOperators.flatMap(({ kind, onnx }) => onnx.map((op) => [op, kind])));
   const rows = importedOperators()
     .toSorted()
     .map((op) => {
       const kind = kindOf.get(op);
+      const special = SPECIAL[op];
+      if (special) return `| ${op} | ${special} |`;
       if (clampOperators.has(op)) return `| ${op} | bounds of the operation before it, else \`${kind!}\` |`;
       if (kind) return `| ${op} | \`${kind}\` |`;
       return structuralOperators.has(op)
         ? `| ${op} | no operation: taken care of when the model is loaded |`
-        : `| ${op} | in float models only: folded before quantization |`;
+        : `| ${op} | nothing: computed from constants and fixed sizes when the file is read |`;
     });
   const kinds = builtinOperators.map(({ kind, webgpu, wasm }) => {
     const backends = ['reference', wasm && 'wasm', webgpu && 'webgpu'].filter(Boolean);

@@ -14,8 +14,8 @@ export interface ReferenceContext {
 }
 
 /**
- * All that Octet knows of one operator. Built-in ones are the folders beside this file; `registerOperator` takes a
- * user's own through the same door. Members: `onnx` and `lower` (from the QDQ graph), `reference` (the truth), and one kernel a
+ * All that Octet knows of one operator. Built-in ones are the folders beside this file; `loadModel` takes a
+ * user's own (`operators`) through the same door. Members: `onnx` and `lower` (from the QDQ graph), `reference` (the truth), and one kernel a
  * backend, each held to the reference's bytes.
  */
 export interface Operator<T extends Operation = Operation> extends LoweringRule {

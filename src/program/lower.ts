@@ -562,6 +562,7 @@ const UNSUPPORTED: Readonly<Record<string, string | undefined>> = {
   BatchNormalization:
     'is left over from training: fold it into the convolution before quantizing (`octet quantize` does)',
   DynamicQuantizeLinear: 'quantizes dynamically; only static scales are supported',
+  Pad: 'pads with zeros only where `octet quantize` can merge it into the convolution or pool behind it, before quantizing',
   QLinearConv: 'is of the QOperator format: quantize to the QDQ format instead',
   QLinearMatMul: 'is of the QOperator format: quantize to the QDQ format instead',
 };

@@ -29,7 +29,7 @@ export interface ProgramTensor {
 export interface ProgramInput {
   readonly name: string;
   readonly tensor: TensorId;
-  /** True for an imported model whose input was uint8-quantized: `q_file = q + 128`. Informational. */
+  /** Type of the input in the file; of uint8, the program's integers are 128 less. */
   readonly fileDtype: 'float32' | 'int8' | 'uint8';
 }
 

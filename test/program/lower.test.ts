@@ -352,6 +352,13 @@ describe('problems', () => {
         ),
       /alpha is 0.5/,
     ],
+    'padding on its own': [
+      (b, x) => {
+        const pads = b.constant('pads', [8], BigInt64Array.of(0n, 0n, 1n, 1n, 0n, 0n, 1n, 1n));
+        return b.qdq(b.node('Pad', [x, pads]), 0.02, -3);
+      },
+      /only where `octet quantize` can merge it/,
+    ],
     'a scale of zero': [(b, x) => b.qdq(b.node('Relu', [x]), 0, 0), /scale must be positive/],
     'a weight scale that is not a number': [
       (b, x) => b.qdq(b.node('Conv', [x, b.dq([1, 3, 1, 1], random.int8s(3), NaN)]), 1, 0),

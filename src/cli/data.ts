@@ -26,8 +26,10 @@ export function addDataCommand(program: Command): void {
 
 const LABELS = { download: 'Fetching', verify: 'Checking', unpack: 'Unpacking', decode: 'Decoding' };
 
-/** One bar a stage. */
-async function withBars<T>(run: (onProgress: (event: Cifar10Progress) => void) => Promise<T>): Promise<T> {
+/** Runs something that fetches CIFAR-10, with one bar a stage. */
+export async function withBars<T>(
+  run: (onProgress: (event: Cifar10Progress) => void) => Promise<T>,
+): Promise<T> {
   let stage: string | undefined;
   let bar: Progress | undefined;
   try {

@@ -8,6 +8,7 @@ import type { LoadOptions } from '../model/model.ts';
 import { readGraph } from '../model/source.ts';
 import { quantize } from '../quantize/quantize.ts';
 import { fetchCifar10 } from './cifar10.ts';
+import { withBars } from './data.ts';
 import { openFloatClassifier, openQuantizedClassifier, type OpenClassifier } from './classifiers.ts';
 import { shareMetadata } from './metadata.ts';
 import {
@@ -58,7 +59,7 @@ export function addEvaluateCommand(program: Command, { signal }: CommandContext)
     .option('--json', 'print JSON')
     .action(async (paths: string[], options: EvaluateCommandOptions) => {
       const models = await readModels(paths.length ? paths : [DEFAULT_MODEL], options, signal);
-      if (options.full) await fetchCifar10();
+      if (options.full) await withBars((onProgress) => fetchCifar10({ onProgress }));
       const found = options.full ? await findCifar10Test() : await findPictures(options.images);
       const classes = readLabels(models[0].graph.metadata);
       const pictures = labelled(found.slice(0, options.limit), classes);

@@ -21,7 +21,12 @@ export async function withMetadata(graph: Graph, { mean, std, labels }: Metadata
   }
   if (labels !== undefined) {
     metadata.set('labels', new TextDecoder().decode(await platform.readFile(labels)).trim());
-    if (readLabels(metadata).length === 0) throw new InputError(`${labels} names no class`);
+    const names = readLabels(metadata).length;
+    const classes = graph.outputs[0].shape.at(-1);
+    if (names === 0) throw new InputError(`${labels} names no class`);
+    if (typeof classes === 'number' && names !== classes) {
+      throw new InputError(`${labels} names ${names} classes, but the model tells ${classes} apart`);
+    }
   }
   return { ...graph, metadata };
 }

@@ -171,6 +171,8 @@ describe('options', () => {
     expectRefusal(await withOptions('--mean', '0,0,0', '--std', '1,0,1'), /std above 0/);
     expectRefusal(await withOptions('--mean', '0', '--std', '1'), /3 channels, but mean has 1/);
     expectRefusal(await withOptions('--labels', path('blank.txt')), /blank\.txt names no class/);
+    writeFileSync(path('three.txt'), 'cat\ndog\nneither\n');
+    expectRefusal(await withOptions('--labels', path('three.txt')), /names 3 classes, but .* 10 apart/);
     expectRefusal(await withOptions('--labels', path('none.txt')), /none\.txt: no such file/);
   });
 

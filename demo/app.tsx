@@ -1,3 +1,4 @@
+import { useEffect, useRef } from 'preact/hooks';
 import { FileDrop } from './pictures/file-drop.tsx';
 import { Notice } from './components/notice.tsx';
 import { Status } from './components/status.tsx';
@@ -19,8 +20,18 @@ const PAGES: Record<View, () => preact.JSX.Element> = {
   bench: Bench,
 };
 
+const HOME = document.title;
+
 export function App() {
   const Page = PAGES[view.value];
+  const nav = useRef<HTMLElement>(null);
+  useEffect(() => {
+    document.title = view.value === 'gallery' ? HOME : `${VIEWS[view.value]} · Octet`;
+    // On a phone the row of views scrolls.
+    const row = nav.current!;
+    const current = row.querySelector<HTMLElement>('[aria-current]')!;
+    row.scrollTo({ left: current.offsetLeft - row.offsetLeft - (row.clientWidth - current.offsetWidth) / 2 });
+  }, [view.value]);
   return (
     <FileDrop>
       <header>
@@ -29,7 +40,7 @@ export function App() {
             <Mark />
             <span>Octet</span>
           </a>
-          <nav aria-label="Views">
+          <nav ref={nav} aria-label="Views">
             {Object.entries(VIEWS).map(([name, title]) => (
               <a key={name} href={`#${name}`} aria-current={name === view.value ? 'page' : undefined}>
                 {title}

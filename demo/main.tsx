@@ -8,6 +8,7 @@ void openSheet();
 void loadModel(null, backendChoice.value).then(() => {
   // After the model, so that keeping files for offline use never competes with the first answer.
   if (import.meta.env.PROD && model.value.status === 'ready' && 'serviceWorker' in navigator) {
-    void navigator.serviceWorker.register('./service-worker.js');
+    // A browser may refuse (private windows): then nothing is kept for offline use.
+    navigator.serviceWorker.register('./service-worker.js').catch(() => undefined);
   }
 });

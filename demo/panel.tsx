@@ -1,15 +1,24 @@
-import { useRef, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { Camera } from './pictures/camera.tsx';
+import { FileButton } from './components/file-button.tsx';
 import { Guesses } from './components/guesses.tsx';
 import { Latency } from './components/latency.tsx';
 import { PixelCanvas } from './components/pixel-canvas.tsx';
 import { FloatAnswer } from './components/float-answer.tsx';
-import { answered, chosen, info, openFile, type ChosenPicture } from './state.ts';
+import {
+  answered,
+  chosen,
+  info,
+  knowsTestClasses,
+  opening,
+  openFile,
+  ownModel,
+  type ChosenPicture,
+} from './state.ts';
 
 /** The chosen picture and what the network says of it: beside every view. */
 export function Panel() {
   const picture = chosen.value;
-  const file = useRef<HTMLInputElement>(null);
   const [camera, setCamera] = useState(false);
   return (
     <aside class="panel" aria-label="Picture and answer">
@@ -23,7 +32,9 @@ export function Panel() {
           <div class="pixels empty" />
         )}
         <figcaption>
-          {picture ? (
+          {opening.value !== null ? (
+            <span class="picture-title">Reading {opening.value}…</span>
+          ) : picture ? (
             <>
               <span class="picture-title">{picture.title}</span>
               <span>
@@ -36,20 +47,11 @@ export function Panel() {
         </figcaption>
       </figure>
       <div class="sources">
-        <button type="button" onClick={() => file.current!.click()}>
-          Open a picture
-        </button>
-        <input
-          ref={file}
-          type="file"
+        <FileButton
+          title="Open a picture"
+          label="Picture file"
           accept="image/*"
-          hidden
-          aria-label="Picture file"
-          onChange={(event) => {
-            const chosenFile = event.currentTarget.files?.[0];
-            event.currentTarget.value = '';
-            if (chosenFile) void openFile(chosenFile);
-          }}
+          onFile={(file) => void openFile(file)}
         />
         <button type="button" aria-pressed={camera} onClick={() => setCamera(!camera)}>
           {camera ? 'Stop camera' : 'Camera'}
@@ -68,7 +70,7 @@ function Answer({ picture }: { readonly picture: ChosenPicture | null }) {
   const current = answered.value;
   if (!picture || !current) return <AnswerPlaceholder />;
   const { guesses, timings } = current.answer;
-  const trueClass = current.picture.trueClass;
+  const trueClass = knowsTestClasses.value ? current.picture.trueClass : null;
   const best = guesses[0];
   return (
     <>
@@ -82,7 +84,8 @@ function Answer({ picture }: { readonly picture: ChosenPicture | null }) {
       </p>
       <Guesses guesses={guesses} trueClass={trueClass} title="Most probable classes" />
       <Latency timings={timings} />
-      <FloatAnswer picture={current.picture} answer={current.answer} />
+      {/* The float model is the page's own model before it was quantized. */}
+      {!ownModel.value && <FloatAnswer picture={current.picture} answer={current.answer} />}
     </>
   );
 }

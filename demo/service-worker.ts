@@ -50,7 +50,8 @@ async function page(request: Request): Promise<Response> {
   try {
     return isolated(await fetch(request));
   } catch (error) {
-    const kept = await caches.match(self.registration.scope);
+    // Frames (the engines of the benchmark) are other pages, and none of them is kept.
+    const kept = request.destination === 'document' && (await caches.match(self.registration.scope));
     if (kept) return isolated(kept);
     throw error;
   }

@@ -1,14 +1,16 @@
 /** All 1,000 test pictures through the network (int8, and the float model for comparison), kept outside the view so that it goes on while another is looked at. */
 import * as Comlink from 'comlink';
-import { signal, type Signal } from '@preact/signals';
+import { computed, signal, type Signal } from '@preact/signals';
 import { engine } from './engine/client.ts';
 import { asJob, isAbort } from './engine/jobs.ts';
-import type { OnPredictions } from './engine/protocol.ts';
+import type { ModelInfo, OnPredictions } from './engine/protocol.ts';
 import { lab } from './lab/client.ts';
-import { messageOf, notice, sheet } from './state.ts';
+import { info, messageOf, notice, sheet } from './state.ts';
 import type { Sheet } from './pictures/sheet.ts';
 
 export interface TestRun {
+  /** The model that ran; null for the float model, of which there is one. */
+  readonly of: ModelInfo | null;
   readonly status: 'running' | 'done' | 'cancelled';
   /** Predicted class of each test picture, −1 where not yet known. */
   readonly predicted: Int16Array;
@@ -24,16 +26,18 @@ export interface Tally {
 
 export const int8Run = signal<TestRun | null>(null);
 export const floatRun = signal<TestRun | null>(null);
+/** Of the model in use: what another one said is not shown beside it. */
+export const currentInt8Run = computed(() => (int8Run.value?.of === info.value ? int8Run.value : null));
 
 const controllers = new Map<Signal<TestRun | null>, AbortController>();
 
 export const runInt8 = (batch: number): Promise<void> =>
-  run(int8Run, (pictures, signal, onPredictions) =>
+  run(int8Run, info.peek(), (pictures, signal, onPredictions) =>
     asJob(engine, signal, (job) => engine.classifyAll(job, pictures, batch, Comlink.proxy(onPredictions))),
   );
 
 export const runFloat = (): Promise<void> =>
-  run(floatRun, (pictures, signal, onPredictions) =>
+  run(floatRun, null, (pictures, signal, onPredictions) =>
     asJob(lab, signal, (job) => lab.classifyAll(job, pictures, Comlink.proxy(onPredictions))),
   );
 
@@ -55,6 +59,7 @@ export function tally(run: TestRun, { labels, classes }: Sheet): Tally {
 
 async function run(
   target: Signal<TestRun | null>,
+  of: ModelInfo | null,
   classifyAll: (
     pictures: { data: Uint8Array; count: number },
     signal: AbortSignal,
@@ -70,7 +75,7 @@ async function run(
   let done = 0;
   let started = performance.now();
   const publish = (status: TestRun['status']) => {
-    target.value = { status, predicted, done, elapsedMs: performance.now() - started };
+    target.value = { of, status, predicted, done, elapsedMs: performance.now() - started };
   };
   publish('running');
   try {

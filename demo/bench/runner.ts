@@ -64,7 +64,7 @@ export async function runBenchmark(options: BenchOptions): Promise<void> {
       signal.throwIfAborted();
       onStep(`Loading ${contender.label}`);
       try {
-        const page = await openFrame(place, signal);
+        const page = await patiently(openFrame(place, signal), signal);
         const url = new URL(contender.model === 'float' ? floatModel : modelUrl, location.href).href;
         const load = await patiently(page.load(contender, url, preprocessing), signal);
         running.push({ contender, page, load });
@@ -170,11 +170,13 @@ async function openFrame(place: HTMLElement, signal: AbortSignal): Promise<Conte
   place.append(frame);
   const inside = () =>
     (frame.contentWindow as unknown as { contenderPage?: ContenderPage } | null)?.contenderPage;
-  while (!inside()) {
-    signal.throwIfAborted();
+  for (;;) {
+    const page = inside();
+    if (page) return page;
+    // Gone with its view, or given up: nobody waits any more.
+    if (signal.aborted || !frame.isConnected) throw new Error('the page of the engine could not be opened');
     await pause(20);
   }
-  return inside()!;
 }
 
 function pixelsFrom(sheet: Sheet, first: number, batch: number): string {

@@ -1,61 +1,54 @@
 import type * as Plot from '@observablehq/plot';
 import { useCallback } from 'preact/hooks';
-import type { FloatWeights } from '../lab/protocol.ts';
+import type { ChannelWeights } from '../lab/protocol.ts';
 import { Plotted } from './plotted.tsx';
 
 const HEIGHT = 200;
 
-/** A layer's float weights as a histogram, and the levels that symmetric quantization to `bits` bits rounds them to. */
-export function LevelsPlot({ layer, bits }: { readonly layer: FloatWeights | null; readonly bits: number }) {
+/** The float weights of one output channel as a histogram, and the levels that they were rounded to. */
+export function LevelsPlot({
+  weights,
+  label,
+}: {
+  readonly weights: ChannelWeights | null;
+  readonly label: string;
+}) {
   const draw = useCallback(
     (plot: typeof Plot, width: number) => {
-      const cell = layer ? (2 * layer.limit) / layer.counts.length : 1;
-      const bars = Array.from(layer?.counts ?? [], (count, index) => ({
-        low: -layer!.limit + index * cell,
-        high: -layer!.limit + (index + 1) * cell,
+      const { counts, limit, scale, most } = weights ?? { counts: [], limit: 1, scale: 1, most: 0 };
+      const cell = (2 * limit) / counts.length;
+      const bars = Array.from(counts, (count, index) => ({
+        low: -limit + index * cell,
+        high: -limit + (index + 1) * cell,
         count,
-      }));
-      const most = 2 ** (bits - 1) - 1;
-      const levels = Array.from(
-        { length: 2 * most + 1 },
-        (_, index) => ((index - most) / most) * (layer?.limit ?? 1),
-      );
+      })).filter(({ count }) => count > 0);
+      const levels = weights
+        ? Array.from({ length: 2 * most + 1 }, (_, index) => (index - most) * scale)
+        : [];
       return plot.plot({
         width,
         height: HEIGHT,
         // Room for half a number at each end of the axis.
-        marginLeft: 6,
-        marginRight: 6,
+        marginLeft: 10,
+        marginRight: 10,
         marginTop: 8,
         marginBottom: 32,
         style: { fontFamily: 'inherit', fontSize: '12px', overflow: 'visible' },
-        x: { label: null, ticks: 7, tickSize: 0, tickPadding: 8 },
+        x: { label: null, ticks: width < 500 ? 5 : 7, tickSize: 0, tickPadding: 8, domain: [-limit, limit] },
         y: { type: 'sqrt', axis: null },
         marks: [
+          plot.rectY(bars, { x1: 'low', x2: 'high', y: 'count', inset: 0, fill: 'var(--bar)' }),
+          // In front of the bars, and thin where there are many.
           plot.ruleX(levels, {
             stroke: 'var(--accent)',
-            strokeWidth: 1,
-            strokeOpacity: bits > 6 ? 0.35 : 0.8,
-          }),
-          plot.rectY(bars, {
-            x1: 'low',
-            x2: 'high',
-            y: 'count',
-            inset: 0,
-            fill: 'var(--bar)',
-            fillOpacity: 0.85,
+            strokeWidth: most > 31 ? 0.75 : most > 7 ? 1 : 1.5,
+            strokeOpacity: most > 31 ? 0.45 : 0.9,
           }),
           plot.ruleY([0], { stroke: 'var(--line-strong)' }),
         ],
       });
     },
-    [layer, bits],
+    [weights],
   );
-  return (
-    <Plotted
-      label={`Histogram of the float weights of ${layer?.layer ?? 'a layer'}, with the levels of ${bits} bits as lines`}
-      height={HEIGHT}
-      draw={draw}
-    />
-  );
+  return <Plotted label={label} height={HEIGHT} draw={draw} />;
 }

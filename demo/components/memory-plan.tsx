@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 import type { MemoryPlan } from 'octet';
 import * as format from '../format.ts';
+import { Figure } from './figure.tsx';
 
 const WIDTH = 720;
 const LEFT = 0;
@@ -61,18 +62,9 @@ export function MemoryPlanPicture({
           : `Left to right: the steps of a run. Top to bottom: bytes${plan.arenas.length > 1 ? `, in ${plan.arenas.length} arenas` : ''}.`}
       </p>
       <dl class="figures">
-        <div>
-          <dt>Planned</dt>
-          <dd>{format.bytes(plan.peakBytes)}</dd>
-        </div>
-        <div>
-          <dt>Least possible</dt>
-          <dd>{format.bytes(plan.lowerBoundBytes)}</dd>
-        </div>
-        <div>
-          <dt>Without sharing</dt>
-          <dd>{format.bytes(plan.naiveBytes)}</dd>
-        </div>
+        <Figure name="Planned" value={format.bytes(plan.peakBytes)} />
+        <Figure name="Least possible" value={format.bytes(plan.lowerBoundBytes)} />
+        <Figure name="Without sharing" value={format.bytes(plan.naiveBytes)} />
       </dl>
     </div>
   );

@@ -1,5 +1,6 @@
 import type * as Plot from '@observablehq/plot';
 import { useEffect, useRef } from 'preact/hooks';
+import { messageOf, notice } from '../state.ts';
 
 type PlotModule = typeof Plot;
 
@@ -28,10 +29,15 @@ export function Plotted({
     };
     const observer = new ResizeObserver(redraw);
     observer.observe(element);
-    void import('@observablehq/plot').then((module) => {
-      plot = module;
-      redraw();
-    });
+    import('@observablehq/plot').then(
+      (module) => {
+        plot = module;
+        redraw();
+      },
+      (error: unknown) => {
+        if (!gone) notice.value = `The charts could not be loaded (${messageOf(error)}): reload the page.`;
+      },
+    );
     return () => {
       gone = true;
       observer.disconnect();

@@ -1,8 +1,8 @@
-import { useRef } from 'preact/hooks';
 import type { AdapterDescription, ProgressEvent } from 'octet';
 import type { BackendChoice, ModelInfo } from '../engine/protocol.ts';
 import * as format from '../format.ts';
 import { backendChoice, loadModel, model, ownModel } from '../state.ts';
+import { FileButton } from './file-button.tsx';
 
 const BACKENDS: Record<BackendChoice, string> = {
   auto: 'Fastest here',
@@ -16,7 +16,6 @@ const NAMES = { webgpu: 'WebGPU', wasm: 'WebAssembly', reference: 'reference' } 
 /** One line on what runs, on what, and why; while a model loads, how far it is. */
 export function Status() {
   const state = model.value;
-  const file = useRef<HTMLInputElement>(null);
   return (
     <section class="status" aria-label="Model">
       <div class="status-text" role="status">
@@ -29,7 +28,6 @@ export function Status() {
           <span>Run on</span>
           <select
             value={backendChoice.value}
-            disabled={state.status === 'loading'}
             onChange={(event) => void loadModel(ownModel.value, event.currentTarget.value as BackendChoice)}
           >
             {Object.entries(BACKENDS).map(([name, title]) => (
@@ -39,20 +37,12 @@ export function Status() {
             ))}
           </select>
         </label>
-        <button type="button" class="plain" onClick={() => file.current!.click()}>
-          Open a model…
-        </button>
-        <input
-          ref={file}
-          type="file"
+        <FileButton
+          class="plain"
+          title="Open a model…"
+          label="ONNX model file"
           accept=".onnx"
-          hidden
-          aria-label="ONNX model file"
-          onChange={(event) => {
-            const chosenFile = event.currentTarget.files?.[0];
-            event.currentTarget.value = '';
-            if (chosenFile) void loadModel(chosenFile, backendChoice.value);
-          }}
+          onFile={(file) => void loadModel(file, backendChoice.value)}
         />
       </div>
       <Meter share={state.status === 'loading' ? shareDone(state.event) : null} />

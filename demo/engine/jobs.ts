@@ -35,6 +35,10 @@ export class Jobs {
   abort(job: number): void {
     this.#running.get(job)?.abort();
   }
+
+  abortOthers(job: number): void {
+    for (const [other, controller] of this.#running) if (other !== job) controller.abort();
+  }
 }
 
 /** Whether an error means that the visitor cancelled. Comlink keeps an error's name, not its class. */

@@ -30,6 +30,8 @@ export interface ModelInfo {
   /** Threads can be used: the page is cross-origin isolated. */
   readonly isolated: boolean;
   readonly labels: readonly string[];
+  /** Classes that an answer speaks of: as many as labels, where there are labels. */
+  readonly classCount: number;
   readonly preprocessing: Preprocessing | null;
   readonly input: { readonly width: number; readonly height: number };
   /** Bytes of the model file. */
@@ -95,7 +97,7 @@ export type OnProgress = (event: ProgressEvent) => void;
 export type OnPredictions = (first: number, classes: Uint8Array) => void;
 
 export interface EngineApi {
-  /** Replaces the model. The one before stays in use if this one cannot be loaded. */
+  /** Replaces the model, and cancels the jobs that run on it. The one before stays in use if this one cannot be loaded. */
   load(
     job: number,
     source: string | File,
@@ -113,7 +115,7 @@ export interface EngineApi {
     onPredictions: OnPredictions,
   ): Promise<void>;
   activations(pixels: Pixels): Promise<readonly Activation[]>;
-  weightHistogram(layer: string): IntegerHistogram | null;
+  weightHistogram(layer: string): Promise<IntegerHistogram | null>;
   profile(job: number, onProgress: OnProgress): Promise<Profile>;
   /** Compares every tensor with the reference backend's. */
   verify(job: number, pixels: Pixels): Promise<Comparison>;

@@ -17,7 +17,7 @@ import { throttled } from './throttled.ts';
 import { titleOf, weightsOf } from './titles.ts';
 
 const jobs = new Jobs();
-let current: Model | null = null;
+let current: HeldModel | null = null;
 /** The page's own model as a file: another backend needs no second download, and no network. */
 let kept: { readonly url: string; readonly bytes: Uint8Array } | null = null;
 
@@ -39,8 +39,9 @@ const engine: EngineApi = {
         // The first run allocates and fills caches: not what a visitor's picture should be charged with.
         if (model.backend !== 'reference') await model.classify(blank(info.input), { signal });
         signal.throwIfAborted();
-        current?.dispose();
-        current = model;
+        jobs.abortOthers(job);
+        current?.retire();
+        current = new HeldModel(model);
         return { ...info, loadMs: performance.now() - started };
       } catch (error) {
         model.dispose();
@@ -49,75 +50,84 @@ const engine: EngineApi = {
     }),
 
   async prepare(source) {
-    const { width, height } = current?.inputs[0] ?? { width: 32, height: 32 };
+    const { width, height } = current?.model.inputs[0] ?? { width: 32, height: 32 };
     return send(resize(await decode(source), width, height));
   },
 
-  async classify(pixels) {
-    const model = ready();
-    const { predictions, timings } = await model.classify(pixels, {
-      topK: Math.max(model.labels.length, 10),
-    });
-    return { guesses: predictions, timings };
-  },
+  classify: (pixels) =>
+    withModel(async (model) => {
+      const { predictions, timings } = await model.classify(pixels, {
+        topK: Math.max(model.labels.length, 10),
+      });
+      // Without labels the library gives an index.
+      const named = model.labels.length > 0;
+      const guesses = predictions.map(({ label, ...rest }) => ({
+        label: named ? label : `class ${label}`,
+        ...rest,
+      }));
+      return { guesses, timings };
+    }),
 
   classifyAll: (job, { data, count }, batch, onPredictions) =>
-    jobs.run(job, async (signal) => {
-      const model = ready();
-      const side = Math.sqrt(data.length / count / 3);
-      const pictures = Array.from({ length: count }, (_, index): Picture => ({
-        width: side,
-        height: side,
-        data: data.subarray(index * side * side * 3, (index + 1) * side * side * 3),
-      }));
-      for (let first = 0; first < count; first += batch) {
-        const { predictions } = await model.classify(pictures.slice(first, first + batch), {
-          topK: 1,
-          signal,
-        });
-        onPredictions(
-          first,
-          Uint8Array.from(predictions, ([best]) => best.index),
-        );
-        // A turn of the event loop, so that messages (abort, a picture chosen meanwhile) are heard.
-        await new Promise((resolve) => setTimeout(resolve));
-        signal.throwIfAborted();
-      }
+    jobs.run(job, (signal) =>
+      withModel(async (model) => {
+        const side = Math.sqrt(data.length / count / 3);
+        const pictures = Array.from({ length: count }, (_, index): Picture => ({
+          width: side,
+          height: side,
+          data: data.subarray(index * side * side * 3, (index + 1) * side * side * 3),
+        }));
+        for (let first = 0; first < count; first += batch) {
+          const { predictions } = await model.classify(pictures.slice(first, first + batch), {
+            topK: 1,
+            signal,
+          });
+          onPredictions(
+            first,
+            Uint8Array.from(predictions, ([best]) => best.index),
+          );
+          // A turn of the event loop, so that messages (abort, a picture chosen meanwhile) are heard.
+          await new Promise((resolve) => setTimeout(resolve));
+          signal.throwIfAborted();
+        }
+      }),
+    ),
+
+  activations: (pixels) =>
+    withModel(async (model) => {
+      const tensors = await model.inspect({ [model.inputs[0].name]: pixels });
+      const list = Array.from(
+        tensors.values(),
+        ({ name, shape: [, height, width, channels], data, scale, zeroPoint }): Activation => ({
+          name,
+          shape: [height, width, channels],
+          data,
+          scale: typeof scale === 'number' ? scale : scale[0],
+          zeroPoint,
+        }),
+      );
+      return Comlink.transfer(
+        list,
+        list.map(({ data }) => data.buffer),
+      );
     }),
 
-  async activations(pixels) {
-    const model = ready();
-    const tensors = await model.inspect({ [model.inputs[0].name]: pixels });
-    const list = Array.from(
-      tensors.values(),
-      ({ name, shape: [, height, width, channels], data, scale, zeroPoint }): Activation => ({
-        name,
-        shape: [height, width, channels],
-        data,
-        scale: typeof scale === 'number' ? scale : scale[0],
-        zeroPoint,
-      }),
-    );
-    return Comlink.transfer(
-      list,
-      list.map(({ data }) => data.buffer),
-    );
-  },
-
-  weightHistogram(layer) {
-    const operation = ready().program.operations.find(({ name }) => name === layer);
-    const weights = operation && weightsOf(operation);
-    return weights ? histogram(weights) : null;
-  },
+  weightHistogram: (layer) =>
+    withModel((model) => {
+      const operation = model.program.operations.find(({ name }) => name === layer);
+      const weights = operation && weightsOf(operation);
+      return weights ? histogram(weights) : null;
+    }),
 
   profile: (job, onProgress) =>
-    jobs.run(job, (signal) => ready().profile({ signal, onProgress: throttled(onProgress) })),
+    jobs.run(job, (signal) =>
+      withModel((model) => model.profile({ signal, onProgress: throttled(onProgress) })),
+    ),
 
   verify: (job, pixels) =>
-    jobs.run(job, (signal) => {
-      const model = ready();
-      return model.verify({ [model.inputs[0].name]: pixels }, { signal });
-    }),
+    jobs.run(job, (signal) =>
+      withModel((model) => model.verify({ [model.inputs[0].name]: pixels }, { signal })),
+    ),
 
   abort: (job) => jobs.abort(job),
 };
@@ -128,9 +138,39 @@ function blank({ width, height }: ModelInfo['input']): Pixels {
   return { width, height, data: new Uint8Array(width * height * 3) };
 }
 
-function ready(): Model {
+/** A model that another may replace at any time: it is disposed of when the last call on it has ended. */
+class HeldModel {
+  readonly model: Model;
+  #calls = 0;
+  #retired = false;
+
+  constructor(model: Model) {
+    this.model = model;
+  }
+
+  async use<T>(work: (model: Model) => T | Promise<T>): Promise<T> {
+    this.#calls++;
+    try {
+      return await work(this.model);
+    } finally {
+      this.#calls--;
+      this.#disposeWhenIdle();
+    }
+  }
+
+  retire(): void {
+    this.#retired = true;
+    this.#disposeWhenIdle();
+  }
+
+  #disposeWhenIdle(): void {
+    if (this.#retired && this.#calls === 0) this.model.dispose();
+  }
+}
+
+async function withModel<T>(work: (model: Model) => T | Promise<T>): Promise<T> {
   if (!current) throw new InputError('no model is loaded');
-  return current;
+  return current.use(work);
 }
 
 async function decode(source: Blob | ImageBitmap): Promise<Picture> {
@@ -155,6 +195,12 @@ async function describe(model: Model, bytes: number): Promise<Omit<ModelInfo, 'l
   if (model.inputs.length !== 1 || input?.channels !== 3) {
     throw new InputError('this page shows models of one RGB picture; run others with the library or the CLI');
   }
+  if (!model.preprocessing) {
+    throw new InputError(
+      'the file does not say how pixels are normalized: give the float model metadata "mean" and "std" before it is quantized',
+    );
+  }
+  const [, ...classes] = model.outputs[0].shape;
   const { program } = model;
   const plan = await model.plan(1);
   const planned = new Map(plan.operations.map((operation) => [operation.name, operation]));
@@ -183,6 +229,7 @@ async function describe(model: Model, bytes: number): Promise<Omit<ModelInfo, 'l
     adapter: model.adapter,
     isolated: self.crossOriginIsolated,
     labels: model.labels,
+    classCount: classes.reduce((product, size) => product * size, 1),
     preprocessing: model.preprocessing,
     input: { width: input.width, height: input.height },
     bytes,

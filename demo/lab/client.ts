@@ -30,14 +30,16 @@ export const lab = new Proxy({} as Comlink.Remote<LabApi>, {
   },
 });
 
-let opening: Promise<void> | null = null;
+let opening: { readonly done: Promise<void>; readonly controller: AbortController } | null = null;
 
-/** Fetches the float model and ONNX Runtime, once. Rejects with an AbortError where `signal` aborts. */
-export function openLab(signal?: AbortSignal): Promise<void> {
-  opening ??= (async () => {
+/** Fetches the float model and ONNX Runtime, once. Rejects with an AbortError where `cancelLab` is called before it is there. */
+export function openLab(): Promise<void> {
+  if (opening) return opening.done;
+  const controller = new AbortController();
+  const open = async () => {
     labState.value = { status: 'loading', event: null };
     try {
-      await asJob(lab, signal, (job) =>
+      await asJob(lab, controller.signal, (job) =>
         lab.open(
           job,
           Comlink.proxy((event) => (labState.value = { status: 'loading', event })),
@@ -49,6 +51,12 @@ export function openLab(signal?: AbortSignal): Promise<void> {
       labState.value = isAbort(error) ? { status: 'off' } : { status: 'failed', message: messageOf(error) };
       throw error;
     }
-  })();
-  return opening;
+  };
+  opening = { done: open(), controller };
+  return opening.done;
+}
+
+/** Gives up a download under way; what is open stays open. */
+export function cancelLab(): void {
+  opening?.controller.abort();
 }

@@ -15,18 +15,30 @@ export interface BitsResult {
   readonly quantizeMs: number;
 }
 
-export interface FloatWeights {
-  /** Name of the convolution or dense layer. */
+/** A convolution or dense layer of the float model. */
+export interface WeightedLayer {
+  readonly name: string;
+  readonly channels: number;
+}
+
+/** The weights of one output channel, float and quantized. */
+export interface ChannelWeights {
   readonly layer: string;
-  /** A histogram of its weights over [−limit, limit]. */
+  readonly channel: number;
+  /** How many weights the channel has. */
+  readonly count: number;
+  /** A histogram of the float weights over [−limit, limit]. */
   readonly counts: Uint32Array;
   readonly limit: number;
+  /** Integers −most … most, times this, are what the quantizer rounded the weights to. */
+  readonly scale: number;
+  readonly most: number;
 }
 
 export type OnProgress = (event: ProgressEvent) => void;
 
 export interface LabApi {
-  /** Fetches the float model and starts ONNX Runtime on it, once. */
+  /** Fetches the float model and starts ONNX Runtime on it. */
   open(job: number, onProgress: OnProgress): Promise<void>;
   classify(pixels: Pixels): Promise<FloatAnswer>;
   classifyAll(
@@ -41,6 +53,8 @@ export interface LabApi {
     pictures: { readonly data: Uint8Array; readonly labels: readonly number[] },
     onProgress: OnProgress,
   ): Promise<BitsResult>;
-  floatWeights(): Promise<readonly FloatWeights[]>;
+  layers(): Promise<readonly WeightedLayer[]>;
+  /** Quantized as `tryBits` has done it last for so many bits; null where it has not. */
+  channelWeights(layer: string, channel: number, weightBits: number): Promise<ChannelWeights | null>;
   abort(job: number): void;
 }

@@ -26,13 +26,14 @@ import floatModel from '../../models/vgg16-cifar10.onnx';
 import { download } from '../engine/download.ts';
 import { Jobs } from '../engine/jobs.ts';
 import { throttled } from '../engine/throttled.ts';
-import type { FloatWeights, LabApi } from './protocol.ts';
+import type { ChannelWeights, LabApi } from './protocol.ts';
 
 /** Training pictures to calibrate on. The CLI takes all 512; the accuracy here differs little, and nobody likes to wait. */
 const CALIBRATION_PICTURES = 64;
 const CALIBRATION_BATCH = 8;
 /** Pictures that the float model takes at once when it classifies many. */
 const FLOAT_BATCH = 8;
+/** Bins of a histogram of weights at most, odd: zero is in the middle of one. Few weights get few. */
 const HISTOGRAM_BINS = 121;
 
 interface FloatModel {
@@ -43,6 +44,8 @@ interface FloatModel {
 const jobs = new Jobs();
 let float: FloatModel | null = null;
 let calibration: Promise<Calibration> | null = null;
+/** Scales of each layer's weights by output channel, by bits of the weights: what the quantizer chose last. */
+const weightScales = new Map<number, ReadonlyMap<string, Float32Array>>();
 
 const lab: LabApi = {
   open: (job, onProgress) =>
@@ -87,16 +90,17 @@ const lab: LabApi = {
 
   tryBits: (job, { weights, activations }, { data, labels: trueClasses }, onProgress) =>
     jobs.run(job, async (signal) => {
-      const started = performance.now();
       const report = throttled(onProgress);
       const calibrated = await calibrateOnce(report);
       signal.throwIfAborted();
+      const started = performance.now();
       report({ stage: 'quantize', done: 0, total: 1 });
       const { graph } = quantizeCalibrated(calibrated, {
         weights: { bits: weights },
         activations: { bits: activations },
       });
       const quantizeMs = performance.now() - started;
+      weightScales.set(weights, scalesOf(graph));
       const total = trueClasses.length;
       const pictures = cut(data, total);
       using model = await loadModel(graph, { backend: 'auto', signal });
@@ -117,20 +121,30 @@ const lab: LabApi = {
       return { weightBits: weights, activationBits: activations, correct, total, quantizeMs };
     }),
 
-  async floatWeights() {
+  async layers() {
     const { layers } = await calibrateOnce(() => undefined);
-    return Array.from(layers.weighted.values(), ({ node, weights }): FloatWeights => {
-      const data = weights.data as Float32Array;
-      let limit = 0;
-      for (const weight of data) limit = Math.max(limit, Math.abs(weight));
-      const counts = new Uint32Array(HISTOGRAM_BINS);
-      for (const weight of data) {
-        counts[
-          Math.min(HISTOGRAM_BINS - 1, Math.floor(((weight + limit) / (2 * limit || 1)) * HISTOGRAM_BINS))
-        ]++;
-      }
-      return { layer: node.name, counts, limit: limit || 1 };
-    });
+    return Array.from(layers.weighted.values(), ({ node, weights }) => ({
+      name: node.name,
+      channels: weights.shape[0],
+    }));
+  },
+
+  async channelWeights(layer, channel, weightBits): Promise<ChannelWeights | null> {
+    const { layers } = await calibrateOnce(() => undefined);
+    const scales = weightScales.get(weightBits)?.get(layer);
+    if (!scales) return null;
+    const { data, shape } = layers.weighted.get(layer)!.weights;
+    const count = data.length / shape[0];
+    const weights = (data as Float32Array).subarray(channel * count, (channel + 1) * count);
+    const scale = scales.length === 1 ? scales[0] : scales[channel];
+    const most = 2 ** (weightBits - 1) - 1;
+    const limit = weights.reduce((largest, weight) => Math.max(largest, Math.abs(weight)), most * scale);
+    const counts = new Uint32Array(Math.min(HISTOGRAM_BINS, 2 * Math.ceil(Math.sqrt(count)) + 21));
+    for (const weight of weights) {
+      const bin = Math.floor(((weight + limit) / (2 * limit)) * counts.length);
+      counts[Math.min(counts.length - 1, bin)]++;
+    }
+    return { layer, channel, count, counts, limit, scale, most };
   },
 
   abort: (job) => jobs.abort(job),
@@ -145,6 +159,18 @@ function opened(): FloatModel {
 
 function labels(): readonly string[] {
   return calibrationIndex.classes;
+}
+
+/** By layer: the scales of the DequantizeLinear that its weights stand behind. */
+function scalesOf({ nodes, constants }: Graph): ReadonlyMap<string, Float32Array> {
+  const producers = new Map(nodes.map((node) => [node.outputs[0], node]));
+  const scales = new Map<string, Float32Array>();
+  for (const { name, inputs } of nodes) {
+    const dequantize = producers.get(inputs[1]);
+    if (dequantize?.op !== 'DequantizeLinear' || !constants.has(dequantize.inputs[0])) continue;
+    scales.set(name, constants.get(dequantize.inputs[1])!.data as Float32Array);
+  }
+  return scales;
 }
 
 /** Class probabilities of each picture. */

@@ -5,6 +5,7 @@ import type { Contender } from '../../bench/contenders/contender.ts';
 import { contextBlock, markdownTable } from '../../bench/report.ts';
 import type { BenchResult, ContenderResult } from '../../bench/result.ts';
 import { SteadyButton } from '../components/steady-button.tsx';
+import { useJob } from '../components/use-job.ts';
 import { runBenchmark } from '../bench/runner.ts';
 import { isAbort } from '../engine/jobs.ts';
 import * as format from '../format.ts';
@@ -18,20 +19,23 @@ const catalog: readonly Contender[] = contenders(
   crossOriginIsolated ? Math.min(8, navigator.hardwareConcurrency) : 1,
 ).filter(({ device }) => device !== 'reference' && (device !== 'webgpu' || 'gpu' in navigator));
 
+const DEVICES = [
+  { device: 'webgpu', title: 'On the GPU' },
+  { device: 'wasm', title: 'On the CPU' },
+] as const;
+
 const excluded = signal<ReadonlySet<string>>(new Set());
 const result = signal<BenchResult | null>(null);
 
 export function Bench() {
   const place = useRef<HTMLDivElement>(null);
-  const [running, setRunning] = useState<AbortController | null>(null);
+  const job = useJob();
   const [step, setStep] = useState('');
   const chosen = catalog.filter(({ id }) => !excluded.value.has(id));
   const network = info.value;
 
-  async function run(): Promise<void> {
+  async function run(signal: AbortSignal): Promise<void> {
     if (!sheet.value || !network?.preprocessing) return;
-    const controller = new AbortController();
-    setRunning(controller);
     result.value = null;
     try {
       await runBenchmark({
@@ -39,7 +43,7 @@ export function Bench() {
         rounds: ROUNDS,
         sheet: sheet.value,
         preprocessing: network.preprocessing,
-        signal: controller.signal,
+        signal,
         place: place.current!,
         onResult: (next) => (result.value = next),
         onStep: setStep,
@@ -47,9 +51,7 @@ export function Bench() {
       setStep('Done.');
     } catch (error) {
       setStep(isAbort(error) ? 'Cancelled.' : '');
-      if (!isAbort(error)) notice.value = messageOf(error);
-    } finally {
-      setRunning(null);
+      throw error;
     }
   }
 
@@ -62,47 +64,93 @@ export function Bench() {
           Engines fetch up to 150 MB, and the page stutters while they run.
         </p>
       </div>
-      <fieldset class="engines" disabled={running !== null}>
-        <legend class="visually-hidden">Engines</legend>
-        {catalog.map(({ id, label }) => (
-          <label key={id}>
-            <input
-              type="checkbox"
-              checked={!excluded.value.has(id)}
-              onChange={(event) => {
-                const next = new Set(excluded.value);
-                if (event.currentTarget.checked) next.delete(id);
-                else next.add(id);
-                excluded.value = next;
-              }}
-            />
-            <span>{label}</span>
-          </label>
+      <div class="engines">
+        {DEVICES.map(({ device, title }) => (
+          <EngineGroup
+            key={device}
+            title={title}
+            engines={catalog.filter((engine) => engine.device === device)}
+            disabled={job.running}
+          />
         ))}
-      </fieldset>
+      </div>
       <div class="run-line">
         <SteadyButton
           class="primary"
-          label={running ? 'Cancel' : 'Run the benchmark'}
+          label={job.running ? 'Cancel' : 'Run the benchmark'}
           others={['Cancel', 'Run the benchmark']}
           disabled={!sheet.value || !network || chosen.length === 0}
-          onClick={() => (running ? running.abort() : void run())}
+          onClick={() => (job.running ? job.cancel() : job.start(run))}
         />
         <p class="muted" role="status">
           {step}
         </p>
       </div>
       <div ref={place} class="frames" aria-hidden="true" />
-      {result.value && <ResultTable measured={result.value} done={running === null} />}
+      {result.value && <ResultTable measured={result.value} done={!job.running} />}
     </section>
   );
 }
 
+function EngineGroup({
+  title,
+  engines,
+  disabled,
+}: {
+  readonly title: string;
+  readonly engines: readonly Contender[];
+  readonly disabled: boolean;
+}) {
+  const none = engines.every(({ id }) => excluded.value.has(id));
+  function choose(ids: readonly string[], wanted: boolean): void {
+    const next = new Set(excluded.value);
+    for (const id of ids) {
+      if (wanted) next.delete(id);
+      else next.add(id);
+    }
+    excluded.value = next;
+  }
+  if (engines.length === 0) return null;
+  return (
+    <fieldset disabled={disabled}>
+      <legend>{title}</legend>
+      {engines.map(({ id, label }) => (
+        <label key={id}>
+          <input
+            type="checkbox"
+            checked={!excluded.value.has(id)}
+            onChange={(event) => choose([id], event.currentTarget.checked)}
+          />
+          <span>{label}</span>
+        </label>
+      ))}
+      <SteadyButton
+        class="plain"
+        label={none ? 'Choose all' : 'Choose none'}
+        others={['Choose all', 'Choose none']}
+        disabled={disabled}
+        onClick={() =>
+          choose(
+            engines.map(({ id }) => id),
+            none,
+          )
+        }
+      />
+    </fieldset>
+  );
+}
+
 function ResultTable({ measured, done }: { readonly measured: BenchResult; readonly done: boolean }) {
+  // Bars of one scale: milliseconds a picture, at either batch size.
+  const longest = Math.max(
+    ...measured.results.flatMap(({ batches = [] }) =>
+      batches.map(({ batch, latencyMs }) => (latencyMs?.median ?? 0) / batch),
+    ),
+  );
   return (
     <>
       <div class="table-scroll" role="region" aria-label="Results" tabIndex={0}>
-        <table>
+        <table class="bench-results">
           <thead>
             <tr>
               <th scope="col">Engine</th>
@@ -124,7 +172,7 @@ function ResultTable({ measured, done }: { readonly measured: BenchResult; reado
           </thead>
           <tbody>
             {measured.results.map((row) => (
-              <Row key={row.contender.id} row={row} />
+              <Row key={row.contender.id} row={row} longest={longest} />
             ))}
           </tbody>
         </table>
@@ -141,7 +189,13 @@ function ResultTable({ measured, done }: { readonly measured: BenchResult; reado
   );
 }
 
-function Row({ row: { contender, failed, load, agreement, batches } }: { readonly row: ContenderResult }) {
+function Row({
+  row: { contender, failed, load, agreement, batches },
+  longest,
+}: {
+  readonly row: ContenderResult;
+  readonly longest: number;
+}) {
   if (failed !== undefined) {
     return (
       <tr>
@@ -170,6 +224,9 @@ function Row({ row: { contender, failed, load, agreement, batches } }: { readonl
                 {each(latency.median)}{' '}
                 <span class="muted">
                   ({each(latency.p10)}–{each(latency.p90)})
+                </span>
+                <span class="bar" aria-hidden="true">
+                  <span style={{ transform: `scaleX(${latency.median / batch / longest})` }} />
                 </span>
               </>
             ) : (

@@ -6,8 +6,8 @@ import { SteadyButton } from '../components/steady-button.tsx';
 import { LevelsPlot } from '../components/levels-plot.tsx';
 import { asJob, isAbort } from '../engine/jobs.ts';
 import * as format from '../format.ts';
-import { floatDownloadBytes, lab, labState, openLab } from '../lab/client.ts';
-import type { BitsResult, FloatWeights } from '../lab/protocol.ts';
+import { cancelLab, floatDownloadBytes, lab, labState, openLab } from '../lab/client.ts';
+import type { BitsResult, ChannelWeights, WeightedLayer } from '../lab/protocol.ts';
 import { messageOf, notice, sheet } from '../state.ts';
 
 const BITS = [8, 7, 6, 5, 4, 3, 2];
@@ -22,15 +22,26 @@ const running = signal<{ readonly controller: AbortController; readonly event: P
 
 const key = (weights: number, activations: number) => `${weights}/${activations}`;
 
-/** Tries one pair of bit widths, unless its result is known. One try at a time: a newer one ends the one before. */
-async function tryBits(weights: number, activations: number): Promise<void> {
+/** All pairs, in an order that shows the whole picture early: every second row and column first. */
+const MAP = BITS.flatMap((weights) => BITS.map((activations) => ({ weights, activations }))).sort(
+  (a, b) => turnOf(a) - turnOf(b),
+);
+
+function turnOf({
+  weights,
+  activations,
+}: {
+  readonly weights: number;
+  readonly activations: number;
+}): number {
+  return (weights % 2) + (activations % 2);
+}
+
+/** Tries these pairs one after another, except those whose results are known. A newer call ends the one before. */
+async function tryPairs(pairs: readonly { weights: number; activations: number }[]): Promise<void> {
   const pictures = sheet.peek();
   if (!pictures) return;
   running.peek()?.controller.abort();
-  if (results.peek().has(key(weights, activations))) {
-    running.value = null;
-    return;
-  }
   const controller = new AbortController();
   running.value = { controller, event: null };
   try {
@@ -38,17 +49,23 @@ async function tryBits(weights: number, activations: number): Promise<void> {
     // The first ones: the sheet is in the order of no class.
     const labels = Array.from({ length: SAMPLE }, (_, index) => pictures.labels[index]);
     const data = await pictures.allPixels(SAMPLE);
-    const result = await asJob(lab, controller.signal, (job) =>
-      lab.tryBits(
-        job,
-        { weights, activations },
-        { data, labels },
-        Comlink.proxy((event) => {
-          if (running.peek()?.controller === controller) running.value = { controller, event };
-        }),
-      ),
-    );
-    results.value = new Map(results.peek()).set(key(weights, activations), result);
+    for (const { weights, activations } of pairs) {
+      if (results.peek().has(key(weights, activations))) continue;
+      controller.signal.throwIfAborted();
+      weightBits.value = weights;
+      activationBits.value = activations;
+      const result = await asJob(lab, controller.signal, (job) =>
+        lab.tryBits(
+          job,
+          { weights, activations },
+          { data, labels },
+          Comlink.proxy((event) => {
+            if (running.peek()?.controller === controller) running.value = { controller, event };
+          }),
+        ),
+      );
+      results.value = new Map(results.peek()).set(key(weights, activations), result);
+    }
   } catch (error) {
     if (!isAbort(error)) notice.value = messageOf(error);
   } finally {
@@ -56,17 +73,7 @@ async function tryBits(weights: number, activations: number): Promise<void> {
   }
 }
 
-async function tryAll(): Promise<void> {
-  for (const weights of [8, 6, 4, 3, 2]) {
-    for (const activations of [8, 6, 4, 3, 2]) {
-      const before = running.peek();
-      if (before?.controller.signal.aborted) return;
-      weightBits.value = weights;
-      activationBits.value = activations;
-      await tryBits(weights, activations);
-    }
-  }
-}
+const tryBits = (weights: number, activations: number) => tryPairs([{ weights, activations }]);
 
 export function Bits() {
   const [weights, activations] = [weightBits.value, activationBits.value];
@@ -89,15 +96,16 @@ export function Bits() {
           <SteadyButton
             label={busy ? 'Cancel' : 'Fill the map'}
             others={['Cancel', 'Fill the map']}
-            onClick={() => (busy ? busy.controller.abort() : void tryAll())}
+            disabled={!busy && results.value.size === MAP.length}
+            onClick={() => (busy ? busy.controller.abort() : void tryPairs(MAP))}
           />
         ) : (
           <SteadyButton
             class="primary"
-            label={state.status === 'loading' ? 'Loading…' : load}
-            others={['Loading…', load]}
-            disabled={state.status === 'loading' || !sheet.value}
-            onClick={() => void tryBits(weights, activations)}
+            label={state.status === 'loading' ? 'Cancel' : load}
+            others={['Cancel', load]}
+            disabled={!sheet.value}
+            onClick={() => (state.status === 'loading' ? cancelLab() : void tryBits(weights, activations))}
           />
         )}
         <p class="muted" role="status">
@@ -135,7 +143,7 @@ export function Bits() {
         </div>
         <BitsMap disabled={!open} />
       </div>
-      <WeightLevels bits={weights} open={open} />
+      {open && <WeightLevels bits={weights} tried={result} />}
     </section>
   );
 
@@ -147,12 +155,11 @@ export function Bits() {
     }
     if (state.status === 'failed') return state.message;
     if (!busy) return '';
-    const event = busy.event;
-    if (!event || event.stage === 'fetch') return `${weights}-bit weights, ${activations}-bit activations…`;
-    const step = { calibrate: 'Calibrating', quantize: 'Quantizing', evaluate: 'Classifying' }[
-      event.stage as string
-    ];
-    return `${step ?? 'Working'}: ${event.done} of ${event.total}`;
+    const { event } = busy;
+    const bits = `${weights}-bit weights, ${activations}-bit activations`;
+    if (event?.stage === 'calibrate') return `Calibrating: ${event.done} of ${event.total} pictures`;
+    if (event?.stage === 'evaluate') return `${bits}: ${event.done} of ${event.total} pictures`;
+    return `${bits}…`;
   }
 }
 
@@ -191,9 +198,13 @@ function BitsMap({ disabled }: { readonly disabled: boolean }) {
     <table class="bits-map" aria-label="Accuracy by bits">
       <thead>
         <tr>
-          <td class="corner">
-            <span class="muted">W \ A</span>
+          <td class="corner" />
+          <td class="axis muted" colSpan={BITS.length}>
+            Weights down, activations across: percent right
           </td>
+        </tr>
+        <tr>
+          <td class="corner" />
           {BITS.map((bits) => (
             <th key={bits} scope="col">
               {bits}
@@ -236,45 +247,89 @@ function BitsMap({ disabled }: { readonly disabled: boolean }) {
   );
 }
 
-/** The float weights of a layer, and the few values that so many bits leave of them. */
-function WeightLevels({ bits, open }: { readonly bits: number; readonly open: boolean }) {
-  const [layers, setLayers] = useState<readonly FloatWeights[]>([]);
+/** The float weights of one channel of a layer, and the few values that so many bits leave of them. */
+function WeightLevels({ bits, tried }: { readonly bits: number; readonly tried: BitsResult | undefined }) {
+  const [layers, setLayers] = useState<readonly WeightedLayer[]>([]);
   const [name, setName] = useState('');
-  useEffect(() => {
-    if (!open) return;
-    let current = true;
-    lab.floatWeights().then(
-      (list) => {
-        if (!current) return;
+  const [channel, setChannel] = useState(0);
+  const [weights, setWeights] = useState<ChannelWeights | null>(null);
+  useEffect(
+    () =>
+      whileWanted(lab.layers(), (list) => {
         setLayers(list);
-        setName(list[0]?.layer ?? '');
-      },
-      (error: unknown) => {
-        if (current) notice.value = messageOf(error);
-      },
-    );
-    return () => {
-      current = false;
-    };
-  }, [open]);
-  const layer = layers.find((candidate) => candidate.layer === name);
-  if (!open) return null;
+        setName(list[0]?.name ?? '');
+      }),
+    [],
+  );
+  // Asked for again once the bits have been tried: only then are there scales.
+  useEffect(
+    () => (name === '' ? undefined : whileWanted(lab.channelWeights(name, channel, bits), setWeights)),
+    [name, channel, bits, tried],
+  );
+  const channels = layers.find((layer) => layer.name === name)?.channels ?? 1;
+  const levels = 2 ** bits - 1;
+  const title = `${levels} values are left`;
   return (
     <section class="subview" aria-labelledby="levels-title">
       <div class="subview-head">
-        <h3 id="levels-title">{2 ** bits - 1} values are left of each weight</h3>
-        <label class="field">
-          <span>Layer</span>
-          <select value={name} onChange={(event) => setName(event.currentTarget.value)}>
-            {layers.map(({ layer: option }) => (
-              <option key={option} value={option}>
-                {option}
-              </option>
-            ))}
-          </select>
-        </label>
+        <h3 id="levels-title">{title}</h3>
+        <div class="fields">
+          <label class="field">
+            <span>Layer</span>
+            <select
+              value={name}
+              onChange={(event) => {
+                setName(event.currentTarget.value);
+                setChannel(0);
+              }}
+            >
+              {layers.map((layer) => (
+                <option key={layer.name} value={layer.name}>
+                  {layer.name}
+                </option>
+              ))}
+            </select>
+          </label>
+          <label class="field">
+            <span class="channel-name">Channel {channel}</span>
+            <input
+              type="range"
+              min={0}
+              max={channels - 1}
+              value={channel}
+              onInput={(event) => setChannel(Number(event.currentTarget.value))}
+            />
+          </label>
+        </div>
       </div>
-      <LevelsPlot layer={layer ?? null} bits={bits} />
+      <p class="lead">
+        Each output channel has a scale of its own, so each has its own {levels} values (lines). Bars: the
+        float weights of this channel.
+      </p>
+      <LevelsPlot
+        weights={weights}
+        label={`Histogram of the float weights of channel ${channel} of ${name || 'a layer'}, with the levels of ${bits} bits as lines`}
+      />
+      <p class="muted readout" aria-hidden="true">
+        {weights &&
+          `${format.count(weights.count)} weights; one step is ${weights.scale.toPrecision(3)}, integers from −${weights.most} to ${weights.most}.`}
+      </p>
     </section>
   );
+}
+
+/** Hands on an answer unless it has become unwanted; returns what an effect returns. */
+function whileWanted<T>(answer: Promise<T>, hear: (value: T) => void): () => void {
+  let wanted = true;
+  answer.then(
+    (value) => {
+      if (wanted) hear(value);
+    },
+    (error: unknown) => {
+      if (wanted) notice.value = messageOf(error);
+    },
+  );
+  return () => {
+    wanted = false;
+  };
 }

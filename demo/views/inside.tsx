@@ -3,10 +3,12 @@ import { signal } from '@preact/signals';
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import type { Profile, ProgressEvent } from 'octet';
 import { ChannelGrid, strongestChannels } from '../components/channel-grid.tsx';
+import { Figure } from '../components/figure.tsx';
 import { Histogram } from '../components/histogram.tsx';
 import { MemoryPlanPicture } from '../components/memory-plan.tsx';
 import { PixelCanvas } from '../components/pixel-canvas.tsx';
 import { SteadyButton } from '../components/steady-button.tsx';
+import { useJob } from '../components/use-job.ts';
 import { engine } from '../engine/client.ts';
 import { asJob } from '../engine/jobs.ts';
 import type { Activation, IntegerHistogram, LayerInfo, ModelInfo } from '../engine/protocol.ts';
@@ -25,7 +27,7 @@ export function Inside() {
       <div class="view-head">
         <h2 id="inside-title">What each layer sees</h2>
         <p class="lead">
-          Every number below is an 8-bit integer, read back from the run on the chosen picture. Choose a
+          What the chosen picture becomes on its way: the integers of the run itself, read back. Choose a
           layer.
         </p>
       </div>
@@ -163,11 +165,14 @@ function LayerDetail({
       </div>
       <div class="detail-facts">
         <dl class="facts">
-          <Fact name="From" value={format.shape(layer.inputShape)} />
-          <Fact name="To" value={`${format.shape(layer.outputShape)}, ${format.bytes(layer.outputBytes)}`} />
-          <Fact name="Multiply-adds" value={layer.macs ? format.magnitude(layer.macs) : 'none'} />
-          <Fact name="Weights" value={layer.weights ? format.magnitude(layer.weights) : 'none'} />
-          {layer.variant && <Fact name="Kernel" value={layer.variant} />}
+          <Figure name="From" value={format.shape(layer.inputShape)} />
+          <Figure
+            name="To"
+            value={`${format.shape(layer.outputShape)}, ${format.bytes(layer.outputBytes)}`}
+          />
+          <Figure name="Multiply-adds" value={layer.macs ? format.magnitude(layer.macs) : 'none'} />
+          <Figure name="Weights" value={layer.weights ? format.magnitude(layer.weights) : 'none'} />
+          {layer.variant && <Figure name="Kernel" value={layer.variant} />}
         </dl>
         <ActivationHistogram
           activation={activation}
@@ -189,15 +194,6 @@ function readout(
   const q = activation.data[(row * width + column) * channels + channel];
   const real = activation.scale * (q - activation.zeroPoint);
   return `Channel ${channel}, row ${row}, column ${column}: integer ${q}, which stands for ${real.toPrecision(3)}`;
-}
-
-function Fact({ name, value }: { readonly name: string; readonly value: string }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{value}</dd>
-    </div>
-  );
 }
 
 function ActivationHistogram({
@@ -287,30 +283,18 @@ function WeightHistogram({ layer }: { readonly layer: LayerInfo }) {
 }
 
 function LayerTable({ network }: { readonly network: ModelInfo }) {
-  const [measuring, setMeasuring] = useState<AbortController | null>(null);
+  const job = useJob();
   const [progress, setProgress] = useState('');
   const measured = profile.value?.of === network ? profile.value.result : null;
   const longest = Math.max(...(measured?.operations.map(({ ms }) => ms) ?? [1]));
 
-  async function measure(): Promise<void> {
-    const controller = new AbortController();
-    setMeasuring(controller);
-    try {
-      const result = await asJob(engine, controller.signal, (job) =>
-        engine.profile(
-          job,
-          Comlink.proxy((event: ProgressEvent) => {
-            if (event.stage !== 'fetch') setProgress(` (${event.done} of ${event.total})`);
-          }),
-        ),
-      );
-      profile.value = { of: network, result };
-    } catch (error) {
-      if (!controller.signal.aborted) notice.value = messageOf(error);
-    } finally {
-      setMeasuring(null);
-      setProgress('');
-    }
+  async function measure(signal: AbortSignal): Promise<void> {
+    setProgress('');
+    const onProgress = (event: ProgressEvent) => {
+      if (event.stage !== 'fetch') setProgress(` (${event.done} of ${event.total})`);
+    };
+    const result = await asJob(engine, signal, (number) => engine.profile(number, Comlink.proxy(onProgress)));
+    profile.value = { of: network, result };
   }
 
   return (
@@ -318,9 +302,9 @@ function LayerTable({ network }: { readonly network: ModelInfo }) {
       <div class="subview-head">
         <h3 id="layers-title">Layers and their cost</h3>
         <SteadyButton
-          label={measuring ? `Cancel${progress}` : measured ? 'Measure again' : 'Measure each layer'}
+          label={job.running ? `Cancel${progress}` : measured ? 'Measure again' : 'Measure each layer'}
           others={['Cancel (00 of 00)', 'Measure each layer']}
-          onClick={() => (measuring ? measuring.abort() : void measure())}
+          onClick={() => (job.running ? job.cancel() : job.start(measure))}
         />
       </div>
       <div class="table-scroll" role="region" aria-label="Table of layers" tabIndex={0}>

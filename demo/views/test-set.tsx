@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
 import { ConfusionMatrix } from '../components/confusion-matrix.tsx';
+import { Figure } from '../components/figure.tsx';
 import { PictureGrid } from '../components/picture-grid.tsx';
 import { Progress } from '../components/progress.tsx';
 import { SteadyButton } from '../components/steady-button.tsx';
@@ -8,8 +9,8 @@ import * as format from '../format.ts';
 import { floatDownloadBytes, labState, openLab } from '../lab/client.ts';
 import { isAbort } from '../engine/jobs.ts';
 import { testClasses, testCount } from '../pictures/sheet.ts';
-import { info, messageOf, notice, sheet } from '../state.ts';
-import { cancel, floatRun, int8Run, runFloat, runInt8, tally } from '../test-run.ts';
+import { info, knowsTestClasses, messageOf, notice, ownModel, sheet } from '../state.ts';
+import { cancel, currentInt8Run, floatRun, int8Run, runFloat, runInt8, tally } from '../test-run.ts';
 
 const BATCHES = [1, 4, 8, 16, 32, 64];
 const batch = signal(8);
@@ -17,7 +18,7 @@ const cell = signal<number | null>(null);
 
 export function TestSet() {
   const pictures = sheet.value;
-  const run = int8Run.value;
+  const run = currentInt8Run.value;
   const total = testCount;
   const running = run?.status === 'running';
   const counts = pictures && run ? tally(run, pictures) : null;
@@ -26,14 +27,18 @@ export function TestSet() {
     <section class="view" aria-labelledby="test-title">
       <div class="view-head">
         <h2 id="test-title">How often is it right?</h2>
-        <p class="lead">All {format.count(total)} test pictures, and where the mistakes are.</p>
+        <p class="lead">
+          {knowsTestClasses.value
+            ? `All ${format.count(total)} test pictures, and where the mistakes are.`
+            : 'Your model knows other classes than the test pictures have, so none of its answers could be counted as right.'}
+        </p>
       </div>
       <div class="run-line">
         <SteadyButton
           class="primary"
           label={running ? 'Cancel' : start}
           others={['Cancel', start]}
-          disabled={!pictures || !info.value}
+          disabled={!pictures || !info.value || !knowsTestClasses.value}
           onClick={() => {
             if (running) cancel(int8Run);
             else {
@@ -84,24 +89,15 @@ export function TestSet() {
         />
         <CellPictures />
       </div>
-      <FloatComparison />
+      {!ownModel.value && <FloatComparison />}
     </section>
-  );
-}
-
-function Figure({ name, value }: { readonly name: string; readonly value: string }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{value}</dd>
-    </div>
   );
 }
 
 /** The pictures behind a cell of the matrix; before one is chosen, all mistakes. */
 function CellPictures() {
   const pictures = sheet.value;
-  const run = int8Run.value;
+  const run = currentInt8Run.value;
   const chosenCell = cell.value;
   const size = pictures?.classes.length ?? 10;
   const done = run?.done;
@@ -155,7 +151,7 @@ function titleOfCell(cellIndex: number, classes: readonly string[]): string {
 /** Float beside int8 over the whole test set: how often they agree, and the pictures where they do not. */
 function FloatComparison() {
   const pictures = sheet.value;
-  const int8 = int8Run.value;
+  const int8 = currentInt8Run.value;
   const float = floatRun.value;
   const running = float?.status === 'running';
   const lab = labState.value;

@@ -1,12 +1,13 @@
 import { signal } from '@preact/signals';
-import { useState } from 'preact/hooks';
 import { adapterName } from '../components/status.tsx';
+import { SteadyButton } from '../components/steady-button.tsx';
+import { useJob } from '../components/use-job.ts';
 import { engine } from '../engine/client.ts';
 import { asJob } from '../engine/jobs.ts';
 import type { Comparison } from 'octet';
 import type { ModelInfo } from '../engine/protocol.ts';
 import * as format from '../format.ts';
-import { chosen, info, messageOf, notice } from '../state.ts';
+import { chosen, info } from '../state.ts';
 
 const verification = signal<{
   readonly of: ModelInfo;
@@ -19,20 +20,14 @@ const NAMES = { webgpu: 'WebGPU', wasm: 'WebAssembly', reference: 'the reference
 export function Verify() {
   const network = info.value;
   const picture = chosen.value;
-  const [running, setRunning] = useState(false);
+  const job = useJob();
   const shown = verification.value?.of === network ? verification.value : null;
+  const compare = `Compare ${network ? NAMES[network.backend] : 'the network'} with the reference`;
 
-  async function verify(): Promise<void> {
+  async function verify(signal: AbortSignal): Promise<void> {
     if (!network || !picture) return;
-    setRunning(true);
-    try {
-      const result = await asJob(engine, undefined, (job) => engine.verify(job, picture.pixels));
-      verification.value = { of: network, title: picture.title, result };
-    } catch (error) {
-      notice.value = messageOf(error);
-    } finally {
-      setRunning(false);
-    }
+    const result = await asJob(engine, signal, (number) => engine.verify(number, picture.pixels));
+    verification.value = { of: network, title: picture.title, result };
   }
 
   return (
@@ -45,18 +40,13 @@ export function Verify() {
         </p>
       </div>
       <div class="run-line">
-        <button
-          type="button"
+        <SteadyButton
           class="primary"
-          disabled={!network || !picture || running}
-          onClick={() => void verify()}
-        >
-          {running
-            ? 'Comparing…'
-            : network
-              ? `Compare ${NAMES[network.backend]} with the reference`
-              : 'Compare'}
-        </button>
+          label={job.running ? 'Comparing… Cancel' : compare}
+          others={['Comparing… Cancel', compare]}
+          disabled={!network || !picture}
+          onClick={() => (job.running ? job.cancel() : job.start(verify))}
+        />
       </div>
       <div class="outcome" role="status">
         {shown && <Outcome title={shown.title} result={shown.result} />}

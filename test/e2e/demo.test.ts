@@ -1,11 +1,13 @@
 /** The demo as its visitors use it: the built site in headless Chromium, from a plain host and a subfolder. */
+import { stat } from 'node:fs/promises';
 import { deflateSync } from 'node:zlib';
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Browser, Page } from 'playwright';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { loadModel, type Sheet } from '../../src/index.ts';
+import { encodeModel, loadModel, type Sheet } from '../../src/index.ts';
 import { flagship } from '../../scripts/quantize-flagship.ts';
 import { launchChromium, webgpuFlags } from '../support/chromium.ts';
+import { createQdqGraph } from '../support/qdq-graph.ts';
 import { shiftsOf, traceTasks, watchShifts } from './smoothness.ts';
 import {
   answerTo,
@@ -109,6 +111,21 @@ function hollowPng(width: number, height: number): Uint8Array {
   ]);
 }
 
+/** A quantized model of 8×8 pictures and of three classes without names. */
+function smallModel(): Uint8Array {
+  const graph = createQdqGraph();
+  const pixels = graph.qdq(graph.input('pixels', ['N', 3, 8, 8]), 1 / 64, 0);
+  const weights = Int8Array.from({ length: 3 * 3 * 8 * 8 }, (_, index) => ((index * 37) % 255) - 127);
+  const dense = graph.node('Conv', [pixels, graph.dq([3, 3, 8, 8], weights, 0.01)], { kernel_shape: [8, 8] });
+  graph.output(graph.node('Flatten', [dense], { axis: 1 }), ['N', 3]);
+  const half = '[0.5, 0.5, 0.5]';
+  const metadata = new Map([
+    ['mean', half],
+    ['std', half],
+  ]);
+  return encodeModel({ ...graph.build(), name: 'small', metadata });
+}
+
 /** Presses Tab around the page: which controls there are, which got the focus, and which of those did not show it. */
 async function tabThrough(page: Page): Promise<{ wanted: string[]; reached: string[]; unmarked: string[] }> {
   const wanted = await page.evaluate(() => {
@@ -201,6 +218,42 @@ describe('on WebAssembly', () => {
   });
   afterEach(() => expect(visitor.complaints.splice(0)).toEqual([]));
   afterAll(() => visitor?.page.context().close());
+
+  test('loading says how many bytes of how many are there; a reload in the middle begins anew', async () => {
+    const { size } = await stat(flagship);
+    const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
+    let pieces = 0;
+    let release!: () => void;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    // Ten megabytes, and no more until the test has looked.
+    const slow = await serveFolder(folder, {
+      isolated: true,
+      slow: { ending: '.onnx', next: () => (++pieces > 10 ? released : Promise.resolve()) },
+    });
+    const { page, complaints } = await visit(browser, `${slow.url}?backend=wasm`);
+    const status = page.locator('.status-text');
+    const expectHalfway = async () => {
+      await eventually(() => status.innerText()).toMatch(/^Loading the model: [\d.]+ MB of/);
+      const [loaded, total] = (await status.innerText()).match(/[\d.]+(?= MB)/g)!;
+      expect(Number(loaded)).toBeGreaterThan(0);
+      expect(Number(loaded)).toBeLessThanOrEqual(10.5);
+      expect(total).toBe(megabytes(size));
+      const width = await page.locator('.meter > div').evaluate((bar) => bar.getBoundingClientRect().width);
+      expect(width).toBeGreaterThan(0);
+      expect(width).toBeLessThan(1360 / 2);
+    };
+    await expectHalfway();
+    pieces = 0;
+    await page.reload();
+    await expectHalfway();
+    release();
+    await page.locator('.verdict').waitFor();
+    expect(await status.innerText()).toContain(`${megabytes(size)} MB`);
+    expect(await page.locator('.meter > div').count()).toBe(0);
+    expect(complaints).toEqual([]);
+    await page.context().close();
+    await slow.close();
+  });
 
   test.each([
     { device: 'desktop', viewport: { width: 1440, height: 900 } },
@@ -493,20 +546,38 @@ describe('on WebAssembly', () => {
       page.getByRole('button', { name: /^2-bit weights, 8-bit activations: / }).count(),
     ).toBe(1);
     expect(await shown()).toBeLessThan(80);
-    await eventually(() =>
-      page
-        .getByRole('img', { name: /Histogram of the float weights/ })
-        .locator('svg')
-        .count(),
-    ).toBe(1);
+
+    // Two bits leave −1, 0 and 1, times a scale that each channel has for itself.
+    const chart = page.getByRole('img', { name: /Histogram of the float weights/ });
+    const levels = () => chart.locator('g[aria-label="rule"]').first().locator('line').count();
+    await eventually(levels).toBe(3);
+    const step = async () => /one step is [\d.e-]+/.exec(await page.locator('.readout').innerText())?.[0];
+    const first = await step();
+    await page.getByRole('slider', { name: 'Channel 0' }).fill('1');
+    await eventually(step).not.toBe(first);
     await expectAccessible(page);
+
+    // Cancelled, the map stays as it is: not only the pair at hand is given up.
+    const known = () => page.locator('.bits-map .known').count();
+    const before = await known();
+    await page.getByRole('button', { name: 'Fill the map' }).click();
+    await eventually(known).toBe(before + 1);
+    await page.getByRole('main').getByRole('button', { name: 'Cancel' }).click();
+    await page.getByRole('button', { name: 'Fill the map' }).waitFor();
+    const cancelled = await known();
+    // Whatever still ran would be heard before the answer to a later question.
+    await page.getByRole('button', { name: /^2-bit weights, 7-bit activations/ }).click();
+    await eventually(() =>
+      page.getByRole('button', { name: /^2-bit weights, 7-bit activations: / }).count(),
+    ).toBe(1);
+    expect(await known()).toBe(cancelled + 1);
   }, 300_000);
 
   test('the benchmark measures what is ticked, and its answers, and hands out the numbers', async () => {
     const { page } = visitor;
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
     await openView(page, 'Benchmark');
-    const engines = page.getByRole('group', { name: 'Engines' }).getByRole('checkbox');
+    const engines = page.getByRole('group', { name: /^On the / }).getByRole('checkbox');
     for (const engine of await engines.all()) await engine.uncheck();
     const chosen = [
       /^Octet WASM, \d+ threads?, int8$/,
@@ -522,7 +593,7 @@ describe('on WebAssembly', () => {
       const [label, , , ...batches] = row.split('\t');
       expect(label.trim()).toMatch(chosen[index]);
       expect(batches.pop()).toMatch(/^(19|20) of 20$/);
-      for (const batch of batches) expect(batch).toMatch(/^[\d.]+ \([\d.]+–[\d.]+\)$/);
+      for (const batch of batches) expect(batch.trim()).toMatch(/^[\d.]+ \([\d.]+–[\d.]+\)$/);
     });
 
     const copied = async (name: string) => {
@@ -537,6 +608,62 @@ describe('on WebAssembly', () => {
     for (const { contender } of json.results) expect(markdown).toContain(`| ${contender.label} |`);
     await expectAccessible(page);
   }, 300_000);
+
+  test('another backend in the middle of a run ends the run, and says nothing of disposal', async () => {
+    const { page } = visitor;
+    await openView(page, 'Test set');
+    await page.getByRole('button', { name: 'Classify all 1,000' }).click();
+    await eventually(() => page.locator('.figures').first().innerText()).toMatch(/[1-9]\d* of 1,000/);
+    await page.getByLabel('Run on').selectOption('reference');
+    await eventually(() => page.locator('.status-text').innerText()).toContain('reference');
+    await page.getByRole('button', { name: 'Classify all 1,000' }).waitFor();
+    // What the other backend said is not this one's.
+    expect(await page.locator('.figures').first().innerText()).toContain('0 of 1,000');
+    await page.locator('.verdict').waitFor();
+    expect(await page.getByRole('alert').innerText()).toBe('');
+    await page.getByLabel('Run on').selectOption('wasm');
+    await eventually(() => page.locator('.status-text').innerText()).toContain('WebAssembly');
+  });
+
+  test('a visitor’s own model: other classes are neither right nor wrong; a broken one leaves it in use', async () => {
+    const { page } = visitor;
+    await openView(page, 'Gallery');
+    await page.getByRole('option', { name: /test picture 12$/ }).click();
+    const bytes = [smallModel(), Buffer.from('\x08\x07not a model at all')];
+    // Both at once: the second is asked for while the first still loads.
+    await page.evaluate(
+      (files) => {
+        for (const [index, base64] of files.entries()) {
+          const transfer = new DataTransfer();
+          const content = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+          transfer.items.add(new File([content], `${['small', 'broken'][index]}.onnx`));
+          document
+            .querySelector('h1')!
+            .dispatchEvent(
+              new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }),
+            );
+        }
+      },
+      bytes.map((file) => Buffer.from(file).toString('base64')),
+    );
+    await eventually(() => page.getByRole('alert').innerText()).toMatch(/^broken\.onnx: /);
+    await page.getByRole('button', { name: 'Dismiss' }).click();
+    expect(await page.locator('.status-text').innerText()).toContain('vgg16');
+    await answerTo(page, 'Test picture 12');
+
+    await give(page, 'drop', 'small.onnx', '', bytes[0]);
+    await eventually(() => page.locator('.status-text').innerText()).toMatch(/^small,/);
+    const { labels } = await answerTo(page, 'Test picture 12');
+    expect([...labels].sort()).toEqual(['class 0', 'class 1', 'class 2']);
+    expect(await page.locator('.verdict').innerText()).not.toMatch(/correct|labelled/);
+    expect(await page.getByRole('switch', { name: /Float model/ }).count()).toBe(0);
+    await openView(page, 'Inside');
+    await eventually(() => page.locator('.histogram svg').count()).toBe(2);
+    await openView(page, 'Test set');
+    expect(await page.getByRole('button', { name: 'Classify all 1,000' }).isDisabled()).toBe(true);
+    await page.reload();
+    await page.locator('.verdict').waitFor();
+  });
 
   test('another backend, and the one before', async () => {
     const { page } = visitor;

@@ -24,13 +24,25 @@ export interface StaticServer {
   close(): Promise<void>;
 }
 
+/** Bytes that a slow host sends at once. */
+const PIECE = 1 << 20;
+
 /**
  * @param isolated whether the host sends the headers that shared memory needs
  * @param prefix path of the site on the host
+ * @param slow ending of files of which the host sends a megabyte at a time, each when `next` has resolved
  */
 export async function serveFolder(
   folder: string,
-  { isolated, prefix = '/some/folder/' }: { isolated: boolean; prefix?: string },
+  {
+    isolated,
+    prefix = '/some/folder/',
+    slow,
+  }: {
+    isolated: boolean;
+    prefix?: string;
+    slow?: { readonly ending: string; readonly next: () => Promise<void> };
+  },
 ): Promise<StaticServer> {
   const server: Server = createServer((request, response) => {
     void (async () => {
@@ -51,7 +63,17 @@ export async function serveFolder(
           'Cross-Origin-Embedder-Policy': 'require-corp',
         }),
       });
-      createReadStream(file).pipe(response);
+      if (!slow || !file.endsWith(slow.ending)) {
+        createReadStream(file).pipe(response);
+        return;
+      }
+      for await (const piece of createReadStream(file, { highWaterMark: PIECE })) {
+        await slow.next();
+        // Its reader may have left meanwhile.
+        if (response.destroyed) return;
+        response.write(piece);
+      }
+      response.end();
     })();
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

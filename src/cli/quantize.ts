@@ -4,6 +4,7 @@ import { imageBatches } from '../model/image-batches.ts';
 import { readGraph } from '../model/source.ts';
 import { findObstacles } from '../model/support.ts';
 import { encodeModel } from '../onnx/encode.ts';
+import { checkFloat } from '../quantize/calibrate.ts';
 import { quantize, type LayerReport, type QuantizationReport } from '../quantize/quantize.ts';
 import { platform } from '#platform';
 import { checkWritable, writeWhole } from './files.ts';
@@ -48,6 +49,7 @@ export function addQuantizeCommand(program: Command, { signal }: CommandContext)
       const graph = await withMetadata(await readGraph(path, { signal }), options);
       const pictures = (await findPictures(options.calibration)).slice(0, options.limit);
       await checkWritable(output, [path]);
+      checkFloat(graph);
       const obstacles = findObstacles(graph);
       if (obstacles.length > 0) {
         note(`Other runtimes may run the result; Octet cannot: ${new ModelError(obstacles).message}`);

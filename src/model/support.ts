@@ -4,6 +4,7 @@ import type { Graph } from '../graph/graph.ts';
 import { optimize } from '../graph/passes/optimize.ts';
 import { builtinOperators } from '../ops/registry.ts';
 import { lower } from '../program/lower.ts';
+import { checkFloat } from '../quantize/calibrate.ts';
 import { findLayers } from '../quantize/layers.ts';
 import { quantizeCalibrated } from '../quantize/quantize.ts';
 import { ActivationStatistics } from '../quantize/statistics.ts';
@@ -12,6 +13,7 @@ import { checkWeights } from '../quantize/weights.ts';
 /** What stands in the way: empty where nothing does. Quantizes and lowers `graph` as if every activation were between 0 and 1. */
 export function findObstacles(float: Graph): readonly ModelProblem[] {
   try {
+    checkFloat(float);
     const graph = optimize(float);
     const layers = findLayers(graph);
     checkWeights(layers.weighted.values());

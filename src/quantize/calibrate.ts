@@ -77,9 +77,17 @@ export async function calibrate(
   return { graph: prepared, layers, statistics, images: done };
 }
 
-function checkFloat({ nodes, inputs, outputs }: Graph): void {
+/** @throws ModelError where `graph` is no float model that could be quantized */
+export function checkFloat({ nodes, inputs, outputs }: Graph): void {
   if (nodes.some(({ op }) => op === 'QuantizeLinear')) {
     throw new ModelError('the model is quantized already: give the float model that it was made from');
+  }
+  for (const { name, dtype } of inputs) {
+    if (dtype !== 'float32') {
+      throw new ModelError(
+        `the input "${name}" is ${dtype}: only models with float32 inputs can be quantized`,
+      );
+    }
   }
   for (const { name } of outputs) {
     if (inputs.some((input) => input.name === name)) {

@@ -406,6 +406,11 @@ describe('odd models', () => {
     const b = createFloatGraph(3);
     const empty = b.finish(b.input('input', ['N', 3, 12, 12]));
     expect((await failure(quantize(empty, batches(float, 2, 2)))).message).toMatch(/nothing to quantize/);
+    const inputs = float.inputs.map((info) => ({ ...info, dtype: 'uint8' as const }));
+    const integer = { ...float, inputs };
+    expect((await failure(quantize(integer, batches(float, 2, 2)))).message).toMatch(
+      /"input" is uint8: only/,
+    );
   });
 
   it('with several inputs are refused', async () => {

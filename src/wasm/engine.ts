@@ -59,7 +59,7 @@ async function compile(name: keyof typeof files, shared: boolean): Promise<WasmE
     );
   }
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared });
-  const { probeRelaxedDot } = new WebAssembly.Instance(module, { env: { memory } }).exports;
+  const { probeRelaxedDot } = (await WebAssembly.instantiate(module, { env: { memory } })).exports;
   const relaxedDot = probeRelaxedDot
     ? classifyRelaxedDot(probeRelaxedDot as RelaxedProbe, memory, 0)
     : 'none';

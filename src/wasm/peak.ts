@@ -20,10 +20,8 @@ const ROUNDS = 50_000;
 export async function measurePeak(): Promise<WasmPeak> {
   const { module, capabilities } = await loadEngine({ shared: false, relaxed: true });
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536 });
-  const { peakDot, peakRelaxedDot } = new WebAssembly.Instance(module, { env: { memory } }).exports as Record<
-    string,
-    ((rounds: number) => number) | undefined
-  >;
+  const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
+  const { peakDot, peakRelaxedDot } = exports as Record<string, ((rounds: number) => number) | undefined>;
   const rate = (kernel: (rounds: number) => number, macs: number) => {
     let best = Infinity;
     for (let i = 0; i < 30; i++) {

@@ -25,8 +25,13 @@ export interface Executor {
 }
 
 /** All work on the calling thread. */
-export function createInlineExecutor(module: WebAssembly.Module, memory: WebAssembly.Memory): Executor {
-  const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports as Kernels;
+export async function createInlineExecutor(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+): Promise<Executor> {
+  // Not the constructor: older Chromes allow a page's main thread no more than 4 kB of it.
+  const instance = await WebAssembly.instantiate(module, { env: { memory } });
+  const kernels = instance.exports as Kernels;
   const plans = new Map<number, readonly BoundCall[]>();
   return {
     threads: 1,
@@ -104,10 +109,22 @@ export async function createThreadPool(
       // An idle pool keeps no process alive.
       for (const worker of workers) worker.ref?.();
     });
+  // A policy of the page may forbid workers, and the system may have no more threads to give.
+  const startWorker = (): WorkerThread => {
+    try {
+      return new Worker(new URL('./build/worker.js', import.meta.url), { type: 'module' });
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new DeviceError(
+        `worker thread ${workers.length + 1} of ${threads} of the wasm backend could not be started: ${why}; load the model with fewer threads`,
+        { cause },
+      );
+    }
+  };
 
-  await waitFor(() => {
+  const started = waitFor(() => {
     for (let i = 0; i < threads; i++) {
-      const worker = new Worker(new URL('./build/worker.js', import.meta.url), { type: 'module' });
+      const worker = startWorker();
       worker.addEventListener('message', ({ data }) => heard(data as FromWorker));
       worker.addEventListener('error', ({ message = 'it could not be started' }) =>
         fail(new DeviceError(`a worker thread of the wasm backend died: ${message}; load the model again`)),
@@ -116,6 +133,13 @@ export async function createThreadPool(
     }
     post({ kind: 'start', module, memory, threads });
   });
+  try {
+    await started;
+  } catch (error) {
+    // Those that did start.
+    for (const worker of workers) worker.terminate();
+    throw error;
+  }
 
   return {
     threads,

@@ -72,7 +72,7 @@ export async function createWasmSession(
   const executor =
     threads > 1
       ? await createThreadPool(module, memory.memory, threads)
-      : createInlineExecutor(module, memory.memory);
+      : await createInlineExecutor(module, memory.memory);
   const request = { program, operators, capabilities, ...(chooseVariant && { choose: chooseVariant }) };
   const session = new ProgramSession(program, operators, executor, memory, (batch, keep) =>
     planWasm({ ...request, batch, keep }),

@@ -41,7 +41,7 @@ export class KernelBench {
     const executor =
       threads > 1
         ? await createThreadPool(engine.module, memory.memory, threads)
-        : createInlineExecutor(engine.module, memory.memory);
+        : await createInlineExecutor(engine.module, memory.memory);
     return new KernelBench(engine, executor, memory);
   }
 

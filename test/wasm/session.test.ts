@@ -2,12 +2,14 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { platform } from '#platform';
 import { DeviceError, InputError } from '../../src/errors.ts';
 import type { SessionInput } from '../../src/model/session.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import type { Operator } from '../../src/ops/operator.ts';
 import type { Conv2dOperation, IntegerProgram, Operation, TensorId } from '../../src/program/program.ts';
+import { NodeWorker } from '../../src/platform/node/worker.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
 import { loadEngine } from '../../src/wasm/engine.ts';
 import { LinearMemory } from '../../src/wasm/memory.ts';
@@ -217,6 +219,33 @@ describe('errors', () => {
       expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(DeviceError) as DeviceError });
     }
     await expect(session.run(inputsOf(program, 1), { batch: 1 })).rejects.toThrow(/disposed/);
+  });
+
+  test('a thread that cannot be started ends those that were', async () => {
+    let started = 0;
+    let ended = 0;
+    class ScarceWorker extends NodeWorker {
+      constructor(url: URL) {
+        if (started === 1) throw new RangeError('no more threads');
+        super(url);
+        started++;
+      }
+      override terminate(): void {
+        ended++;
+        super.terminate();
+      }
+    }
+    const replaced = vi.spyOn(platform, 'Worker').mockImplementation(function (url: URL) {
+      return new ScarceWorker(url);
+    });
+    try {
+      const loaded = createWasmSession(randomProgram(1), { threads: 3 });
+      await expect(loaded).rejects.toThrow(/^worker thread 2 of 3 .* could not be started: no more threads/);
+      await expect(loaded).rejects.toThrow(DeviceError);
+      expect([started, ended]).toEqual([1, 1]);
+    } finally {
+      replaced.mockRestore();
+    }
   });
 
   test('a thread that fails rejects the run and later ones', async () => {

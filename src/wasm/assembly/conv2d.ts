@@ -1,5 +1,6 @@
 /**
- * Convolution and dense layers as implicit GEMM: acc[m, n] = Σ_k x[m, k] · w[n, k] by `i32x4.dot_i16x8_s`, two products a lane.
+ * Convolution and dense layers as implicit GEMM: acc[m, n] = Σ_k x[m, k] · w[n, k] by `i32x4.dot_i16x8_s`, two products a lane,
+ * or by the relaxed dot, four (relaxed.ts says what differs).
  *
  * x        int16, the padded image of pad.ts; a window is `segments` runs of `segmentLength` elements, `segmentOffsets[s]` bytes from
  *          the window's first. (One run a kernel row: its columns are contiguous. With dilation or groups one a tap.)
@@ -65,7 +66,7 @@ export function convolve8(
   unitStart: i32,
   unitEnd: i32,
 ): void {
-  convolve<i8>(x, weights, records, segmentOffsets, panelOffsets, y, side, shape, scratch, unitStart, unitEnd);
+  convolve<i8, i16>(x, weights, records, segmentOffsets, panelOffsets, y, side, shape, scratch, unitStart, unitEnd);
 }
 
 export function convolve16(
@@ -81,10 +82,15 @@ export function convolve16(
   unitStart: i32,
   unitEnd: i32,
 ): void {
-  convolve<i16>(x, weights, records, segmentOffsets, panelOffsets, y, side, shape, scratch, unitStart, unitEnd);
+  convolve<i16, i16>(x, weights, records, segmentOffsets, panelOffsets, y, side, shape, scratch, unitStart, unitEnd);
 }
 
-function convolve<W>(
+/**
+ * @typeParam W how weights lie: int8, or int16
+ * @typeParam X how the image lies, and with it the instruction: int16 is multiplied by `i32x4.dot_i16x8_s`, two products a
+ *   lane, int8 by `i32x4.relaxed_dot_i8x16_i7x16_add_s`, four (relaxed.ts)
+ */
+export function convolve<W, X>(
   x: usize,
   weights: usize,
   records: usize,
@@ -116,15 +122,15 @@ function convolve<W>(
     for (let row = 0; row < rows; row += 4) {
       const addresses = scratch + (<usize>row << 2);
       const count = min(4, rows - row);
-      if (count == 1) multiplyRow<W>(addresses, w, offset, segmentOffsets, shape, acc);
-      else multiplyTile<W>(addresses, w, offset, segmentOffsets, shape, acc);
+      if (count == 1) multiplyRow<W, X>(addresses, w, offset, segmentOffsets, shape, acc);
+      else multiplyTile<W, X>(addresses, w, offset, segmentOffsets, shape, acc);
       storeTile(acc, record, panel, firstRow + row, count, y, side, shape);
     }
   }
 }
 
 /** Addresses of the windows of `rows` rows of the GEMM from `firstRow`; the last one again up to a multiple of 4. */
-export function windowAddresses(
+function windowAddresses(
   x: usize,
   shape: Convolution,
   firstRow: i32,
@@ -154,20 +160,21 @@ export function windowAddresses(
 
 // @ts-ignore: decorator
 @inline
-function multiplyAdd(acc: v128, x: v128, w: v128): v128 {
+function multiplyAdd<X>(acc: v128, x: v128, w: v128): v128 {
+  if (sizeof<X>() == 1) return i32x4.relaxed_dot_i8x16_i7x16_add_s(w, x, acc);
   return i32x4.add(acc, i32x4.dot_i16x8_s(x, w));
 }
 
-/** Weights of channels 0–3 (half 0) or 4–7 (half 1) at step `step` of two k. */
+/** Weights of channels 0–3 (half 0) or 4–7 (half 1), for word `step` of the four elements of x. */
 // @ts-ignore: decorator
 @inline
-function loadWeights<W>(w: usize, step: usize, half: usize): v128 {
-  if (sizeof<W>() == 1) return v128.load_ext<i8>(w + step * 16 + half * 8);
+function loadWeights<W, X>(w: usize, step: usize, half: usize): v128 {
+  if (sizeof<W>() < sizeof<X>()) return v128.load_ext<i8>(w + step * 16 + half * 8);
   return v128.load(w + step * 32 + half * 16);
 }
 
-/** acc[4][8] of one tile. */
-export function multiplyTile<W>(
+/** acc[4][8] of one tile. A round is four elements of x: one word of int8, two of int16. */
+export function multiplyTile<W, X>(
   addresses: usize,
   weights: usize,
   offset: usize,
@@ -179,7 +186,7 @@ export function multiplyTile<W>(
   const x1 = <usize>load<u32>(addresses, 4) + offset;
   const x2 = <usize>load<u32>(addresses, 8) + offset;
   const x3 = <usize>load<u32>(addresses, 12) + offset;
-  const segmentBytes = <usize>shape.segmentLength << 1;
+  const segmentBytes = <usize>shape.segmentLength * sizeof<X>();
   const segmentsEnd = segmentOffsets + (<usize>shape.segments << 2);
   let a0 = i32x4.splat(0), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
   let w = weights;
@@ -191,38 +198,40 @@ export function multiplyTile<W>(
     let p3 = x3 + start;
     const end = p0 + segmentBytes;
     for (; p0 < end; ) {
-      let w0 = loadWeights<W>(w, 0, 0);
-      let w1 = loadWeights<W>(w, 0, 1);
+      let w0 = loadWeights<W, X>(w, 0, 0);
+      let w1 = loadWeights<W, X>(w, 0, 1);
       let v = v128.load32_splat(p0);
-      a0 = multiplyAdd(a0, v, w0);
-      a1 = multiplyAdd(a1, v, w1);
+      a0 = multiplyAdd<X>(a0, v, w0);
+      a1 = multiplyAdd<X>(a1, v, w1);
       v = v128.load32_splat(p1);
-      b0 = multiplyAdd(b0, v, w0);
-      b1 = multiplyAdd(b1, v, w1);
+      b0 = multiplyAdd<X>(b0, v, w0);
+      b1 = multiplyAdd<X>(b1, v, w1);
       v = v128.load32_splat(p2);
-      c0 = multiplyAdd(c0, v, w0);
-      c1 = multiplyAdd(c1, v, w1);
+      c0 = multiplyAdd<X>(c0, v, w0);
+      c1 = multiplyAdd<X>(c1, v, w1);
       v = v128.load32_splat(p3);
-      d0 = multiplyAdd(d0, v, w0);
-      d1 = multiplyAdd(d1, v, w1);
-      w0 = loadWeights<W>(w, 1, 0);
-      w1 = loadWeights<W>(w, 1, 1);
-      v = v128.load32_splat(p0, 4);
-      a0 = multiplyAdd(a0, v, w0);
-      a1 = multiplyAdd(a1, v, w1);
-      v = v128.load32_splat(p1, 4);
-      b0 = multiplyAdd(b0, v, w0);
-      b1 = multiplyAdd(b1, v, w1);
-      v = v128.load32_splat(p2, 4);
-      c0 = multiplyAdd(c0, v, w0);
-      c1 = multiplyAdd(c1, v, w1);
-      v = v128.load32_splat(p3, 4);
-      d0 = multiplyAdd(d0, v, w0);
-      d1 = multiplyAdd(d1, v, w1);
-      p0 += 8;
-      p1 += 8;
-      p2 += 8;
-      p3 += 8;
+      d0 = multiplyAdd<X>(d0, v, w0);
+      d1 = multiplyAdd<X>(d1, v, w1);
+      if (sizeof<X>() == 2) {
+        w0 = loadWeights<W, X>(w, 1, 0);
+        w1 = loadWeights<W, X>(w, 1, 1);
+        v = v128.load32_splat(p0, 4);
+        a0 = multiplyAdd<X>(a0, v, w0);
+        a1 = multiplyAdd<X>(a1, v, w1);
+        v = v128.load32_splat(p1, 4);
+        b0 = multiplyAdd<X>(b0, v, w0);
+        b1 = multiplyAdd<X>(b1, v, w1);
+        v = v128.load32_splat(p2, 4);
+        c0 = multiplyAdd<X>(c0, v, w0);
+        c1 = multiplyAdd<X>(c1, v, w1);
+        v = v128.load32_splat(p3, 4);
+        d0 = multiplyAdd<X>(d0, v, w0);
+        d1 = multiplyAdd<X>(d1, v, w1);
+      }
+      p0 += 4 * sizeof<X>();
+      p1 += 4 * sizeof<X>();
+      p2 += 4 * sizeof<X>();
+      p3 += 4 * sizeof<X>();
       w += 32 * sizeof<W>();
     }
   }
@@ -236,8 +245,8 @@ export function multiplyTile<W>(
   v128.store(acc, d1, 112);
 }
 
-/** acc[1][8]: two sums a half, so that their latencies overlap. */
-export function multiplyRow<W>(
+/** acc[1][8]: of int16 two sums a half, so that their latencies overlap. */
+export function multiplyRow<W, X>(
   addresses: usize,
   weights: usize,
   offset: usize,
@@ -246,24 +255,30 @@ export function multiplyRow<W>(
   acc: usize,
 ): void {
   const x = <usize>load<u32>(addresses) + offset;
-  const segmentBytes = <usize>shape.segmentLength << 1;
+  const segmentBytes = <usize>shape.segmentLength * sizeof<X>();
   const segmentsEnd = segmentOffsets + (<usize>shape.segments << 2);
   let a0 = i32x4.splat(0), a1 = a0, b0 = a0, b1 = a0;
   let w = weights;
   for (let segment = segmentOffsets; segment < segmentsEnd; segment += 4) {
     let p = x + <usize>load<u32>(segment);
     const end = p + segmentBytes;
-    for (; p < end; p += 8, w += 32 * sizeof<W>()) {
+    for (; p < end; p += 4 * sizeof<X>(), w += 32 * sizeof<W>()) {
       const even = v128.load32_splat(p);
-      a0 = multiplyAdd(a0, even, loadWeights<W>(w, 0, 0));
-      a1 = multiplyAdd(a1, even, loadWeights<W>(w, 0, 1));
-      const odd = v128.load32_splat(p, 4);
-      b0 = multiplyAdd(b0, odd, loadWeights<W>(w, 1, 0));
-      b1 = multiplyAdd(b1, odd, loadWeights<W>(w, 1, 1));
+      a0 = multiplyAdd<X>(a0, even, loadWeights<W, X>(w, 0, 0));
+      a1 = multiplyAdd<X>(a1, even, loadWeights<W, X>(w, 0, 1));
+      if (sizeof<X>() == 2) {
+        const odd = v128.load32_splat(p, 4);
+        b0 = multiplyAdd<X>(b0, odd, loadWeights<W, X>(w, 1, 0));
+        b1 = multiplyAdd<X>(b1, odd, loadWeights<W, X>(w, 1, 1));
+      }
     }
   }
-  v128.store(acc, i32x4.add(a0, b0), 0);
-  v128.store(acc, i32x4.add(a1, b1), 16);
+  if (sizeof<X>() == 2) {
+    a0 = i32x4.add(a0, b0);
+    a1 = i32x4.add(a1, b1);
+  }
+  v128.store(acc, a0, 0);
+  v128.store(acc, a1, 16);
 }
 
 /**
@@ -275,7 +290,7 @@ export function multiplyRow<W>(
  * @param row of the GEMM, the tile's first
  * @param count rows that are stored
  */
-export function storeTile(
+function storeTile(
   acc: usize,
   record: usize,
   panel: i32,

@@ -129,8 +129,8 @@ export function winogradMultiply(v: usize, u: usize, p: usize, zero: usize, shap
       for (let i = 0; i < 4; i++) {
         store<u32>(scratch + (<usize>i << 2), rows + <usize>min(tile + i, tiles - 1) * rowBytes);
       }
-      if (tile + 1 == tiles) multiplyRow<i16>(scratch, weights, 0, zero, shape, acc);
-      else multiplyTile<i16>(scratch, weights, 0, zero, shape, acc);
+      if (tile + 1 == tiles) multiplyRow<i16, i16>(scratch, weights, 0, zero, shape, acc);
+      else multiplyTile<i16, i16>(scratch, weights, 0, zero, shape, acc);
     }
   }
 }

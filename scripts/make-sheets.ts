@@ -8,6 +8,7 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import sharp from 'sharp';
+import { seededRandom, shuffle } from '../bench/statistics.ts';
 import { CIFAR10_CLASSES, fetchCifar10, readCifar10, type Split } from '../src/cli/cifar10.ts';
 import type { SheetIndex } from '../src/vision/sheet.ts';
 
@@ -24,7 +25,7 @@ async function makeSheet(split: Split, count: number, columns: number, name: str
   const data = await readCifar10(split);
   const byClass: number[][] = CIFAR10_CLASSES.map(() => []);
   for (let index = 0; index < data.count; index++) byClass[data.label(index)].push(index);
-  const random = mulberry32(SEED);
+  const random = seededRandom(SEED);
   for (const indices of byClass) shuffle(indices, random);
   const classes = CIFAR10_CLASSES.length;
   const indices = Array.from({ length: count }, (_, i) => byClass[i % classes][Math.floor(i / classes)]);
@@ -53,22 +54,4 @@ async function makeSheet(split: Split, count: number, columns: number, name: str
   await writeFile(new URL(`${name}.png`, DIRECTORY), png);
   await writeFile(new URL(`${name}.json`, DIRECTORY), `${JSON.stringify(index)}\n`);
   console.log(`${name}: ${count} images, ${png.length} bytes`);
-}
-
-/** Tommy Ettinger's mulberry32: small, seeded, good enough to choose images with. */
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-function shuffle(values: number[], random: () => number): void {
-  for (let i = values.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    [values[i], values[j]] = [values[j], values[i]];
-  }
 }

@@ -197,7 +197,7 @@ async function describe(model: Model, bytes: number): Promise<Omit<ModelInfo, 'l
   }
   if (!model.preprocessing) {
     throw new InputError(
-      'the file does not say how pixels are normalized: give the float model metadata "mean" and "std" before it is quantized',
+      'the file does not say how pixels are normalized: quantize it with `octet quantize --mean … --std …`',
     );
   }
   const [, ...classes] = model.outputs[0].shape;

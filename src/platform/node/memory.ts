@@ -1,13 +1,11 @@
-/** Small texts kept in files of the user's cache folder (`OCTET_CACHE`, else `$XDG_CACHE_HOME/octet`, else `~/.cache/octet`). */
+/** Small texts kept in files of the cache directory. */
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { cacheDirectory } from './cache.ts';
 
 function fileOf(key: string): string {
-  const folder =
-    process.env.OCTET_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'octet');
-  return join(folder, `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`);
+  return join(cacheDirectory(), `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`);
 }
 
 export async function recall(key: string): Promise<string | undefined> {

@@ -7,6 +7,7 @@ import { decodePicture } from '../vision/decode.ts';
 import type { Picture } from '../vision/picture.ts';
 import { readSheet } from '../vision/sheet.ts';
 import { CIFAR10_CLASSES, readCifar10 } from './cifar10.ts';
+import { DEFAULT_CALIBRATION, DEFAULT_IMAGES } from './options.ts';
 
 export interface PictureItem {
   /** For messages and tables. */
@@ -26,7 +27,14 @@ export async function findPictures(sources: readonly string[]): Promise<PictureI
   const found: PictureItem[] = [];
   for (const source of sources) {
     const stats = await stat(source).catch(() => undefined);
-    if (!stats) throw new InputError(`${source}: no such file or folder`);
+    if (!stats) {
+      const isDefault = source === DEFAULT_CALIBRATION || source === DEFAULT_IMAGES;
+      throw new InputError(
+        isDefault
+          ? `name pictures of your own: the default, ${source}, is in a checkout of Octet only`
+          : `${source}: no such file or folder`,
+      );
+    }
     if (stats.isDirectory()) {
       found.push(...(await findInFolder(source)));
     } else if (extname(source).toLowerCase() === '.json') {

@@ -109,6 +109,16 @@ describe('pictures', () => {
     expectRefusal(await quantize(path('float.onnx'), path('empty')), /empty: no picture in this folder/);
   });
 
+  test('no pictures named, outside a checkout', async () => {
+    const checkout = process.cwd();
+    process.chdir(path('.'));
+    try {
+      expectRefusal(await octet('quantize', 'float.onnx'), /name pictures of your own: the default, models/);
+    } finally {
+      process.chdir(checkout);
+    }
+  });
+
   test('a picture that is none', async () => {
     writeFileSync(path('cat.png'), 'not a cat');
     expectRefusal(

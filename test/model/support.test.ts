@@ -1,0 +1,56 @@
+import { describe, expect, test } from 'vitest';
+import type { Graph } from '../../src/graph/graph.ts';
+import { findObstacles } from '../../src/model/support.ts';
+import {
+  concatNet,
+  convNet,
+  createFloatGraph,
+  mobileNet,
+  preActNet,
+  randomFloatGraph,
+  residualNet,
+} from '../support/onnx-models.ts';
+
+describe('findObstacles', () => {
+  test.each(Object.entries({ convNet, residualNet, preActNet, mobileNet, concatNet }))(
+    'finds none in %s',
+    (_, build) => {
+      expect(findObstacles(build(3))).toEqual([]);
+    },
+  );
+
+  test('finds none in random graphs, which all quantize and run', () => {
+    for (let seed = 0; seed < 40; seed++) expect(findObstacles(randomFloatGraph(seed))).toEqual([]);
+  });
+
+  const b = createFloatGraph(1);
+  const convolved = b.conv(b.input('input', ['N', 3, 'h', 'w']), 2);
+  const float = convNet(1);
+  test.each<[string, Graph, RegExp]>([
+    ['sizes that are not fixed', b.finish(convolved), /fixed sizes/],
+    [
+      'inputs that are not float32',
+      { ...float, inputs: float.inputs.map((info) => ({ ...info, dtype: 'uint8' })) },
+      /only models with float32 inputs/,
+    ],
+    [
+      'weights that are not finite',
+      {
+        ...float,
+        constants: new Map(
+          [...float.constants].map(([name, tensor]) => [
+            name,
+            { ...tensor, data: (tensor.data as Float32Array).map(() => Infinity) },
+          ]),
+        ),
+      },
+      /not finite|Infinity/,
+    ],
+  ])('names %s', (_, graph, reason) => {
+    expect(
+      findObstacles(graph)
+        .map((problem) => problem.reason)
+        .join(),
+    ).toMatch(reason);
+  });
+});

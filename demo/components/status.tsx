@@ -1,3 +1,4 @@
+import { useEffect, useRef } from 'preact/hooks';
 import type { AdapterDescription, ProgressEvent } from 'octet';
 import type { BackendChoice, ModelInfo } from '../engine/protocol.ts';
 import * as format from '../format.ts';
@@ -60,21 +61,42 @@ function Ready({ info }: { readonly info: ModelInfo }) {
       {info.backend === 'webgpu' ? (
         <p class="muted">Chosen because {info.backendReason}.</p>
       ) : (
-        <details class="why">
-          <summary>Why not the GPU, and what to do</summary>
-          <div>
-            <p>
-              The {NAMES[info.backend]} backend was chosen because {info.backendReason}.
-            </p>
-            <p>
-              The answers are the same to the last bit; only the speed differs. To use a GPU, open this page
-              over https in Chrome or Edge 113, Safari 26 or Firefox 141, or later, with hardware acceleration
-              on in the browser’s settings.
-            </p>
-          </div>
-        </details>
+        <WhyNotGpu info={info} />
       )}
     </>
+  );
+}
+
+/** Opens over the page; closes as menus do, on Escape and on a click elsewhere. */
+function WhyNotGpu({ info }: { readonly info: ModelInfo }) {
+  const details = useRef<HTMLDetailsElement>(null);
+  useEffect(() => {
+    const close = (event: Event) => {
+      const elsewhere = event instanceof KeyboardEvent ? event.key === 'Escape' : !isInside(event.target);
+      if (elsewhere) details.current!.open = false;
+    };
+    const isInside = (target: EventTarget | null) => details.current!.contains(target as Node);
+    addEventListener('click', close);
+    addEventListener('keydown', close);
+    return () => {
+      removeEventListener('click', close);
+      removeEventListener('keydown', close);
+    };
+  }, []);
+  return (
+    <details ref={details} class="why">
+      <summary>Why not the GPU, and what to do</summary>
+      <div>
+        <p>
+          The {NAMES[info.backend]} backend was chosen because {info.backendReason}.
+        </p>
+        <p>
+          The answers are the same to the last bit; only the speed differs. To use a GPU, open this page over
+          https in Chrome or Edge 113, Safari 26 or Firefox 141, or later, with hardware acceleration on in
+          the browser’s settings.
+        </p>
+      </div>
+    </details>
   );
 }
 

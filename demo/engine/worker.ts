@@ -28,7 +28,7 @@ const engine: EngineApi = {
       const report = throttled(onProgress);
       const bytes =
         source instanceof File
-          ? new Uint8Array(await source.arrayBuffer())
+          ? await bytesOf(source)
           : kept?.url === source
             ? kept.bytes
             : await download(source, signal, report);
@@ -173,10 +173,20 @@ async function withModel<T>(work: (model: Model) => T | Promise<T>): Promise<T> 
   return current.use(work);
 }
 
+async function bytesOf(file: Blob): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await file.arrayBuffer());
+  } catch (cause) {
+    throw new InputError('the file cannot be read: it is a folder, or has gone since it was chosen', {
+      cause,
+    });
+  }
+}
+
 async function decode(source: Blob | ImageBitmap): Promise<Picture> {
   if (source instanceof Blob) {
     const name = source instanceof File && source.name ? source.name : 'the pasted picture';
-    return decodePicture(new Uint8Array(await source.arrayBuffer()), { name });
+    return decodePicture(await bytesOf(source), { name });
   }
   const { width, height } = source;
   const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true })!;

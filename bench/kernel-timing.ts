@@ -26,8 +26,8 @@ export interface KernelOptions {
   readonly rounds: number;
   /** Only layers whose name contains it. */
   readonly layers?: string;
-  /** Beside the default variant of each shape, only variants whose name contains it. */
-  readonly variants?: string;
+  /** Beside the default variant of each shape, only variants whose name contains one of these. */
+  readonly variants?: readonly string[];
   /** Only the default variant of each shape. */
   readonly defaults: boolean;
 }
@@ -81,7 +81,7 @@ async function benchLayer(
   network: NetworkName,
   layer: LayerShape,
   batch: number,
-  { rounds, defaults, variants: wanted = '' }: KernelOptions,
+  { rounds, defaults, variants: wanted = [''] }: KernelOptions,
 ): Promise<KernelRow[]> {
   const { open, pipelines, constants, stopwatch, probes } = bench;
   const operators = createOperatorRegistry();
@@ -92,7 +92,7 @@ async function benchLayer(
   const prepared: Prepared[] = [];
   try {
     for (const [rank, variant] of variants.entries()) {
-      if (rank > 0 && (defaults || !wanted.split(',').some((part) => variant.name.includes(part)))) continue;
+      if (rank > 0 && (defaults || !wanted.some((part) => variant.name.includes(part)))) continue;
       const plan = planExecution({ ...target, keep: [], choose: () => variant });
       prepared.push({ variant, plan: await preparePlan(open.device, plan, pipelines, constants) });
     }

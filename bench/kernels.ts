@@ -68,7 +68,7 @@ if (process.argv[1] && import.meta.filename === path.resolve(process.argv[1])) {
     .description('every variant of every distinct layer shape, and the share of the measured register peak')
     .addOption(new Option('--networks <names...>', 'whose layers').choices(names).default(names))
     .option('--layers <text>', 'only layers whose name contains it')
-    .option('--variants <text>', 'beside the default, only variants whose name contains it')
+    .option('--variants <texts...>', 'beside the default, only variants whose name contains one of these')
     .option('--batch <n>', 'batch size', positiveInteger, 1)
     .option('--rounds <n>', 'interleaved repetitions', positiveInteger, 5)
     .option('--defaults', 'only the default variant of each shape', false)

@@ -1,5 +1,6 @@
 import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
+import { isAbort } from '../engine/jobs.ts';
 import type { Answer } from '../engine/protocol.ts';
 import * as format from '../format.ts';
 import { floatDownloadBytes, lab, labState, openLab } from '../lab/client.ts';
@@ -33,7 +34,8 @@ export function FloatAnswer({
         (error: unknown) => {
           if (!current) return;
           wanted.value = false;
-          notice.value = `The float model: ${messageOf(error)}`;
+          // Cancelled in another view.
+          if (!isAbort(error)) notice.value = `The float model: ${messageOf(error)}`;
         },
       );
     return () => {

@@ -17,7 +17,7 @@ export interface Conv2dLayer {
 /**
  * The layer's sizes as data instead of constants. Software adapters compile one kernel at a time and take some tenths of a second for each,
  * so kernels for them are made once for all layers of a kind; on a GPU, where constants fold into addresses, they stay constants. With it comes
- * what such kernels have in common: their place in the grid, and unpacking without shifts.
+ * what such kernels have in common: their place in the grid, unpacking without shifts, and integers without conversion.
  */
 export const conv2dLayerWgsl = (binding: number) => wgsl`
 struct Layer {
@@ -57,6 +57,20 @@ fn unpackScaled(word: u32) -> vec4<f32> {
     f32(bitcast<i32>((word * 0x100u) & 0xff000000u)),
     f32(bitcast<i32>(word & 0xff000000u)),
   );
+}
+
+// An integer below 2²² becomes the low bits of a float's mantissa where 1.5 · 2²³ is added. A conversion would also look after numbers that are too
+// large and those that are none, in forty instructions.
+const MAGIC = 0x1.8p23f;
+
+fn integersOf(v: vec4<f32>) -> vec4<i32> {
+  return bitcast<vec4<i32>>(v + MAGIC) - bitcast<i32>(MAGIC);
+}
+
+// The same up to 2²⁴, in two parts.
+fn largeIntegersOf(v: vec4<f32>) -> vec4<i32> {
+  let high = integersOf(v * 0x1p-12);
+  return high * 4096 + integersOf(v - vec4<f32>(high) * 4096.0);
 }
 `;
 

@@ -152,10 +152,6 @@ const DILATION_H = ${shape.dilation[0]};
 ${conv2dEpilogueWgsl({ ...shape, weightZeroPoint: false }, 'layer')}
 ${conv2dLayerWgsl(shape.residual ? 5 : 4)}
 
-fn integers(scaled: vec4<f32>) -> vec4<i32> {
-  return vec4<i32>(scaled * 0x1p-48);
-}
-
 // Component r of an accumulator is of the lane's own channel and of the pixel of lane ^ r. Turns that into the four channels of the lane's own pixel.
 fn ownPixel(acc: vec4<i32>, lane: u32) -> vec4<i32> {
   let channels = vec4<i32>(acc.x, quadSwapX(acc.y), quadSwapY(acc.z), quadSwapDiagonal(acc.w));
@@ -227,7 +223,7 @@ ${unroll(pixels, (p) => unroll(words, (j) => `  var total${p}_${j} = vec4<i32>()
     let end = min(first + layer.flushSteps, steps);
 ${unroll(pixels, (p) => unroll(words, (j) => `  var acc${p}_${j} = vec4<f32>();`))}
 ${tile.winograd ? winogradStepsWgsl(tile) : directStepsWgsl(shape, tile)}
-${unroll(pixels, (p) => unroll(words, (j) => `  total${p}_${j} += integers(acc${p}_${j});`))}
+${unroll(pixels, (p) => unroll(words, (j) => `  total${p}_${j} += largeIntegersOf(acc${p}_${j} * 0x1p-48);`))}
   }
 
   var results = array<vec4<i32>, PATCH_H * PATCH_W * WORDS>(

@@ -62,7 +62,7 @@ fn requantizerOf(limit: vec4<i32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Re
 // As signed numbers multiples of 2¹⁶, whose quotients are kept modulo 2¹⁶.
 fn highHalf(v: vec4<u32>) -> vec4<u32> {
   let high = vec4<f32>(bitcast<vec4<i32>>(v & vec4<u32>(0xffff0000u)));
-  return bitcast<vec4<u32>>(vec4<i32>(high * 0x1p-16)) & vec4<u32>(0xffffu);
+  return bitcast<vec4<u32>>(high * 0x1p-16 + MAGIC) & vec4<u32>(0xffffu);
 }
 
 // 2^e, e from −126 to 127, by its exponent's bits.
@@ -70,9 +70,9 @@ fn powerOfTwo(e: vec4<i32>) -> vec4<f32> {
   return bitcast<vec4<f32>>((e + vec4<i32>(127)) * 0x800000);
 }
 
-// The four bytes of a word, low first; unpackScaled is conv2d-layer.wgsl.ts's.
+// The four bytes of a word, low first. unpackScaled, integersOf and MAGIC are conv2d-layer.wgsl.ts's.
 fn bytesOf(word: u32) -> vec4<i32> {
-  return vec4<i32>(unpackScaled(word) * 0x1p-24);
+  return integersOf(unpackScaled(word) * 0x1p-24);
 }
 
 fn packBytes(bytes: vec4<i32>) -> u32 {
@@ -89,7 +89,7 @@ fn requantizerOf(limit: vec4<i32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Re
   let rightShift = max(exponent, vec4<i32>(0)) + 2;
   return Requantizer(
     limit,
-    vec4<u32>(vec4<i32>(powerOfTwo(max(-exponent, vec4<i32>(0))))),
+    bitcast<vec4<u32>>(integersOf(powerOfTwo(max(-exponent, vec4<i32>(0))))),
     mantissa & vec4<u32>(0xffffu),
     highHalf(mantissa),
     powerOfTwo(-rightShift),
@@ -121,8 +121,8 @@ fn requantize(acc: vec4<i32>, r: Requantizer) -> vec4<i32> {
 #if ${shifts === 'native'}
   let down = folded >> r.rightShift;
 #else
-  // A multiple of 2^rightShift below 2²⁶, rightShift ≥ 2: 24 significant bits.
-  let down = vec4<i32>(vec4<f32>(folded - rest) * r.scale);
+  // A multiple of 2^rightShift below 2²⁶, rightShift ≥ 2: 24 significant bits, and a quotient below 2¹¹.
+  let down = integersOf(vec4<f32>(folded - rest) * r.scale);
 #endif
   let up = (rest > r.half) | ((rest == r.half) & ((down & one) != vec4<i32>()));
   let rounded = select(down, down + 1, up);

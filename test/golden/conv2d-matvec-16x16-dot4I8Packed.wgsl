@@ -79,6 +79,20 @@ fn unpackScaled(word: u32) -> vec4<f32> {
   );
 }
 
+// An integer below 2²² becomes the low bits of a float's mantissa where 1.5 · 2²³ is added. A conversion would also look after numbers that are too
+// large and those that are none, in forty instructions.
+const MAGIC = 0x1.8p23f;
+
+fn integersOf(v: vec4<f32>) -> vec4<i32> {
+  return bitcast<vec4<i32>>(v + MAGIC) - bitcast<i32>(MAGIC);
+}
+
+// The same up to 2²⁴, in two parts.
+fn largeIntegersOf(v: vec4<f32>) -> vec4<i32> {
+  let high = integersOf(v * 0x1p-12);
+  return high * 4096 + integersOf(v - vec4<f32>(high) * 4096.0);
+}
+
 
 
 alias Input = u32;

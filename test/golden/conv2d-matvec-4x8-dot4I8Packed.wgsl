@@ -33,7 +33,7 @@ struct Requantizer {
 // As signed numbers multiples of 2¹⁶, whose quotients are kept modulo 2¹⁶.
 fn highHalf(v: vec4<u32>) -> vec4<u32> {
   let high = vec4<f32>(bitcast<vec4<i32>>(v & vec4<u32>(0xffff0000u)));
-  return bitcast<vec4<u32>>(vec4<i32>(high * 0x1p-16)) & vec4<u32>(0xffffu);
+  return bitcast<vec4<u32>>(high * 0x1p-16 + MAGIC) & vec4<u32>(0xffffu);
 }
 
 // 2^e, e from −126 to 127, by its exponent's bits.
@@ -41,9 +41,9 @@ fn powerOfTwo(e: vec4<i32>) -> vec4<f32> {
   return bitcast<vec4<f32>>((e + vec4<i32>(127)) * 0x800000);
 }
 
-// The four bytes of a word, low first; unpackScaled is conv2d-layer.wgsl.ts's.
+// The four bytes of a word, low first. unpackScaled, integersOf and MAGIC are conv2d-layer.wgsl.ts's.
 fn bytesOf(word: u32) -> vec4<i32> {
-  return vec4<i32>(unpackScaled(word) * 0x1p-24);
+  return integersOf(unpackScaled(word) * 0x1p-24);
 }
 
 fn packBytes(bytes: vec4<i32>) -> u32 {
@@ -60,7 +60,7 @@ fn requantizerOf(limit: vec4<i32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Re
   let rightShift = max(exponent, vec4<i32>(0)) + 2;
   return Requantizer(
     limit,
-    vec4<u32>(vec4<i32>(powerOfTwo(max(-exponent, vec4<i32>(0))))),
+    bitcast<vec4<u32>>(integersOf(powerOfTwo(max(-exponent, vec4<i32>(0))))),
     mantissa & vec4<u32>(0xffffu),
     highHalf(mantissa),
     powerOfTwo(-rightShift),
@@ -90,8 +90,8 @@ fn requantize(acc: vec4<i32>, r: Requantizer) -> vec4<i32> {
   let folded = bitcast<vec4<i32>>(p2) * 4 + bit31 * 2 + sticky;
   let rest = folded & (r.half * 2 - 1);
 
-  // A multiple of 2^rightShift below 2²⁶, rightShift ≥ 2: 24 significant bits.
-  let down = vec4<i32>(vec4<f32>(folded - rest) * r.scale);
+  // A multiple of 2^rightShift below 2²⁶, rightShift ≥ 2: 24 significant bits, and a quotient below 2¹¹.
+  let down = integersOf(vec4<f32>(folded - rest) * r.scale);
 
   let up = (rest > r.half) | ((rest == r.half) & ((down & one) != vec4<i32>()));
   let rounded = select(down, down + 1, up);
@@ -168,6 +168,20 @@ fn unpackScaled(word: u32) -> vec4<f32> {
     f32(bitcast<i32>((word * 0x100u) & 0xff000000u)),
     f32(bitcast<i32>(word & 0xff000000u)),
   );
+}
+
+// An integer below 2²² becomes the low bits of a float's mantissa where 1.5 · 2²³ is added. A conversion would also look after numbers that are too
+// large and those that are none, in forty instructions.
+const MAGIC = 0x1.8p23f;
+
+fn integersOf(v: vec4<f32>) -> vec4<i32> {
+  return bitcast<vec4<i32>>(v + MAGIC) - bitcast<i32>(MAGIC);
+}
+
+// The same up to 2²⁴, in two parts.
+fn largeIntegersOf(v: vec4<f32>) -> vec4<i32> {
+  let high = integersOf(v * 0x1p-12);
+  return high * 4096 + integersOf(v - vec4<f32>(high) * 4096.0);
 }
 
 

@@ -84,10 +84,20 @@ fn unpackScaled(word: u32) -> vec4<f32> {
   );
 }
 
+// An integer below 2²² becomes the low bits of a float's mantissa where 1.5 · 2²³ is added. A conversion would also look after numbers that are too
+// large and those that are none, in forty instructions.
+const MAGIC = 0x1.8p23f;
 
-fn integers(scaled: vec4<f32>) -> vec4<i32> {
-  return vec4<i32>(scaled * 0x1p-48);
+fn integersOf(v: vec4<f32>) -> vec4<i32> {
+  return bitcast<vec4<i32>>(v + MAGIC) - bitcast<i32>(MAGIC);
 }
+
+// The same up to 2²⁴, in two parts.
+fn largeIntegersOf(v: vec4<f32>) -> vec4<i32> {
+  let high = integersOf(v * 0x1p-12);
+  return high * 4096 + integersOf(v - vec4<f32>(high) * 4096.0);
+}
+
 
 // Component r of an accumulator is of the lane's own channel and of the pixel of lane ^ r. Turns that into the four channels of the lane's own pixel.
 fn ownPixel(acc: vec4<i32>, lane: u32) -> vec4<i32> {
@@ -267,22 +277,22 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         ky++;
       }
     }
-  total0_0 += integers(acc0_0);
-  total0_1 += integers(acc0_1);
-  total1_0 += integers(acc1_0);
-  total1_1 += integers(acc1_1);
-  total2_0 += integers(acc2_0);
-  total2_1 += integers(acc2_1);
-  total3_0 += integers(acc3_0);
-  total3_1 += integers(acc3_1);
-  total4_0 += integers(acc4_0);
-  total4_1 += integers(acc4_1);
-  total5_0 += integers(acc5_0);
-  total5_1 += integers(acc5_1);
-  total6_0 += integers(acc6_0);
-  total6_1 += integers(acc6_1);
-  total7_0 += integers(acc7_0);
-  total7_1 += integers(acc7_1);
+  total0_0 += largeIntegersOf(acc0_0 * 0x1p-48);
+  total0_1 += largeIntegersOf(acc0_1 * 0x1p-48);
+  total1_0 += largeIntegersOf(acc1_0 * 0x1p-48);
+  total1_1 += largeIntegersOf(acc1_1 * 0x1p-48);
+  total2_0 += largeIntegersOf(acc2_0 * 0x1p-48);
+  total2_1 += largeIntegersOf(acc2_1 * 0x1p-48);
+  total3_0 += largeIntegersOf(acc3_0 * 0x1p-48);
+  total3_1 += largeIntegersOf(acc3_1 * 0x1p-48);
+  total4_0 += largeIntegersOf(acc4_0 * 0x1p-48);
+  total4_1 += largeIntegersOf(acc4_1 * 0x1p-48);
+  total5_0 += largeIntegersOf(acc5_0 * 0x1p-48);
+  total5_1 += largeIntegersOf(acc5_1 * 0x1p-48);
+  total6_0 += largeIntegersOf(acc6_0 * 0x1p-48);
+  total6_1 += largeIntegersOf(acc6_1 * 0x1p-48);
+  total7_0 += largeIntegersOf(acc7_0 * 0x1p-48);
+  total7_1 += largeIntegersOf(acc7_1 * 0x1p-48);
   }
 
   var results = array<vec4<i32>, PATCH_H * PATCH_W * WORDS>(

@@ -38,7 +38,7 @@ struct Requantizer {
 // As signed numbers multiples of 2¹⁶, whose quotients are kept modulo 2¹⁶.
 fn highHalf(v: vec4<u32>) -> vec4<u32> {
   let high = vec4<f32>(bitcast<vec4<i32>>(v & vec4<u32>(0xffff0000u)));
-  return bitcast<vec4<u32>>(vec4<i32>(high * 0x1p-16)) & vec4<u32>(0xffffu);
+  return bitcast<vec4<u32>>(high * 0x1p-16 + MAGIC) & vec4<u32>(0xffffu);
 }
 
 // 2^e, e from −126 to 127, by its exponent's bits.
@@ -46,9 +46,9 @@ fn powerOfTwo(e: vec4<i32>) -> vec4<f32> {
   return bitcast<vec4<f32>>((e + vec4<i32>(127)) * 0x800000);
 }
 
-// The four bytes of a word, low first; unpackScaled is conv2d-layer.wgsl.ts's.
+// The four bytes of a word, low first. unpackScaled, integersOf and MAGIC are conv2d-layer.wgsl.ts's.
 fn bytesOf(word: u32) -> vec4<i32> {
-  return vec4<i32>(unpackScaled(word) * 0x1p-24);
+  return integersOf(unpackScaled(word) * 0x1p-24);
 }
 
 fn packBytes(bytes: vec4<i32>) -> u32 {
@@ -65,7 +65,7 @@ fn requantizerOf(limit: vec4<i32>, mantissa: vec4<u32>, fields: vec4<i32>) -> Re
   let rightShift = max(exponent, vec4<i32>(0)) + 2;
   return Requantizer(
     limit,
-    vec4<u32>(vec4<i32>(powerOfTwo(max(-exponent, vec4<i32>(0))))),
+    bitcast<vec4<u32>>(integersOf(powerOfTwo(max(-exponent, vec4<i32>(0))))),
     mantissa & vec4<u32>(0xffffu),
     highHalf(mantissa),
     powerOfTwo(-rightShift),
@@ -95,8 +95,8 @@ fn requantize(acc: vec4<i32>, r: Requantizer) -> vec4<i32> {
   let folded = bitcast<vec4<i32>>(p2) * 4 + bit31 * 2 + sticky;
   let rest = folded & (r.half * 2 - 1);
 
-  // A multiple of 2^rightShift below 2²⁶, rightShift ≥ 2: 24 significant bits.
-  let down = vec4<i32>(vec4<f32>(folded - rest) * r.scale);
+  // A multiple of 2^rightShift below 2²⁶, rightShift ≥ 2: 24 significant bits, and a quotient below 2¹¹.
+  let down = integersOf(vec4<f32>(folded - rest) * r.scale);
 
   let up = (rest > r.half) | ((rest == r.half) & ((down & one) != vec4<i32>()));
   let rounded = select(down, down + 1, up);
@@ -175,10 +175,20 @@ fn unpackScaled(word: u32) -> vec4<f32> {
   );
 }
 
+// An integer below 2²² becomes the low bits of a float's mantissa where 1.5 · 2²³ is added. A conversion would also look after numbers that are too
+// large and those that are none, in forty instructions.
+const MAGIC = 0x1.8p23f;
 
-fn integers(scaled: vec4<f32>) -> vec4<i32> {
-  return vec4<i32>(scaled * 0x1p-48);
+fn integersOf(v: vec4<f32>) -> vec4<i32> {
+  return bitcast<vec4<i32>>(v + MAGIC) - bitcast<i32>(MAGIC);
 }
+
+// The same up to 2²⁴, in two parts.
+fn largeIntegersOf(v: vec4<f32>) -> vec4<i32> {
+  let high = integersOf(v * 0x1p-12);
+  return high * 4096 + integersOf(v - vec4<f32>(high) * 4096.0);
+}
+
 
 // Component r of an accumulator is of the lane's own channel and of the pixel of lane ^ r. Turns that into the four channels of the lane's own pixel.
 fn ownPixel(acc: vec4<i32>, lane: u32) -> vec4<i32> {
@@ -383,22 +393,22 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         ky++;
       }
     }
-  total0_0 += integers(acc0_0);
-  total0_1 += integers(acc0_1);
-  total1_0 += integers(acc1_0);
-  total1_1 += integers(acc1_1);
-  total2_0 += integers(acc2_0);
-  total2_1 += integers(acc2_1);
-  total3_0 += integers(acc3_0);
-  total3_1 += integers(acc3_1);
-  total4_0 += integers(acc4_0);
-  total4_1 += integers(acc4_1);
-  total5_0 += integers(acc5_0);
-  total5_1 += integers(acc5_1);
-  total6_0 += integers(acc6_0);
-  total6_1 += integers(acc6_1);
-  total7_0 += integers(acc7_0);
-  total7_1 += integers(acc7_1);
+  total0_0 += largeIntegersOf(acc0_0 * 0x1p-48);
+  total0_1 += largeIntegersOf(acc0_1 * 0x1p-48);
+  total1_0 += largeIntegersOf(acc1_0 * 0x1p-48);
+  total1_1 += largeIntegersOf(acc1_1 * 0x1p-48);
+  total2_0 += largeIntegersOf(acc2_0 * 0x1p-48);
+  total2_1 += largeIntegersOf(acc2_1 * 0x1p-48);
+  total3_0 += largeIntegersOf(acc3_0 * 0x1p-48);
+  total3_1 += largeIntegersOf(acc3_1 * 0x1p-48);
+  total4_0 += largeIntegersOf(acc4_0 * 0x1p-48);
+  total4_1 += largeIntegersOf(acc4_1 * 0x1p-48);
+  total5_0 += largeIntegersOf(acc5_0 * 0x1p-48);
+  total5_1 += largeIntegersOf(acc5_1 * 0x1p-48);
+  total6_0 += largeIntegersOf(acc6_0 * 0x1p-48);
+  total6_1 += largeIntegersOf(acc6_1 * 0x1p-48);
+  total7_0 += largeIntegersOf(acc7_0 * 0x1p-48);
+  total7_1 += largeIntegersOf(acc7_1 * 0x1p-48);
   }
 
   var results = array<vec4<i32>, PATCH_H * PATCH_W * WORDS>(

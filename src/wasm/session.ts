@@ -23,6 +23,8 @@ import { createInlineExecutor, createThreadPool, type Executor } from './pool.ts
 
 /** More threads than this share a layer in pieces too small to pay. */
 const MAX_DEFAULT_THREADS = 8;
+/** More than this are a mistake, and would take the machine down before a worker could not be started. */
+const MAX_THREADS = 256;
 /** Plans kept: each is a batch size and a choice of tensors to keep. */
 const MAX_PLANS = 8;
 
@@ -54,7 +56,7 @@ export interface WasmSession extends Session {
 }
 
 /**
- * @throws {InputError} `threads` or a batch size is not a positive integer, or `threads` more than 1 where memory cannot be shared
+ * @throws {InputError} `threads` is not 1 to 256, a batch size not a positive integer, or `threads` more than 1 where memory cannot be shared
  * @throws {DeviceError} no SIMD, no memory, or no worker to be had
  */
 export async function createWasmSession(
@@ -116,8 +118,8 @@ function threadCount(asked: number | undefined): number {
   if (asked === undefined) {
     return platform.sharesMemory ? Math.min(platform.cores, MAX_DEFAULT_THREADS) : 1;
   }
-  if (!Number.isSafeInteger(asked) || asked < 1) {
-    throw new InputError(`threads must be a positive integer, got ${asked}`);
+  if (!Number.isSafeInteger(asked) || asked < 1 || asked > MAX_THREADS) {
+    throw new InputError(`threads must be an integer from 1 to ${MAX_THREADS}, got ${asked}`);
   }
   if (asked > 1 && !platform.sharesMemory) {
     throw new InputError(

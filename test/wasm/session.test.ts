@@ -153,10 +153,11 @@ describe('errors', () => {
   const [{ tensor }] = program.inputs;
 
   test('a wrong number of threads, a wrong batch size', async () => {
-    for (const threads of [0, -1, 1.5, NaN]) {
-      await expect(createWasmSession(program, { threads })).rejects.toThrow(InputError);
-      await expect(createWasmSession(program, { batches: [threads] })).rejects.toThrow(InputError);
+    for (const count of [0, -1, 1.5, NaN]) {
+      await expect(createWasmSession(program, { threads: count })).rejects.toThrow(InputError);
+      await expect(createWasmSession(program, { batches: [count] })).rejects.toThrow(InputError);
     }
+    await expect(createWasmSession(program, { threads: 1e9 })).rejects.toThrow(InputError);
   });
 
   test('wrong inputs are refused, and the session stays usable', async () => {

@@ -3,6 +3,7 @@ import { arithmeticWgsl } from './arithmetic.wgsl.ts';
 import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
 import { conv2dLayerWgsl } from './conv2d-layer.wgsl.ts';
 import type { Conv2dShape } from './conv2d-shape.wgsl.ts';
+import { SWAPS, swapped } from './quad-swap.ts';
 import { unroll } from './unroll.ts';
 
 export interface Conv2dMatvecTile {
@@ -39,9 +40,9 @@ export const conv2dMatvecWgsl = (shape: Conv2dMatvecShape, tile: Conv2dMatvecTil
   const { arithmetic, words, kWords, pixels } = tile;
   const multiply = arithmetic === 'f32' ? 'dot' : 'dot4I8Packed';
   const scalar = arithmetic === 'f32' ? 'f32' : 'i32';
-  const swaps = ['', 'quadSwapX', 'quadSwapY', 'quadSwapDiagonal'].slice(0, kWords);
+  const swaps = SWAPS.slice(0, kWords);
   const terms = (p: number, j: number) =>
-    swaps.map((_, s) => `${multiply}(x${p}_${s}, w${j}_${s})`).join(' + ');
+    swaps.map((swap, s) => `${multiply}(x${p}${swap}, w${j}_${s})`).join(' + ');
   return wgsl`
 enable subgroups;
 
@@ -75,8 +76,8 @@ ${unroll(pixels, (p) => `    let packed${p} = x[${p}u * inWords + word + loaded]
 ${unroll(kWords, (s) => unroll(words, (j) => `    let packedW${j}_${s} = weights[firstWeight + weightOffset${s} + ${4 * j}u];`))}
 ${unroll(
   pixels,
-  (p) => `    let x${p}_0 = unpackInput(packed${p});
-${unroll(kWords - 1, (s) => `    let x${p}_${s + 1} = ${swaps[s + 1]}(x${p}_0);`)}`,
+  (p) => `    let x${p} = unpackInput(packed${p});
+${swapped(`x${p}`, kWords)}`,
 )}
 ${unroll(
   words,

@@ -1,12 +1,5 @@
+import { SWAPS, swapped } from './quad-swap.ts';
 import { unroll } from './unroll.ts';
-
-/** How a lane comes by the values of the others: component r of an accumulator is made from the inputs of lane ^ r. */
-export const SWAPS = ['', 'x', 'y', 'd'] as const;
-
-/** The swapped copies of a value, named after it. */
-export const swapped = (name: string) => `      let ${name}x = quadSwapX(${name});
-      let ${name}y = quadSwapY(${name});
-      let ${name}d = quadSwapDiagonal(${name});`;
 
 /** a + b + c and b − c − d of four values: Aᵀ. */
 const outputTransform = [

@@ -1,8 +1,9 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
-import { SWAPS, swapped, winogradStepsWgsl } from './conv2d-quad-winograd.wgsl.ts';
+import { winogradStepsWgsl } from './conv2d-quad-winograd.wgsl.ts';
 import { conv2dLayerWgsl } from './conv2d-layer.wgsl.ts';
 import { type Conv2dShape, outputSize } from './conv2d-shape.wgsl.ts';
+import { SWAPS, swapped } from './quad-swap.ts';
 import { unroll } from './unroll.ts';
 
 export interface Conv2dQuadTile {
@@ -50,6 +51,11 @@ function columnOffsets({ kernel, stride, dilation }: Conv2dQuadShape, patchWidth
   return [...offsets].sort((a, b) => a - b);
 }
 
+/** Input row r of a patch, at `row` of the image: whether it is inside, and the word at which it starts, `channel` words into its pixels. */
+const inputRow = (r: number, row: string, channel: string) => `      let row${r} = ${row};
+      let rowInside${r} = (row${r} >= 0) & (row${r} < i32(height));
+      let rowStart${r} = (image * height + u32(clamp(row${r}, 0, i32(height) - 1))) * rowWords + ${channel};`;
+
 /** The products as they are: a step is one row of the kernel and one word of input channels. */
 function directStepsWgsl(shape: Conv2dQuadShape, { patch, words }: Conv2dQuadTile): string {
   const [patchHeight, patchWidth] = patch;
@@ -67,9 +73,7 @@ function directStepsWgsl(shape: Conv2dQuadShape, { patch, words }: Conv2dQuadTil
     for (var step = first; step < end; step++) {
 ${unroll(
   patchHeight,
-  (r) => `      let row${r} = top + ${r} * STRIDE_H + i32(ky) * DILATION_H;
-      let rowInside${r} = (row${r} >= 0) & (row${r} < i32(height));
-      let rowStart${r} = (image * height + u32(clamp(row${r}, 0, i32(height) - 1))) * rowWords + groupStart + word;
+  (r) => `${inputRow(r, `top + ${r} * STRIDE_H + i32(ky) * DILATION_H`, 'groupStart + word')}
 ${unroll(offsets.length, (c) => `      let packed${r}_${c} = x[rowStart${r} + columnStart${c}];`)}`,
 )}
       let firstWeight = (block * steps + step) * (KERNEL_W * WORDS * 4u) + lane;
@@ -211,12 +215,7 @@ ${unroll(
   let columnStart${c} = u32(clamp(column${c}, 0, i32(width) - 1)) * layer.inWords;`,
 )}
 #if ${tile.winograd}
-${unroll(
-  patchHeight + 2,
-  (r) => `  let row${r} = top + ${r};
-  let rowInside${r} = (row${r} >= 0) & (row${r} < i32(height));
-  let rowStart${r} = (image * height + u32(clamp(row${r}, 0, i32(height) - 1))) * rowWords + groupStart;`,
-)}
+${unroll(patchHeight + 2, (r) => inputRow(r, `top + ${r}`, 'groupStart'))}
 #endif
 ${unroll(pixels, (p) => unroll(words, (j) => `  var total${p}_${j} = vec4<i32>();`))}
   for (var first = 0u; first < steps; first += layer.flushSteps) {

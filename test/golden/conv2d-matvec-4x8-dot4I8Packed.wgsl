@@ -171,7 +171,7 @@ fn unpackScaled(word: u32) -> vec4<f32> {
 }
 
 // An integer below 2²² becomes the low bits of a float's mantissa where 1.5 · 2²³ is added. A conversion would also look after numbers that are too
-// large and those that are none, in forty instructions.
+// large and those that are none, in some 150 instructions.
 const MAGIC = 0x1.8p23f;
 
 fn integersOf(v: vec4<f32>) -> vec4<i32> {
@@ -229,11 +229,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let packed0 = x[0u * inWords + word + loaded];
     let packedW0_0 = weights[firstWeight + weightOffset0 + 0u];
     let packedW0_1 = weights[firstWeight + weightOffset1 + 0u];
-    let x0_0 = unpackInput(packed0);
-    let x0_1 = quadSwapX(x0_0);
+    let x0 = unpackInput(packed0);
+      let x0x = quadSwapX(x0);
     let w0_0 = unpackInput(packedW0_0);
     let w0_1 = unpackInput(packedW0_1);
-    acc0_0 += dot4I8Packed(x0_0, w0_0) + dot4I8Packed(x0_1, w0_1);
+    acc0_0 += dot4I8Packed(x0, w0_0) + dot4I8Packed(x0x, w0_1);
   }
   total0_0 += i32(acc0_0);
   }

@@ -176,7 +176,7 @@ fn unpackScaled(word: u32) -> vec4<f32> {
 }
 
 // An integer below 2²² becomes the low bits of a float's mantissa where 1.5 · 2²³ is added. A conversion would also look after numbers that are too
-// large and those that are none, in forty instructions.
+// large and those that are none, in some 150 instructions.
 const MAGIC = 0x1.8p23f;
 
 fn integersOf(v: vec4<f32>) -> vec4<i32> {

@@ -176,7 +176,7 @@ fn unpackScaled(word: u32) -> vec4<f32> {
 }
 
 // An integer below 2²² becomes the low bits of a float's mantissa where 1.5 · 2²³ is added. A conversion would also look after numbers that are too
-// large and those that are none, in forty instructions.
+// large and those that are none, in some 150 instructions.
 const MAGIC = 0x1.8p23f;
 
 fn integersOf(v: vec4<f32>) -> vec4<i32> {
@@ -254,18 +254,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let columnInside5 = (column5 >= 0) & (column5 < i32(width));
   let columnStart5 = u32(clamp(column5, 0, i32(width) - 1)) * layer.inWords;
 
-  let row0 = top + 0;
-  let rowInside0 = (row0 >= 0) & (row0 < i32(height));
-  let rowStart0 = (image * height + u32(clamp(row0, 0, i32(height) - 1))) * rowWords + groupStart;
-  let row1 = top + 1;
-  let rowInside1 = (row1 >= 0) & (row1 < i32(height));
-  let rowStart1 = (image * height + u32(clamp(row1, 0, i32(height) - 1))) * rowWords + groupStart;
-  let row2 = top + 2;
-  let rowInside2 = (row2 >= 0) & (row2 < i32(height));
-  let rowStart2 = (image * height + u32(clamp(row2, 0, i32(height) - 1))) * rowWords + groupStart;
-  let row3 = top + 3;
-  let rowInside3 = (row3 >= 0) & (row3 < i32(height));
-  let rowStart3 = (image * height + u32(clamp(row3, 0, i32(height) - 1))) * rowWords + groupStart;
+      let row0 = top + 0;
+      let rowInside0 = (row0 >= 0) & (row0 < i32(height));
+      let rowStart0 = (image * height + u32(clamp(row0, 0, i32(height) - 1))) * rowWords + groupStart;
+      let row1 = top + 1;
+      let rowInside1 = (row1 >= 0) & (row1 < i32(height));
+      let rowStart1 = (image * height + u32(clamp(row1, 0, i32(height) - 1))) * rowWords + groupStart;
+      let row2 = top + 2;
+      let rowInside2 = (row2 >= 0) & (row2 < i32(height));
+      let rowStart2 = (image * height + u32(clamp(row2, 0, i32(height) - 1))) * rowWords + groupStart;
+      let row3 = top + 3;
+      let rowInside3 = (row3 >= 0) & (row3 < i32(height));
+      let rowStart3 = (image * height + u32(clamp(row3, 0, i32(height) - 1))) * rowWords + groupStart;
 
   var total0_0 = vec4<i32>();
   var total0_1 = vec4<i32>();

@@ -213,7 +213,8 @@ function foldZeroPoints(layer: Layer, inputZeroPoint: number, bias: Float64Array
     const value = bias[o] - inputZeroPoint * sum(weights) + k * inputZeroPoint * zeroPoint;
     const boundOf = (magnitude: number) => Math.abs(value) + 128 * (magnitude + k * Math.abs(zeroPoint));
     // Adding up magnitudes takes longer than all else, and few layers are anywhere near the limit.
-    const bound = boundOf(128 * k) < ACCUMULATOR_LIMIT ? 0 : boundOf(sumOfMagnitudes(weights));
+    let bound = boundOf(128 * k);
+    if (!(bound < ACCUMULATOR_LIMIT)) bound = boundOf(sumOfMagnitudes(weights));
     // Written so that a bias that is not a number fails too.
     if (!(bound < ACCUMULATOR_LIMIT)) {
       return `its accumulator can overflow int32: channel ${o} can reach ${bound} (bias ${bias[o]}, Σ|w| ${sumOfMagnitudes(weights)}); its bias is too large for the scales, or its kernel for int8`;

@@ -157,7 +157,8 @@ interface Candidate {
 
 /**
  * What the default variant of a layer is chosen by; the tuner measures. Software adapters: instructions that SwiftShader makes for four
- * lanes, fitted to the times of the quad kernel's tiles (a load is a branch a lane; a carried accumulator a masked store). Hardware: words
+ * lanes, fitted to the times of the quad kernel's tiles (a load is a branch a lane; a carried accumulator a masked store; an addition of
+ * Winograd's transforms reads and writes memory). Hardware: words
  * that a multiply-add waits for, idle invocations included.
  */
 const SOFTWARE_COST = {
@@ -266,7 +267,7 @@ const UNROLLED_TAPS = 11;
 
 /**
  * The tile that suits every image from 4×4 up. Where it is the default, most layers of a network share one kernel, and a software adapter
- * is ready a second sooner; larger tiles run up to a fifth faster, which is for the tuner to find.
+ * is ready a second sooner; larger tiles and Winograd run up to a third faster, which is for the tuner to find.
  */
 const SHARED_TILE = { name: 'quad-2x2x16-f32', allowance: 0.65 } as const;
 

@@ -102,8 +102,9 @@ function WhyNotGpu({ info }: { readonly info: ModelInfo }) {
 
 function runsOn(info: ModelInfo): string {
   if (info.backend === 'webgpu') return `WebGPU (${adapterName(info.adapter)})`;
-  if (info.backend === 'wasm')
-    return info.isolated ? 'the CPU (WebAssembly, threads)' : 'the CPU (WebAssembly)';
+  if (info.backend === 'wasm') {
+    return info.threads === 1 ? 'the CPU (WebAssembly)' : `the CPU (WebAssembly, ${info.threads} threads)`;
+  }
   return 'the CPU (reference)';
 }
 

@@ -27,8 +27,7 @@ export interface ModelInfo {
   readonly backend: BackendName;
   readonly backendReason: string;
   readonly adapter: AdapterDescription | null;
-  /** Threads can be used: the page is cross-origin isolated. */
-  readonly isolated: boolean;
+  readonly threads: number | null;
   readonly labels: readonly string[];
   /** Classes that an answer speaks of: as many as labels, where there are labels. */
   readonly classCount: number;

@@ -237,7 +237,7 @@ async function describe(model: Model, bytes: number): Promise<Omit<ModelInfo, 'l
     backend: model.backend,
     backendReason: model.backendReason,
     adapter: model.adapter,
-    isolated: self.crossOriginIsolated,
+    threads: model.threads,
     labels: model.labels,
     classCount: classes.reduce((product, size) => product * size, 1),
     preprocessing: model.preprocessing,

@@ -130,6 +130,10 @@ export class LoadedModel implements Model {
     return this.#webgpu?.adapter ?? null;
   }
 
+  get threads(): number | null {
+    return this.#wasm?.threads ?? null;
+  }
+
   get program(): IntegerProgram {
     return this.#parts.program;
   }

@@ -30,7 +30,7 @@ export interface LoadOptions extends AsyncOptions {
   readonly tune?: 'off' | 'quick' | 'full';
   /** Batch sizes to plan (and tune) at load. Others are planned on their first run. Default `[1]`. */
   readonly batches?: readonly number[];
-  /** Threads of the wasm backend. Default: as many as there are cores where shared memory is allowed, else 1. */
+  /** Threads of the wasm backend. Default: the machine's cores, at most 8, where shared memory is allowed, else 1. */
   readonly threads?: number;
   /** Overrides what the file's metadata says. */
   readonly preprocessing?: Preprocessing;
@@ -237,6 +237,8 @@ export interface Model {
   readonly backendReason: string;
   /** null on backends without an adapter. */
   readonly adapter: AdapterDescription | null;
+  /** Threads that runs are spread over; null on backends other than wasm. */
+  readonly threads: number | null;
   readonly program: IntegerProgram;
 
   /** What a run at `batch` images does, and where its tensors lie. */

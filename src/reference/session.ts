@@ -3,13 +3,8 @@ import { DeviceError, InputError } from '../errors.ts';
 import type { Session, SessionInput, SessionResult, SessionRunOptions } from '../model/session.ts';
 import type { TensorBuffer } from '../ops/operator.ts';
 import { createOperatorRegistry, type OperatorRegistry } from '../ops/registry.ts';
-import {
-  elementCount,
-  type IntegerProgram,
-  paddedChannels,
-  type ProgramTensor,
-  type TensorId,
-} from '../program/program.ts';
+import { elementCount, type IntegerProgram, type ProgramTensor, type TensorId } from '../program/program.ts';
+import { checkRun, writeInput } from '../program/session-input.ts';
 
 /** Runs `program` on the calling thread. */
 export function createReferenceSession(
@@ -30,17 +25,17 @@ export function createReferenceSession(
     inputs: ReadonlyMap<TensorId, SessionInput>,
     { batch, signal, tensors: asked = [] }: SessionRunOptions,
   ): Promise<SessionResult> {
-    if (!Number.isSafeInteger(batch) || batch < 1) {
-      throw new InputError(`the batch size must be a positive integer, got ${batch}`);
-    }
+    checkRun(program, inputs, batch);
     const kept = new Set([...program.outputs.map((output) => output.tensor), ...asked]);
     for (const id of kept) tensorOf(id);
     const start = performance.now();
     const buffers = new Map<TensorId, TensorBuffer>();
-    for (const { name, tensor } of program.inputs) {
-      const input = inputs.get(tensor);
-      if (!input) throw new InputError(`input "${name}" is missing`);
-      buffers.set(tensor, inputBuffer(name, tensorOf(tensor), input, batch));
+    for (const { tensor: id } of program.inputs) {
+      const tensor = tensorOf(id);
+      // A copy, so that outputs never share memory with the caller's arrays.
+      const data = new Int8Array(elementCount(tensor, batch));
+      writeInput(tensor, inputs.get(id)!, data);
+      buffers.set(id, data);
     }
     const uploaded = performance.now();
     const context = {
@@ -96,42 +91,4 @@ function lastUsesOf(program: IntegerProgram): TensorId[][] {
   const uses: TensorId[][] = program.operations.map(() => []);
   for (const [id, step] of last) uses[step].push(id);
   return uses;
-}
-
-/** The input in the program's layout; a copy, so that outputs never share memory with the caller's arrays. */
-function inputBuffer(name: string, tensor: ProgramTensor, input: SessionInput, batch: number): TensorBuffer {
-  const expected = elementCount(tensor, batch);
-  if (input.kind === 'quantized') {
-    if (input.data.length !== expected) {
-      throw new InputError(
-        `input "${name}" for a batch of ${batch} has ${expected} elements, got ${input.data.length}`,
-      );
-    }
-    return input.data.slice();
-  }
-  const { pixels, table } = input;
-  const [height, width, channels] = tensor.shape;
-  if (!(pixels instanceof Uint8Array)) {
-    throw new InputError(
-      `input "${name}": only the webgpu backend reads pixels from a GPUBuffer, pass a Uint8Array`,
-    );
-  }
-  if (pixels.length !== batch * height * width * channels) {
-    throw new InputError(
-      `input "${name}" for a batch of ${batch} is ${batch}×${height}×${width}×${channels} pixels, got ${pixels.length} bytes`,
-    );
-  }
-  if (table.length !== channels * 256) {
-    throw new InputError(
-      `the pixel table of input "${name}" has ${channels}·256 entries, got ${table.length}`,
-    );
-  }
-  const stored = paddedChannels(channels);
-  const data = new Int8Array(expected).fill(tensor.zeroPoint);
-  for (let pixel = 0; pixel < batch * height * width; pixel++) {
-    for (let c = 0; c < channels; c++) {
-      data[pixel * stored + c] = table[c * 256 + pixels[pixel * channels + c]]!;
-    }
-  }
-  return data;
 }

@@ -7,14 +7,13 @@ import type { ReferenceContext, TensorBuffer } from '../ops/operator.ts';
 import { createOperatorRegistry, type OperatorRegistry } from '../ops/registry.ts';
 import type { WasmCapabilities, WasmVariant } from '../ops/wasm-kernel.ts';
 import {
-  byteCount,
   elementCount,
   type IntegerProgram,
   type Operation,
-  paddedChannels,
   type ProgramTensor,
   type TensorId,
 } from '../program/program.ts';
+import { checkBatch, checkRun, writeInput } from '../program/session-input.ts';
 import { loadEngine } from './engine.ts';
 import { MAX_CALLS, type PreparedCall } from './execute.ts';
 import { type Block, LinearMemory } from './memory.ts';
@@ -106,12 +105,6 @@ async function openExecutor(
       ? await createThreadPool(module, memory.memory, threads)
       : await createInlineExecutor(module, memory.memory);
   return { executor, memory, capabilities };
-}
-
-function checkBatch(batch: number): void {
-  if (!Number.isSafeInteger(batch) || batch < 1) {
-    throw new InputError(`the batch size must be a positive integer, got ${batch}`);
-  }
 }
 
 function threadCount(asked: number | undefined): number {
@@ -243,11 +236,8 @@ class ProgramSession implements WasmSession {
   ): Promise<SessionResult> {
     this.#checkOpen();
     signal?.throwIfAborted();
-    checkBatch(batch);
+    checkRun(this.#program, inputs, batch);
     for (const id of asked) this.#tensor(id);
-    for (const { name, tensor } of this.#program.inputs) {
-      checkInput(name, this.#tensor(tensor), inputs.get(tensor), batch);
-    }
     const start = performance.now();
     const prepared = this.#prepare(batch, asked);
     for (const { tensor } of this.#program.inputs) {
@@ -458,55 +448,5 @@ class ConstantStore {
     if (--entry.users > 0) return;
     this.#memory.release(entry.block);
     this.#entries.delete(key);
-  }
-}
-
-/** @throws {InputError} the input is missing, of the wrong kind or of the wrong size */
-function checkInput(
-  name: string,
-  tensor: ProgramTensor,
-  input: SessionInput | undefined,
-  batch: number,
-): void {
-  if (!input) throw new InputError(`input "${name}" is missing`);
-  if (input.kind === 'quantized') {
-    const expected = byteCount(tensor, batch);
-    if (input.data.length === expected) return;
-    throw new InputError(
-      `input "${name}" for a batch of ${batch} has ${expected} elements, got ${input.data.length}`,
-    );
-  }
-  const { pixels, table } = input;
-  const [height, width, channels] = tensor.shape;
-  if (!(pixels instanceof Uint8Array)) {
-    throw new InputError(
-      `input "${name}": only the webgpu backend reads pixels from a GPUBuffer, pass a Uint8Array`,
-    );
-  }
-  if (pixels.length !== batch * height * width * channels) {
-    throw new InputError(
-      `input "${name}" for a batch of ${batch} is ${batch}×${height}×${width}×${channels} pixels, got ${pixels.length} bytes`,
-    );
-  }
-  if (table.length !== channels * 256) {
-    throw new InputError(
-      `the pixel table of input "${name}" has ${channels}·256 entries, got ${table.length}`,
-    );
-  }
-}
-
-/** Puts one input, checked, into its tensor, in the program's layout. */
-function writeInput(tensor: ProgramTensor, input: SessionInput, to: Int8Array): void {
-  if (input.kind === 'quantized') {
-    to.set(input.data);
-    return;
-  }
-  const pixels = input.pixels as Uint8Array;
-  const { table } = input;
-  const channels = tensor.shape[2];
-  const stored = paddedChannels(channels);
-  to.fill(tensor.zeroPoint);
-  for (let from = 0, at = 0; from < pixels.length; from += channels, at += stored) {
-    for (let c = 0; c < channels; c++) to[at + c] = table[c * 256 + pixels[from + c]];
   }
 }

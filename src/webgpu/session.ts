@@ -11,6 +11,7 @@ import type { TensorBuffer } from '../ops/operator.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
 import { byteCount, elementCount } from '../program/program.ts';
 import type { IntegerProgram, TensorId } from '../program/program.ts';
+import { checkBatch, checkRun } from '../program/session-input.ts';
 import type { AsyncOptions } from '../progress.ts';
 import type { AdapterDescription } from './adapter.ts';
 import { openDevice } from './device.ts';
@@ -135,7 +136,7 @@ class GpuSession implements WebgpuSession {
     inputs: ReadonlyMap<TensorId, SessionInput>,
     { batch, signal, tensors: asked = [] }: SessionRunOptions,
   ): Promise<SessionResult> {
-    this.#check(inputs, batch);
+    checkRun(this.#program, inputs, batch, { gpuBuffers: true });
     const wanted = [...new Set([...this.#outputs(), ...asked])];
     const results = new Map<TensorId, TensorBuffer>();
     for (const id of wanted) {
@@ -157,7 +158,7 @@ class GpuSession implements WebgpuSession {
     inputs: ReadonlyMap<TensorId, SessionInput>,
     { batch, signal }: Pick<SessionRunOptions, 'batch' | 'signal'>,
   ) {
-    this.#check(inputs, batch);
+    checkRun(this.#program, inputs, batch, { gpuBuffers: true });
     const { open } = await this.runtime();
     const buffers = new Map<TensorId, GPUBuffer>();
     try {
@@ -196,39 +197,6 @@ class GpuSession implements WebgpuSession {
     return [...new Set(this.#program.outputs.map(({ tensor }) => tensor))];
   }
 
-  #check(inputs: ReadonlyMap<TensorId, SessionInput>, batch: number): void {
-    checkBatch(batch);
-    for (const { name, tensor: id } of this.#program.inputs) {
-      const input = inputs.get(id);
-      if (!input) throw new InputError(`input "${name}" is missing`);
-      const tensor = this.#program.tensors[id];
-      const [height, width, channels] = tensor.shape;
-      if (input.kind === 'quantized') {
-        const expected = elementCount(tensor, batch);
-        if (input.data.length !== expected) {
-          throw new InputError(
-            `input "${name}" for a batch of ${batch} has ${expected} elements, got ${input.data.length}`,
-          );
-        }
-      } else {
-        const expected = batch * height * width * channels;
-        const { pixels, table } = input;
-        const length = pixels instanceof Uint8Array ? pixels.length : pixels.size;
-        const enough = pixels instanceof Uint8Array ? length === expected : length >= ((expected + 3) & ~3);
-        if (!enough) {
-          throw new InputError(
-            `input "${name}" for a batch of ${batch} is ${batch}×${height}×${width}×${channels} pixels, got ${length} bytes`,
-          );
-        }
-        if (table.length !== channels * 256) {
-          throw new InputError(
-            `the pixel table of input "${name}" has ${channels}·256 entries, got ${table.length}`,
-          );
-        }
-      }
-    }
-  }
-
   /** Runs a batch in as few parts as the device's limits allow, one after the other. */
   async #inParts(
     inputs: ReadonlyMap<TensorId, SessionInput>,
@@ -251,12 +219,6 @@ class GpuSession implements WebgpuSession {
       total.readbackMs += readbackMs;
     }
     return total;
-  }
-}
-
-function checkBatch(batch: number): void {
-  if (!Number.isSafeInteger(batch) || batch < 1) {
-    throw new InputError(`the batch size must be a positive integer, got ${batch}`);
   }
 }
 

@@ -87,6 +87,16 @@ describe('refuses', () => {
       1,
       /pixels, got 1 bytes/,
     ],
+    'pixels in a GPU buffer': [
+      new Map(
+        [...inputsOf(1)].map(([id]) => [
+          id,
+          { kind: 'pixels', pixels: { size: 4 } as GPUBuffer, table: new Int8Array(256) },
+        ]),
+      ),
+      1,
+      /only the webgpu backend reads pixels from a GPUBuffer/,
+    ],
   };
   it.each(Object.entries(wrong))('%s', async (_, [inputs, batch, reason]) => {
     using session = createReferenceSession(program);

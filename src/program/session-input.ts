@@ -1,0 +1,86 @@
+/** What the CPU backends do with a run's inputs, and every backend asks of them before it starts. */
+import { InputError } from '../errors.ts';
+import type { SessionInput } from '../model/session.ts';
+import {
+  elementCount,
+  type IntegerProgram,
+  paddedChannels,
+  type ProgramTensor,
+  type TensorId,
+} from './program.ts';
+
+/** @throws {InputError} not a positive integer */
+export function checkBatch(batch: number): void {
+  if (!Number.isSafeInteger(batch) || batch < 1) {
+    throw new InputError(`the batch size must be a positive integer, got ${batch}`);
+  }
+}
+
+/**
+ * @param gpuBuffers whether the backend reads pixels from GPU buffers
+ * @throws {InputError} the batch is not a positive integer, or an input is missing, of a kind that the backend does not read, or of the wrong size
+ */
+export function checkRun(
+  { inputs: ports, tensors }: IntegerProgram,
+  inputs: ReadonlyMap<TensorId, SessionInput>,
+  batch: number,
+  { gpuBuffers = false } = {},
+): void {
+  checkBatch(batch);
+  for (const { name, tensor } of ports) {
+    const input = inputs.get(tensor);
+    if (!input) throw new InputError(`input "${name}" is missing`);
+    if (input.kind === 'pixels' && !gpuBuffers && !(input.pixels instanceof Uint8Array)) {
+      throw new InputError(
+        `input "${name}": only the webgpu backend reads pixels from a GPUBuffer, pass a Uint8Array`,
+      );
+    }
+    checkSize(name, tensors[tensor], input, batch);
+  }
+}
+
+function checkSize(name: string, tensor: ProgramTensor, input: SessionInput, batch: number): void {
+  if (input.kind === 'quantized') {
+    const expected = elementCount(tensor, batch);
+    if (input.data.length === expected) return;
+    throw new InputError(
+      `input "${name}" for a batch of ${batch} has ${expected} elements, got ${input.data.length}`,
+    );
+  }
+  const { pixels, table } = input;
+  const [height, width, channels] = tensor.shape;
+  const expected = batch * height * width * channels;
+  const length = pixels instanceof Uint8Array ? pixels.length : pixels.size;
+  // A GPU buffer is copied in whole words, and may be larger.
+  const fits = pixels instanceof Uint8Array ? length === expected : length >= Math.ceil(expected / 4) * 4;
+  if (!fits) {
+    throw new InputError(
+      `input "${name}" for a batch of ${batch} is ${batch}×${height}×${width}×${channels} pixels, got ${length} bytes`,
+    );
+  }
+  if (table.length !== channels * 256) {
+    throw new InputError(
+      `the pixel table of input "${name}" has ${channels}·256 entries, got ${table.length}`,
+    );
+  }
+}
+
+/**
+ * Puts one input, checked, into its tensor.
+ *
+ * @param to the tensor in the program's layout: NHWC, padded lanes at the zero point
+ */
+export function writeInput(tensor: ProgramTensor, input: SessionInput, to: Int8Array): void {
+  if (input.kind === 'quantized') {
+    to.set(input.data);
+    return;
+  }
+  const pixels = input.pixels as Uint8Array;
+  const { table } = input;
+  const channels = tensor.shape[2];
+  const stored = paddedChannels(channels);
+  to.fill(tensor.zeroPoint);
+  for (let from = 0, at = 0; from < pixels.length; from += channels, at += stored) {
+    for (let c = 0; c < channels; c++) to[at + c] = table[c * 256 + pixels[from + c]];
+  }
+}

@@ -5,7 +5,7 @@ import { InputError } from '../errors.ts';
 import { fetchBytes } from './fetch.ts';
 import { describeFileError } from './node/file-error.ts';
 import { recall, remember } from './node/memory.ts';
-import { dawn } from './node/gpu.ts';
+import { gpu } from './node/gpu.ts';
 import { NodeWorker } from './node/worker.ts';
 import type { Platform } from './platform.ts';
 
@@ -36,7 +36,7 @@ export const platform: Platform = {
     }
   },
 
-  gpu: dawn,
+  gpu,
   gpuAdvice:
     'In Node, WebGPU comes from the optional package webgpu (npm install webgpu) and a Vulkan, Metal or D3D12 driver. Without a GPU, a ' +
     'software driver will do: set VK_ICD_FILENAMES to its manifest (Chromium brings vk_swiftshader_icd.json, Mesa lvp_icd.*.json); ' +

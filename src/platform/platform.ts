@@ -17,7 +17,7 @@ export interface Platform {
   decodePixels(bytes: Uint8Array): Promise<DecodedPixels>;
   /** The bytes of a file (Node) or of a URL (both). Rejects with an InputError that names it where it cannot be read. */
   readFile(location: string | URL, options?: AsyncOptions): Promise<Uint8Array>;
-  /** The WebGPU entry point, null where there is none. In Node it is Dawn, through the optional package `webgpu`. */
+  /** The WebGPU entry point, null where there is none. In Node it is Dawn, through the optional package `webgpu`; Deno has its own. */
   gpu(): Promise<GPU | null>;
   /** What a user can do where there is no GPU adapter. */
   readonly gpuAdvice: string;

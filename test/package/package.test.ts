@@ -1,5 +1,5 @@
 /**
- * What strangers get: the packed tarball, installed in a fresh folder, used from Node, from a Vite page and from a plain module script.
+ * What strangers get: the packed tarball, installed in a fresh folder, used from Node, from Deno, from a Vite page and from a plain module script.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
@@ -12,6 +12,7 @@ import { build } from 'vite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { flagship, makeFlagship } from '../../scripts/quantize-flagship.ts';
 import { launchChromium } from '../support/chromium.ts';
+import { runInDeno } from '../support/deno.ts';
 import { serveFolder } from '../e2e/static-server.ts';
 import { installPackage } from './installed.ts';
 
@@ -47,7 +48,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-test('the installed package classifies in Node, on both CPU backends alike', async () => {
+test('the installed package classifies in Node and Deno, on both CPU backends alike', async () => {
   const script = path.join(folder, 'run.js');
   await writeFile(
     script,
@@ -67,6 +68,8 @@ test('the installed package classifies in Node, on both CPU backends alike', asy
   expect(reference).toHaveLength(10);
   expect(wasm).toEqual(reference);
   expected = reference;
+  const inDeno = await runInDeno(script, [flagship], { cwd: folder, cacheDirectory: folder });
+  expect(JSON.parse(inDeno)).toEqual([reference, wasm]);
 });
 
 test('the installed command line runs and says its version', async () => {

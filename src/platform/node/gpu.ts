@@ -1,23 +1,26 @@
-/** WebGPU in Node: Dawn, through the optional package `webgpu`. */
+/** WebGPU outside browsers: the runtime's own where it has one (Deno: wgpu), else Dawn, through the optional package `webgpu`. */
 
 /** The package's module, as far as it is used. */
 interface DawnModule {
   create(options: string[]): GPU;
 }
 
-let instance: Promise<GPU | null> | undefined;
+let dawn: Promise<GPU | null> | undefined;
 
 /**
- * Dawn's entry point; null where the package is not installed or has no binary for this machine. Toggles are read from
- * `OCTET_DAWN`, separated by semicolons (e.g. `enable-dawn-features=allow_unsafe_apis;adapter=llvmpipe`).
+ * The entry point; null where the runtime has none, and the package is not installed or has no binary for this machine. Dawn's toggles
+ * are read from `OCTET_DAWN`, separated by semicolons (e.g. `enable-dawn-features=allow_unsafe_apis;adapter=llvmpipe`).
  */
-export function dawn(): Promise<GPU | null> {
+export async function gpu(): Promise<GPU | null> {
+  // Node 20 has no `navigator` at all.
+  const own = (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu;
+  if (own) return own;
   // One for the life of the process: devices crash once the instance that they come from has been collected.
-  instance ??= open();
-  return instance;
+  dawn ??= openDawn();
+  return dawn;
 }
 
-async function open(): Promise<GPU | null> {
+async function openDawn(): Promise<GPU | null> {
   // A computed name: bundlers for the browser must not follow it.
   const name = 'webgpu';
   try {

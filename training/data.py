@@ -66,3 +66,10 @@ def augment(images: torch.Tensor, cutout: int, generator: torch.Generator) -> to
         ]
         images = images * (outside[0][:, :, None] | outside[1][:, None, :])[..., None]
     return images.permute(0, 3, 1, 2)
+
+
+def resize(images: torch.Tensor, size: int) -> torch.Tensor:
+    """[N, 3, 32, 32] to [N, 3, size, size], each pixel a mean of those around it (a triangle filter)."""
+    if size == images.shape[-1]:
+        return images
+    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)

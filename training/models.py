@@ -123,6 +123,9 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "mobilenetv2": MobileNetV2,
 }
 
+# Side of the smallest images that leave a pixel after the last pool or stride; to train on smaller ones than CIFAR-10's.
+SMALLEST_IMAGE = {"vgg16": 32, "resnet20": 4, "mobilenetv2": 8}
+
 # What the exported file says of itself.
 ARCHITECTURES = {"vgg16": "vgg16_bn", "resnet20": "preact_resnet20", "mobilenetv2": "mobilenet_v2"}
 

@@ -3,6 +3,8 @@
 Trains a few steps of every model on a made-up data set, goes on from the checkpoint, exports, and reads the file back.
 """
 
+import contextlib
+import io
 import re
 import subprocess
 import sys
@@ -15,10 +17,10 @@ import onnx
 import onnxruntime
 import torch
 
-from .data import RECORD_BYTES, augment, load, normalize
+from .data import RECORD_BYTES, augment, load, normalize, resize
 from .export import load_weights
 from .models import MODELS
-from .train import Recipe, evaluate, parse_arguments, train
+from .train import Recipe, evaluate, image_size, parse_arguments, train
 
 
 def write_data(directory: Path) -> None:
@@ -73,7 +75,7 @@ class TrainingTest(unittest.TestCase):
                 np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
     def test_a_resumed_run_ends_where_an_uninterrupted_one_does(self) -> None:
-        whole = ["--precision", "float32", "--skip-test"]
+        whole = ["--precision", "float32", "--skip-test", "--first-size", "16"]
         recipe, args = parse_arguments(self.arguments("resnet20", *whole))
         straight = onnx.load(train(recipe, args)).SerializeToString()
         args.run = self.directory / "interrupted"
@@ -120,6 +122,17 @@ class AugmentTest(unittest.TestCase):
 
 
 class RecipeTest(unittest.TestCase):
+    def test_images_grow_to_their_size(self) -> None:
+        sizes = [image_size(Recipe("mobilenetv2", epochs=10, first_size=16), epoch) for epoch in range(10)]
+        self.assertEqual(sizes, [16] * 4 + [24] * 4 + [32] * 2)
+        self.assertEqual({image_size(Recipe("vgg16", epochs=7), epoch) for epoch in range(7)}, {32})
+        self.assertEqual(resize(torch.full((2, 3, 32, 32), 0.5), 24).unique().tolist(), [0.5])
+
+    def test_images_that_a_model_cannot_take_are_refused(self) -> None:
+        for model, size in (("vgg16", "24"), ("resnet20", "40")):
+            with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()):
+                parse_arguments(["--model", model, "--first-size", size])
+
     def test_defaults_are_the_documented_ones(self) -> None:
         recipe, _ = parse_arguments(["--model", "vgg16"])
         self.assertEqual(recipe, Recipe("vgg16"))

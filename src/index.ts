@@ -81,6 +81,7 @@ export type {
   IntegerProgram,
   LookupOperation,
   MaxPool2dOperation,
+  MulOperation,
   Operation,
   ProgramInput,
   ProgramOutput,

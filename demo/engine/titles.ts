@@ -6,6 +6,7 @@ const KINDS: ReadonlySet<string> = new Set<BuiltinOperation['kind']>([
   'maxPool2d',
   'averagePool2d',
   'add',
+  'mul',
   'concat',
   'lookup',
 ]);
@@ -33,6 +34,8 @@ export function titleOf(operation: Operation, from: ProgramTensor, to: ProgramTe
       return `Average pool ${size(operation.kernel)}`;
     case 'add':
       return 'Add';
+    case 'mul':
+      return 'Multiply';
     case 'concat':
       return 'Concat';
     case 'lookup':

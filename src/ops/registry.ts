@@ -6,10 +6,19 @@ import { concat } from './concat/index.ts';
 import { conv2d } from './conv2d/index.ts';
 import { lookup } from './lookup/index.ts';
 import { maxPool2d } from './maxPool2d/index.ts';
+import { mul } from './mul/index.ts';
 import type { Operator } from './operator.ts';
 
 /** Operators that come with Octet, in the order of their folders. */
-export const builtinOperators: readonly Operator[] = [add, averagePool2d, concat, conv2d, lookup, maxPool2d];
+export const builtinOperators: readonly Operator[] = [
+  add,
+  averagePool2d,
+  concat,
+  conv2d,
+  lookup,
+  maxPool2d,
+  mul,
+];
 
 /** Operators by the `kind` of their operations. Immutable. */
 export interface OperatorRegistry {

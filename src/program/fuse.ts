@@ -12,6 +12,7 @@ import type {
   IntegerProgram,
   LookupOperation,
   MaxPool2dOperation,
+  MulOperation,
   Operation,
   ProgramTensor,
   Rescale,
@@ -124,7 +125,7 @@ function clampIntoProducer(
     if (first.residual) return { ...first, output, residual: narrow<Rescale>(first.residual) };
     return first.requantize ? { ...first, output, requantize: narrow(first.requantize) } : undefined;
   }
-  if (isAdd(first)) return { ...first, output, rescale: narrow(first.rescale) };
+  if (isAdd(first) || isMul(first)) return { ...first, output, rescale: narrow(first.rescale) };
   if (isAveragePool2d(first)) {
     return { ...first, output, rescale: narrow(first.rescale) };
   }
@@ -160,5 +161,6 @@ const isMaxPool2d = (operation: Operation): operation is MaxPool2dOperation => o
 const isAveragePool2d = (operation: Operation): operation is AveragePool2dOperation =>
   operation.kind === 'averagePool2d';
 const isAdd = (operation: Operation): operation is AddOperation => operation.kind === 'add';
+const isMul = (operation: Operation): operation is MulOperation => operation.kind === 'mul';
 const isConcat = (operation: Operation): operation is ConcatOperation => operation.kind === 'concat';
 const isLookup = (operation: Operation): operation is LookupOperation => operation.kind === 'lookup';

@@ -22,7 +22,6 @@ export const pointwiseOperators: readonly string[] = [
   'Max',
   'Min',
   'Mish',
-  'Mul',
   'Neg',
   'PRelu',
   'Pow',
@@ -101,10 +100,13 @@ export function lowerPointwise(node: Node, context: LoweringContext): void {
   if (a === undefined || b === undefined || tensors.size === 0) {
     context.problem(
       node,
-      'is supported only between two quantized tensors that an addition joins, or with a constant of one element',
+      'is supported only between two quantized tensors that a sum or product joins, or with a constant of one element',
     );
   } else if (tensors.size > 1) {
-    context.problem(node, 'joins two tensors element by element, which Octet does for additions only');
+    context.problem(
+      node,
+      'joins two tensors element by element, which Octet does for sums and products only',
+    );
   } else {
     const at = (operand: Float64Array | number, i: number) =>
       typeof operand === 'number' ? operand : operand[i];

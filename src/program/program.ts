@@ -125,6 +125,15 @@ export interface AddOperation extends Operation {
   readonly rescale: Rescale;
 }
 
+/**
+ * Product of two tensors; the second may be a single pixel, which multiplies every pixel of its image.
+ * `y = clamp(zeroPoint + rne((a − inputZeroPoints[0]) · (b − inputZeroPoints[1]) · multipliers[0] · 2^−shift), lo, hi)`
+ */
+export interface MulOperation extends Operation {
+  readonly kind: 'mul';
+  readonly rescale: Rescale;
+}
+
 /** Concatenation along channels; each input rescaled on its own by `rescales[i]` (one multiplier each). */
 export interface ConcatOperation extends Operation {
   readonly kind: 'concat';
@@ -143,6 +152,7 @@ export type BuiltinOperation =
   | MaxPool2dOperation
   | AveragePool2dOperation
   | AddOperation
+  | MulOperation
   | ConcatOperation
   | LookupOperation;
 

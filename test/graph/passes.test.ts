@@ -11,6 +11,7 @@ import { removeIdentities } from '../../src/graph/passes/remove-identities.ts';
 import { removeUnused } from '../../src/graph/passes/remove-unused.ts';
 import {
   concatNet,
+  gatedNet,
   convNet,
   createFloatGraph,
   mobileNet,
@@ -63,7 +64,14 @@ describe('every pass leaves what ONNX Runtime computes', () => {
     });
   }
 
-  for (const [name, model] of Object.entries({ convNet, residualNet, preActNet, mobileNet, concatNet })) {
+  for (const [name, model] of Object.entries({
+    convNet,
+    residualNet,
+    preActNet,
+    mobileNet,
+    concatNet,
+    gatedNet,
+  })) {
     test(`optimize, on ${name}`, async () => {
       const graph = model(3);
       const after = optimize(graph);

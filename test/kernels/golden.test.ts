@@ -21,6 +21,7 @@ const SHOWN = [
   'maxPool2d: 3x3 stride 2 padded',
   'averagePool2d: 3x3 uneven padding',
   'add: primes',
+  'mul: primes by a pixel',
   'concat: 5, 8 and 3',
 ];
 

@@ -3,6 +3,7 @@ import type { Graph } from '../../src/graph/graph.ts';
 import { findObstacles } from '../../src/model/support.ts';
 import {
   concatNet,
+  gatedNet,
   convNet,
   createFloatGraph,
   mobileNet,
@@ -12,7 +13,7 @@ import {
 } from '../support/onnx-models.ts';
 
 describe('findObstacles', () => {
-  test.each(Object.entries({ convNet, residualNet, preActNet, mobileNet, concatNet }))(
+  test.each(Object.entries({ convNet, residualNet, preActNet, mobileNet, concatNet, gatedNet }))(
     'finds none in %s',
     (_, build) => {
       expect(findObstacles(build(3))).toEqual([]);

@@ -10,6 +10,7 @@ import type {
   ConcatOperation,
   Conv2dOperation,
   MaxPool2dOperation,
+  MulOperation,
   ProgramTensor,
   Requantize,
   Rescale,
@@ -111,6 +112,19 @@ function add({ rescale }: AddOperation, [a, b]: readonly Element[]): Element {
     );
 }
 
+function mul(
+  { rescale }: MulOperation,
+  [a, b]: readonly Element[],
+  [height, width]: readonly number[],
+): Element {
+  const isPixel = height * width === 1;
+  return (n, h, w, c) => {
+    const first = a(n, h, w, c) - rescale.inputZeroPoints[0];
+    const second = (isPixel ? b(n, 0, 0, c) : b(n, h, w, c)) - rescale.inputZeroPoints[1];
+    return rescaled([first * second], rescale, [...rescale.multipliers]);
+  };
+}
+
 function concat(
   { rescales }: ConcatOperation,
   inputs: readonly Element[],
@@ -146,6 +160,8 @@ function expectedOf({ program, inputs, batch }: OperationCase): Int8Array | Int3
         return averagePool(op, elements[0], tensors[0]);
       case 'add':
         return add(op, elements);
+      case 'mul':
+        return mul(op, elements, tensors[1].shape);
       case 'concat':
         return concat(
           op,

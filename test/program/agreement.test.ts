@@ -4,6 +4,7 @@ import { quantize } from '../../src/quantize/quantize.ts';
 import { agreementWithOrt, type TensorAgreement } from '../support/agreement.ts';
 import {
   concatNet,
+  gatedNet,
   convNet,
   mobileNet,
   preActNet,
@@ -37,7 +38,7 @@ describe('files of our own quantizer agree with ONNX Runtime', () => {
     expectAgreement(await agreementWithOrt(quantized.graph, randomInputs(graph, BATCH, 2), BATCH));
   }
 
-  it.each(Object.entries({ convNet, residualNet, preActNet, mobileNet, concatNet }))(
+  it.each(Object.entries({ convNet, residualNet, preActNet, mobileNet, concatNet, gatedNet }))(
     '%s',
     async (_, build) => {
       await check(build(7));

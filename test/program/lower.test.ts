@@ -318,9 +318,28 @@ describe('problems', () => {
       (b, x) => b.qdq(b.node('Add', [x, b.qdq(b.node('GlobalAveragePool', [x]), 1, 0)]), 1, 0),
       /different shapes/,
     ],
-    'product of two tensors': [
-      (b, x) => b.qdq(b.node('Mul', [x, b.qdq(conv3x3(b, x, 3, 3), 1, 0)]), 1, 0),
-      /additions only/,
+    'product with a row of pixels': [
+      (b, x) => {
+        const row = b.node('AveragePool', [x], { kernel_shape: [4, 1] });
+        return b.qdq(b.node('Mul', [x, b.qdq(row, 1, 0)]), 1, 0);
+      },
+      /4×4×3 and 1×4×3.*a single pixel/,
+    ],
+    'product with a vector, which lies along the width': [
+      (b, x) =>
+        b.qdq(
+          b.node('Mul', [
+            x,
+            b.qdq(b.node('Gemm', [b.node('Flatten', [x]), b.dq([48, 4], random.int8s(192), 1)]), 1, 0),
+          ]),
+          1,
+          0,
+        ),
+      /must be alike/,
+    ],
+    'the larger of two tensors': [
+      (b, x) => b.qdq(b.node('Max', [x, b.qdq(conv3x3(b, x, 3, 3), 1, 0)]), 1, 0),
+      /sums and products only/,
     ],
     'concatenation along height': [(b, x) => b.qdq(b.node('Concat', [x, x], { axis: 2 }), 1, 0), /axis 2/],
     'a pool that sees only padding': [

@@ -11,6 +11,7 @@ import { quantize, quantizeCalibrated } from '../../src/quantize/quantize.ts';
 import type { RecipeInput } from '../../src/quantize/recipe.ts';
 import {
   concatNet,
+  gatedNet,
   convNet,
   createFloatGraph,
   mobileNet,
@@ -87,6 +88,7 @@ const nets: Record<string, (seed: number) => Graph> = {
   preActNet,
   mobileNet,
   concatNet,
+  gatedNet,
 };
 
 describe('quantize', () => {

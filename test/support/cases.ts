@@ -11,13 +11,14 @@ import type {
   IntegerProgram,
   LookupOperation,
   MaxPool2dOperation,
+  MulOperation,
   Operation,
   TensorId,
   Window2d,
 } from '../../src/program/program.ts';
 import { commonRescale } from '../../src/program/multiplier.ts';
 import { windowOutput } from '../../src/ops/window.ts';
-import { createProgramBuilder, fillImage, rescaleBy, requantizeBy } from './program-builder.ts';
+import { createProgramBuilder, fillImage, multiplyBy, rescaleBy, requantizeBy } from './program-builder.ts';
 import { createRandom, type Random } from './random.ts';
 
 export interface OperationCase {
@@ -489,6 +490,58 @@ function addCase(label: string, spec: AddSpec, random: Random): OperationCase {
   return finish('add', label, builder.build(label), batch, inputs);
 }
 
+interface MulSpec {
+  readonly batch?: number;
+  readonly image: ImageShape;
+  /** The second operand is one pixel. */
+  readonly pixel?: boolean;
+  readonly factor?: number;
+  readonly zeroPoints?: readonly [a: number, b: number, y: number];
+  readonly x?: Values;
+  readonly clip?: readonly [lo: number, hi: number];
+}
+
+const MUL_SPECS: Record<string, MulSpec> = {
+  'one value': { image: [1, 1, 1] },
+  primes: { image: [5, 7, 13] },
+  'primes by a pixel': { image: [5, 7, 13], pixel: true },
+  'batch 3': { batch: 3, image: [4, 4, 16] },
+  'batch 3 by a pixel': { batch: 3, image: [4, 3, 16], pixel: true },
+  'channels 65 by a pixel': { batch: 2, image: [3, 3, 65], pixel: true },
+  'ties at 1/2': { image: [8, 8, 8], factor: 0.5 },
+  'ties at 1/64 by a pixel': { image: [8, 8, 8], factor: 1 / 64, pixel: true },
+  saturates: { image: [8, 8, 8], factor: 40 },
+  'tiny factor': { image: [6, 6, 4], factor: 1e-12 },
+  'largest product': { image: [4, 4, 4], x: 'min', zeroPoints: [127, 127, -128], factor: 1 / 260 },
+  'most negative product': { image: [4, 4, 4], x: 'extremes', zeroPoints: [127, -128, 5], factor: 1 / 300 },
+  'hard swish gate': {
+    image: [5, 5, 8],
+    zeroPoints: [-90, -128, -80],
+    factor: 1 / 255,
+    clip: [-80, 90],
+    pixel: true,
+  },
+};
+
+function mulCase(label: string, spec: MulSpec, random: Random): OperationCase {
+  const { image, batch = 1, factor = 1 / 90, zeroPoints = [5, -9, 1] } = spec;
+  const builder = createProgramBuilder();
+  const a = builder.input(image, zeroPoints[0]);
+  const b = builder.input(spec.pixel ? [1, 1, image[2]] : image, zeroPoints[1]);
+  const output = builder.tensor(image, zeroPoints[2]);
+  const [lo, hi] = spec.clip ?? [-128, 127];
+  builder.emit<MulOperation>({
+    kind: 'mul',
+    name: label,
+    inputs: [a.id, b.id],
+    output: output.id,
+    rescale: multiplyBy(factor, [zeroPoints[0], zeroPoints[1]], zeroPoints[2], lo, hi),
+  });
+  const draw = drawValues(spec.x ?? 'random', random, 0);
+  const inputs = new Map([a, b].map((tensor) => [tensor.id, fillImage(tensor, batch, draw)]));
+  return finish('mul', label, builder.build(label), batch, inputs);
+}
+
 interface ConcatSpec {
   readonly batch?: number;
   readonly size?: readonly [height: number, width: number];
@@ -579,6 +632,7 @@ export function quickCases(): OperationCase[] {
     averagePoolCase('ties', { image: [8, 8, 8], kernel: [2, 2], stride: [2, 2], factor: 1 }, random),
     averagePoolCase('large window', { image: [24, 24, 3], kernel: [24, 24], x: 'extremes' }, random),
     ...make(ADD_SPECS, addCase),
+    ...make(MUL_SPECS, mulCase),
     ...make(CONCAT_SPECS, concatCase),
     ...make(LOOKUP_SPECS, lookupCase),
   ];
@@ -591,7 +645,7 @@ export function fullCases(extra = 400, seed = 2): OperationCase[] {
     ...Array.from({ length: extra }, (_, i) => {
       const random = createRandom(seed * 1_000_003 + i);
       const label = `seed ${seed}, number ${i}`;
-      const kind = random.int(0, 9);
+      const kind = random.int(0, 10);
       if (kind < 6) return convCase(label, randomConv(random), random);
       if (kind === 6) return maxPoolCase(label, randomPool(random), random);
       if (kind === 7) {
@@ -603,6 +657,10 @@ export function fullCases(extra = 400, seed = 2): OperationCase[] {
         return concatCase(label, { batch: random.int(1, 3), channels }, random);
       }
       const image: ImageShape = [random.int(1, 9), random.int(1, 9), random.pick(CHANNELS)];
+      if (kind === 9) {
+        const factor = 10 ** -random.int(0, 4) * random.next();
+        return mulCase(label, { batch: random.int(1, 3), image, factor, pixel: random.chance(0.5) }, random);
+      }
       const factors = [0.05 + 2 * random.next(), 0.05 + 2 * random.next()] as const;
       return addCase(label, { batch: random.int(1, 3), image, factors }, random);
     }),

@@ -226,6 +226,18 @@ export function mobileNet(seed: number): Graph {
   return renameOutput(b.finish(b.gemm(b.globalPool(x), 10)), 'logits');
 }
 
+/** Squeeze and excitation behind HardSwish, a residual around it, and a gate of the same shape (MobileNetV3). Input [N, 3, 9, 9]. */
+export function gatedNet(seed: number): Graph {
+  const b = createFloatGraph(seed);
+  const x = b.node('HardSwish', [b.batchNorm(b.conv(b.input('input', ['N', 3, 9, 9]), 10, { bias: false }))]);
+  const squeezed = b.relu(b.conv(b.node('GlobalAveragePool', [x]), 4, { kernel: 1 }));
+  const excitation = b.node('HardSigmoid', [b.conv(squeezed, 10, { kernel: 1 })]);
+  const excited = b.node('Add', [x, b.conv(b.node('Mul', [excitation, x]), 10, { kernel: 1 })]);
+  const gate = b.node('Sigmoid', [b.conv(excited, 10)]);
+  const gated = b.relu(b.node('Mul', [b.conv(excited, 10), gate]));
+  return renameOutput(b.finish(b.gemm(b.globalPool(gated), 10)), 'logits');
+}
+
 /** Branches joined along channels, an average pool, SiLU and Softmax. Input [N, 4, 9, 9]. */
 export function concatNet(seed: number): Graph {
   const b = createFloatGraph(seed);
@@ -264,7 +276,7 @@ function randomLayer(b: FloatGraphBuilder, x: string, live: readonly string[]): 
     if (kind === 0) return normalized;
     return kind === 1 ? b.clip(normalized, 0, 6) : b.relu(normalized);
   };
-  switch (random.int(0, 8)) {
+  switch (random.int(0, 9)) {
     case 0:
       return after(b.conv(x, c, { kernel: size, group: c, bias }));
     case 1: {
@@ -292,6 +304,10 @@ function randomLayer(b: FloatGraphBuilder, x: string, live: readonly string[]): 
       return b.node(random.pick(['Sigmoid', 'Tanh', 'HardSwish', 'Identity', 'LeakyRelu']), [x]);
     case 7:
       return after(x);
+    case 8: {
+      const gate = b.conv(b.node('GlobalAveragePool', [x]), c, { kernel: 1, bias });
+      return after(b.node('Mul', [x, b.node(random.pick(['Sigmoid', 'HardSigmoid']), [gate])]));
+    }
     default:
       return after(
         b.conv(x, random.int(1, 9), { kernel: size, bias, dilation: h > 8 && w > 8 ? random.int(1, 2) : 1 }),

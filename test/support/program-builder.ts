@@ -95,6 +95,18 @@ export function rescaleBy(
   return { ...common, inputZeroPoints: Int32Array.from(inputZeroPoints), zeroPoint, lo, hi };
 }
 
+/** Rescale of the product of two inputs, by a real factor. */
+export function multiplyBy(
+  factor: number,
+  inputZeroPoints: readonly [number, number],
+  zeroPoint: number,
+  lo = -128,
+  hi = 127,
+): Rescale {
+  const common = commonRescale([factor], [255]);
+  return { ...common, inputZeroPoints: Int32Array.from(inputZeroPoints), zeroPoint, lo, hi };
+}
+
 /** Input data in the program's layout: `value` for each real channel, the zero point in padded lanes. */
 export function fillImage(tensor: ProgramTensor, batch: number, value: (index: number) => number): Int8Array {
   const channels = tensor.shape[2];

@@ -11,11 +11,12 @@ import type {
   IntegerProgram,
   LookupOperation,
   MaxPool2dOperation,
+  MulOperation,
   ProgramTensor,
   Window2d,
 } from '../../src/program/program.ts';
 import { windowOutput } from '../../src/ops/window.ts';
-import { createProgramBuilder, rescaleBy, requantizeBy } from './program-builder.ts';
+import { createProgramBuilder, multiplyBy, rescaleBy, requantizeBy } from './program-builder.ts';
 import { createRandom } from './random.ts';
 
 /** @param operations number of operations, about */
@@ -145,6 +146,38 @@ export function randomProgram(seed: number, operations = 8): IntegerProgram {
     return output;
   }
 
+  function mul(name: string): ProgramTensor {
+    const a = source();
+    const others = sameShape(a, 3);
+    const b =
+      others.length > 0 && random.chance(0.4) ? random.pick(others) : globalMaxPool(`${name} gate`, a);
+    const output = builder.tensor(a.shape, zeroPoint());
+    builder.emit<MulOperation>({
+      kind: 'mul',
+      name,
+      inputs: [a.id, b.id],
+      output: output.id,
+      rescale: multiplyBy((0.2 + random.next()) / 90, [a.zeroPoint, b.zeroPoint], output.zeroPoint),
+    });
+    return output;
+  }
+
+  function globalMaxPool(name: string, input: ProgramTensor): ProgramTensor {
+    const [height, width, channels] = input.shape;
+    const output = builder.tensor([1, 1, channels], input.zeroPoint);
+    builder.emit<MaxPool2dOperation>({
+      kind: 'maxPool2d',
+      name,
+      inputs: [input.id],
+      output: output.id,
+      kernel: [height, width],
+      stride: [1, 1],
+      pads: [0, 0, 0, 0],
+      dilation: [1, 1],
+    });
+    return output;
+  }
+
   function concat(name: string): ProgramTensor {
     const first = source();
     const parts = [first, ...sameShape(first, 2).slice(-2)];
@@ -174,7 +207,7 @@ export function randomProgram(seed: number, operations = 8): IntegerProgram {
   }
 
   for (let i = 0; i < operations; i++) {
-    const make = random.pick([conv, conv, conv, maxPool, averagePool, add, concat, lookup]);
+    const make = random.pick([conv, conv, conv, maxPool, averagePool, add, mul, concat, lookup]);
     live.push(make(`op${i}`));
   }
   return builder.build(`random program ${seed}`);

@@ -1,4 +1,4 @@
-/** Addition, concatenation and table lookup. A unit is one pixel; its channels are stored in whole quads. */
+/** Addition, multiplication, concatenation and table lookup. A unit is one pixel; its channels are stored in whole quads. */
 import { load4, pack4, roundShift } from './requantize';
 import { fillLanes } from './pool';
 
@@ -20,6 +20,21 @@ class Rescale {
   fillFrom: i32; // concat only: real channels of the output, where this input is the last one; else outChannels
 }
 
+// @ts-ignore: decorator
+@unmanaged
+class Product {
+  channels: i32; // stored
+  lastLanes: i32; // real channels of the last quad, 1…4
+  multiplier: i32;
+  inputZeroPoint: i32;
+  otherZeroPoint: i32;
+  repeats: i32; // pixels that one of the second operand multiplies
+  shift: i32;
+  zeroPoint: i32;
+  lo: i32;
+  hi: i32;
+}
+
 /** `y = clamp(z + rne(((a − z_a) · m_a + (b − z_b) · m_b) · 2^−shift))`, the sum exact in int32. */
 export function add(a: usize, b: usize, y: usize, shape: Rescale, unitStart: i32, unitEnd: i32): void {
   const channels = <usize>shape.channels;
@@ -37,7 +52,28 @@ export function add(a: usize, b: usize, y: usize, shape: Rescale, unitStart: i32
     const q = i32x4.add(roundShift(i32x4.add(first, second), shape.shift), zeroPoint);
     store<i32>(y + at, pack4(i32x4.min_s(i32x4.max_s(q, lo), hi)));
   }
-  fillPixels(y, shape, unitStart, unitEnd);
+  fillPixels(y, shape.channels, shape.lastLanes, shape.zeroPoint, unitStart, unitEnd);
+}
+
+/** `y = clamp(z + rne((a − z_a) · (b − z_b) · m · 2^−shift))`, the product exact in int32. */
+export function mul(a: usize, b: usize, y: usize, shape: Product, unitStart: i32, unitEnd: i32): void {
+  const channels = <usize>shape.channels;
+  const zeroA = i32x4.splat(shape.inputZeroPoint);
+  const zeroB = i32x4.splat(shape.otherZeroPoint);
+  const multiplier = i32x4.splat(shape.multiplier);
+  const zeroPoint = i32x4.splat(shape.zeroPoint);
+  const lo = i32x4.splat(shape.lo);
+  const hi = i32x4.splat(shape.hi);
+  for (let unit = unitStart; unit < unitEnd; unit++) {
+    const at = <usize>unit * channels;
+    const other = b + <usize>(unit / shape.repeats) * channels;
+    for (let c: usize = 0; c < channels; c += 4) {
+      const product = i32x4.mul(i32x4.sub(load4(a + at + c), zeroA), i32x4.sub(load4(other + c), zeroB));
+      const q = i32x4.add(roundShift(i32x4.mul(product, multiplier), shape.shift), zeroPoint);
+      store<i32>(y + at + c, pack4(i32x4.min_s(i32x4.max_s(q, lo), hi)));
+    }
+  }
+  fillPixels(y, shape.channels, shape.lastLanes, shape.zeroPoint, unitStart, unitEnd);
 }
 
 /** One input of a concatenation: rescaled, and put at `firstChannel` of each pixel. */
@@ -77,13 +113,20 @@ export function lookup(x: usize, y: usize, table: usize, shape: Rescale, unitSta
     store<i8>(y + at, load<i8>(middle + load<i8>(x + at, 2)), 2);
     store<i8>(y + at, load<i8>(middle + load<i8>(x + at, 3)), 3);
   }
-  fillPixels(y, shape, unitStart, unitEnd);
+  fillPixels(y, shape.channels, shape.lastLanes, shape.zeroPoint, unitStart, unitEnd);
 }
 
 /** Padded lanes of whole pixels. */
-function fillPixels(y: usize, shape: Rescale, unitStart: i32, unitEnd: i32): void {
-  if (shape.lastLanes == 4) return;
+function fillPixels(
+  y: usize,
+  channels: i32,
+  lastLanes: i32,
+  zeroPoint: i32,
+  unitStart: i32,
+  unitEnd: i32,
+): void {
+  if (lastLanes == 4) return;
   for (let unit = unitStart; unit < unitEnd; unit++) {
-    fillLanes(y + <usize>(unit + 1) * <usize>shape.channels, shape.lastLanes, shape.zeroPoint);
+    fillLanes(y + <usize>(unit + 1) * <usize>channels, lastLanes, zeroPoint);
   }
 }

@@ -1,0 +1,61 @@
+import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
+import { type Grid, gridWgsl } from './grid.wgsl.ts';
+import { type RescaleConstants, rescaleWgsl } from './rescale.wgsl.ts';
+
+export interface Mul {
+  /** Words of the whole batch. */
+  readonly words: number;
+  /** Of the second operand: as many, or those of a pixel an image. */
+  readonly otherWords: number;
+  readonly imagePixels: number;
+  readonly pixelWords: number;
+  readonly channels: number;
+  readonly rescale: RescaleConstants;
+}
+
+/**
+ * Product of two tensors, times a fixed-point multiplier, rounded once. The second may be one pixel an image, which multiplies all of the
+ * image's (squeeze and excitation).
+ *
+ *   a, y  [pixels][PIXEL_WORDS] u32 of four int8
+ *   b     the same, or [images][PIXEL_WORDS]
+ *
+ * One invocation multiplies one word. Workgroup memory: none. |product · multiplier| < 2³¹ is proved at load.
+ */
+export const mulWgsl = (
+  { words, otherWords, imagePixels, pixelWords, channels, rescale }: Mul,
+  grid: Grid,
+) => {
+  const { multipliers, inputZeroPoints, shift, zeroPoint, lo, hi } = rescale;
+  return wgsl`
+const PIXEL_WORDS = ${pixelWords}u;
+const IMAGE_WORDS = ${imagePixels * pixelWords}u;
+const CHANNELS = ${channels}u;
+@group(0) @binding(0) var<storage, read> a: array<u32, ${words}>;
+@group(0) @binding(1) var<storage, read> b: array<u32, ${otherWords}>;
+@group(0) @binding(2) var<storage, read_write> y: array<u32, ${words}>;
+${gridWgsl(grid)}
+${rescaleWgsl}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let index = invocationIndex(workgroup, local);
+  if (index >= INVOCATIONS) {
+    return;
+  }
+#if ${otherWords === words}
+  let other = index;
+#else
+  let other = index / IMAGE_WORDS * PIXEL_WORDS + index % PIXEL_WORDS;
+#endif
+  let product = (unpack4xI8(a[index]) - ${inputZeroPoints[0]}) * (unpack4xI8(b[other]) - ${inputZeroPoints[1]});
+  let scaled = rescaleSum(product * ${multipliers[0]}, ${shift}u, ${zeroPoint}, ${lo}, ${hi});
+#if ${channels % 4 === 0}
+  y[index] = pack4xI8(scaled);
+#else
+  let lanes = vec4<u32>(index % PIXEL_WORDS * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
+  y[index] = pack4xI8(select(vec4<i32>(${zeroPoint}), scaled, lanes < vec4<u32>(CHANNELS)));
+#endif
+}
+`;
+};

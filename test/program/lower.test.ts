@@ -316,14 +316,21 @@ describe('problems', () => {
     ],
     'addition with broadcasting': [
       (b, x) => b.qdq(b.node('Add', [x, b.qdq(b.node('GlobalAveragePool', [x]), 1, 0)]), 1, 0),
-      /different shapes/,
+      /adds \[N,3,4,4\] and \[N,3,1,1\]/,
+    ],
+    'addition of an image and a vector': [
+      (b, x) => {
+        const pooled = b.qdq(b.node('GlobalAveragePool', [x]), 1, 0);
+        return b.qdq(b.node('Add', [pooled, b.node('Flatten', [pooled])]), 1, 0);
+      },
+      /adds \[N,3,1,1\] and \[N,3\]/,
     ],
     'product with a row of pixels': [
       (b, x) => {
         const row = b.node('AveragePool', [x], { kernel_shape: [4, 1] });
         return b.qdq(b.node('Mul', [x, b.qdq(row, 1, 0)]), 1, 0);
       },
-      /4×4×3 and 1×4×3.*a single pixel/,
+      /multiplies \[N,3,4,4\] and \[N,3,1,4\]/,
     ],
     'product with a vector, which lies along the width': [
       (b, x) =>

@@ -17,11 +17,9 @@ export function lowerAdd(node: Node, context: LoweringContext): void {
   const a = context.activation(node, 0);
   const b = context.activation(node, 1);
   if (!a || !b) return;
-  if (a.shape.join() !== b.shape.join()) {
-    context.problem(
-      node,
-      `adds images of different shapes, ${a.shape.join('×')} and ${b.shape.join('×')} (height×width×channels); broadcasting is not supported`,
-    );
+  if (a.shape.join() !== b.shape.join() || context.rank(node, 0) !== context.rank(node, 1)) {
+    const [first, second] = node.inputs.map((name) => context.graph.values.get(name)?.shape.join() ?? '?');
+    context.problem(node, `adds [${first}] and [${second}]; broadcasting is not supported`);
     return;
   }
   const output = context.output(node, a.shape);

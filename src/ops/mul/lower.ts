@@ -22,9 +22,10 @@ export function lowerMul(node: Node, context: LoweringContext): void {
   if (!a || !b) return;
   const factors = context.rank(node, 0) === context.rank(node, 1) ? inOrder(a, b) : undefined;
   if (!factors) {
+    const [first, second] = node.inputs.map((name) => context.graph.values.get(name)?.shape.join() ?? '?');
     context.problem(
       node,
-      `multiplies images of ${a.shape.join('×')} and ${b.shape.join('×')} (height×width×channels); they must be alike, or one a single pixel of as many channels`,
+      `multiplies [${first}] and [${second}]; they must be alike, or [N, C, H, W] and [N, C, 1, 1]`,
     );
     return;
   }

@@ -187,6 +187,15 @@ describe('evaluate', () => {
     );
   });
 
+  test('the trained ResNet-20: batch norms without a convolution before them, residual additions', async () => {
+    const { images, results, agreement } = await json<Output>('evaluate', 'models/resnet20-cifar10.onnx');
+    expect(images).toBe(1000);
+    const [float, int8] = results.map(({ top1 }) => top1);
+    expect(float).toBeGreaterThan(0.9);
+    expect(Math.abs(int8 - float)).toBeLessThan(0.01);
+    expect(agreement[1]).toBeGreaterThan(0.98);
+  });
+
   test('prints accuracy, classes and confusion', async () => {
     const { stdout, code } = await octet(
       ...['evaluate', path('int8.onnx'), '-i', path('pictures'), '--backend', 'wasm', '--limit', '5'],

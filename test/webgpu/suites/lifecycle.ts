@@ -17,7 +17,7 @@ import { Checks, countLive, describeAdapter, randomInputs, registry, withDevice 
 import type { Suite } from './suite.ts';
 
 /** One input of three channels and a few operations of several kinds. */
-const program = randomProgram(29, 3);
+const program = randomProgram(24, 3);
 
 export const lifecycle: Suite = async () => {
   const checks = new Checks();

@@ -22,8 +22,8 @@ export function shadersOf(kind: string): string[] {
 /** Operators of which neither the registry nor lowering tells enough. */
 const SPECIAL: Readonly<Record<string, string | undefined>> = {
   BatchNormalization: 'in float models only: folded before quantization',
-  Pad: 'in float models only: zeros, folded before quantization',
   Mul: '`mul`; of one tensor, or with a constant of one element, `lookup`',
+  Pad: 'in float models only: zeros, folded before quantization',
   ReduceMean: '`averagePool2d`: over height and width only',
   Softmax: 'the end of the network, over the channels: computed in float64',
 };

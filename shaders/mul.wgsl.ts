@@ -1,6 +1,7 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { type Grid, gridWgsl } from './grid.wgsl.ts';
 import { type RescaleConstants, rescaleWgsl } from './rescale.wgsl.ts';
+import { storeWgsl } from './store.wgsl.ts';
 
 export interface Mul {
   /** Words of the whole batch. */
@@ -30,12 +31,12 @@ export const mulWgsl = (
   return wgsl`
 const PIXEL_WORDS = ${pixelWords}u;
 const IMAGE_WORDS = ${imagePixels * pixelWords}u;
-const CHANNELS = ${channels}u;
 @group(0) @binding(0) var<storage, read> a: array<u32, ${words}>;
 @group(0) @binding(1) var<storage, read> b: array<u32, ${otherWords}>;
 @group(0) @binding(2) var<storage, read_write> y: array<u32, ${words}>;
 ${gridWgsl(grid)}
 ${rescaleWgsl}
+${storeWgsl(channels, zeroPoint)}
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -50,12 +51,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #endif
   let product = (unpack4xI8(a[index]) - ${inputZeroPoints[0]}) * (unpack4xI8(b[other]) - ${inputZeroPoints[1]});
   let scaled = rescaleSum(product * ${multipliers[0]}, ${shift}u, ${zeroPoint}, ${lo}, ${hi});
-#if ${channels % 4 === 0}
-  y[index] = pack4xI8(scaled);
-#else
-  let lanes = vec4<u32>(index % PIXEL_WORDS * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
-  y[index] = pack4xI8(select(vec4<i32>(${zeroPoint}), scaled, lanes < vec4<u32>(CHANNELS)));
-#endif
+  store(index, scaled);
 }
 `;
 };

@@ -1,4 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
+import { storeWgsl } from './store.wgsl.ts';
 
 /** What both pooling kernels are told of the layer. */
 export interface Pool2dShape {
@@ -25,7 +26,6 @@ const WIDTH = ${shape.width};
 const OUT_HEIGHT = ${shape.outHeight}u;
 const OUT_WIDTH = ${shape.outWidth}u;
 const WORDS = ${shape.words}u;
-const CHANNELS = ${shape.channels}u;
 @group(0) @binding(0) var<storage, read> x: array<u32, ${shape.batch * shape.height * shape.width}u * WORDS>;
 @group(0) @binding(1) var<storage, read_write> y: array<u32, ${shape.batch}u * OUT_HEIGHT * OUT_WIDTH * WORDS>;
 
@@ -47,13 +47,4 @@ fn inputWord(n: i32, row: i32, column: i32, word: u32) -> vec4<i32> {
   let pixel = (n * HEIGHT + clamp(row, 0, HEIGHT - 1)) * WIDTH + clamp(column, 0, WIDTH - 1);
   return unpack4xI8(x[u32(pixel) * WORDS + word]);
 }
-
-fn store(index: u32, pooled: vec4<i32>) {
-#if ${shape.channels % 4 === 0}
-  y[index] = pack4xI8(pooled);
-#else
-  let lanes = vec4<u32>(index % WORDS * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
-  y[index] = pack4xI8(select(vec4<i32>(${shape.zeroPoint}), pooled, lanes < vec4<u32>(CHANNELS)));
-#endif
-}
-`;
+${storeWgsl(shape.channels, shape.zeroPoint)}`;

@@ -1,7 +1,7 @@
 /** What the GPU kernels of all operators share: grids, sizes in words, simple one-dispatch variants. */
 import type { Grid } from '../../shaders/grid.wgsl.ts';
-import { elementCount, paddedChannels, type ProgramTensor } from '../program/program.ts';
-import type { GpuCapabilities, GpuDispatch } from './gpu-kernel.ts';
+import { elementCount, type Operation, paddedChannels, type ProgramTensor } from '../program/program.ts';
+import type { GpuCapabilities, GpuDispatch, GpuVariant } from './gpu-kernel.ts';
 
 /** Invocations of a workgroup where nothing asks for another number: two to eight subgroups on every GPU known. */
 const WORKGROUP_SIZE = 64;
@@ -16,6 +16,25 @@ export function layGrid(
   const rows = Math.ceil(count / capabilities.limits.maxComputeWorkgroupsPerDimension);
   const columns = Math.ceil(count / rows);
   return { grid: { workgroupSize, columns, invocations }, workgroups: [columns, rows, 1] };
+}
+
+/** The only variant of an operation whose one dispatch binds its inputs, in order, and then its output. */
+export function onlyVariant(
+  { kind, name, inputs, output }: Operation,
+  code: string,
+  workgroups: GpuDispatch['workgroups'],
+): GpuVariant {
+  const bindings = [
+    ...inputs.map((tensor) => ({ kind: 'tensor', tensor, access: 'read' }) as const),
+    { kind: 'tensor', tensor: output, access: 'write' } as const,
+  ];
+  return {
+    name: kind,
+    family: 'none',
+    dispatches: [{ label: name, code, bindings, workgroups }],
+    constants: [],
+    workspaces: [],
+  };
 }
 
 /** u32 words of an int8 tensor: four channels a word. */

@@ -1,6 +1,4 @@
 
-const PIXEL_WORDS = 4u;
-const CHANNELS = 13u;
 @group(0) @binding(0) var<storage, read> a: array<u32, 140>;
 @group(0) @binding(1) var<storage, read> b: array<u32, 140>;
 @group(0) @binding(2) var<storage, read_write> y: array<u32, 140>;
@@ -27,6 +25,14 @@ fn rescaleSum(sum: vec4<i32>, shift: u32, zeroPoint: i32, lo: i32, hi: i32) -> v
 }
 
 
+fn store(index: u32, values: vec4<i32>) {
+
+  let lanes = vec4<u32>(index % 4u * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
+  y[index] = pack4xI8(select(vec4<i32>(1), values, lanes < vec4<u32>(13u)));
+
+}
+
+
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let index = invocationIndex(workgroup, local);
@@ -36,8 +42,5 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let first = (unpack4xI8(a[index]) - 5) * 2977956;
   let second = (unpack4xI8(b[index]) - -9) * 2306867;
   let sum = rescaleSum(first + second, 22u, 1, -128, 127);
-
-  let lanes = vec4<u32>(index % PIXEL_WORDS * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
-  y[index] = pack4xI8(select(vec4<i32>(1), sum, lanes < vec4<u32>(CHANNELS)));
-
+  store(index, sum);
 }

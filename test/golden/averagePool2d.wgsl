@@ -5,7 +5,6 @@ const WIDTH = 7;
 const OUT_HEIGHT = 6u;
 const OUT_WIDTH = 6u;
 const WORDS = 1u;
-const CHANNELS = 4u;
 @group(0) @binding(0) var<storage, read> x: array<u32, 42u * WORDS>;
 @group(0) @binding(1) var<storage, read_write> y: array<u32, 1u * OUT_HEIGHT * OUT_WIDTH * WORDS>;
 
@@ -28,9 +27,9 @@ fn inputWord(n: i32, row: i32, column: i32, word: u32) -> vec4<i32> {
   return unpack4xI8(x[u32(pixel) * WORDS + word]);
 }
 
-fn store(index: u32, pooled: vec4<i32>) {
+fn store(index: u32, values: vec4<i32>) {
 
-  y[index] = pack4xI8(pooled);
+  y[index] = pack4xI8(values);
 
 }
 

@@ -1,6 +1,4 @@
 
-const PIXEL_WORDS = 1u;
-const CHANNELS = 1u;
 @group(0) @binding(0) var<storage, read> x: array<u32, 256>;
 @group(0) @binding(1) var<storage, read> table: array<u32, 64>;
 @group(0) @binding(2) var<storage, read_write> y: array<u32, 256>;
@@ -11,6 +9,14 @@ const INVOCATIONS = 256u;
 
 fn invocationIndex(workgroup: vec3<u32>, local: u32) -> u32 {
   return (workgroup.y * GRID_COLUMNS + workgroup.x) * WORKGROUP_SIZE + local;
+}
+
+
+fn store(index: u32, values: vec4<i32>) {
+
+  let lanes = vec4<u32>(index % 1u * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
+  y[index] = pack4xI8(select(vec4<i32>(-77), values, lanes < vec4<u32>(1u)));
+
 }
 
 
@@ -27,9 +33,5 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
   let values = unpack4xI8(x[index]);
   let mapped = vec4<i32>(entry(values.x), entry(values.y), entry(values.z), entry(values.w));
-
-  // The zero point of padded lanes maps to the function of 0, which need not be 0.
-  let lanes = vec4<u32>(index % PIXEL_WORDS * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
-  y[index] = pack4xI8(select(vec4<i32>(-77), mapped, lanes < vec4<u32>(CHANNELS)));
-
+  store(index, mapped);
 }

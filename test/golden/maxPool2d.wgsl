@@ -5,7 +5,6 @@ const WIDTH = 8;
 const OUT_HEIGHT = 5u;
 const OUT_WIDTH = 4u;
 const WORDS = 2u;
-const CHANNELS = 7u;
 @group(0) @binding(0) var<storage, read> x: array<u32, 72u * WORDS>;
 @group(0) @binding(1) var<storage, read_write> y: array<u32, 1u * OUT_HEIGHT * OUT_WIDTH * WORDS>;
 
@@ -28,10 +27,10 @@ fn inputWord(n: i32, row: i32, column: i32, word: u32) -> vec4<i32> {
   return unpack4xI8(x[u32(pixel) * WORDS + word]);
 }
 
-fn store(index: u32, pooled: vec4<i32>) {
+fn store(index: u32, values: vec4<i32>) {
 
-  let lanes = vec4<u32>(index % WORDS * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
-  y[index] = pack4xI8(select(vec4<i32>(-3), pooled, lanes < vec4<u32>(CHANNELS)));
+  let lanes = vec4<u32>(index % 2u * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
+  y[index] = pack4xI8(select(vec4<i32>(-3), values, lanes < vec4<u32>(7u)));
 
 }
 

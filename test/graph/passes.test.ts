@@ -9,17 +9,7 @@ import { foldPad } from '../../src/graph/passes/fold-pad.ts';
 import { optimize } from '../../src/graph/passes/optimize.ts';
 import { removeIdentities } from '../../src/graph/passes/remove-identities.ts';
 import { removeUnused } from '../../src/graph/passes/remove-unused.ts';
-import {
-  concatNet,
-  gatedNet,
-  convNet,
-  createFloatGraph,
-  mobileNet,
-  preActNet,
-  randomFloatGraph,
-  randomInputs,
-  residualNet,
-} from '../support/onnx-models.ts';
+import { createFloatGraph, floatNets, randomFloatGraph, randomInputs } from '../support/onnx-models.ts';
 import { relativeDifference, runOrt } from '../support/ort.ts';
 
 const passes = {
@@ -64,14 +54,7 @@ describe('every pass leaves what ONNX Runtime computes', () => {
     });
   }
 
-  for (const [name, model] of Object.entries({
-    convNet,
-    residualNet,
-    preActNet,
-    mobileNet,
-    concatNet,
-    gatedNet,
-  })) {
+  for (const [name, model] of Object.entries(floatNets)) {
     test(`optimize, on ${name}`, async () => {
       const graph = model(3);
       const after = optimize(graph);

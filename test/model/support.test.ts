@@ -1,24 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { Graph } from '../../src/graph/graph.ts';
 import { findObstacles } from '../../src/model/support.ts';
-import {
-  concatNet,
-  gatedNet,
-  convNet,
-  createFloatGraph,
-  mobileNet,
-  preActNet,
-  randomFloatGraph,
-  residualNet,
-} from '../support/onnx-models.ts';
+import { convNet, createFloatGraph, floatNets, randomFloatGraph } from '../support/onnx-models.ts';
 
 describe('findObstacles', () => {
-  test.each(Object.entries({ convNet, residualNet, preActNet, mobileNet, concatNet, gatedNet }))(
-    'finds none in %s',
-    (_, build) => {
-      expect(findObstacles(build(3))).toEqual([]);
-    },
-  );
+  test.each(Object.entries(floatNets))('finds none in %s', (_, build) => {
+    expect(findObstacles(build(3))).toEqual([]);
+  });
 
   test('finds none in random graphs, which all quantize and run', () => {
     for (let seed = 0; seed < 40; seed++) expect(findObstacles(randomFloatGraph(seed))).toEqual([]);

@@ -2,16 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Graph } from '../../src/graph/graph.ts';
 import { quantize } from '../../src/quantize/quantize.ts';
 import { agreementWithOrt, type TensorAgreement } from '../support/agreement.ts';
-import {
-  concatNet,
-  gatedNet,
-  convNet,
-  mobileNet,
-  preActNet,
-  randomFloatGraph,
-  randomInputs,
-  residualNet,
-} from '../support/onnx-models.ts';
+import { floatNets, randomFloatGraph, randomInputs } from '../support/onnx-models.ts';
 import { createQdqGraph, type QdqGraphBuilder } from '../support/qdq-graph.ts';
 import { createRandom } from '../support/random.ts';
 
@@ -38,12 +29,9 @@ describe('files of our own quantizer agree with ONNX Runtime', () => {
     expectAgreement(await agreementWithOrt(quantized.graph, randomInputs(graph, BATCH, 2), BATCH));
   }
 
-  it.each(Object.entries({ convNet, residualNet, preActNet, mobileNet, concatNet, gatedNet }))(
-    '%s',
-    async (_, build) => {
-      await check(build(7));
-    },
-  );
+  it.each(Object.entries(floatNets))('%s', async (_, build) => {
+    await check(build(7));
+  });
 
   it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])('random graph %i', async (seed) => {
     await check(randomFloatGraph(seed));

@@ -11,11 +11,9 @@ import { quantize, quantizeCalibrated } from '../../src/quantize/quantize.ts';
 import type { RecipeInput } from '../../src/quantize/recipe.ts';
 import {
   concatNet,
-  gatedNet,
   convNet,
   createFloatGraph,
-  mobileNet,
-  preActNet,
+  floatNets,
   randomFloatGraph,
   randomInputs,
   residualNet,
@@ -82,17 +80,8 @@ async function failure(promise: Promise<unknown>): Promise<Error> {
   );
 }
 
-const nets: Record<string, (seed: number) => Graph> = {
-  convNet,
-  residualNet,
-  preActNet,
-  mobileNet,
-  concatNet,
-  gatedNet,
-};
-
 describe('quantize', () => {
-  for (const [name, make] of Object.entries(nets)) {
+  for (const [name, make] of Object.entries(floatNets)) {
     it(`gives a graph that ONNX Runtime runs, near to the float graph, and that lowers to integers: ${name}`, async () => {
       const float = make(7);
       const { graph } = await quantize(float, batches(float, 32, 8));

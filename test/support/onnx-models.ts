@@ -251,6 +251,16 @@ export function concatNet(seed: number): Graph {
   return renameOutput(b.finish(b.node('Softmax', [logits], { axis: 1 })), 'probabilities');
 }
 
+/** The networks above, by name. */
+export const floatNets: Readonly<Record<string, (seed: number) => Graph>> = {
+  convNet,
+  residualNet,
+  preActNet,
+  mobileNet,
+  concatNet,
+  gatedNet,
+};
+
 /** A graph of about `layers` operators of all kinds, in random order. Input [N, C, H, W], output `output`. */
 export function randomFloatGraph(seed: number, layers = 8): Graph {
   const b = createFloatGraph(seed);

@@ -3,14 +3,12 @@ import type { LoweringContext } from '../../program/lowering.ts';
 import { commonRescale } from '../../program/multiplier.ts';
 import { lowerPointwise } from '../../program/pointwise.ts';
 import type { AddOperation } from '../../program/program.ts';
+import { hasConstantOperand, operandShapes } from '../binary.ts';
 
 export function lowerAdd(node: Node, context: LoweringContext): void {
-  const isConstant = [0, 1].some(
-    (index) => context.constant(node, index) ?? context.plainConstant(node, index),
-  );
   const [p, q] = [context.pointwise(node, 0), context.pointwise(node, 1)];
   const isOfOneTensor = p !== undefined && p.tensor === q?.tensor && p.values !== q.values;
-  if (isConstant || isOfOneTensor) {
+  if (hasConstantOperand(node, context) || isOfOneTensor) {
     lowerPointwise(node, context);
     return;
   }
@@ -18,8 +16,7 @@ export function lowerAdd(node: Node, context: LoweringContext): void {
   const b = context.activation(node, 1);
   if (!a || !b) return;
   if (a.shape.join() !== b.shape.join() || context.rank(node, 0) !== context.rank(node, 1)) {
-    const [first, second] = node.inputs.map((name) => context.graph.values.get(name)?.shape.join() ?? '?');
-    context.problem(node, `adds [${first}] and [${second}]; broadcasting is not supported`);
+    context.problem(node, `adds ${operandShapes(node, context)}; broadcasting is not supported`);
     return;
   }
   const output = context.output(node, a.shape);

@@ -1,34 +1,15 @@
 import { addWgsl } from '../../../shaders/add.wgsl.ts';
 import type { AddOperation } from '../../program/program.ts';
-import { channelWords, layGrid, wordCount } from '../gpu-dispatch.ts';
+import { layGrid, onlyVariant, wordCount } from '../gpu-dispatch.ts';
 import type { GpuKernel } from '../gpu-kernel.ts';
 
 export const webgpuKernel: GpuKernel<AddOperation> = {
-  variants({ name, inputs, output, rescale }, tensor, batch, capabilities) {
-    const channels = tensor(output).shape[2];
-    const words = wordCount(tensor(output), batch);
+  variants(operation, tensor, batch, capabilities) {
+    const output = tensor(operation.output);
+    const words = wordCount(output, batch);
     const { grid, workgroups } = layGrid(words, capabilities);
-    const code = addWgsl({ words, pixelWords: channelWords(channels), channels, rescale }, grid);
-    return [
-      {
-        name: 'add',
-        family: 'none',
-        dispatches: [
-          {
-            label: name,
-            code,
-            bindings: [
-              { kind: 'tensor', tensor: inputs[0], access: 'read' },
-              { kind: 'tensor', tensor: inputs[1], access: 'read' },
-              { kind: 'tensor', tensor: output, access: 'write' },
-            ],
-            workgroups,
-          },
-        ],
-        constants: [],
-        workspaces: [],
-      },
-    ];
+    const code = addWgsl({ words, channels: output.shape[2], rescale: operation.rescale }, grid);
+    return [onlyVariant(operation, code, workgroups)];
   },
 
   tuningKey: (operation, tensor, batch) => `add ${batch}x${tensor(operation.output).shape.join('x')}`,

@@ -1,6 +1,6 @@
 import { lookupWgsl } from '../../../shaders/lookup.wgsl.ts';
 import type { LookupOperation } from '../../program/program.ts';
-import { channelWords, layGrid, wordCount } from '../gpu-dispatch.ts';
+import { layGrid, wordCount } from '../gpu-dispatch.ts';
 import type { GpuKernel } from '../gpu-kernel.ts';
 
 export const webgpuKernel: GpuKernel<LookupOperation> = {
@@ -8,7 +8,7 @@ export const webgpuKernel: GpuKernel<LookupOperation> = {
     const { shape, zeroPoint } = tensor(output);
     const words = wordCount(tensor(output), batch);
     const { grid, workgroups } = layGrid(words, capabilities);
-    const lookup = { words, pixelWords: channelWords(shape[2]), channels: shape[2], zeroPoint };
+    const lookup = { words, channels: shape[2], zeroPoint };
     return [
       {
         name: 'lookup',

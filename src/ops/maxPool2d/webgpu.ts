@@ -1,6 +1,6 @@
 import { maxPool2dWgsl } from '../../../shaders/maxPool2d.wgsl.ts';
 import type { MaxPool2dOperation } from '../../program/program.ts';
-import { layGrid, wordCount } from '../gpu-dispatch.ts';
+import { layGrid, onlyVariant, wordCount } from '../gpu-dispatch.ts';
 import type { GpuKernel } from '../gpu-kernel.ts';
 import { pool2dKey, pool2dShape } from '../gpu-pool2d.ts';
 
@@ -9,25 +9,8 @@ export const webgpuKernel: GpuKernel<MaxPool2dOperation> = {
     const input = tensor(operation.inputs[0]);
     const output = tensor(operation.output);
     const { grid, workgroups } = layGrid(wordCount(output, batch), capabilities);
-    return [
-      {
-        name: 'maxPool2d',
-        family: 'none',
-        dispatches: [
-          {
-            label: operation.name,
-            code: maxPool2dWgsl(pool2dShape(operation, input, output, batch), grid),
-            bindings: [
-              { kind: 'tensor', tensor: input.id, access: 'read' },
-              { kind: 'tensor', tensor: output.id, access: 'write' },
-            ],
-            workgroups,
-          },
-        ],
-        constants: [],
-        workspaces: [],
-      },
-    ];
+    const code = maxPool2dWgsl(pool2dShape(operation, input, output, batch), grid);
+    return [onlyVariant(operation, code, workgroups)];
   },
 
   tuningKey: (operation, tensor, batch) =>

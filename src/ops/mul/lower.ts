@@ -3,17 +3,15 @@ import type { LoweringContext } from '../../program/lowering.ts';
 import { commonRescale, requantizeMultiplier } from '../../program/multiplier.ts';
 import { lowerPointwise } from '../../program/pointwise.ts';
 import type { MulOperation, ProgramTensor } from '../../program/program.ts';
+import { hasConstantOperand, operandShapes } from '../binary.ts';
 
 /** Largest difference of an int8 and its zero point. */
 const LARGEST = 255;
 
 export function lowerMul(node: Node, context: LoweringContext): void {
-  const isConstant = [0, 1].some(
-    (index) => context.constant(node, index) ?? context.plainConstant(node, index),
-  );
   const [p, q] = [context.pointwise(node, 0), context.pointwise(node, 1)];
   // A square, or a function times another of one tensor (SiLU), is a table.
-  if (isConstant || (p !== undefined && p.tensor === q?.tensor)) {
+  if (hasConstantOperand(node, context) || (p !== undefined && p.tensor === q?.tensor)) {
     lowerPointwise(node, context);
     return;
   }
@@ -22,10 +20,9 @@ export function lowerMul(node: Node, context: LoweringContext): void {
   if (!a || !b) return;
   const factors = context.rank(node, 0) === context.rank(node, 1) ? inOrder(a, b) : undefined;
   if (!factors) {
-    const [first, second] = node.inputs.map((name) => context.graph.values.get(name)?.shape.join() ?? '?');
     context.problem(
       node,
-      `multiplies [${first}] and [${second}]; they must be alike, or [N, C, H, W] and [N, C, 1, 1]`,
+      `multiplies ${operandShapes(node, context)}; they must be alike, or [N, C, H, W] and [N, C, 1, 1]`,
     );
     return;
   }

@@ -1,10 +1,11 @@
 import { mulWgsl } from '../../../shaders/mul.wgsl.ts';
 import type { MulOperation } from '../../program/program.ts';
-import { channelWords, layGrid, wordCount } from '../gpu-dispatch.ts';
+import { channelWords, layGrid, onlyVariant, wordCount } from '../gpu-dispatch.ts';
 import type { GpuKernel } from '../gpu-kernel.ts';
 
 export const webgpuKernel: GpuKernel<MulOperation> = {
-  variants({ name, inputs, output, rescale }, tensor, batch, capabilities) {
+  variants(operation, tensor, batch, capabilities) {
+    const { inputs, output, rescale } = operation;
     const [height, width, channels] = tensor(output).shape;
     const words = wordCount(tensor(output), batch);
     const otherWords = wordCount(tensor(inputs[1]), batch);
@@ -14,26 +15,7 @@ export const webgpuKernel: GpuKernel<MulOperation> = {
       { words, otherWords, imagePixels, pixelWords: channelWords(channels), channels, rescale },
       grid,
     );
-    return [
-      {
-        name: 'mul',
-        family: 'none',
-        dispatches: [
-          {
-            label: name,
-            code,
-            bindings: [
-              { kind: 'tensor', tensor: inputs[0], access: 'read' },
-              { kind: 'tensor', tensor: inputs[1], access: 'read' },
-              { kind: 'tensor', tensor: output, access: 'write' },
-            ],
-            workgroups,
-          },
-        ],
-        constants: [],
-        workspaces: [],
-      },
-    ];
+    return [onlyVariant(operation, code, workgroups)];
   },
 
   tuningKey: ({ inputs, output }, tensor, batch) =>

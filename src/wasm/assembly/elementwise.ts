@@ -1,5 +1,5 @@
 /** Addition, multiplication, concatenation and table lookup. A unit is one pixel; its channels are stored in whole quads. */
-import { load4, pack4, roundShift } from './requantize';
+import { load4, packRescaled } from './requantize';
 import { fillLanes } from './pool';
 
 // @ts-ignore: decorator
@@ -49,8 +49,7 @@ export function add(a: usize, b: usize, y: usize, shape: Rescale, unitStart: i32
   for (let at = <usize>unitStart * channels; at < end; at += 4) {
     const first = i32x4.mul(i32x4.sub(load4(a + at), zeroA), multiplierA);
     const second = i32x4.mul(i32x4.sub(load4(b + at), zeroB), multiplierB);
-    const q = i32x4.add(roundShift(i32x4.add(first, second), shape.shift), zeroPoint);
-    store<i32>(y + at, pack4(i32x4.min_s(i32x4.max_s(q, lo), hi)));
+    store<i32>(y + at, packRescaled(i32x4.add(first, second), shape.shift, zeroPoint, lo, hi));
   }
   fillPixels(y, shape.channels, shape.lastLanes, shape.zeroPoint, unitStart, unitEnd);
 }
@@ -69,8 +68,8 @@ export function mul(a: usize, b: usize, y: usize, shape: Product, unitStart: i32
     const other = b + <usize>(unit / shape.repeats) * channels;
     for (let c: usize = 0; c < channels; c += 4) {
       const product = i32x4.mul(i32x4.sub(load4(a + at + c), zeroA), i32x4.sub(load4(other + c), zeroB));
-      const q = i32x4.add(roundShift(i32x4.mul(product, multiplier), shape.shift), zeroPoint);
-      store<i32>(y + at + c, pack4(i32x4.min_s(i32x4.max_s(q, lo), hi)));
+      const scaled = i32x4.mul(product, multiplier);
+      store<i32>(y + at + c, packRescaled(scaled, shape.shift, zeroPoint, lo, hi));
     }
   }
   fillPixels(y, shape.channels, shape.lastLanes, shape.zeroPoint, unitStart, unitEnd);
@@ -89,8 +88,7 @@ export function concat(x: usize, y: usize, shape: Rescale, unitStart: i32, unitE
     const to = pixel + <usize>shape.firstChannel;
     for (let c: i32 = 0; c < shape.channels; c += 4) {
       const scaled = i32x4.mul(i32x4.sub(load4(from + c), zero), multiplier);
-      const q = i32x4.add(roundShift(scaled, shape.shift), zeroPoint);
-      let word = pack4(i32x4.min_s(i32x4.max_s(q, lo), hi));
+      let word = packRescaled(scaled, shape.shift, zeroPoint, lo, hi);
       if (c + 4 < shape.channels || shape.lastLanes == 4) {
         store<i32>(to + c, word);
       } else {

@@ -3,7 +3,7 @@
  *
  * x, y  int8 NHWC. A unit is one row of y.
  */
-import { load4, pack4, roundShift } from './requantize';
+import { load4, packRescaled } from './requantize';
 
 // @ts-ignore: decorator
 @unmanaged
@@ -99,9 +99,8 @@ export function averagePool(
         sum = i32x4.sub(sum, i32x4.splat(inside * shape.inputZeroPoint));
         const count = shape.divisor == 0 ? inside : shape.divisor;
         const multiplier = count == 0 ? 0 : load<i32>(multipliers + (<usize>(count - 1) << 2));
-        const mean = roundShift(i32x4.mul(sum, i32x4.splat(multiplier)), shape.shift);
-        const q = i32x4.min_s(i32x4.max_s(i32x4.add(mean, zeroPoint), lo), hi);
-        store<i32>(to + c, pack4(q));
+        const scaled = i32x4.mul(sum, i32x4.splat(multiplier));
+        store<i32>(to + c, packRescaled(scaled, shape.shift, zeroPoint, lo, hi));
       }
       fillLanes(to + channels, shape.lastLanes, shape.zeroPoint);
     }

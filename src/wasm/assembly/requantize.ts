@@ -84,6 +84,14 @@ export function roundShift(sum: v128, shift: i32): v128 {
   return i32x4.shr_s(i32x4.add(sum, i32x4.add(i32x4.splat((1 << (shift - 1)) - 1), odd)), shift);
 }
 
+/** The last step of a rescale: `clamp(zeroPoint + rne(sum · 2^−shift), lo, hi)` in four lanes, as one word. */
+// @ts-ignore: decorator
+@inline
+export function packRescaled(sum: v128, shift: i32, zeroPoint: v128, lo: v128, hi: v128): i32 {
+  const q = i32x4.add(roundShift(sum, shift), zeroPoint);
+  return pack4(i32x4.min_s(i32x4.max_s(q, lo), hi));
+}
+
 /** Four int8 bytes, sign-extended to i32 lanes. */
 // @ts-ignore: decorator
 @inline

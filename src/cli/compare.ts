@@ -9,7 +9,7 @@ import { readGraph } from '../model/source.ts';
 import { compareModels } from '../quantize/compare.ts';
 import { shareMetadata } from './metadata.ts';
 import { DEFAULT_IMAGES, positiveInteger } from './options.ts';
-import { decibels, onProgress, print, printJson, progress, table } from './output.ts';
+import { counted, decibels, onProgress, print, printJson, progress, table } from './output.ts';
 import { findPictures, loadPictures, SOURCES_HELP, type PictureItem } from './pictures.ts';
 import { CheckFailure, type CommandContext } from './context.ts';
 import { configuredOnnxRuntime } from './runtime.ts';
@@ -87,13 +87,13 @@ async function compareOnBackends(
       if (json) {
         printJson({ equal: different.length === 0, pictures: comparisons });
       } else if (different.length === 0) {
-        print(`${pictures.length} pictures. ${comparisons[0].comparison.report}`);
+        print(`${counted(pictures.length, 'picture')}. ${comparisons[0].comparison.report}`);
       } else {
         print(`${different[0].picture}: ${different[0].comparison.report}`);
       }
       if (different.length > 0) {
         throw new CheckFailure(
-          `${first} and ${second} differ on ${different.length} of ${pictures.length} pictures`,
+          `${first} and ${second} differ on ${different.length} of ${counted(pictures.length, 'picture')}`,
         );
       }
     } finally {
@@ -126,7 +126,7 @@ async function compareFiles(
     printJson({ models: [path, other], pictures: pictures.length, values });
     return;
   }
-  print(`${other} against ${path} on ${pictures.length} pictures, worst first`);
+  print(`${other} against ${path} on ${counted(pictures.length, 'picture')}, worst first`);
   print(
     table(
       ['value', 'operator', ' SQNR dB', ' cosine', ' largest difference'],

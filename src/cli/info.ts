@@ -11,7 +11,7 @@ import type { MemoryPlan } from '../schedule/plan.ts';
 import { plannedTensors, stepsOf } from '../schedule/steps.ts';
 import { platform } from '#platform';
 import { writeWhole } from './files.ts';
-import { bytes, print, printJson, table } from './output.ts';
+import { bytes, counted, print, printJson, table } from './output.ts';
 import { positiveInteger } from './options.ts';
 
 /** Alignment of buffer offsets that every WebGPU adapter takes. */
@@ -90,7 +90,7 @@ export function addInfoCommand(program: Command): void {
 
 function printPlan(plan: MemoryPlan, { plan: whole, batch }: InfoOptions, operations: number): void {
   print(
-    `${operations} operations; activation memory at batch ${batch}: ${bytes(plan.peakBytes)} in ${plan.arenas.length} arenas ` +
+    `${counted(operations, 'operation')}; activation memory at batch ${batch}: ${bytes(plan.peakBytes)} in ${plan.arenas.length} arenas ` +
       `(lower bound ${bytes(plan.lowerBoundBytes)}, ratio ${(plan.peakBytes / plan.lowerBoundBytes).toFixed(3)}; without reuse ${bytes(plan.naiveBytes)})`,
   );
   if (!whole) return;

@@ -63,6 +63,9 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
 export const percent = (share: number): string =>
   Number.isNaN(share) ? '–' : `${(share * 100).toFixed(2)} %`;
 
+/** `1 picture`, `2 pictures`. */
+export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
 export function bytes(count: number): string {
   if (count < 1000) return `${count} B`;
   return count < 1e6 ? `${(count / 1e3).toFixed(1)} kB` : `${(count / 1e6).toFixed(2)} MB`;

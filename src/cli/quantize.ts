@@ -10,7 +10,18 @@ import { platform } from '#platform';
 import { checkWritable, writeWhole } from './files.ts';
 import { withMetadata, type MetadataOptions } from './metadata.ts';
 import { DEFAULT_CALIBRATION, positiveInteger, readRecipe } from './options.ts';
-import { bytes, decibels, note, onProgress, percent, print, printJson, progress, table } from './output.ts';
+import {
+  bytes,
+  counted,
+  decibels,
+  note,
+  onProgress,
+  percent,
+  print,
+  printJson,
+  progress,
+  table,
+} from './output.ts';
 import { findPictures, loadPictures, SOURCES_HELP } from './pictures.ts';
 import type { CommandContext } from './context.ts';
 import { configuredOnnxRuntime } from './runtime.ts';
@@ -89,7 +100,7 @@ export function addQuantizeCommand(program: Command, { signal }: CommandContext)
 
 function printReport({ layers, images }: QuantizationReport): void {
   print(
-    `Calibrated on ${images} pictures. SQNR in decibels; weights against float, activations over the calibration set.`,
+    `Calibrated on ${counted(images, 'picture')}. SQNR in decibels; weights against float, activations over the calibration set.`,
   );
   print(
     table(

@@ -243,5 +243,7 @@ describe('compare', () => {
     const equal = await octet(...args);
     expect(equal.code).toBe(0);
     expect(equal.stdout).toMatch(/8 pictures\. wasm equals reference: \d+ tensors/);
+    const one = await octet(...args, '--limit', '1');
+    expect(one.stdout).toMatch(/^1 picture\. wasm equals/);
   });
 });

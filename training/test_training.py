@@ -19,7 +19,7 @@ import torch
 
 from .data import RECORD_BYTES, augment, load, normalize, resize
 from .export import load_weights
-from .models import MODELS
+from .models import MODELS, SMALLEST_IMAGE
 from .train import Recipe, evaluate, image_size, parse_arguments, train
 
 
@@ -57,8 +57,8 @@ class TrainingTest(unittest.TestCase):
     def test_every_model_trains_resumes_and_exports(self) -> None:
         for name in MODELS:
             with self.subTest(name):
-                precision = ["--precision", "float32"]
-                path = train(*parse_arguments(self.arguments(name, *precision)))
+                smallest = ["--precision", "float32", "--first-size", str(SMALLEST_IMAGE)]
+                path = train(*parse_arguments(self.arguments(name, *smallest)))
                 proto = onnx.load(path)
                 operators = {node.op_type for node in proto.graph.node}
                 self.assertLessEqual({"Cast", "Conv", "BatchNormalization", "GlobalAveragePool", "Gemm"}, operators)
@@ -128,10 +128,10 @@ class RecipeTest(unittest.TestCase):
         self.assertEqual({image_size(Recipe("vgg16", epochs=7), epoch) for epoch in range(7)}, {32})
         self.assertEqual(resize(torch.full((2, 3, 32, 32), 0.5), 24).unique().tolist(), [0.5])
 
-    def test_images_that_a_model_cannot_take_are_refused(self) -> None:
-        for model, size in (("vgg16", "24"), ("resnet20", "40")):
+    def test_sizes_that_models_cannot_take_are_refused(self) -> None:
+        for size in ("7", "40"):
             with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()):
-                parse_arguments(["--model", model, "--first-size", size])
+                parse_arguments(["--model", "vgg16", "--first-size", size])
 
     def test_defaults_are_the_documented_ones(self) -> None:
         recipe, _ = parse_arguments(["--model", "vgg16"])

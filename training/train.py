@@ -200,8 +200,8 @@ def parse_arguments(argv: list[str] | None = None) -> tuple[Recipe, argparse.Nam
     parser.add_argument("--verbose", action="store_true", help="one line a step")
     args = parser.parse_args(argv)
     recipe = Recipe(**{field.name: getattr(args, field.name) for field in dataclasses.fields(Recipe)})
-    if not SMALLEST_IMAGE[recipe.model] <= recipe.first_size <= 32:
-        parser.error(f"--first-size of {recipe.model} must be from {SMALLEST_IMAGE[recipe.model]} to 32, got {recipe.first_size}")
+    if not SMALLEST_IMAGE <= recipe.first_size <= 32:
+        parser.error(f"--first-size must be from {SMALLEST_IMAGE} to 32, got {recipe.first_size}")
     return recipe, args
 
 

@@ -94,11 +94,11 @@ function readableNames(graph: Graph): Map<string, string> {
 }
 
 class ComparisonSums {
-  private signal = 0;
-  private other = 0;
-  private product = 0;
-  private noise = 0;
-  private largest = 0;
+  #signal = 0;
+  #other = 0;
+  #product = 0;
+  #noise = 0;
+  #largest = 0;
 
   add(expected: Float32Array, actual: Float32Array, name: string): void {
     if (expected.length !== actual.length) {
@@ -110,20 +110,20 @@ class ComparisonSums {
       const x = expected[i];
       const y = actual[i];
       const difference = Math.abs(x - y);
-      this.signal += x * x;
-      this.other += y * y;
-      this.product += x * y;
-      this.noise += difference * difference;
-      if (difference > this.largest) this.largest = difference;
+      this.#signal += x * x;
+      this.#other += y * y;
+      this.#product += x * y;
+      this.#noise += difference * difference;
+      if (difference > this.#largest) this.#largest = difference;
     }
   }
 
   result(): Pick<ValueComparison, 'sqnr' | 'cosine' | 'largestDifference'> {
-    const norms = Math.sqrt(this.signal * this.other);
+    const norms = Math.sqrt(this.#signal * this.#other);
     return {
-      sqnr: decibels(this.signal, this.noise),
-      cosine: norms === 0 ? (this.noise === 0 ? 1 : 0) : this.product / norms,
-      largestDifference: this.largest,
+      sqnr: decibels(this.#signal, this.#noise),
+      cosine: norms === 0 ? (this.#noise === 0 ? 1 : 0) : this.#product / norms,
+      largestDifference: this.#largest,
     };
   }
 }

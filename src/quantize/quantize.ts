@@ -185,29 +185,29 @@ function chooseActivations({ layers, statistics }: Calibration, recipe: Recipe):
 
 /** Builds the QDQ graph node by node. */
 class QdqWriter {
-  private readonly source: Graph;
-  private readonly nodes: Node[] = [];
-  private readonly constants = new Map<string, Tensor>();
-  private readonly outputs: ReadonlySet<string>;
+  readonly #source: Graph;
+  readonly #nodes: Node[] = [];
+  readonly #constants = new Map<string, Tensor>();
+  readonly #outputs: ReadonlySet<string>;
   /** Names of values, constants and nodes. */
-  private readonly taken: Set<string>;
+  readonly #taken: Set<string>;
   /** Float value → name to read it by: its DequantizeLinear's output. */
-  private readonly dequantized = new Map<string, string>();
+  readonly #dequantized = new Map<string, string>();
   /** Value that owns a scale → names of its scale and zero point constants. */
-  private readonly parameterNames = new Map<string, readonly [string, string]>();
+  readonly #parameterNames = new Map<string, readonly [string, string]>();
 
   constructor(source: Graph) {
-    this.source = source;
-    this.outputs = new Set(source.outputs.map(({ name }) => name));
-    this.taken = takenNames(source);
-    for (const { name } of source.nodes) this.taken.add(name);
+    this.#source = source;
+    this.#outputs = new Set(source.outputs.map(({ name }) => name));
+    this.#taken = takenNames(source);
+    for (const { name } of source.nodes) this.#taken.add(name);
   }
 
   /** The name under which a node of the QDQ graph reads the float value `name`. Copies constants over. */
   read(name: string): string {
-    const constant = this.source.constants.get(name);
-    if (constant) this.constants.set(name, constant);
-    return this.dequantized.get(name) ?? name;
+    const constant = this.#source.constants.get(name);
+    if (constant) this.#constants.set(name, constant);
+    return this.#dequantized.get(name) ?? name;
   }
 
   /** Weights and bias of a layer as constants with a DequantizeLinear each; returns the names to read them by. */
@@ -216,30 +216,30 @@ class QdqWriter {
     const perChannel = scales.length > 1 || weights.shape[0] === 1;
     const scaleShape = perChannel ? [scales.length] : [];
     const axis = { axis: 0 };
-    const weightName = this.constant(
+    const weightName = this.#constant(
       `${node.name}_weight_quantized`,
       'int8',
       weights.shape,
       quantized.weights,
     );
-    const weight = this.emit(
+    const weight = this.#emit(
       'DequantizeLinear',
       `${node.name}_weight`,
       [
         weightName,
-        this.constant(`${node.name}_weight_scale`, 'float32', scaleShape, scales),
-        this.constant(`${node.name}_weight_zero_point`, 'int8', scaleShape, new Int8Array(scales.length)),
+        this.#constant(`${node.name}_weight_scale`, 'float32', scaleShape, scales),
+        this.#constant(`${node.name}_weight_zero_point`, 'int8', scaleShape, new Int8Array(scales.length)),
       ],
       perChannel ? axis : {},
     );
     // ONNX Runtime wants bias scales of the weights' kind. No zero point: the specification gives int32 none.
     const biasScale = perChannel ? biasScales : biasScales.slice(0, 1);
-    const biasValue = this.emit(
+    const biasValue = this.#emit(
       'DequantizeLinear',
       `${node.name}_bias`,
       [
-        this.constant(`${node.name}_bias_quantized`, 'int32', [bias.length], quantized.bias),
-        this.constant(`${node.name}_bias_scale`, 'float32', scaleShape, biasScale),
+        this.#constant(`${node.name}_bias_quantized`, 'int32', [bias.length], quantized.bias),
+        this.#constant(`${node.name}_bias_scale`, 'float32', scaleShape, biasScale),
       ],
       perChannel ? axis : {},
     );
@@ -249,19 +249,20 @@ class QdqWriter {
   /** A node whose inputs are in place; its result is quantized as `value`, or stays float. */
   writeNode(node: Node, value: QuantizedValue | undefined, activation: Activation | undefined): void {
     if (!value || !activation) {
-      this.nodes.push(node);
+      this.#nodes.push(node);
       return;
     }
-    const result = this.outputs.has(value.name) ? this.unique(`${value.name}_float`) : value.name;
+    const result = this.#outputs.has(value.name) ? this.#unique(`${value.name}_float`) : value.name;
     const clamp = clampFor(value, activation);
     if (!clamp) {
-      this.nodes.push({ ...node, outputs: [result, ...node.outputs.slice(1)] });
+      this.#nodes.push({ ...node, outputs: [result, ...node.outputs.slice(1)] });
     } else {
-      const before = value.clamps.nodes.length > 0 ? node.outputs[0] : this.unique(`${value.name}_unclipped`);
-      this.nodes.push({ ...node, outputs: [before, ...node.outputs.slice(1)] });
-      this.writeClamp(clamp, before, result, value);
+      const before =
+        value.clamps.nodes.length > 0 ? node.outputs[0] : this.#unique(`${value.name}_unclipped`);
+      this.#nodes.push({ ...node, outputs: [before, ...node.outputs.slice(1)] });
+      this.#writeClamp(clamp, before, result, value);
     }
-    this.writePair(result, value, activation);
+    this.#writePair(result, value, activation);
   }
 
   /** Quantizes a graph input. */
@@ -269,30 +270,30 @@ class QdqWriter {
     const clamp = clampFor(value, activation);
     let name = value.name;
     if (clamp) {
-      name = this.unique(`${value.name}_clipped`);
-      this.writeClamp(clamp, value.name, name, value);
+      name = this.#unique(`${value.name}_clipped`);
+      this.#writeClamp(clamp, value.name, name, value);
     }
-    this.writePair(name, value, activation);
+    this.#writePair(name, value, activation);
   }
 
   finish(recipe: Recipe, images: number): Graph {
-    const metadata = new Map(this.source.metadata);
+    const metadata = new Map(this.#source.metadata);
     metadata.set('octet.recipe', JSON.stringify(recipe));
     metadata.set('octet.calibration', JSON.stringify({ images }));
     return inferShapes({
-      ...this.source,
-      nodes: this.nodes,
-      constants: this.constants,
+      ...this.#source,
+      nodes: this.#nodes,
+      constants: this.#constants,
       values: new Map(),
       metadata,
     });
   }
 
-  private writeClamp(clamp: Clamp, from: string, to: string, value: QuantizedValue): void {
-    const name = value.clamps.nodes[0]?.name ?? this.unique(`${value.name}_clip`);
+  #writeClamp(clamp: Clamp, from: string, to: string, value: QuantizedValue): void {
+    const name = value.clamps.nodes[0]?.name ?? this.#unique(`${value.name}_clip`);
     const bound = (suffix: string, x: number): string =>
-      this.constant(`${value.name}_${suffix}`, 'float32', [], Float32Array.of(x));
-    this.nodes.push(
+      this.#constant(`${value.name}_${suffix}`, 'float32', [], Float32Array.of(x));
+    this.#nodes.push(
       clamp === 'Relu'
         ? { name, op: 'Relu', inputs: [from], outputs: [to], attributes: {} }
         : {
@@ -305,48 +306,43 @@ class QdqWriter {
     );
   }
 
-  private writePair(from: string, value: QuantizedValue, { parameters }: Activation): void {
+  #writePair(from: string, value: QuantizedValue, { parameters }: Activation): void {
     const { name } = value;
     const owner = value.sharedWith ?? name;
-    let parameterNames = this.parameterNames.get(owner);
+    let parameterNames = this.#parameterNames.get(owner);
     if (!parameterNames) {
       parameterNames = [
-        this.constant(`${owner}_scale`, 'float32', [], Float32Array.of(parameters.scale)),
-        this.constant(`${owner}_zero_point`, 'int8', [], Int8Array.of(parameters.zeroPoint)),
+        this.#constant(`${owner}_scale`, 'float32', [], Float32Array.of(parameters.scale)),
+        this.#constant(`${owner}_zero_point`, 'int8', [], Int8Array.of(parameters.zeroPoint)),
       ];
-      this.parameterNames.set(owner, parameterNames);
+      this.#parameterNames.set(owner, parameterNames);
     }
-    const quantized = this.emit('QuantizeLinear', `${name}_quantized`, [from, ...parameterNames]);
-    const target = this.outputs.has(name) ? name : this.unique(`${name}_dequantized`);
-    this.nodes.push({
-      name: this.unique(`${name}_DequantizeLinear`),
+    const quantized = this.#emit('QuantizeLinear', `${name}_quantized`, [from, ...parameterNames]);
+    const target = this.#outputs.has(name) ? name : this.#unique(`${name}_dequantized`);
+    this.#nodes.push({
+      name: this.#unique(`${name}_DequantizeLinear`),
       op: 'DequantizeLinear',
       inputs: [quantized, ...parameterNames],
       outputs: [target],
       attributes: {},
     });
-    this.dequantized.set(name, target);
+    this.#dequantized.set(name, target);
   }
 
-  private emit(
-    op: string,
-    output: string,
-    inputs: readonly string[],
-    attributes: Node['attributes'] = {},
-  ): string {
-    const name = this.unique(output);
-    this.nodes.push({ name: this.unique(`${output}_${op}`), op, inputs, outputs: [name], attributes });
+  #emit(op: string, output: string, inputs: readonly string[], attributes: Node['attributes'] = {}): string {
+    const name = this.#unique(output);
+    this.#nodes.push({ name: this.#unique(`${output}_${op}`), op, inputs, outputs: [name], attributes });
     return name;
   }
 
-  private constant(name: string, dtype: Tensor['dtype'], shape: readonly number[], data: TensorData): string {
-    const unique = this.unique(name);
-    this.constants.set(unique, { name: unique, dtype, shape, data });
+  #constant(name: string, dtype: Tensor['dtype'], shape: readonly number[], data: TensorData): string {
+    const unique = this.#unique(name);
+    this.#constants.set(unique, { name: unique, dtype, shape, data });
     return unique;
   }
 
-  private unique(name: string): string {
-    return freshName(name, this.taken);
+  #unique(name: string): string {
+    return freshName(name, this.#taken);
   }
 }
 

@@ -34,14 +34,14 @@ export class ActivationStatistics {
   /** Smallest and largest value of each image, averaged exponentially with `momentum`. */
   movingMin = 0;
   movingMax = 0;
-  private readonly momentum: number;
-  private zeros = 0;
-  private binWidth = 0;
-  private bins = new Float64Array(2 * BINS);
+  readonly #momentum: number;
+  #zeros = 0;
+  #binWidth = 0;
+  #bins = new Float64Array(2 * BINS);
 
   /** @param momentum weight of a new image in the moving averages, in (0, 1] */
   constructor(momentum: number) {
-    this.momentum = momentum;
+    this.#momentum = momentum;
   }
 
   /**
@@ -79,11 +79,11 @@ export class ActivationStatistics {
     // Sums of float32 values cannot overflow a float64: they are finite exactly where all values are.
     if (!sums.every(Number.isFinite)) return data.find((v) => !Number.isFinite(v));
     for (let c = 0; c < channels; c++) this.channelSums[c] += sums[c];
-    for (let n = 0; n < images; n++) this.addExtremes(extremes[2 * n], extremes[2 * n + 1]);
+    for (let n = 0; n < images; n++) this.#addExtremes(extremes[2 * n], extremes[2 * n + 1]);
     this.sumOfSquares += squares;
     this.count += data.length;
-    this.widenTo(Math.max(-this.min, this.max));
-    this.fill(data);
+    this.#widenTo(Math.max(-this.min, this.max));
+    this.#fill(data);
     return undefined;
   }
 
@@ -96,18 +96,18 @@ export class ActivationStatistics {
   /** A view of the histogram so far, without the empty bins at both ends. */
   histogram(): Histogram {
     const isFilled = (count: number): boolean => count > 0;
-    const from = this.bins.findIndex(isFilled);
-    const to = this.bins.findLastIndex(isFilled);
+    const from = this.#bins.findIndex(isFilled);
+    const to = this.#bins.findLastIndex(isFilled);
     return {
-      counts: from < 0 ? new Float64Array(0) : this.bins.subarray(from, to + 1),
+      counts: from < 0 ? new Float64Array(0) : this.#bins.subarray(from, to + 1),
       first: from < 0 ? 0 : from - BINS,
-      binWidth: this.binWidth,
-      zeros: this.zeros,
+      binWidth: this.#binWidth,
+      zeros: this.#zeros,
     };
   }
 
-  private addExtremes(min: number, max: number): void {
-    const weight = this.images === 0 ? 1 : this.momentum;
+  #addExtremes(min: number, max: number): void {
+    const weight = this.images === 0 ? 1 : this.#momentum;
     this.movingMin += weight * (min - this.movingMin);
     this.movingMax += weight * (max - this.movingMax);
     this.min = Math.min(this.min, min);
@@ -116,30 +116,30 @@ export class ActivationStatistics {
   }
 
   /** Makes the bins wide enough for |v| ≤ `magnitude`: all of them must lie strictly inside ±BINS · binWidth. */
-  private widenTo(magnitude: number): void {
+  #widenTo(magnitude: number): void {
     if (magnitude === 0) return;
     // Starts below the bin width that the smallest float32 needs.
-    let width = this.binWidth === 0 ? 2 ** -170 : this.binWidth;
+    let width = this.#binWidth === 0 ? 2 ** -170 : this.#binWidth;
     while (width * BINS <= magnitude) width *= 2;
-    if (this.binWidth === 0) this.binWidth = width;
-    while (this.binWidth < width) {
+    if (this.#binWidth === 0) this.#binWidth = width;
+    while (this.#binWidth < width) {
       const merged = new Float64Array(2 * BINS);
       // Bin i starts at (i − BINS) widths; BINS is even, so that pairs of bins never straddle zero.
-      for (let i = 0; i < 2 * BINS; i++) merged[(i + BINS) >> 1] += this.bins[i];
-      this.bins = merged;
-      this.binWidth *= 2;
+      for (let i = 0; i < 2 * BINS; i++) merged[(i + BINS) >> 1] += this.#bins[i];
+      this.#bins = merged;
+      this.#binWidth *= 2;
     }
   }
 
-  private fill(data: Float32Array): void {
-    const { bins } = this;
-    const inverse = 1 / this.binWidth;
+  #fill(data: Float32Array): void {
+    const bins = this.#bins;
+    const inverse = 1 / this.#binWidth;
     let zeros = 0;
     for (let i = 0; i < data.length; i++) {
       const v = data[i];
       if (v === 0) zeros++;
       else bins[Math.floor(v * inverse) + BINS]++;
     }
-    this.zeros += zeros;
+    this.#zeros += zeros;
   }
 }

@@ -22,10 +22,15 @@ export function shadersOf(kind: string): string[] {
 /** Operators of which neither the registry nor lowering tells enough. */
 const SPECIAL: Readonly<Record<string, string | undefined>> = {
   BatchNormalization: 'in float models only: folded before quantization',
+  Gather: '`gather`: of channels',
   Mul: '`mul`; of one tensor, or with a constant of one element, `lookup`',
   Pad: 'in float models only: zeros, folded before quantization',
   ReduceMean: '`averagePool2d`: over height and width only',
+  Reshape: 'no operation: flattening, or part of a channel shuffle',
+  Slice: '`gather`: of channels',
   Softmax: 'the end of the network, over the channels: computed in float64',
+  Split: '`gather`, one a part: of channels',
+  Transpose: 'in channel shuffles only: `gather`',
 };
 
 export async function operatorTable(): Promise<string> {

@@ -77,6 +77,7 @@ export type {
   BuiltinOperation,
   ConcatOperation,
   Conv2dOperation,
+  GatherOperation,
   ImageShape,
   IntegerProgram,
   LookupOperation,

@@ -8,6 +8,7 @@ const KINDS: ReadonlySet<string> = new Set<BuiltinOperation['kind']>([
   'add',
   'mul',
   'concat',
+  'gather',
   'lookup',
 ]);
 
@@ -38,6 +39,8 @@ export function titleOf(operation: Operation, from: ProgramTensor, to: ProgramTe
       return 'Multiply';
     case 'concat':
       return 'Concat';
+    case 'gather':
+      return 'Select channels';
     case 'lookup':
       return 'Lookup table';
   }

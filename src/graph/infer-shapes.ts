@@ -4,7 +4,7 @@ import { dtypeFromNumber } from './dtypes.ts';
 import { slidingWindow } from './geometry.ts';
 import type { Dimension, DType, Graph, Node, Tensor, ValueInfo } from './graph.ts';
 import { Problems } from './problems.ts';
-import { sliceRanges } from './strided.ts';
+import { type NumbersOf, sliceRanges, splitSizes } from './strided.ts';
 
 type Shape = readonly Dimension[];
 
@@ -17,10 +17,12 @@ interface Context {
   readonly graph: Graph;
   /** Elements of a small integer tensor, some perhaps symbolic: what exporters compute the shape of a Reshape with. */
   elements(name: string | undefined): Shape | undefined;
+  /** The same, where none is symbolic. */
+  readonly numbers: NumbersOf;
 }
 
-/** A shape (the type is the first input's), type and shape, what is wrong, or undefined: cannot be told. */
-type Result = Shape | Known | string | undefined;
+/** A shape (the type is the first input's), type and shape, shapes of several outputs, what is wrong, or undefined: cannot be told. */
+type Result = Shape | Known | { readonly outputs: readonly Shape[] } | string | undefined;
 /** `x` is the first input; `rest` the others, undefined where left out. */
 type Rule = (x: Known, rest: readonly (Known | undefined)[], node: Node, context: Context) => Result;
 
@@ -41,6 +43,10 @@ export function inferShapes(graph: Graph, problems?: Problems): Graph {
   const context: Context = {
     graph,
     elements: (name = '') => elements.get(name) ?? integers(graph.constants.get(name)),
+    numbers: (name) => {
+      const list = context.elements(name);
+      return list?.every((dim) => typeof dim === 'number') ? list : undefined;
+    },
   };
 
   for (const node of graph.nodes) {
@@ -58,19 +64,22 @@ export function inferShapes(graph: Graph, problems?: Problems): Graph {
     if (typeof result === 'string') found.node(node, result);
     if (typeof result !== 'object') continue;
 
-    const { dtype, shape } = 'dtype' in result ? result : { dtype: inputs[0].dtype, shape: result };
-    if (numericProduct(shape) > MAX_ELEMENTS) {
-      found.node(node, `its result, of shape [${shape}], has more elements than Octet can hold`);
-      continue;
+    for (const [position, { dtype, shape }] of knownOutputs(result, inputs[0].dtype).entries()) {
+      const name = node.outputs[position];
+      if (!name) continue;
+      if (numericProduct(shape) > MAX_ELEMENTS) {
+        found.node(node, `its result, of shape [${shape}], has more elements than Octet can hold`);
+        continue;
+      }
+      const output = outputs.get(name);
+      if (output && !compatible(shape, output.shape)) {
+        found.node(
+          node,
+          `its result is the graph's output "${name}", declared [${output.shape}], but has shape [${shape}]`,
+        );
+      }
+      values.set(name, { ...(output ?? graph.values.get(name)), name, dtype, shape });
     }
-    const output = outputs.get(name);
-    if (output && !compatible(shape, output.shape)) {
-      found.node(
-        node,
-        `its result is the graph's output "${name}", declared [${output.shape}], but has shape [${shape}]`,
-      );
-    }
-    values.set(name, { ...declared, name, dtype, shape });
     const known = elementsOf(node, context, values);
     // Lists of sizes are short; a chain of Concats that double one is no shape computation.
     if (known && known.length <= MAX_LIST) elements.set(name, known);
@@ -79,14 +88,21 @@ export function inferShapes(graph: Graph, problems?: Problems): Graph {
   return { ...graph, values, outputs: graph.outputs.map((info) => values.get(info.name) ?? info) };
 }
 
+function knownOutputs(result: Exclude<Result, string | undefined>, dtype: DType): readonly Known[] {
+  if ('dtype' in result) return [result];
+  return ('outputs' in result ? result.outputs : [result]).map((shape) => ({ dtype, shape }));
+}
+
 /** Elements of a list of integers; weights are none, and too long to copy. */
 function integers(tensor: Tensor | undefined): readonly number[] | undefined {
   const isList =
-    tensor &&
-    tensor.shape.length <= 1 &&
-    tensor.data.length <= MAX_LIST &&
-    (tensor.dtype === 'int64' || tensor.dtype === 'int32');
+    tensor && tensor.shape.length <= 1 && tensor.data.length <= MAX_LIST && isInteger(tensor.dtype);
   return isList ? Array.from(tensor.data, Number) : undefined;
+}
+
+/** Types in which sizes are computed. */
+function isInteger(dtype: DType | undefined): boolean {
+  return dtype === 'int64' || dtype === 'int32';
 }
 
 function numericProduct(shape: Shape): number {
@@ -433,9 +449,16 @@ const gather: Rule = ({ shape }, [indices], node) => {
   return [...shape.slice(0, axis), ...(indices?.shape ?? []), ...shape.slice(axis + 1)];
 };
 
-const slice: Rule = ({ shape }, _, node, { graph }) => {
-  const ranges = sliceRanges(graph, node, shape);
+const slice: Rule = ({ shape }, _, node, { numbers }) => {
+  const ranges = sliceRanges(node, shape, numbers);
   return ranges && shape.map((dim, axis) => ranges.get(axis)?.length ?? dim);
+};
+
+const split: Rule = ({ shape }, _, node, { numbers }) => {
+  const axis = resolveAxis(numberAttribute(node, 'axis', 0), shape.length);
+  if (axis === undefined) return `axis is outside a tensor of shape [${shape}]`;
+  const sizes = splitSizes(node, shape[axis], numbers);
+  return typeof sizes === 'object' ? { outputs: sizes.map((size) => shape.with(axis, size)) } : sizes;
 };
 
 const transpose: Rule = ({ shape }, _, node) => {
@@ -464,26 +487,41 @@ function elementsOf(node: Node, context: Context, values: ReadonlyMap<string, Va
       return shape?.slice(...sliceRange(node, shape.length));
     }
     case 'Gather': {
-      const picked = constantNumbers(context.graph, node.inputs[1])?.map((index) => from?.at(index));
+      const picked = context.numbers(node.inputs[1])?.map((index) => from?.at(index));
       return picked?.every((dim) => dim !== undefined) ? picked : undefined;
     }
     case 'Slice': {
-      const range = from && sliceRanges(context.graph, node, [from.length])?.get(0);
+      const range = from && sliceRanges(node, [from.length], context.numbers)?.get(0);
       return range && Array.from({ length: range.length }, (_, i) => from[range.start + i * range.step]);
     }
     case 'Concat': {
       const parts = node.inputs.map((input) => context.elements(input));
       return parts.every((part) => part !== undefined) ? parts.flat() : undefined;
     }
+    case 'Cast':
+      return isInteger(values.get(node.outputs[0])?.dtype) ? from : undefined;
     case 'Unsqueeze':
     case 'Squeeze':
-    case 'Cast':
     case 'Identity':
       return from;
-    default:
-      return undefined;
+    default: {
+      const of = sizeFunctions[node.op];
+      if (!of) return undefined;
+      const [a, b] = node.inputs.map((input) => context.numbers(input));
+      if (!a || a.length !== b?.length) return undefined;
+      const results = a.map((value, i) => of(value, b[i]));
+      return results.every(Number.isSafeInteger) ? results : undefined;
+    }
   }
 }
+
+/** What sizes are computed with, of integers. */
+const sizeFunctions: Readonly<Record<string, ((a: number, b: number) => number) | undefined>> = {
+  Add: (a, b) => a + b,
+  Sub: (a, b) => a - b,
+  Mul: (a, b) => a * b,
+  Div: (a, b) => Math.trunc(a / b),
+};
 
 const elementwise =
   'Abs Celu Clip Dropout Elu Erf Exp Gelu HardSigmoid HardSwish Identity LeakyRelu Log Mish Neg Reciprocal Relu ' +
@@ -511,6 +549,7 @@ const rules = new Map<string, Rule>(
     Shape: shapeOf,
     Gather: gather,
     Slice: slice,
+    Split: split,
     Transpose: transpose,
     ConstantOfShape: constantOfShape,
     QuantizeLinear: quantizeLinear,

@@ -1,6 +1,12 @@
 /** Views of row-major tensors by strides: what slices, transposes and broadcasts of constants have in common. */
-import { constantNumbers, resolveAxis } from './attributes.ts';
-import type { Graph, Node, TensorData } from './graph.ts';
+import { MAX_LIST, numberAttribute, resolveAxis } from './attributes.ts';
+import type { Node, TensorData } from './graph.ts';
+
+/** Most channels that are listed one by one: far more than networks have, where a hostile file may declare billions. */
+export const MAX_CHANNELS = 2 ** 16;
+
+/** Elements of a list of integers, undefined where they are not known: `constantNumbers`, or what inference knows beyond. */
+export type NumbersOf = (name: string) => readonly number[] | undefined;
 
 /** Element steps between neighbours along each axis of a row-major tensor. */
 export function rowMajorStrides(shape: readonly number[]): number[] {
@@ -42,6 +48,32 @@ export function copyStrided<T extends TensorData>(
   return out;
 }
 
+/**
+ * Sizes of a Split's parts along `axis`: given, or equal ones, of which the last may be smaller. A string says what is wrong with them;
+ * undefined where they are computed (https://onnx.ai/onnx/operators/onnx__Split.html).
+ */
+export function splitSizes(
+  node: Node,
+  size: number | string,
+  numbers: NumbersOf,
+): readonly number[] | string | undefined {
+  const listed = node.inputs[1] ? numbers(node.inputs[1]) : node.attributes.split;
+  let sizes: readonly number[];
+  if (Array.isArray(listed)) {
+    sizes = listed.map(Number);
+  } else {
+    const count = numberAttribute(node, 'num_outputs', node.outputs.length);
+    if (node.inputs[1] || typeof size !== 'number') return undefined;
+    if (!(count >= 1 && count <= MAX_LIST)) return `splits ${size} into ${count} parts`;
+    const part = Math.ceil(size / count);
+    sizes = Array.from({ length: count }, (_, i) => (i < count - 1 ? part : size - part * (count - 1)));
+  }
+  const sum = sizes.reduce((total, part) => total + part, 0);
+  const isWhole = typeof size !== 'number' || sum === size;
+  if (isWhole && sizes.every((part) => part > 0) && sizes.length >= node.outputs.length) return sizes;
+  return `splits ${size} into ${node.outputs.length} parts of [${sizes}]`;
+}
+
 /** What a Slice takes of one axis: elements start, start + step, … */
 export interface SliceRange {
   readonly start: number;
@@ -54,14 +86,14 @@ export interface SliceRange {
  * fit each other or `shape` (https://onnx.ai/onnx/operators/onnx__Slice.html).
  */
 export function sliceRanges(
-  graph: Graph,
   node: Node,
   shape: readonly (number | string)[],
+  numbers: NumbersOf,
 ): ReadonlyMap<number, SliceRange> | undefined {
   const optional = (index: number, fallback: readonly number[]) =>
-    node.inputs[index] ? constantNumbers(graph, node.inputs[index]) : fallback;
-  const starts = constantNumbers(graph, node.inputs[1]);
-  const ends = constantNumbers(graph, node.inputs[2]);
+    node.inputs[index] ? numbers(node.inputs[index]) : fallback;
+  const starts = numbers(node.inputs[1]);
+  const ends = numbers(node.inputs[2]);
   if (!starts || ends?.length !== starts.length) return undefined;
   const axes = optional(3, [...starts.keys()]);
   const steps = optional(

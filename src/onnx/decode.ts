@@ -15,6 +15,7 @@ import { InputError, ModelError } from '../errors.ts';
 import { dtypeFromNumber } from '../graph/dtypes.ts';
 import type { Attribute, Dimension, Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
 import { inferShapes } from '../graph/infer-shapes.ts';
+import { channelShuffle } from '../graph/passes/channel-shuffle.ts';
 import { foldConstants, foldingBudget } from '../graph/passes/fold-constants.ts';
 import { removeUnused } from '../graph/passes/remove-unused.ts';
 import { Problems } from '../graph/problems.ts';
@@ -40,7 +41,8 @@ const MAX_OPSET = 25;
 
 /**
  * Decodes an ONNX model (opset 10 to 25). Differences between opsets are normalized to the forms of opset 13 and later,
- * half floats widened to float32, constants folded, shapes inferred, and nodes sorted topologically.
+ * half floats widened to float32, constants folded, shapes inferred, and nodes sorted topologically. Splits become Slices, channel shuffles
+ * Gathers.
  *
  * Weights may be views of `bytes`: do not change them while the graph is in use.
  * @throws ModelError with every problem of the file; InputError where `bytes` are none
@@ -52,7 +54,7 @@ export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Gra
   problems.throwIfAny();
   const graph = settle(normal, problems);
   problems.throwIfAny();
-  return removeUnused(graph);
+  return removeUnused(channelShuffle(graph));
 }
 
 /** Infers shapes and folds constants in turn, since pads and target shapes may be computed from shapes. */

@@ -8,6 +8,7 @@ import type { Attribute, Dimension, DType, Graph, Node, Tensor, ValueInfo } from
 import { indexGraph } from '../graph/graph-index.ts';
 import type { Problems } from '../graph/problems.ts';
 import { freshName, takenNames } from '../graph/rewrite.ts';
+import { splitSizes } from '../graph/strided.ts';
 
 /** Oldest opset that a normalized graph says it is of: Squeeze has its axes as an input, quantization is per axis. */
 const OLDEST_FORM = 13;
@@ -78,6 +79,7 @@ const rewrites: Readonly<Record<string, Rewrite>> = {
   BatchNormalization: batchNormalization,
   MaxPool: maxPool,
   Softmax: softmax,
+  Split: split,
   QuantizeLinear: quantizeLinear,
   DequantizeLinear: dequantizeLinear,
 };
@@ -237,6 +239,29 @@ function softmax(node: Node, context: Context): Node[] {
     );
   }
   return [axis === undefined ? node : { ...node, attributes: { axis } }];
+}
+
+/** Each part that is read is a Slice. */
+function split(node: Node, context: Context): readonly Node[] {
+  const [input] = node.inputs;
+  const shape = shapeOf(context, input);
+  const axis = shape && resolveAxis(numberAttribute(node, 'axis', 0), shape.length);
+  const sizes =
+    axis === undefined
+      ? undefined
+      : splitSizes(node, shape![axis], (name) => constantNumbers(context.graph, name));
+  if (typeof sizes !== 'object') return [node];
+  let start = 0;
+  return sizes.flatMap((size, part) => {
+    const output = node.outputs[part] ?? '';
+    const bounds = { starts: start, ends: (start += size), axes: axis! };
+    if (output === '' || !context.isRead(output)) return [];
+    const name = part === 0 ? node.name : context.value(`${node.name}.${part}`);
+    const inputs = Object.entries(bounds).map(([bound, value]) =>
+      context.constant(`${node.name}.${part}.${bound}`, int64([value])),
+    );
+    return [{ name, op: 'Slice', inputs: [input, ...inputs], outputs: [output], attributes: {} }];
+  });
 }
 
 function refuseBlocks(node: Node, { problems }: Context): void {

@@ -71,6 +71,11 @@ const specs: Readonly<Record<string, OperatorSpec>> = {
   Reshape: { inputs: [2, 2], outputs: 1, attributes: { allowzero: since(14, int) } },
   Squeeze: { inputs: [1, 2], outputs: 1, attributes: { axes: until(13, ints) } },
   Unsqueeze: { inputs: [1, 2], outputs: 1, attributes: { axes: until(13, required(ints)) } },
+  Split: {
+    inputs: [1, 2],
+    outputs: Infinity,
+    attributes: { axis: int, split: until(13, ints), num_outputs: since(18, int) },
+  },
   Concat: { inputs: [1, Infinity], outputs: 1, attributes: { axis: required(int) } },
   Pad: {
     inputs: [1, 4],

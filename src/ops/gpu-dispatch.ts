@@ -18,21 +18,23 @@ export function layGrid(
   return { grid: { workgroupSize, columns, invocations }, workgroups: [columns, rows, 1] };
 }
 
-/** The only variant of an operation whose one dispatch binds its inputs, in order, and then its output. */
+/** The only variant of an operation whose one dispatch binds its inputs, then the constants, then its output. */
 export function onlyVariant(
   { kind, name, inputs, output }: Operation,
   code: string,
   workgroups: GpuDispatch['workgroups'],
+  constants: GpuVariant['constants'] = [],
 ): GpuVariant {
   const bindings = [
     ...inputs.map((tensor) => ({ kind: 'tensor', tensor, access: 'read' }) as const),
+    ...constants.map((_, index) => ({ kind: 'constant', index }) as const),
     { kind: 'tensor', tensor: output, access: 'write' } as const,
   ];
   return {
     name: kind,
     family: 'none',
     dispatches: [{ label: name, code, bindings, workgroups }],
-    constants: [],
+    constants,
     workspaces: [],
   };
 }

@@ -4,6 +4,7 @@ import { add } from './add/index.ts';
 import { averagePool2d } from './averagePool2d/index.ts';
 import { concat } from './concat/index.ts';
 import { conv2d } from './conv2d/index.ts';
+import { gather } from './gather/index.ts';
 import { lookup } from './lookup/index.ts';
 import { maxPool2d } from './maxPool2d/index.ts';
 import { mul } from './mul/index.ts';
@@ -15,6 +16,7 @@ export const builtinOperators: readonly Operator[] = [
   averagePool2d,
   concat,
   conv2d,
+  gather,
   lookup,
   maxPool2d,
   mul,

@@ -9,6 +9,7 @@ import type {
   BuiltinOperation,
   ConcatOperation,
   Conv2dOperation,
+  GatherOperation,
   IntegerProgram,
   LookupOperation,
   MaxPool2dOperation,
@@ -26,7 +27,8 @@ type Rewrite = (first: Operation, reader: Operation, program: IntegerProgram) =>
 const REWRITES: readonly Rewrite[] = [clampIntoProducer, poolIntoConvolution, residualIntoConvolution];
 
 /** Applies the rewrites wherever they fit. */
-export function fuse(program: IntegerProgram): IntegerProgram {
+export function fuse(original: IntegerProgram): IntegerProgram {
+  const program = compact(throughGathers(original));
   const outputs = new Set(program.outputs.map(({ tensor }) => tensor));
   const operations: (Operation | undefined)[] = [...program.operations];
   /** Positions of the operations that read each tensor, one for each time they do. */
@@ -54,6 +56,21 @@ export function fuse(program: IntegerProgram): IntegerProgram {
     movedTo.set(position, current);
   }
   return compact({ ...program, operations: operations.filter((operation) => operation !== undefined) });
+}
+
+/** A selection from a selection takes from the first one's input: a channel shuffle and the two halves that are read of it are two gathers. */
+function throughGathers(program: IntegerProgram): IntegerProgram {
+  const gathers = new Map<TensorId, GatherOperation>();
+  const operations = program.operations.map((operation) => {
+    if (!isGather(operation)) return operation;
+    const first = gathers.get(operation.inputs[0]);
+    const direct = first
+      ? { ...operation, inputs: first.inputs, channels: operation.channels.map((c) => first.channels[c]) }
+      : operation;
+    gathers.set(direct.output, direct);
+    return direct;
+  });
+  return { ...program, operations };
 }
 
 function rewritten(
@@ -163,4 +180,5 @@ const isAveragePool2d = (operation: Operation): operation is AveragePool2dOperat
 const isAdd = (operation: Operation): operation is AddOperation => operation.kind === 'add';
 const isMul = (operation: Operation): operation is MulOperation => operation.kind === 'mul';
 const isConcat = (operation: Operation): operation is ConcatOperation => operation.kind === 'concat';
+const isGather = (operation: Operation): operation is GatherOperation => operation.kind === 'gather';
 const isLookup = (operation: Operation): operation is LookupOperation => operation.kind === 'lookup';

@@ -63,7 +63,7 @@ export function lower(
  * Operators that give their input's elements, all or some, unchanged: what quantizes the result may quantize
  * the input.
  */
-const SELECTING = new Set(['MaxPool', 'GlobalMaxPool']);
+const SELECTING = new Set(['MaxPool', 'GlobalMaxPool', 'Gather', 'Slice']);
 /** Operators that only rename, or regroup dimensions. */
 const RENAMING = new Set(['Identity', 'Dropout', 'Flatten', 'Reshape', 'Squeeze', 'Unsqueeze']);
 /** Operators that narrow the bounds of the operation before them. */

@@ -140,6 +140,13 @@ export interface ConcatOperation extends Operation {
   readonly rescales: readonly Rescale[];
 }
 
+/** Channels of one tensor, in any order, any number of times: `y[…, c] = x[…, channels[c]]`. */
+export interface GatherOperation extends Operation {
+  readonly kind: 'gather';
+  /** [C] */
+  readonly channels: Int32Array;
+}
+
 /** Any unary function of one tensor: `y = table[x + 128]`. */
 export interface LookupOperation extends Operation {
   readonly kind: 'lookup';
@@ -154,6 +161,7 @@ export type BuiltinOperation =
   | AddOperation
   | MulOperation
   | ConcatOperation
+  | GatherOperation
   | LookupOperation;
 
 export interface IntegerProgram {

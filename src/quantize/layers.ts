@@ -42,6 +42,8 @@ export interface QuantizationLayers {
 const SELECTING = new Set([
   'MaxPool',
   'GlobalMaxPool',
+  'Gather',
+  'Slice',
   'Flatten',
   'Reshape',
   'Squeeze',

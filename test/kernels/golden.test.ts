@@ -23,6 +23,7 @@ const SHOWN = [
   'add: primes',
   'mul: primes by a pixel',
   'concat: 5, 8 and 3',
+  'gather: shuffle of 2 groups',
 ];
 
 const capabilities: GpuCapabilities = {

@@ -4,6 +4,7 @@ import { InputError, ModelError } from '../../src/errors.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { optimize } from '../../src/graph/passes/optimize.ts';
 import { decodeModel, externalDataLocations } from '../../src/onnx/decode.ts';
+import { encodeModel } from '../../src/onnx/encode.ts';
 import {
   attribute,
   floatAttribute,
@@ -16,6 +17,7 @@ import {
   type TensorInit,
   value,
 } from '../support/onnx-proto.ts';
+import { createQdqGraph } from '../support/qdq-graph.ts';
 
 const input = value('x', ['N', 3, 6, 6]);
 
@@ -140,6 +142,128 @@ describe('opsets are read into one form', () => {
     expect([...graph.constants.get('pads')!.data].map(Number)).toEqual([0, 0, 1, 1, 0, 0, 0, 2]);
     const [conv] = optimize(graph).nodes;
     expect(conv).toMatchObject({ op: 'Conv', inputs: ['x', 'w'], attributes: { pads: [1, 1, 0, 2] } });
+  });
+
+  test.each([
+    ['sizes as an attribute, opset 11', 11, [attribute('split', [2, 1])], []],
+    ['sizes as an input, opset 13', 13, [], ['sizes']],
+    ['sizes of a number of parts, opset 18', 18, [attribute('num_outputs', 2)], []],
+  ] as const)('a Split is a Slice for each part that is read: %s', (_, opset, sizes, inputs) => {
+    const nodes = [
+      node('Split', ['x', ...inputs], ['first', 'last'], [attribute('axis', -3), ...sizes]),
+      node('Split', ['x'], ['a', 'unread', 'c'], [attribute('axis', 1)]),
+      node('Concat', ['last', 'a', 'first', 'c'], ['y'], [attribute('axis', 1)]),
+    ];
+    const graph = decodeModel(
+      modelBytes(graphOf(nodes, inputs.length > 0 ? [int64s('sizes', [2, 1])] : []), opset),
+    );
+    expect(ops(graph)).toEqual(['Slice', 'Slice', 'Slice', 'Slice', 'Concat']);
+    expect(new Set(graph.nodes.map(({ name }) => name)).size).toBe(5);
+    const bounds = graph.nodes
+      .slice(0, 4)
+      .map(({ inputs: [, starts, ends, axes] }) =>
+        [starts, ends, axes].map((name) => Number(graph.constants.get(name)!.data[0])),
+      );
+    expect(bounds).toEqual([
+      [0, 2, 1],
+      [2, 3, 1],
+      [0, 1, 1],
+      [2, 3, 1],
+    ]);
+    expect(graph.outputs[0].shape).toEqual(['N', 5, 6, 6]);
+  });
+
+  test.each([
+    [[attribute('axis', 1)], ['a', 'b', 'c', 'd'], /splits 3 into 4 parts of \[1,1,1,0\]/],
+    [
+      [attribute('axis', 1), attribute('num_outputs', 2 ** 31 - 1)],
+      ['a', 'b'],
+      /splits 3 into 2147483647 parts/,
+    ],
+    [[attribute('axis', 4)], ['a', 'b'], /axis is outside a tensor of shape \[N,3,6,6\]/],
+  ] as const)('a Split that does not fit is refused: %#', (attributes, outputs, reason) => {
+    const nodes = [
+      node('Split', ['x'], [...outputs], [...attributes]),
+      node('Concat', [...outputs], ['y'], [attribute('axis', 1)]),
+    ];
+    expect(problemsOf(modelBytes(graphOf(nodes), 18))[0].reason).toMatch(reason);
+  });
+
+  describe('a channel shuffle is a Gather', () => {
+    const shuffled = (scales: readonly number[]) => {
+      const b = createQdqGraph();
+      const pair = (value: string, i: number) => (scales[i] === 0 ? value : b.qdq(value, scales[i], 3));
+      const shape = (...sizes: number[]) =>
+        b.constant(`to ${sizes}`, [sizes.length], BigInt64Array.from(sizes, BigInt));
+      const x = pair(b.input('x', ['N', 6, 2, 2]), 0);
+      const grouped = pair(b.node('Reshape', [x, shape(0, 3, 2, 2, 2)]), 1);
+      const swapped = pair(b.node('Transpose', [grouped], { perm: [0, 2, 1, 3, 4] }), 2);
+      b.output(pair(b.node('Reshape', [swapped, shape(0, 6, 2, 2)]), 3), ['N', 6, 2, 2]);
+      return decodeModel(encodeModel(b.build()));
+    };
+
+    test('in a float graph', () => {
+      const graph = shuffled([0, 0, 0, 0]);
+      expect(ops(graph)).toEqual(['Gather']);
+      expect([...graph.constants.values()].map(({ data }) => [...data].map(Number))).toEqual([
+        [0, 2, 4, 1, 3, 5],
+      ]);
+    });
+
+    test('between pairs of one scale', () => {
+      const pair = ['QuantizeLinear', 'DequantizeLinear'];
+      expect(ops(shuffled([0.1, 0.1, 0.1, 0.1]))).toEqual([...pair, 'Gather', ...pair]);
+      expect(ops(shuffled([0.1, 0, 0, 0.2]))).toEqual([...pair, 'Gather', ...pair]);
+    });
+
+    test('but not where a pair within has another scale', () => {
+      for (const scales of [
+        [0.1, 0.2, 0.1, 0.1],
+        [0.1, 0.1, 0.2, 0.1],
+        [0, 0.1, 0.1, 0.1],
+      ]) {
+        expect(ops(shuffled(scales))).toContain('Transpose');
+      }
+    });
+  });
+
+  test('halves and shuffles whose bounds and shapes are computed from sizes, as TorchScript exports chunk and view', () => {
+    const size = (of: string, axis: string, name: string) => [
+      node('Shape', [of], [`${name}.shape`]),
+      node('Gather', [`${name}.shape`, axis], [name], [attribute('axis', 0)]),
+    ];
+    const flat = (name: string) => node('Unsqueeze', [name, 'zero'], [`${name}.1`]);
+    const nodes = [
+      ...size('x', 'one', 'channels'),
+      node('Add', ['channels', 'one'], ['more']),
+      node('Div', ['more', 'two'], ['middle']),
+      node('Mul', ['middle', 'two'], ['end']),
+      node('Slice', ['x', 'zero', 'middle', 'one'], ['first']),
+      node('Slice', ['x', 'middle', 'end', 'one'], ['last']),
+      node('Concat', ['last', 'first', 'first'], ['joined'], [attribute('axis', 1)]),
+      ...size('joined', 'scalar 0', 'n'),
+      ...size('joined', 'scalar 1', 'c'),
+      node('Div', ['c', 'scalar 5'], ['c/5']),
+      ...['n', 'c', 'c/5'].map(flat),
+      node('Concat', ['n.1', 'five', 'c/5.1', 'six', 'six'], ['grouped shape'], [attribute('axis', 0)]),
+      node('Reshape', ['joined', 'grouped shape'], ['grouped']),
+      node('Transpose', ['grouped'], ['swapped'], [attribute('perm', [0, 2, 1, 3, 4])]),
+      node('Concat', ['n.1', 'c.1', 'six', 'six'], ['shape'], [attribute('axis', 0)]),
+      node('Reshape', ['swapped', 'shape'], ['y']),
+    ];
+    const scalar = (of: number) => ({
+      name: `scalar ${of}`,
+      dataType: DataType.INT64,
+      dims: [],
+      int64Data: [BigInt(of)],
+    });
+    const lists = Object.entries({ zero: 0, one: 1, two: 2, five: 5, six: 6 }).map(([name, of]) =>
+      int64s(name, [of]),
+    );
+    const graph = decodeModel(modelBytes(graphOf(nodes, [...lists, ...[0, 1, 5].map(scalar)])));
+    expect(ops(graph)).toEqual(['Slice', 'Slice', 'Concat', 'Gather']);
+    expect(graph.values.get('last')!.shape).toEqual(['N', 1, 6, 6]);
+    expect([...graph.constants.get(graph.nodes[3].inputs[1])!.data].map(Number)).toEqual([0, 1, 2, 3, 4]);
   });
 
   test('Softmax over the last axis at opset 11; over several axes it is refused', () => {

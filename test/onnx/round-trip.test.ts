@@ -13,6 +13,7 @@ import {
   createFloatGraph,
   randomFloatGraph,
   randomInputs,
+  shuffleNet,
 } from '../support/onnx-models.ts';
 import { attribute, floatAttribute, floats, modelBytes, node, value } from '../support/onnx-proto.ts';
 import { relativeDifference, runOrt } from '../support/ort.ts';
@@ -162,6 +163,17 @@ describe('ONNX Runtime reads what the encoder writes', () => {
       ).toBeLessThan(1e-6);
     }
   });
+});
+
+test('splits and channel shuffles compute what they did before they were read', async () => {
+  const bytes = encodeModel(shuffleNet(3));
+  const graph = decodeModel(bytes);
+  expect(graph.nodes.filter(({ op }) => ['Split', 'Transpose', 'Reshape'].includes(op))).toEqual([]);
+  const inputs = randomInputs(graph, 3, 4);
+  const [actual, expected] = [await runOrt(graph, inputs, 3), await runOrt(bytes, inputs, 3)].map(
+    (outputs) => outputs.get('logits')!.data as Float32Array,
+  );
+  expect(relativeDifference(actual, expected)).toBeLessThan(1e-6);
 });
 
 test('half floats are narrowed to nearest, ties to even', () => {

@@ -168,6 +168,8 @@ function expectedOf({ program, inputs, batch }: OperationCase): Int8Array | Int3
           elements,
           tensors.map(({ shape }) => shape[2]),
         );
+      case 'gather':
+        return ((n, h, w, c) => elements[0](n, h, w, op.channels[c])) as Element;
       case 'lookup':
         return ((n, h, w, c) => op.table[elements[0](n, h, w, c) + 128]) as Element;
     }

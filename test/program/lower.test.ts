@@ -35,6 +35,9 @@ function problemsOf(build: (b: QdqGraphBuilder) => void): Map<string, string> {
 }
 
 const kinds = ({ operations }: IntegerProgram) => operations.map(({ kind }) => kind);
+/** The inputs of a Slice of one axis. */
+const bounds = (b: QdqGraphBuilder, ...values: readonly bigint[]) =>
+  values.map((value, i) => b.constant(`bound ${i} ${value}`, [1], BigInt64Array.of(value)));
 const conv3x3 = (b: QdqGraphBuilder, x: string, from: number, to: number) =>
   b.node('Conv', [x, b.dq([to, from, 3, 3], random.int8s(to * from * 9), 0.01)], { pads: [1, 1, 1, 1] });
 
@@ -180,6 +183,15 @@ describe('fusion', () => {
     b.output(d, ['N', 8, 4, 4]);
   };
 
+  const shuffle = (b: QdqGraphBuilder) => {
+    const x = b.qdq(b.input('x', ['N', 6, 4, 4]), 0.02, -3);
+    const order = b.constant('order', [6], BigInt64Array.of(0n, 3n, 1n, 4n, 2n, -1n));
+    const shuffled = b.qdq(b.node('Gather', [x, order], { axis: 1 }), 0.02, -3);
+    b.output(b.qdq(b.node('Slice', [shuffled, ...bounds(b, 0n, 3n, 1n)]), 0.02, -3), ['N', 3, 4, 4]);
+    // Another scale: a table behind the selection.
+    b.output(b.qdq(b.node('Slice', [shuffled, ...bounds(b, -3n, 9n, 1n)]), 0.05, 7), ['N', 3, 4, 4]);
+  };
+
   it('joins pool, addition, clamp and the average of single pixels with the convolutions before them', () => {
     expect(kinds(lowered(network))).toEqual([
       'conv2d',
@@ -198,8 +210,11 @@ describe('fusion', () => {
     expect(second.residual).toMatchObject({ lo: -10, hi: 127 });
   });
 
-  it('gives the same bytes for every tensor that both programs have', async () => {
-    const graph = graphOf(network);
+  it.each([
+    ['layers', network, 5],
+    ['selections', shuffle, 4],
+  ])('gives the same bytes for every tensor that both programs have: %s', async (_, build, count) => {
+    const graph = graphOf(build);
     const [fused, plain] = [lower(graph, builtinOperators), lower(graph, builtinOperators, { fuse: false })];
     const data = randomIntegers(plain, 3, random).get(0)!;
     const run = async (program: IntegerProgram) => {
@@ -209,7 +224,7 @@ describe('fusion', () => {
       return new Map([...result.tensors].map(([id, buffer]) => [program.tensors[id].name, buffer]));
     };
     const [ours, expected] = [await run(fused), await run(plain)];
-    expect(ours.size).toBe(5);
+    expect(ours.size).toBe(count);
     for (const [name, buffer] of ours) expect(buffer, name).toEqual(expected.get(name));
   });
 
@@ -226,6 +241,15 @@ describe('fusion', () => {
       ]);
     }, true);
     expect(kinds(program)).toEqual(['conv2d', 'maxPool2d']);
+  });
+
+  it('reads the halves of a channel shuffle from what is shuffled', () => {
+    const { operations } = lowered(shuffle, true);
+    expect(operations.map(({ kind }) => kind)).toEqual(['gather', 'gather', 'lookup']);
+    expect(operations.slice(0, 2)).toMatchObject([
+      { inputs: [0], channels: Int32Array.of(0, 3, 1) },
+      { inputs: [0], channels: Int32Array.of(4, 2, 5) },
+    ]);
   });
 
   it('does not join other pools', () => {
@@ -347,6 +371,44 @@ describe('problems', () => {
     'the larger of two tensors': [
       (b, x) => b.qdq(b.node('Max', [x, b.qdq(conv3x3(b, x, 3, 3), 1, 0)]), 1, 0),
       /sums and products only/,
+    ],
+    'rows of an image': [
+      (b, x) => b.qdq(b.node('Slice', [x, ...bounds(b, 1n, 2n, 2n)]), 0.02, -3),
+      /selects along axis 2; only channels/,
+    ],
+    'columns of an image': [
+      (b, x) =>
+        b.qdq(b.node('Gather', [x, b.constant('i', [1], BigInt64Array.of(0n))], { axis: -1 }), 0.02, -3),
+      /selects along axis 3; only channels/,
+    ],
+    'a channel behind the last': [
+      (b, x) =>
+        b.qdq(b.node('Gather', [x, b.constant('i', [2], BigInt64Array.of(1n, -4n))], { axis: 1 }), 0.02, -3),
+      /selects channel -4 of 3 channels/,
+    ],
+    'no channels': [
+      (b, x) => b.qdq(b.node('Slice', [x, ...bounds(b, 2n, 2n, 1n)]), 0.02, -3),
+      /selects none of 3 channels/,
+    ],
+    'a channel without its dimension': [
+      (b, x) =>
+        b.qdq(b.node('Gather', [x, b.constant('i', [], BigInt64Array.of(0n))], { axis: 1 }), 0.02, -3),
+      /by a constant list of indices/,
+    ],
+    'channels by bounds that are not constant': [
+      (b, x) => b.qdq(b.node('Slice', [x, ...bounds(b, 0n, 2n, 1n).with(1, 'x')]), 0.02, -3),
+      /by constant bounds/,
+    ],
+    'part of a flattened image': [
+      (b, x) => b.qdq(b.node('Slice', [b.node('Flatten', [x]), ...bounds(b, 0n, 2n, 1n)]), 0.02, -3),
+      /select channels before flattening/,
+    ],
+    'channels beyond all measure': [
+      (b) => {
+        const wide = b.qdq(b.input('wide', ['N', 2 ** 30, 1, 1]), 1, 0);
+        return b.qdq(b.node('Slice', [wide, ...bounds(b, 0n, 2n ** 30n, 1n)]), 1, 0);
+      },
+      /selects from 1073741824 channels; at most 65536/,
     ],
     'concatenation along height': [(b, x) => b.qdq(b.node('Concat', [x, x], { axis: 2 }), 1, 0), /axis 2/],
     'a pool that sees only padding': [

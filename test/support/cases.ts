@@ -7,6 +7,7 @@ import type {
   AveragePool2dOperation,
   ConcatOperation,
   Conv2dOperation,
+  GatherOperation,
   ImageShape,
   IntegerProgram,
   LookupOperation,
@@ -583,6 +584,54 @@ function concatCase(label: string, spec: ConcatSpec, random: Random): OperationC
   return finish('concat', label, builder.build(label), batch, inputs);
 }
 
+interface GatherSpec {
+  readonly batch?: number;
+  readonly image: ImageShape;
+  readonly channels: readonly number[];
+}
+
+const range = (length: number, from = 0, step = 1) => Array.from({ length }, (_, i) => from + i * step);
+
+const GATHER_SPECS: Record<string, GatherSpec> = {
+  'first half': { image: [5, 7, 16], channels: range(8) },
+  'second half of odd words': { batch: 3, image: [4, 3, 10], channels: range(5, 5) },
+  'every third, backwards': { image: [3, 5, 13], channels: range(5, 12, -3) },
+  'shuffle of 2 groups': { image: [5, 4, 22], channels: range(22).map((c) => (c % 2) * 11 + (c >> 1)) },
+  'shuffle of 3 groups, batch 3': {
+    batch: 3,
+    image: [3, 3, 12],
+    channels: range(12).map((c) => (c % 3) * 4 + ((c / 3) | 0)),
+  },
+  'more than there were': { image: [4, 4, 3], channels: [2, 2, 0, 1, 1, 2, 0] },
+  'the last one': { image: [6, 5, 65], channels: [64] },
+  'one value': { image: [1, 1, 1], channels: [0] },
+};
+
+function gatherCase(
+  label: string,
+  { batch = 1, image, channels }: GatherSpec,
+  random: Random,
+): OperationCase {
+  const builder = createProgramBuilder();
+  const input = builder.input(image, -77);
+  const output = builder.tensor([image[0], image[1], channels.length], -77);
+  builder.emit<GatherOperation>({
+    kind: 'gather',
+    name: label,
+    inputs: [input.id],
+    output: output.id,
+    channels: Int32Array.from(channels),
+  });
+  const draw = drawValues('random', random, 0);
+  return finish(
+    'gather',
+    label,
+    builder.build(label),
+    batch,
+    new Map([[input.id, fillImage(input, batch, draw)]]),
+  );
+}
+
 const LOOKUP_SPECS: Record<string, { batch?: number; image: ImageShape }> = {
   'every value': { image: [16, 16, 1] },
   'primes, batch 3': { batch: 3, image: [5, 7, 3] },
@@ -634,6 +683,7 @@ export function quickCases(): OperationCase[] {
     ...make(ADD_SPECS, addCase),
     ...make(MUL_SPECS, mulCase),
     ...make(CONCAT_SPECS, concatCase),
+    ...make(GATHER_SPECS, gatherCase),
     ...make(LOOKUP_SPECS, lookupCase),
   ];
 }

@@ -1,6 +1,8 @@
 /** Small float ONNX graphs with seeded random weights, and a builder to make others. */
 import type { Attribute, Dimension, Graph, Node, Tensor, TensorData } from '../../src/graph/graph.ts';
 import { inferShapes } from '../../src/graph/infer-shapes.ts';
+import { decodeModel } from '../../src/onnx/decode.ts';
+import { encodeModel } from '../../src/onnx/encode.ts';
 import { createRandom, type Random } from './random.ts';
 
 export interface ConvOptions {
@@ -40,6 +42,10 @@ export interface FloatGraphBuilder {
   gemm(x: string, outputs: number): string;
   /** The same layer as MatMul and Add. */
   matMulAdd(x: string, outputs: number): string;
+  /** Parts of equal channels. */
+  split(x: string, parts: number): readonly string[];
+  /** Reshape, Transpose and Reshape, as exporters write it. */
+  channelShuffle(x: string, groups: number): string;
   shape(value: string): readonly Dimension[];
   /** The graph with the given outputs, shapes inferred. */
   finish(...outputs: readonly string[]): Graph;
@@ -149,6 +155,26 @@ export function createFloatGraph(seed: number, opset = 17): FloatGraphBuilder {
       const product = builder.node('MatMul', [x, weights]);
       return builder.node('Add', [product, builder.normal(`${id}.bias`, [outputs], 0.2)]);
     },
+    split(x, parts) {
+      const id = `split_${nodes.length}`;
+      const sizes = new BigInt64Array(parts).fill(BigInt(Number(builder.shape(x)[1]) / parts));
+      const outputs = Array.from({ length: parts }, (_, i) => `${id}.${i}`);
+      const inputs = [x, builder.constant(`${id}.sizes`, [parts], sizes)];
+      nodes.push({ name: id, op: 'Split', inputs, outputs, attributes: { axis: 1 } });
+      return outputs;
+    },
+    channelShuffle(x, groups) {
+      const id = `shuffle_${nodes.length}`;
+      const [, channels, height, width] = builder.shape(x).map(Number);
+      const reshape = (from: string, shape: readonly number[]) =>
+        builder.node('Reshape', [
+          from,
+          builder.constant(`${id}.${shape.length}`, [shape.length], BigInt64Array.from(shape, BigInt)),
+        ]);
+      const grouped = reshape(x, [0, groups, channels / groups, height, width]);
+      const swapped = builder.node('Transpose', [grouped], { perm: [0, 2, 1, 3, 4] });
+      return reshape(swapped, [0, channels, height, width]);
+    },
     shape(value) {
       const info = inputs.find(({ name }) => name === value) ?? inferShapes(graph()).values.get(value);
       if (!info) throw new Error(`no shape for ${value}`);
@@ -251,6 +277,20 @@ export function concatNet(seed: number): Graph {
   return renameOutput(b.finish(b.node('Softmax', [logits], { axis: 1 })), 'probabilities');
 }
 
+/** Channels split in two, one half through a branch, joined and shuffled, as exporters write it (ShuffleNetV2). Input [N, 3, 10, 10]. */
+export function shuffleNet(seed: number): Graph {
+  const b = createFloatGraph(seed);
+  let x = b.relu(b.batchNorm(b.conv(b.input('input', ['N', 3, 10, 10]), 12, { bias: false })));
+  for (let block = 0; block < 2; block++) {
+    const [kept, branch] = b.split(x, 2);
+    const wide = b.relu(b.batchNorm(b.conv(branch, 6, { kernel: 1, bias: false })));
+    const deep = b.batchNorm(b.conv(wide, 6, { group: 6, bias: false }));
+    const narrow = b.relu(b.batchNorm(b.conv(deep, 6, { kernel: 1, bias: false })));
+    x = b.channelShuffle(b.node('Concat', [kept, narrow], { axis: 1 }), 2);
+  }
+  return renameOutput(b.finish(b.gemm(b.globalPool(x), 10)), 'logits');
+}
+
 /** The networks above, by name. */
 export const floatNets: Readonly<Record<string, (seed: number) => Graph>> = {
   convNet,
@@ -259,6 +299,7 @@ export const floatNets: Readonly<Record<string, (seed: number) => Graph>> = {
   mobileNet,
   concatNet,
   gatedNet,
+  shuffleNet: (seed) => decodeModel(encodeModel(shuffleNet(seed))),
 };
 
 /** A graph of about `layers` operators of all kinds, in random order. Input [N, C, H, W], output `output`. */

@@ -1,8 +1,8 @@
-import { numberAttribute, resolveAxis } from '../attributes.ts';
+import { constantNumbers, numberAttribute, resolveAxis } from '../attributes.ts';
 import { dtypeFromNumber, isFloat } from '../dtypes.ts';
 import { binaryFunction, unaryFunction } from '../elementwise.ts';
 import { broadcastStrides, copyStrided, rowMajorStrides, sliceRanges } from '../strided.ts';
-import type { DType, Graph, Node, Tensor, TensorData } from '../graph.ts';
+import type { Dimension, DType, Graph, Node, Tensor, TensorData } from '../graph.ts';
 import { narrowBfloat16, narrowFloat16, roundToEven, widenBfloat16, widenFloat16 } from '../half.ts';
 
 /** Elements that folding may still allocate, over all its turns on one graph. */
@@ -29,12 +29,16 @@ export function foldConstants(graph: Graph, budget = foldingBudget(graph)): Grap
   const current: Graph = { ...graph, constants };
   const outputs = new Set(graph.outputs.map(({ name }) => name));
   const nodes: Node[] = [];
+  /** What Shape nodes give, some of it symbolic. */
+  const shapes = new Map<string, readonly Dimension[]>();
   for (const node of graph.nodes) {
     const [output] = node.outputs;
     const shape = graph.values.get(output)?.shape ?? [];
     const size = shape.reduce<number>((product, dim) => product * Number(dim), 1);
     const affordable = size <= budget.left && !outputs.has(output);
-    const tensor = affordable ? evaluate(current, node) : undefined;
+    const dims = node.op === 'Shape' ? shapeOf(graph, node) : undefined;
+    if (dims) shapes.set(output, dims);
+    const tensor = affordable ? (evaluate(current, node) ?? evaluateSizes(current, node, shapes)) : undefined;
     if (!tensor) {
       nodes.push(node);
       continue;
@@ -47,7 +51,6 @@ export function foldConstants(graph: Graph, budget = foldingBudget(graph)): Grap
 
 function evaluate(graph: Graph, node: Node): Tensor | undefined {
   const name = node.outputs[0];
-  if (node.op === 'Shape') return shapeTensor(graph, node);
   const inputs = node.inputs.filter(Boolean).map((input) => graph.constants.get(input));
   if (!inputs.every((input) => input !== undefined) || node.outputs.length !== 1) return undefined;
   const [x, ...rest] = inputs;
@@ -80,15 +83,37 @@ function evaluate(graph: Graph, node: Node): Tensor | undefined {
   }
 }
 
-function shapeTensor(graph: Graph, node: Node): Tensor | undefined {
+/** What a Shape node gives. */
+function shapeOf(graph: Graph, node: Node): readonly Dimension[] | undefined {
   const input = node.inputs[0];
   const dims = (graph.values.get(input) ?? graph.constants.get(input))?.shape;
-  if (!dims?.every((dim) => typeof dim === 'number')) return undefined;
-  const data = BigInt64Array.from(
-    dims.slice(numberAttribute(node, 'start', 0), numberAttribute(node, 'end', dims.length)),
-    BigInt,
-  );
-  return { name: node.outputs[0], dtype: 'int64', shape: [data.length], data };
+  return dims?.slice(numberAttribute(node, 'start', 0), numberAttribute(node, 'end', dims.length));
+}
+
+/** A Shape, or what a Gather picks of one, where all of it is numbers. */
+function evaluateSizes(
+  graph: Graph,
+  { op, inputs, outputs: [name] }: Node,
+  shapes: ReadonlyMap<string, readonly Dimension[]>,
+): Tensor | undefined {
+  if (op === 'Shape') {
+    const dims = shapes.get(name);
+    return dims && int64Tensor(name, dims, [dims.length]);
+  }
+  const dims = shapes.get(inputs[0]);
+  const indices = graph.constants.get(inputs[1] ?? '');
+  if (op !== 'Gather' || !dims || !indices) return undefined;
+  const picked = Array.from(indices.data as ArrayLike<number | bigint>, (index) => dims.at(Number(index)));
+  return int64Tensor(name, picked, indices.shape);
+}
+
+function int64Tensor(
+  name: string,
+  values: readonly (Dimension | undefined)[],
+  shape: readonly number[],
+): Tensor | undefined {
+  if (!values.every((value) => typeof value === 'number')) return undefined;
+  return { name, dtype: 'int64', shape, data: BigInt64Array.from(values, BigInt) };
 }
 
 /** Casts that are met in practice; others, undefined, stay in the graph. */
@@ -130,7 +155,7 @@ function sliceElements(
   name: string,
   shape: readonly number[],
 ): Tensor | undefined {
-  const ranges = sliceRanges(graph, node, x.shape);
+  const ranges = sliceRanges(node, x.shape, (name) => constantNumbers(graph, name));
   if (!ranges) return undefined;
   const strides = rowMajorStrides(x.shape);
   let offset = 0;

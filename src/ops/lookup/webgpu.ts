@@ -1,34 +1,20 @@
 import { lookupWgsl } from '../../../shaders/lookup.wgsl.ts';
 import type { LookupOperation } from '../../program/program.ts';
-import { layGrid, wordCount } from '../gpu-dispatch.ts';
+import { layGrid, onlyVariant, wordCount } from '../gpu-dispatch.ts';
 import type { GpuKernel } from '../gpu-kernel.ts';
 
 export const webgpuKernel: GpuKernel<LookupOperation> = {
-  variants({ name, inputs, output, table }, tensor, batch, capabilities) {
+  variants(operation, tensor, batch, capabilities) {
+    const { name, output, table } = operation;
     const { shape, zeroPoint } = tensor(output);
     const words = wordCount(tensor(output), batch);
     const { grid, workgroups } = layGrid(words, capabilities);
-    const lookup = { words, channels: shape[2], zeroPoint };
-    return [
-      {
-        name: 'lookup',
-        family: 'none',
-        dispatches: [
-          {
-            label: name,
-            code: lookupWgsl(lookup, grid),
-            bindings: [
-              { kind: 'tensor', tensor: inputs[0], access: 'read' },
-              { kind: 'constant', index: 0 },
-              { kind: 'tensor', tensor: output, access: 'write' },
-            ],
-            workgroups,
-          },
-        ],
-        constants: [{ key: `${name}#${output}/table`, data: () => new Uint32Array(table.slice().buffer) }],
-        workspaces: [],
-      },
-    ];
+    const code = lookupWgsl({ words, channels: shape[2], zeroPoint }, grid);
+    const constant = {
+      key: `${name}#${output}/table`,
+      data: () => new Uint32Array(table.slice().buffer),
+    };
+    return [onlyVariant(operation, code, workgroups, [constant])];
   },
 
   tuningKey: (operation, tensor, batch) => `lookup ${batch}x${tensor(operation.output).shape.join('x')}`,

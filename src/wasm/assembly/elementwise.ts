@@ -1,4 +1,4 @@
-/** Addition, multiplication, concatenation and table lookup. A unit is one pixel; its channels are stored in whole quads. */
+/** Addition, multiplication, concatenation, selection of channels and table lookup. A unit is one pixel; its channels are stored in whole quads. */
 import { load4, packRescaled } from './requantize';
 import { fillLanes } from './pool';
 
@@ -33,6 +33,15 @@ class Product {
   zeroPoint: i32;
   lo: i32;
   hi: i32;
+}
+
+// @ts-ignore: decorator
+@unmanaged
+class Gather {
+  inChannels: i32; // stored
+  channels: i32; // real ones of the output
+  stored: i32;
+  zeroPoint: i32;
 }
 
 /** `y = clamp(z + rne(((a − z_a) · m_a + (b − z_b) · m_b) · 2^−shift))`, the sum exact in int32. */
@@ -97,6 +106,18 @@ export function concat(x: usize, y: usize, shape: Rescale, unitStart: i32, unitE
       }
     }
     for (let c = shape.fillFrom; c < shape.outChannels; c++) store<i8>(pixel + c, <i8>shape.zeroPoint);
+  }
+}
+
+/** `y[c] = x[source[c]]`; `source` is i32. */
+export function gather(x: usize, y: usize, source: usize, shape: Gather, unitStart: i32, unitEnd: i32): void {
+  for (let unit = unitStart; unit < unitEnd; unit++) {
+    const from = x + <usize>unit * <usize>shape.inChannels;
+    const to = y + <usize>unit * <usize>shape.stored;
+    for (let c = 0; c < shape.channels; c++) {
+      store<i8>(to + c, load<i8>(from + <usize>load<i32>(source + (<usize>c << 2))));
+    }
+    for (let c = shape.channels; c < shape.stored; c++) store<i8>(to + c, <i8>shape.zeroPoint);
   }
 }
 

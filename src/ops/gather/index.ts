@@ -1,0 +1,16 @@
+import type { GatherOperation } from '../../program/program.ts';
+import type { Operator } from '../operator.ts';
+import { lowerGather } from './lower.ts';
+import { gatherReference } from './reference.ts';
+import { wasmKernel } from './wasm.ts';
+import { webgpuKernel } from './webgpu.ts';
+
+export const gather: Operator<GatherOperation> = {
+  kind: 'gather',
+  onnx: ['Gather', 'Slice'],
+  lower: lowerGather,
+  reference: gatherReference,
+  macs: () => 0,
+  wasm: wasmKernel,
+  webgpu: webgpuKernel,
+};

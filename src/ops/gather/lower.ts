@@ -1,0 +1,64 @@
+import { constantNumbers, numberAttribute, resolveAxis } from '../../graph/attributes.ts';
+import type { Graph, Node } from '../../graph/graph.ts';
+import { MAX_CHANNELS, sliceRanges } from '../../graph/strided.ts';
+import type { LoweringContext } from '../../program/lowering.ts';
+import type { GatherOperation } from '../../program/program.ts';
+import { emitSelection } from '../selection.ts';
+
+export function lowerGather(node: Node, context: LoweringContext): void {
+  const input = context.activation(node, 0);
+  if (!input) return;
+  const [height, width, inChannels] = input.shape;
+  if (context.rank(node, 0) !== 4 && height * width > 1) {
+    context.problem(node, 'selects from a flattened image: select channels before flattening');
+    return;
+  }
+  if (inChannels > MAX_CHANNELS) {
+    context.problem(node, `selects from ${inChannels} channels; at most ${MAX_CHANNELS} are supported`);
+    return;
+  }
+  const selected =
+    node.op === 'Slice' ? slicedChannels(node, context.graph) : gatheredChannels(node, context);
+  const channels =
+    typeof selected === 'string' ? selected : selected.map((c) => (c < 0 ? c + inChannels : c));
+  if (typeof channels === 'string') {
+    context.problem(node, channels);
+    return;
+  }
+  const outside = channels.findIndex((c) => !(c >= 0 && c < inChannels));
+  if (outside >= 0 || channels.length === 0) {
+    const what = outside >= 0 ? `channel ${selected[outside]} of` : 'none of';
+    context.problem(node, `selects ${what} ${inChannels} channels`);
+    return;
+  }
+  emitSelection(node, input, [height, width, channels.length], context, (output): GatherOperation => ({
+    kind: 'gather',
+    name: node.name,
+    inputs: [input.id],
+    output,
+    channels: Int32Array.from(channels),
+  }));
+}
+
+/** The channels that a Slice takes, or what is wrong. */
+function slicedChannels(node: Node, graph: Graph): readonly number[] | string {
+  const shape = graph.values.get(node.inputs[0])!.shape;
+  const ranges = sliceRanges(node, shape, (name) => constantNumbers(graph, name));
+  const channels = ranges?.get(1);
+  for (const [axis, { start, step, length }] of ranges ?? []) {
+    const isWhole = start === 0 && step === 1 && length === shape[axis];
+    if (axis !== 1 && !isWhole) return `selects along axis ${axis}; only channels (axis 1) are supported`;
+  }
+  if (!channels) return 'must select channels (axis 1) by constant bounds';
+  return Array.from({ length: channels.length }, (_, i) => channels.start + i * channels.step);
+}
+
+/** The channels that a Gather takes, or what is wrong. */
+function gatheredChannels(node: Node, context: LoweringContext): readonly number[] | string {
+  const rank = context.rank(node, 0) ?? 4;
+  const axis = resolveAxis(numberAttribute(node, 'axis', 0), rank);
+  if (axis !== 1) return `selects along axis ${axis ?? '?'}; only channels (axis 1) are supported`;
+  const indices = context.plainConstant(node, 1);
+  if (indices?.shape.length !== 1) return 'must select channels by a constant list of indices';
+  return Array.from(indices.data, Number);
+}

@@ -8,6 +8,7 @@ import type {
   AveragePool2dOperation,
   ConcatOperation,
   Conv2dOperation,
+  GatherOperation,
   IntegerProgram,
   LookupOperation,
   MaxPool2dOperation,
@@ -193,6 +194,16 @@ export function randomProgram(seed: number, operations = 8): IntegerProgram {
     return output;
   }
 
+  function gather(name: string): ProgramTensor {
+    const input = source();
+    const channels = Int32Array.from({ length: random.pick([1, 3, 8, 13]) }, () =>
+      random.int(0, input.shape[2] - 1),
+    );
+    const output = builder.tensor([input.shape[0], input.shape[1], channels.length], input.zeroPoint);
+    builder.emit<GatherOperation>({ kind: 'gather', name, inputs: [input.id], output: output.id, channels });
+    return output;
+  }
+
   function lookup(name: string): ProgramTensor {
     const input = source();
     const output = builder.tensor(input.shape, zeroPoint());
@@ -207,7 +218,7 @@ export function randomProgram(seed: number, operations = 8): IntegerProgram {
   }
 
   for (let i = 0; i < operations; i++) {
-    const make = random.pick([conv, conv, conv, maxPool, averagePool, add, mul, concat, lookup]);
+    const make = random.pick([conv, conv, conv, maxPool, averagePool, add, mul, concat, gather, lookup]);
     live.push(make(`op${i}`));
   }
   return builder.build(`random program ${seed}`);

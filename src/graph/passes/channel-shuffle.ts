@@ -1,8 +1,8 @@
 import { constantScalar } from '../attributes.ts';
 import { type GraphIndex, indexGraph } from '../graph-index.ts';
 import type { Graph, Node, Tensor } from '../graph.ts';
-import { MAX_CHANNELS } from '../strided.ts';
 import { freshName, takenNames } from '../rewrite.ts';
+import { MAX_CHANNELS } from '../strided.ts';
 
 /**
  * Makes a Gather of each channel shuffle: a Reshape to [N, groups, C / groups, …], a Transpose of the two, and a Reshape back (Zhang et al.

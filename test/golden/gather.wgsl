@@ -29,9 +29,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   if (index >= INVOCATIONS) {
     return;
   }
-  let from = index / WORDS * IN_WORDS;
+  let first = index / WORDS * IN_WORDS;
   let c = source[index % WORDS];
-  let words = vec4<u32>(x[from + c.x / 4u], x[from + c.y / 4u], x[from + c.z / 4u], x[from + c.w / 4u]);
+  let words = vec4<u32>(x[first + c.x / 4u], x[first + c.y / 4u], x[first + c.z / 4u], x[first + c.w / 4u]);
   // The byte to the top, and down again with its sign.
   store(index, bitcast<vec4<i32>>(words << (vec4<u32>(24u) - c % 4u * 8u)) >> vec4<u32>(24u));
 }

@@ -36,7 +36,11 @@ export async function createInlineExecutor(
   return {
     threads: 1,
     prepare: (plan, calls, [scratchAddress]) => plans.set(plan, bindCalls(calls, kernels, scratchAddress)),
-    run: (plan, from, to) => Promise.resolve().then(() => executeAlone(plans.get(plan)!, from, to)),
+    run(plan, from, to) {
+      // Taken now: the session may be disposed of before the work's turn comes.
+      const calls = plans.get(plan)!;
+      return Promise.resolve().then(() => executeAlone(calls, from, to));
+    },
     forget: (plan) => plans.delete(plan),
     dispose: () => plans.clear(),
   };

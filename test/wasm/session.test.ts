@@ -209,18 +209,27 @@ describe('errors', () => {
     await expect(session.run(inputsOf(program, 1), { batch: 1, signal })).rejects.toThrow('enough');
   });
 
-  test('dispose() rejects runs in flight and later ones, and is idempotent', async () => {
-    const session = await createWasmSession(program, { threads: 2 });
-    const running = session.run(inputsOf(program, 1), { batch: 1 });
-    const queued = session.run(inputsOf(program, 1), { batch: 1 });
-    const settled = Promise.allSettled([running, queued]);
-    session.dispose();
-    session.dispose();
-    for (const outcome of await settled) {
-      expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(DeviceError) as DeviceError });
-    }
-    await expect(session.run(inputsOf(program, 1), { batch: 1 })).rejects.toThrow(/disposed/);
-  });
+  test.each([
+    [1, 0],
+    [1, 1],
+    [2, 0],
+    [2, 1],
+  ])(
+    'dispose() rejects runs in flight and later ones, and is idempotent: %i threads, %i turns on',
+    async (threads, turns) => {
+      const session = await createWasmSession(program, { threads });
+      const running = session.run(inputsOf(program, 1), { batch: 1 });
+      const queued = session.run(inputsOf(program, 1), { batch: 1 });
+      const settled = Promise.allSettled([running, queued]);
+      for (let turn = 0; turn < turns; turn++) await null;
+      session.dispose();
+      session.dispose();
+      for (const outcome of await settled) {
+        expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(DeviceError) as DeviceError });
+      }
+      await expect(session.run(inputsOf(program, 1), { batch: 1 })).rejects.toThrow(/disposed/);
+    },
+  );
 
   test('a thread that cannot be started ends those that were', async () => {
     let started = 0;

@@ -92,8 +92,9 @@ export function readInput(
   if ('pixels' in value) {
     const { pixels } = value;
     if (pixels instanceof Uint8Array || pixels instanceof Uint8ClampedArray) {
-      const bytes = new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.length);
-      return { batch: batchOf(bytes.length), input: { kind: 'pixels', pixels: bytes, table: table() } };
+      // A copy, as all other kinds are: the caller may write the next frame over them before this run begins.
+      const input = { kind: 'pixels', pixels: new Uint8Array(pixels), table: table() } as const;
+      return { batch: batchOf(pixels.length), input };
     }
     if (typeof pixels !== 'object' || pixels === null || !('mapState' in pixels)) {
       throw new InputError(

@@ -60,6 +60,11 @@ interface PlannedKernel {
   readonly dispatches?: readonly unknown[];
 }
 
+interface ReadInputs {
+  readonly batch: number;
+  readonly sessionInputs: ReadonlyMap<TensorId, SessionInput>;
+}
+
 export class LoadedModel implements Model {
   readonly #parts: LoadedParts;
   readonly #ports: ReadonlyMap<string, InputPort>;
@@ -262,16 +267,18 @@ export class LoadedModel implements Model {
     inputs: Readonly<Record<string, RunInput>>,
     { signal, tensors: names }: { readonly signal?: AbortSignal; readonly tensors?: readonly string[] } = {},
   ): Promise<ReadonlyMap<string, InspectedTensor>> {
-    return this.#inspect(this.#parts.session, inputs, names, signal);
+    return this.#inspect(this.#parts.session, this.#readInputs(inputs), names, signal);
   }
 
   async verify(
     inputs: Readonly<Record<string, RunInput>>,
     { signal }: CompareOptions = {},
   ): Promise<Comparison> {
-    const actual = await this.#inspect(this.#parts.session, inputs, undefined, signal);
+    // Once: what the caller does to them meanwhile must not look like a difference.
+    const read = this.#readInputs(inputs);
+    const actual = await this.#inspect(this.#parts.session, read, undefined, signal);
     using reference = createReferenceSession(this.program, this.#parts.operators);
-    const expected = await this.#inspect(reference, inputs, undefined, signal);
+    const expected = await this.#inspect(reference, read, undefined, signal);
     return compareTensors(
       { backend: this.backend, tensors: actual },
       { backend: reference.backend, tensors: expected },
@@ -280,12 +287,11 @@ export class LoadedModel implements Model {
 
   async #inspect(
     session: Session,
-    inputs: Readonly<Record<string, RunInput>>,
+    { batch, sessionInputs }: ReadInputs,
     names: readonly string[] | undefined,
     signal: AbortSignal | undefined,
   ): Promise<ReadonlyMap<string, InspectedTensor>> {
     const wanted = names?.map((name) => this.#tensorId(name)) ?? [...this.#names.values()];
-    const { batch, sessionInputs } = this.#readInputs(inputs);
     const { tensors } = await session.run(sessionInputs, {
       batch,
       tensors: wanted,
@@ -360,10 +366,7 @@ export class LoadedModel implements Model {
     return { method: 'clock', peak: {}, samples };
   }
 
-  #readInputs(inputs: Readonly<Record<string, RunInput>>): {
-    readonly batch: number;
-    readonly sessionInputs: ReadonlyMap<TensorId, SessionInput>;
-  } {
+  #readInputs(inputs: Readonly<Record<string, RunInput>>): ReadInputs {
     if (typeof inputs !== 'object' || inputs === null) {
       throw new InputError(`inputs are given by name: { ${[...this.#ports.keys()].join(', ')} }`);
     }

@@ -245,7 +245,7 @@ export interface Model {
   plan(batch?: number): Promise<ModelPlan>;
 
   /**
-   * Runs the network on named inputs.
+   * Runs the network on named inputs. They are read before it returns, but for GPU buffers: arrays may be written over at once.
    * @throws {InputError} wrong name, type, length or range of an input
    * @throws {DeviceError} the device is lost (the next run opens a new one, unless it was yours) or out of memory
    */

@@ -97,6 +97,30 @@ describe.each(['reference', 'wasm'] as const)('on %s', (backend) => {
     }
   });
 
+  test('has read its inputs when run, inspect and verify return', async () => {
+    const values = [
+      picture(10, 20, 30),
+      { pixels: new Uint8Array(12).fill(9) },
+      new Float32Array(12),
+      new Int8Array(12),
+    ];
+    for (const value of values) {
+      const truth = await model.run({ t0: value });
+      const inspected = await model.inspect({ t0: value });
+      const pending = [
+        model.run({ t0: value }),
+        model.inspect({ t0: value }),
+        model.verify({ t0: value }),
+      ] as const;
+      const array = ArrayBuffer.isView(value) ? value : 'pixels' in value ? value.pixels : value.data;
+      array.fill(1);
+      const [run, inspect, verified] = await Promise.all(pending);
+      expect(run.outputs).toEqual(truth.outputs);
+      expect(inspect).toEqual(inspected);
+      expect(verified.equal).toBe(true);
+    }
+  });
+
   test('classifies one and several, resizing and ranking', async () => {
     const one = await model.classify(picture(0, 200, 100), { topK: 2 });
     expect(one.predictions.map(({ label, index }) => [label, index])).toEqual([

@@ -221,7 +221,7 @@ describe('errors', () => {
       const running = session.run(inputsOf(program, 1), { batch: 1 });
       const queued = session.run(inputsOf(program, 1), { batch: 1 });
       const settled = Promise.allSettled([running, queued]);
-      for (let turn = 0; turn < turns; turn++) await null;
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
       session.dispose();
       session.dispose();
       for (const outcome of await settled) {

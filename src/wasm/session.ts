@@ -139,24 +139,29 @@ interface PreparedPlan {
   readonly addresses: ReadonlyMap<TensorId, number>;
 }
 
+/** What a session works with until it is disposed of. */
+interface Resources {
+  readonly executor: Executor;
+  readonly memory: LinearMemory;
+  readonly constants: ConstantStore;
+  /** Activations of whichever plan runs, then each thread's scratch. */
+  arena: Block | undefined;
+}
+
 class ProgramSession implements WasmSession {
   readonly backend = 'wasm';
   readonly threads: number;
   readonly #program: IntegerProgram;
   readonly #operators: OperatorRegistry;
-  readonly #executor: Executor;
-  readonly #memory: LinearMemory;
-  readonly #constants: ConstantStore;
   readonly #makePlan: (batch: number, keep: readonly TensorId[]) => WasmPlan;
   readonly #tensors: ReadonlyMap<TensorId, ProgramTensor>;
   /** In order of use, oldest first. */
   readonly #plans = new Map<string, PreparedPlan>();
-  /** Activations of whichever plan runs, then each thread's scratch. */
-  #arena: Block | undefined;
+  /** Undefined once disposed of, so that whoever still holds the session holds none of its memory. */
+  #resources: Resources | undefined;
   #nextPlan = 0;
   /** Runs wait for each other: they share the arena. */
   #last: Promise<unknown> = Promise.resolve();
-  #disposed = false;
 
   constructor(
     program: IntegerProgram,
@@ -168,15 +173,13 @@ class ProgramSession implements WasmSession {
     this.threads = executor.threads;
     this.#program = program;
     this.#operators = operators;
-    this.#executor = executor;
-    this.#memory = memory;
-    this.#constants = new ConstantStore(memory);
+    this.#resources = { executor, memory, constants: new ConstantStore(memory), arena: undefined };
     this.#makePlan = makePlan;
     this.#tensors = new Map(program.tensors.map((tensor) => [tensor.id, tensor]));
   }
 
   get memoryBytes(): number {
-    return this.#memory.usedBytes;
+    return this.#resources?.memory.usedBytes ?? 0;
   }
 
   /**
@@ -208,7 +211,7 @@ class ProgramSession implements WasmSession {
     { signal }: AsyncOptions = {},
   ): Promise<readonly (readonly number[])[]> {
     return this.#inTurn(async () => {
-      this.#checkOpen();
+      this.#open();
       const prepared = this.#prepare(batch, []);
       const samples: number[][] = prepared.operations.map(() => []);
       // Whatever the memory holds will do for values; the first round is to warm up.
@@ -234,7 +237,7 @@ class ProgramSession implements WasmSession {
     inputs: ReadonlyMap<TensorId, SessionInput>,
     { batch, signal, tensors: asked = [] }: SessionRunOptions,
   ): Promise<SessionResult> {
-    this.#checkOpen();
+    this.#open();
     signal?.throwIfAborted();
     checkRun(this.#program, inputs, batch);
     for (const id of asked) this.#tensor(id);
@@ -266,9 +269,8 @@ class ProgramSession implements WasmSession {
   }
 
   dispose(): void {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    this.#executor.dispose();
+    this.#resources?.executor.dispose();
+    this.#resources = undefined;
     this.#plans.clear();
   }
 
@@ -276,8 +278,9 @@ class ProgramSession implements WasmSession {
     this.dispose();
   }
 
-  #checkOpen(): void {
-    if (this.#disposed) throw new DeviceError('the session has been disposed of: load the model again');
+  #open(): Resources {
+    if (!this.#resources) throw new DeviceError('the session has been disposed of: load the model again');
+    return this.#resources;
   }
 
   #tensor(id: TensorId): ProgramTensor {
@@ -289,7 +292,7 @@ class ProgramSession implements WasmSession {
   #buffer({ plan, addresses }: PreparedPlan, id: TensorId): TensorBuffer {
     const tensor = this.#tensor(id);
     const elements = elementCount(tensor, plan.batch);
-    const { buffer } = this.#memory.memory;
+    const { buffer } = this.#open().memory.memory;
     const address = addresses.get(id)!;
     return tensor.dtype === 'int8'
       ? new Int8Array(buffer, address, elements)
@@ -297,9 +300,9 @@ class ProgramSession implements WasmSession {
   }
 
   async #runStage(stage: Stage, prepared: PreparedPlan): Promise<void> {
-    if (stage.kind === 'calls') await this.#executor.run(prepared.id, stage.from, stage.to);
+    if (stage.kind === 'calls') await this.#open().executor.run(prepared.id, stage.from, stage.to);
     else this.#runReference(stage.operation, prepared);
-    this.#checkOpen();
+    this.#open();
   }
 
   #runReference(operation: Operation, prepared: PreparedPlan): void {
@@ -328,45 +331,46 @@ class ProgramSession implements WasmSession {
         `a run at batch ${batch} takes ${calls} kernel calls, more than ${MAX_CALLS}: use a smaller batch`,
       );
     }
+    const resources = this.#open();
     // Its constants first, so that those it shares with plans that go are not packed again.
     const constants: string[] = [];
     try {
       plan.operations.forEach(({ variant }, i) => {
         for (const constant of variant?.constants ?? []) {
-          this.#constants.acquire(`${i}:${constant.key}`, constant.data);
+          resources.constants.acquire(`${i}:${constant.key}`, constant.data);
           constants.push(`${i}:${constant.key}`);
         }
       });
-      this.#growArena(plan);
+      this.#growArena(resources, plan);
     } catch (error) {
-      for (const name of constants) this.#constants.release(name);
+      for (const name of constants) resources.constants.release(name);
       throw error;
     }
-    while (this.#plans.size >= MAX_PLANS) this.#forget(this.#plans.keys().next().value!);
-    const prepared = this.#place(plan, constants);
+    while (this.#plans.size >= MAX_PLANS) this.#forget(resources, this.#plans.keys().next().value!);
+    const prepared = this.#place(resources, plan, constants);
     this.#plans.set(key, prepared);
     return prepared;
   }
 
-  #growArena(plan: WasmPlan): void {
+  #growArena(resources: Resources, plan: WasmPlan): void {
     const bytes = plan.memory.peakBytes + SCRATCH_SLACK + this.threads * scratchStride(plan);
-    if (this.#arena && this.#arena.bytes >= bytes) return;
+    if (resources.arena && resources.arena.bytes >= bytes) return;
     // Prepared plans hold addresses in the old arena.
-    for (const key of [...this.#plans.keys()]) this.#forget(key);
-    if (this.#arena) this.#memory.release(this.#arena);
-    this.#arena = undefined;
-    this.#arena = this.#memory.allocate(bytes);
+    for (const key of [...this.#plans.keys()]) this.#forget(resources, key);
+    if (resources.arena) resources.memory.release(resources.arena);
+    resources.arena = undefined;
+    resources.arena = resources.memory.allocate(bytes);
   }
 
-  #place(plan: WasmPlan, constants: readonly string[]): PreparedPlan {
+  #place(resources: Resources, plan: WasmPlan, constants: readonly string[]): PreparedPlan {
     const id = this.#nextPlan++;
-    const base = this.#arena!.address;
+    const base = resources.arena!.address;
     const addresses = new Map(plan.memory.allocations.map((place) => [place.id, base + place.offset]));
     const calls: PreparedCall[] = [];
     const operations = plan.operations.map(({ operation, variant, workspaces }, i): Stage => {
       if (!variant) return { kind: 'reference', operation };
       const from = calls.length;
-      calls.push(...this.#callsOf(i, variant, workspaces, addresses));
+      calls.push(...this.#callsOf(resources.constants, i, variant, workspaces, addresses));
       return { kind: 'calls', from, to: calls.length };
     });
     const scratch = base + Math.ceil(plan.memory.peakBytes / SCRATCH_SLACK) * SCRATCH_SLACK;
@@ -374,11 +378,12 @@ class ProgramSession implements WasmSession {
       { length: this.threads },
       (_, thread) => scratch + thread * scratchStride(plan),
     );
-    this.#executor.prepare(id, calls, scratchAddresses);
+    resources.executor.prepare(id, calls, scratchAddresses);
     return { id, plan, operations, stages: joinCalls(operations), constants, addresses };
   }
 
   #callsOf(
+    constants: ConstantStore,
     index: number,
     variant: WasmVariant,
     workspaces: readonly TensorId[],
@@ -386,16 +391,16 @@ class ProgramSession implements WasmSession {
   ): PreparedCall[] {
     return prepareCalls(variant, {
       tensor: (id) => addresses.get(id)!,
-      constant: (i) => this.#constants.addressOf(`${index}:${variant.constants[i].key}`),
+      constant: (i) => constants.addressOf(`${index}:${variant.constants[i].key}`),
       workspace: (i) => addresses.get(workspaces[i])!,
     });
   }
 
-  #forget(key: string): void {
+  #forget({ executor, constants: store }: Resources, key: string): void {
     const { id, constants } = this.#plans.get(key)!;
     this.#plans.delete(key);
-    this.#executor.forget(id);
-    for (const name of constants) this.#constants.release(name);
+    executor.forget(id);
+    for (const name of constants) store.release(name);
   }
 }
 

@@ -2,6 +2,8 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test, vi } from 'vitest';
 import { platform } from '#platform';
 import { DeviceError, InputError } from '../../src/errors.ts';
@@ -24,6 +26,9 @@ function inputsOf(program: IntegerProgram, batch: number, seed = 1): Map<TensorI
   const drawn = randomInputs(program, batch, createRandom(seed));
   return new Map([...drawn].map(([id, data]) => [id, { kind: 'quantized', data }]));
 }
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 for (const threads of [1, 2]) {
   test(`random programs, every tensor, batches 1 and 3, ${threads} thread(s)`, async () => {
@@ -228,6 +233,35 @@ describe('errors', () => {
         expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(DeviceError) as DeviceError });
       }
       await expect(session.run(inputsOf(program, 1), { batch: 1 })).rejects.toThrow(/disposed/);
+    },
+  );
+
+  test.each([1, 2])(
+    'dispose() lets go of the memory, though the session is still held: %i threads',
+    async (threads) => {
+      let held: WeakRef<WebAssembly.Memory> | undefined;
+      // Not a mock of Vitest's, which would hold what it gave.
+      class Watched extends WebAssembly.Memory {
+        constructor(descriptor: WebAssembly.MemoryDescriptor) {
+          super(descriptor);
+          held = new WeakRef(this);
+        }
+      }
+      const { Memory } = WebAssembly;
+      WebAssembly.Memory = Watched;
+      const session = await createWasmSession(program, { threads }).finally(() => {
+        WebAssembly.Memory = Memory;
+      });
+      await session.run(inputsOf(program, 1), { batch: 1 });
+      expect(session.memoryBytes).toBeGreaterThan(0);
+      session.dispose();
+      expect(session.memoryBytes).toBe(0);
+      expect(held).toBeDefined();
+      await vi.waitFor(() => {
+        collectGarbage();
+        expect(held?.deref() === undefined).toBe(true);
+      });
+      expect(session.threads).toBe(threads);
     },
   );
 

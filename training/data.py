@@ -42,8 +42,10 @@ def normalize(images: torch.Tensor) -> torch.Tensor:
     return ((images.float() / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
-def augment(images: torch.Tensor, cutout: int, generator: torch.Generator) -> torch.Tensor:
-    """Random crop after 4 pixels of reflection, random flip, and a `cutout` x `cutout` square of zeros.
+def augment(
+    images: torch.Tensor, cutout: int, generator: torch.Generator, flips: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Random crop after 4 pixels of reflection, flip (at random, or where `flips` [N] says), and a `cutout` x `cutout` square of zeros.
 
     Takes and gives normalized images [N, 3, 32, 32]; every image draws its own offsets.
     """
@@ -54,7 +56,8 @@ def augment(images: torch.Tensor, cutout: int, generator: torch.Generator) -> to
 
     rows = draw(9) + torch.arange(height, device=images.device)
     columns = draw(9) + torch.arange(width, device=images.device)
-    columns = torch.where(draw(2) == 1, columns.flip(1), columns)
+    flipped = draw(2) == 1 if flips is None else flips[:, None].to(images.device)
+    columns = torch.where(flipped, columns.flip(1), columns)
     padded = F.pad(images, (4, 4, 4, 4), mode="reflect").permute(0, 2, 3, 1)
     batch = torch.arange(count, device=images.device)[:, None, None]
     images = padded[batch, rows[:, :, None], columns[:, None, :]]

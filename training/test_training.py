@@ -5,6 +5,7 @@ Trains a few steps of every model on a made-up data set, goes on from the checkp
 
 import contextlib
 import io
+import itertools
 import re
 import subprocess
 import sys
@@ -16,11 +17,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from torch import nn
 
 from .data import RECORD_BYTES, augment, load, normalize, resize
 from .export import load_weights
-from .models import MODELS, SMALLEST_IMAGE
-from .train import Recipe, evaluate, image_size, parse_arguments, train
+from .models import MODELS, SMALLEST_IMAGE, build
+from .muon import Muon, orthogonalize
+from .train import Recipe, alternate_flips, evaluate, image_size, make_optimizers, parse_arguments, train
+from .winograd import WinogradConv2d, use_winograd
 
 
 def write_data(directory: Path) -> None:
@@ -75,7 +79,7 @@ class TrainingTest(unittest.TestCase):
                 np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
     def test_a_resumed_run_ends_where_an_uninterrupted_one_does(self) -> None:
-        whole = ["--precision", "float32", "--skip-test", "--first-size", "16"]
+        whole = ["--precision", "float32", "--skip-test", "--first-size", "16", "--muon", "0.1", "--alternate-flip", "1", "--winograd"]
         recipe, args = parse_arguments(self.arguments("resnet20", *whole))
         straight = onnx.load(train(recipe, args)).SerializeToString()
         args.run = self.directory / "interrupted"
@@ -121,6 +125,71 @@ class AugmentTest(unittest.TestCase):
         self.assertEqual(set(shifted.tolist()), set(range(11, 21)))
 
 
+    def test_flips_are_those_asked_for(self) -> None:
+        ramp = torch.arange(32.0).expand(64, 3, 32, 32)
+        flips = torch.arange(64) % 3 == 0
+        changed = augment(ramp, 0, torch.Generator().manual_seed(3), flips)[:, 0, 0]
+        self.assertEqual((changed[:, 12] > changed[:, 20]).tolist(), flips.tolist())
+
+
+class WinogradTest(unittest.TestCase):
+    def test_outputs_and_gradients_are_those_of_a_direct_convolution(self) -> None:
+        torch.manual_seed(5)
+        sizes = ((1, 1), (2, 2), (1, 2), (3, 3), (4, 4), (5, 9), (8, 6))
+        for size, bias in itertools.product(sizes, (True, False)):
+            with self.subTest(size=size, bias=bias):
+                direct = nn.Conv2d(5, 7, 3, padding=1, bias=bias)
+                fast = WinogradConv2d(direct)
+                results = []
+                for module in (direct, fast):
+                    x = torch.randn(3, 5, *size, generator=torch.Generator().manual_seed(6)).requires_grad_()
+                    y = module(x)
+                    direct.zero_grad()
+                    (y * torch.arange(y.numel()).view(y.shape).cos()).sum().backward()
+                    results.append((y, x.grad, *(p.grad.clone() for p in direct.parameters())))
+                for actual, expected in zip(results[1], results[0], strict=True):
+                    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
+
+    def test_only_convolutions_that_gain_are_replaced(self) -> None:
+        counts = {}
+        for name in MODELS:
+            model = build(name)
+            keys = list(model.state_dict())
+            use_winograd(model)
+            self.assertEqual(list(model.state_dict()), keys)
+            counts[name] = sum(isinstance(module, WinogradConv2d) for module in model.modules())
+        self.assertEqual(counts, {"vgg16": 10, "resnet20": 0, "mobilenetv2": 0})
+
+
+class MuonTest(unittest.TestCase):
+    def test_singular_values_become_about_one_and_vectors_stay(self) -> None:
+        torch.manual_seed(5)
+        for shape in ((12, 40), (40, 12)):
+            matrix = torch.randn(shape) @ torch.diag(torch.logspace(0, -1, shape[1]))
+            u, _, v = torch.linalg.svd(matrix, full_matrices=False)
+            values = u.T @ orthogonalize(matrix, 5) @ v.T
+            self.assertLess(float((values - torch.diag(values.diag())).abs().max()), 1e-4)
+            self.assertTrue(bool(((values.diag() > 0.6) & (values.diag() < 1.3)).all()))
+
+    def test_a_step_turns_filters_of_root_mean_square_one_by_the_learning_rate(self) -> None:
+        torch.manual_seed(5)
+        parameter = nn.Parameter(torch.randn(8, 4, 3, 3).to(memory_format=torch.channels_last))
+        start = parameter.detach() * (8**0.5 / parameter.detach().norm())
+        parameter.grad = torch.randn(8, 4, 3, 3)
+        gradient = parameter.grad.flatten(1)
+        Muon([parameter], lr=0.1, momentum=0.9).step()
+        change = (parameter.detach() - start).flatten(1)
+        torch.testing.assert_close(change, -0.1 * orthogonalize(gradient, 3), rtol=1e-3, atol=1e-5)
+
+    def test_kernels_are_muons_and_the_rest_is_not(self) -> None:
+        model = build("resnet20")
+        sgd, muon = make_optimizers(model, Recipe("resnet20", muon=0.1))
+        self.assertEqual({p.dim() for group in muon.param_groups for p in group["params"]}, {4})
+        count = sum(len(group["params"]) for optimizer in (sgd, muon) for group in optimizer.param_groups)
+        self.assertEqual(count, len(list(model.parameters())))
+        self.assertEqual(len(make_optimizers(model, Recipe("resnet20"))), 1)
+
+
 class RecipeTest(unittest.TestCase):
     def test_images_grow_to_their_size(self) -> None:
         sizes = [image_size(Recipe("mobilenetv2", epochs=10, first_size=16), epoch) for epoch in range(10)]
@@ -128,10 +197,19 @@ class RecipeTest(unittest.TestCase):
         self.assertEqual({image_size(Recipe("vgg16", epochs=7), epoch) for epoch in range(7)}, {32})
         self.assertEqual(resize(torch.full((2, 3, 32, 32), 0.5), 24).unique().tolist(), [0.5])
 
+    def test_epochs_flip_in_turns(self) -> None:
+        first, second, third = (alternate_flips(Recipe("vgg16"), 1000, epoch) for epoch in range(3))
+        self.assertTrue(bool((first == ~second).all()) and bool((first == third).all()))
+        self.assertAlmostEqual(float(first.float().mean()), 0.5, delta=0.1)
+
     def test_sizes_that_models_cannot_take_are_refused(self) -> None:
         for size in ("7", "40"):
             with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()):
                 parse_arguments(["--model", "vgg16", "--first-size", size])
+
+    def test_winograd_is_refused_in_bfloat16(self) -> None:
+        with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()):
+            parse_arguments(["--model", "vgg16", "--winograd", "--precision", "bfloat16"])
 
     def test_defaults_are_the_documented_ones(self) -> None:
         recipe, _ = parse_arguments(["--model", "vgg16"])

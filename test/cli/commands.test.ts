@@ -196,6 +196,15 @@ describe('evaluate', () => {
     expect(agreement[1]).toBeGreaterThan(0.98);
   });
 
+  test('the trained MobileNetV2: depthwise convolutions, ReLU6', async () => {
+    const { images, results, agreement } = await json<Output>('evaluate', 'models/mobilenetv2-cifar10.onnx');
+    expect(images).toBe(1000);
+    const [float, int8] = results.map(({ top1 }) => top1);
+    expect(float).toBeGreaterThan(0.89);
+    expect(Math.abs(int8 - float)).toBeLessThan(0.01);
+    expect(agreement[1]).toBeGreaterThan(0.98);
+  });
+
   test('prints accuracy, classes and confusion', async () => {
     const { stdout, code } = await octet(
       ...['evaluate', path('int8.onnx'), '-i', path('pictures'), '--backend', 'wasm', '--limit', '5'],

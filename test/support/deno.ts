@@ -12,18 +12,21 @@ export interface DenoOptions {
   readonly cacheDirectory: string;
   /** Runs TypeScript sources as they are: types are checked elsewhere. */
   readonly sources?: boolean;
+  /** The manifest of the Vulkan driver; by default the machine's choice. */
+  readonly driver?: string | undefined;
 }
 
 /** @returns the last line that `script` prints */
 export async function runInDeno(
   script: string,
   args: readonly string[],
-  { cwd, cacheDirectory, sources = false }: DenoOptions,
+  { cwd, cacheDirectory, sources = false, driver }: DenoOptions,
 ): Promise<string> {
   chooseVulkanDriver();
   const flags = ['--allow-all', '--no-check', '--quiet', ...(sources ? ['--conditions=octet:source'] : [])];
   const env = {
     ...process.env,
+    ...(driver && { VK_ICD_FILENAMES: driver }),
     OCTET_CACHE: cacheDirectory,
     // wgpu looks for a window system's sockets with every device, and complains where there can be none.
     XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? tmpdir(),

@@ -16,7 +16,7 @@ afterAll(() => device.destroy());
 test('every kernel variant gives the bytes of the reference', { timeout: 3_600_000 }, async () => {
   const uncaptured: string[] = [];
   device.addEventListener('uncapturederror', ({ error }) => uncaptured.push(error.message));
-  // OCTET_THOROUGH=1: every variant of every case, and random cases. Minutes on a GPU, the better part of an hour on a software adapter.
+  // See SuiteEnvironment in test/webgpu/suites/suite.ts.
   const thorough = process.env.OCTET_THOROUGH === '1';
   const { cases, failures, variants } = await runKernelSuite(device, { thorough, extra: thorough ? 200 : 0 });
   console.log(`${cases} GPU cases, ${variants.size} variants, ${failures.length} failures`);

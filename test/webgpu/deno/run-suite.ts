@@ -1,5 +1,6 @@
 /** Runs one GPU suite and prints its report: `deno run … run-suite.ts <name>`. */
 import { readFile } from 'node:fs/promises';
+import process from 'node:process';
 import { platform } from '#platform';
 import { suites, type SuiteName } from '../suites/index.ts';
 import type { SuiteReport } from '../suites/suite.ts';
@@ -12,6 +13,7 @@ export interface DenoReport extends SuiteReport {
 
 const suite = suites[process.argv[2] as SuiteName];
 const report = await suite({
+  thorough: process.env.OCTET_THOROUGH === '1',
   read: async (path) => new Uint8Array(await readFile(new URL(`../../../${path}`, import.meta.url))),
 });
 const { userAgent, gpu } = navigator;

@@ -3,8 +3,8 @@ import { runKernelSuite } from '../../kernels/suite.ts';
 import { describeAdapter, withDevice } from './suite.ts';
 import type { Suite } from './suite.ts';
 
-export const kernels: Suite = () =>
+export const kernels: Suite = ({ thorough = false }) =>
   withDevice(async (open) => {
-    const { cases, failures } = await runKernelSuite(open.device);
+    const { cases, failures } = await runKernelSuite(open.device, { thorough, extra: thorough ? 200 : 0 });
     return { adapter: describeAdapter(open), cases, failures };
   });

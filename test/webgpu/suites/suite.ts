@@ -11,6 +11,8 @@ import { createRandom } from '../../support/random.ts';
 export interface SuiteEnvironment {
   /** Bytes of a file of this repository. */
   read(path: string): Promise<Uint8Array>;
+  /** Every variant of every case, and random cases. Minutes on a GPU or on lavapipe, the better part of an hour on SwiftShader. */
+  readonly thorough?: boolean;
 }
 
 /** What a suite found; crosses from the page to the test, so it is plain data. */

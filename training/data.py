@@ -52,7 +52,8 @@ def augment(
     count, _, height, width = images.shape
 
     def draw(limit: int) -> torch.Tensor:
-        return torch.randint(limit, (count, 1), generator=generator).to(images.device)
+        # Drawn on the CPU, so that a seed means the same on every device; a GPU does not wait for the copy.
+        return torch.randint(limit, (count, 1), generator=generator).to(images.device, non_blocking=True)
 
     rows = draw(9) + torch.arange(height, device=images.device)
     columns = draw(9) + torch.arange(width, device=images.device)

@@ -3,8 +3,8 @@
     python -m training.train --model vgg16                   # from nothing, to training/runs/vgg16/
     python -m training.train --model vgg16 --resume          # goes on after the last whole epoch
 
-After each epoch the run directory holds checkpoint.pt (everything needed to go on), log.jsonl (one line an epoch) and
-<model>.onnx, exported from the averaged weights.
+The run directory holds checkpoint.pt (everything needed to go on), log.jsonl (one line an epoch) and at the end <model>.onnx, exported
+from the averaged weights.
 """
 
 import argparse
@@ -122,12 +122,17 @@ def train(recipe: Recipe, args: argparse.Namespace) -> Path:
     images, labels = load("train", args.data)
     if recipe.limit:
         images, labels = images[: recipe.limit], labels[: recipe.limit]
+    images, labels = images.to(device), labels.to(device)
     model = build(recipe.model)
     if args.warm_start and checkpoint is None:
         load_weights(model, args.warm_start)
     model = model.to(device)
     if args.winograd:
         use_winograd(model)
+    forward = torch.compile(model, dynamic=False) if args.compile else model
+    if args.precision == "bfloat16":
+        # Muon's products, which are outside of autocast, in tensor cores as well.
+        torch.set_float32_matmul_precision("high")
     optimizers = make_optimizers(model, recipe)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average), use_buffers=True)
     first_epoch = 0
@@ -142,58 +147,64 @@ def train(recipe: Recipe, args: argparse.Namespace) -> Path:
         first_epoch = checkpoint["epoch"]
 
     steps = len(images) // recipe.batch
+    saved = time.monotonic()
     for epoch in range(first_epoch, recipe.epochs):
         started = time.monotonic()
         model.train()
         cutout = recipe.cutout if epoch < recipe.epochs - recipe.plain_epochs else 0
         size = image_size(recipe, epoch)
-        flips = alternate_flips(recipe, len(images), epoch) if recipe.alternate_flip else None
-        order = torch.randperm(len(images), generator=generator)
-        total_loss = correct = 0
+        flips = alternate_flips(recipe, len(images), epoch).to(device) if recipe.alternate_flip else None
+        order = torch.randperm(len(images), generator=generator).to(device)
+        # Summed where they are computed: reading one back would make a GPU wait for the next step's launches.
+        total_loss = torch.zeros((), device=device)
+        correct = torch.zeros((), dtype=torch.int64, device=device)
         for step in range(steps):
             index = order[step * recipe.batch : (step + 1) * recipe.batch]
             flipped = None if flips is None else flips[index]
-            inputs = resize(augment(normalize(images[index].to(device)), cutout, generator, flipped), size)
-            targets = labels[index].to(device)
+            inputs = resize(augment(normalize(images[index]), cutout, generator, flipped), size)
+            targets = labels[index]
             share = schedule(recipe, (epoch + step / steps) / recipe.epochs)
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
                     group["lr"] = share * group["peak"]
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=args.precision == "bfloat16"):
-                logits = model(inputs)
+                logits = forward(inputs)
             loss = F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
-            if not torch.isfinite(loss):
-                raise SystemExit(f"the loss is {loss.item()} in epoch {epoch + 1}, step {step}: lower --learning-rate")
             model.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), recipe.gradient_norm)
             for optimizer in optimizers:
                 optimizer.step()
             average.update_parameters(model)
-            total_loss += float(loss.detach())
-            correct += int((logits.argmax(1) == targets).sum())
+            total_loss += loss.detach()
+            correct += (logits.argmax(1) == targets).sum()
             if args.verbose:
                 seconds = (time.monotonic() - started) / (step + 1)
                 print(f"  step {step + 1}/{steps} loss {loss.item():.3f} {seconds:.2f} s/step", flush=True)
 
-        checkpoint = {
-            "recipe": dataclasses.asdict(recipe),
-            "epoch": epoch + 1,
-            "model": model.state_dict(),
-            "average": average.module.state_dict(),
-            "averaged": int(average.n_averaged),
-            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-            "generator": generator.get_state(),
-            "torch_rng": torch.get_rng_state(),
-        }
-        # Replaced in one step, so that a run killed while writing still has the epoch before.
-        torch.save(checkpoint, run / "checkpoint.tmp")
-        os.replace(run / "checkpoint.tmp", checkpoint_path)
+        mean_loss = float(total_loss) / steps
+        if not math.isfinite(mean_loss):
+            raise SystemExit(f"the loss is {mean_loss} in epoch {epoch + 1}: lower --learning-rate")
+        if epoch + 1 == recipe.epochs or time.monotonic() - saved >= args.checkpoint_seconds:
+            checkpoint = {
+                "recipe": dataclasses.asdict(recipe),
+                "epoch": epoch + 1,
+                "model": model.state_dict(),
+                "average": average.module.state_dict(),
+                "averaged": int(average.n_averaged),
+                "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+                "generator": generator.get_state(),
+                "torch_rng": torch.get_rng_state(),
+            }
+            # Replaced in one step, so that a run killed while writing still has the one before.
+            torch.save(checkpoint, run / "checkpoint.tmp")
+            os.replace(run / "checkpoint.tmp", checkpoint_path)
+            saved = time.monotonic()
         line = {
             "epoch": epoch + 1,
             "learning_rate": round(share * recipe.learning_rate, 6),
-            "loss": round(total_loss / steps, 4),
-            "train_accuracy": round(correct / (steps * recipe.batch), 4),
+            "loss": round(mean_loss, 4),
+            "train_accuracy": round(int(correct) / (steps * recipe.batch), 4),
             "seconds": round(time.monotonic() - started, 1),
         }
         with (run / "log.jsonl").open("a") as log:
@@ -225,6 +236,10 @@ def parse_arguments(argv: list[str] | None = None) -> tuple[Recipe, argparse.Nam
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--precision", choices=["bfloat16", "float32"], default="bfloat16")
     parser.add_argument("--winograd", action="store_true", help="faster 3x3 convolutions on CPUs, in float32 (see winograd.py)")
+    parser.add_argument("--compile", action="store_true", help="torch.compile: on a GPU, a minute at first for shorter steps after it")
+    parser.add_argument(
+        "--checkpoint-seconds", type=float, default=0, help="least time between two checkpoints (default 0: one after each epoch)"
+    )
     parser.add_argument("--skip-test", action="store_true", help="no evaluation at the end")
     parser.add_argument("--verbose", action="store_true", help="one line a step")
     args = parser.parse_args(argv)

@@ -88,6 +88,33 @@ class TrainingTest(unittest.TestCase):
         args.resume = True
         self.assertEqual(onnx.load(train(recipe, args)).SerializeToString(), straight)
 
+    def test_a_compiled_run_ends_where_a_plain_one_does(self) -> None:
+        plain, compiled = (self.directory / name for name in ("plain", "compiled"))
+        for run, *more in ((plain,), (compiled, "--compile")):
+            recipe, args = parse_arguments(self.arguments("resnet20", "--precision", "float32", "--skip-test", "--epochs", "1", *more))
+            args.run = run
+            train(recipe, args)
+        states = [torch.load(run / "checkpoint.pt", weights_only=True)["average"] for run in (plain, compiled)]
+        self.assertEqual(*map(list, states))
+        for key in states[0]:
+            torch.testing.assert_close(states[1][key], states[0][key], rtol=1e-3, atol=1e-4)
+
+    def test_checkpoints_keep_their_distance_but_the_last_is_written(self) -> None:
+        recipe, args = parse_arguments(self.arguments("resnet20", "--precision", "float32", "--skip-test", "--checkpoint-seconds", "1000"))
+        with self.assertRaises(KeyboardInterrupt):
+            train(recipe, Interrupted(args))
+        self.assertFalse((args.run / "checkpoint.pt").exists())
+        train(recipe, args)
+        self.assertEqual(torch.load(args.run / "checkpoint.pt", weights_only=True)["epoch"], 2)
+        # The interrupted run's epoch is not there twice.
+        self.assertEqual(len((args.run / "log.jsonl").read_text().splitlines()), 2)
+
+    def test_a_run_that_diverges_says_so_and_keeps_no_checkpoint(self) -> None:
+        recipe, args = parse_arguments(self.arguments("resnet20", "--precision", "float32", "--learning-rate", "1e30"))
+        with self.assertRaisesRegex(SystemExit, "lower --learning-rate"):
+            train(recipe, args)
+        self.assertFalse((args.run / "checkpoint.pt").exists())
+
     def test_a_run_is_not_overwritten(self) -> None:
         whole = self.arguments("resnet20", "--precision", "float32", "--skip-test")
         train(*parse_arguments(whole))

@@ -146,6 +146,11 @@ def train(recipe: Recipe, args: argparse.Namespace) -> Path:
         torch.set_rng_state(checkpoint["torch_rng"])
         first_epoch = checkpoint["epoch"]
 
+    log_path = run / "log.jsonl"
+    # Epochs after the checkpoint are run again.
+    logged = log_path.read_text().splitlines(keepends=True) if log_path.exists() else []
+    log_path.write_text("".join(logged[:first_epoch]))
+
     steps = len(images) // recipe.batch
     saved = time.monotonic()
     for epoch in range(first_epoch, recipe.epochs):
@@ -207,7 +212,7 @@ def train(recipe: Recipe, args: argparse.Namespace) -> Path:
             "train_accuracy": round(int(correct) / (steps * recipe.batch), 4),
             "seconds": round(time.monotonic() - started, 1),
         }
-        with (run / "log.jsonl").open("a") as log:
+        with log_path.open("a") as log:
             log.write(json.dumps(line) + "\n")
         print(json.dumps(line), flush=True)
 

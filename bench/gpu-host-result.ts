@@ -15,6 +15,7 @@ export interface TensorCheck {
 
 /** The network at one batch size. */
 export interface Throughput {
+  readonly tune: string;
   readonly batch: number;
   /** End to end, pixels to logits, one call at a time. */
   readonly latencyMs: Summary;
@@ -45,6 +46,7 @@ export interface GpuHostResult extends KernelResult {
     readonly failures: readonly string[];
   };
   readonly checks: readonly TensorCheck[];
+  /** Of the load that was measured last, its tuning included. */
   readonly loadMs: number;
   readonly throughput: readonly Throughput[];
 }

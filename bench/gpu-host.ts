@@ -17,6 +17,7 @@ import { askForExactTimestamps } from './exact-timestamps.ts';
 import type { Golden } from './golden.ts';
 import { readGolden } from './golden.ts';
 import type { GpuHostResult, TensorCheck, Throughput } from './gpu-host-result.ts';
+import type { KernelResult } from './kernel-result.ts';
 import { timeKernels } from './kernel-timing.ts';
 import { summarize } from './statistics.ts';
 
@@ -25,6 +26,8 @@ interface Manifest {
   readonly commit: string;
   readonly webgpu: string;
 }
+
+type TuneMode = NonNullable<LoadOptions['tune']>;
 
 const here = import.meta.dirname;
 const CHECKED_BATCHES = [1, 3, 8];
@@ -91,6 +94,7 @@ async function checkTensors(
 async function measure(
   model: Model,
   golden: Golden,
+  tune: string,
   batch: number,
   repetitions: number,
 ): Promise<Throughput> {
@@ -117,9 +121,9 @@ async function measure(
     share: shareOfPeak,
   }));
   log(
-    `batch ${batch}: ${latencyMs.median.toFixed(2)} ms a call, ${imagesPerSecond.toFixed(0)} images/s, ${totalMs.toFixed(3)} ms on the GPU`,
+    `tune ${tune}, batch ${batch}: ${latencyMs.median.toFixed(2)} ms a call, ${imagesPerSecond.toFixed(0)} images/s, ${totalMs.toFixed(3)} ms on the GPU`,
   );
-  return { batch, latencyMs, imagesPerSecond, gpuMs: totalMs, method, peaks: peak, layers };
+  return { tune, batch, latencyMs, imagesPerSecond, gpuMs: totalMs, method, peaks: peak, layers };
 }
 
 async function measureOverlapped(
@@ -145,7 +149,7 @@ async function main(): Promise<GpuHostResult> {
   const batches = numbers(values.batches);
   const [repetitions] = numbers(values.repetitions);
   const pictures = Math.min(numbers(values.pictures)[0], golden.pictures);
-  const tune = values.tune as NonNullable<LoadOptions['tune']>;
+  const tune = values.tune as TuneMode;
 
   // The kernel suite's support code uses WebGPU's global names.
   Object.assign(globalThis, globals);
@@ -173,19 +177,57 @@ async function main(): Promise<GpuHostResult> {
 
   const source = new Uint8Array(await readFile(path.join(here, 'vgg16-cifar10.int8.onnx')));
   const checks: TensorCheck[] = [];
-  {
-    using untuned = await loadModel(source, { backend: 'webgpu', powerPreference, tune: 'off' });
-    checks.push(...(await checkTensors(untuned, golden, pictures, 'off')));
-  }
-  const loadStart = performance.now();
-  using model = await loadModel(source, { backend: 'webgpu', powerPreference, tune, batches });
-  const loadMs = performance.now() - loadStart;
-  log(`loaded and tuned (${tune}) for batches ${batches.join(', ')} in ${loadMs.toFixed(0)} ms`);
-  checks.push(...(await checkTensors(model, golden, pictures, tune)));
-
   const throughput: Throughput[] = [];
-  for (const batch of batches) throughput.push(await measure(model, golden, batch, repetitions));
+  let loadMs = 0;
+  const run = async (tune: TuneMode): Promise<void> => {
+    const start = performance.now();
+    using model = await loadModel(source, {
+      backend: 'webgpu',
+      powerPreference,
+      tune,
+      batches,
+      onProgress(event) {
+        if (event.stage === 'tune' && event.item !== undefined)
+          log(`tuning ${event.done + 1} of ${event.total}: ${event.item}`);
+      },
+    });
+    loadMs = performance.now() - start;
+    log(`tune ${tune}: loaded for batches ${batches.join(', ')} in ${loadMs.toFixed(0)} ms`);
+    checks.push(...(await checkTensors(model, golden, pictures, tune)));
+    for (const batch of batches) throughput.push(await measure(model, golden, tune, batch, repetitions));
+  };
+  const context = {
+    date: new Date().toISOString(),
+    octet: manifest.octet,
+    commit: manifest.commit,
+    engine: `Node ${process.version}, Dawn`,
+    platform: `${os.platform()} ${os.arch()}`,
+    cpu: os.cpus()[0]?.model.trim() ?? 'unknown',
+    cores: os.availableParallelism(),
+    memoryGiB: Math.round(os.totalmem() / 2 ** 30),
+    adapter: { vendor, architecture, device, description },
+    libraries: { webgpu: manifest.webgpu },
+    seed: 0,
+  };
+  const kernelSuite = {
+    cases: suite.cases,
+    variants: suite.variants.size,
+    failures: suite.failures,
+  };
+  const write = async (kernels: Pick<KernelResult, 'peaks' | 'rows'>): Promise<GpuHostResult> => {
+    const result = { context, kernelSuite, checks, loadMs, throughput, ...kernels };
+    await mkdir(path.dirname(values.output), { recursive: true });
+    await writeFile(values.output, `${JSON.stringify(result, null, 2)}\n`);
+    return result;
+  };
 
+  // Written after each part, since the later ones take long.
+  await run('off');
+  await write({ peaks: {}, rows: [] });
+  if (tune !== 'off') {
+    await run(tune);
+    await write({ peaks: {}, rows: [] });
+  }
   const kernels = await timeKernels(
     open,
     {
@@ -198,31 +240,10 @@ async function main(): Promise<GpuHostResult> {
     log,
   );
   open.close();
-  return {
-    context: {
-      date: new Date().toISOString(),
-      octet: manifest.octet,
-      commit: manifest.commit,
-      engine: `Node ${process.version}, Dawn`,
-      platform: `${os.platform()} ${os.arch()}`,
-      cpu: os.cpus()[0]?.model.trim() ?? 'unknown',
-      cores: os.availableParallelism(),
-      memoryGiB: Math.round(os.totalmem() / 2 ** 30),
-      adapter: { vendor, architecture, device, description },
-      libraries: { webgpu: manifest.webgpu },
-      seed: 0,
-    },
-    kernelSuite: { cases: suite.cases, variants: suite.variants.size, failures: suite.failures },
-    checks,
-    loadMs,
-    throughput,
-    ...kernels,
-  };
+  return write(kernels);
 }
 
 const result = await main();
-await mkdir(path.dirname(values.output), { recursive: true });
-await writeFile(values.output, `${JSON.stringify(result, null, 2)}\n`);
 const wrong =
   result.kernelSuite.failures.length > 0 || result.checks.some(({ differing }) => differing.length > 0);
 console.log(`${wrong ? 'WRONG BYTES' : 'all bytes are the reference’s'}; written to ${values.output}`);

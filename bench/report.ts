@@ -115,18 +115,20 @@ export function gpuHostTable({
   rows,
 }: Pick<GpuHostResult, 'throughput' | 'checks' | 'kernelSuite' | 'rows'>): string {
   const header = [
+    'tune',
     'batch',
     'ms a call (p10–p90)',
     'images/s, calls overlapped',
     'GPU ms',
     'of peak (layers that multiply)',
   ];
-  const table = throughput.map(({ batch, latencyMs, imagesPerSecond, gpuMs, layers }) => {
+  const table = throughput.map(({ tune, batch, latencyMs, imagesPerSecond, gpuMs, layers }) => {
     const multiplying = layers.filter(({ share }) => share !== null);
     const total = multiplying.reduce((sum, { ms }) => sum + ms, 0);
     const ideal = multiplying.reduce((sum, { ms, share }) => sum + ms * share!, 0);
     const range = [latencyMs.p10, latencyMs.p90].map(milliseconds).join('–');
     return [
+      tune,
       `${batch}`,
       `${milliseconds(latencyMs.median)} (${range})`,
       imagesPerSecond.toFixed(0),

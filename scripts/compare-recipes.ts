@@ -1,8 +1,8 @@
 /**
- * Measures what observers and corrections do for the flagship at several bits: the table in docs/quantization.md. Training
+ * Measures what observers and corrections do for a model at several bits: the tables in docs/quantization.md. Training
  * images only, some to calibrate on and others to measure with, so that defaults are not tuned on the test set.
  *
- *     npx tsx --conditions=octet:source scripts/compare-recipes.ts
+ *     npx tsx --conditions=octet:source scripts/compare-recipes.ts [model, by default the flagship]
  */
 import { readFile } from 'node:fs/promises';
 import type { Graph } from '../src/graph/graph.ts';
@@ -18,7 +18,8 @@ const CALIBRATION_IMAGES = 128;
 const MEASURED_IMAGES = 96;
 
 const models = new URL('../models/', import.meta.url);
-const float = decodeModel(await readFile(new URL('vgg16-cifar10.onnx', models)));
+const [file = new URL('vgg16-cifar10.onnx', models)] = process.argv.slice(2);
+const float = decodeModel(await readFile(file));
 const { pictures } = await readSheet(
   await readFile(new URL('cifar10/calibration-512.png', models)),
   JSON.parse(await readFile(new URL('cifar10/calibration-512.json', models), 'utf8')),

@@ -28,7 +28,7 @@ export const observers = {
     return { min: clip(quantile(histogram, tail)), max: clip(quantile(histogram, 1 - tail)) };
   },
 
-  /** The range with the least squared error of the quantized values. */
+  /** The range with the least squared error of the quantized values. The default, by the measurements in docs/quantization.md. */
   mse(statistics, { bits, scheme }) {
     const histogram = statistics.histogram();
     return searchRange(statistics, (range) => squaredError(histogram, chooseParameters(range, bits, scheme)));
@@ -42,17 +42,7 @@ export const observers = {
     const threshold = entropyThreshold(statistics.histogram(), bits, scheme);
     return { min: Math.max(statistics.min, -threshold), max: Math.min(statistics.max, threshold) };
   },
-
-  /**
-   * `minmax` from 6 bits up, where clipping costs more than it gains, and `entropy` below, where resolution is scarce (measured on
-   * VGG16: docs/quantization.md).
-   */
-  auto: (statistics, options) => observerFor(options.bits)(statistics, options),
 } satisfies Record<string, Observer>;
-
-function observerFor(bits: number): Observer {
-  return bits >= 6 ? observers.minmax : observers.entropy;
-}
 
 export type ObserverName = keyof typeof observers;
 

@@ -33,7 +33,7 @@ const activationFields = {
     'Zero point anywhere in the range (affine) or at 0 (symmetric).',
   ),
   observer: oneOf(Object.keys(observers) as [ObserverName, ...ObserverName[]]).describe(
-    'How the range of an activation is chosen from the values seen during calibration; auto is minmax from 6 bits, entropy below.',
+    'How the range of an activation is chosen from the values seen during calibration.',
   ),
   percentile: between(50, 100).describe(
     'For the percentile observer: percent of the values below the upper, and above the lower bound.',
@@ -48,7 +48,7 @@ const weights = z.strictObject({
 const activations = z.strictObject({
   bits: activationFields.bits.default(8),
   scheme: activationFields.scheme.default('affine'),
-  observer: activationFields.observer.default('auto'),
+  observer: activationFields.observer.default('mse'),
   percentile: activationFields.percentile.default(99.99),
 });
 

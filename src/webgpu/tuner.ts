@@ -12,19 +12,31 @@ import type { PipelineCache } from './pipelines.ts';
 import { encode, preparePlan } from './prepared-plan.ts';
 import type { PreparedPlan } from './prepared-plan.ts';
 import { createStopwatch, timeInterleaved } from './stopwatch.ts';
+import type { Timed } from './stopwatch.ts';
 import { platform } from '#platform';
 
-/** `off`: the first variant, which is the default of the adapter's class. `quick`: the best of a few. `full`: the best of all. */
+/**
+ * `off`: the first variant, which is the default of the adapter's class. `quick`: the best of a few. `full`: the best of all, but for
+ * arithmetic families that are hopeless on the device, judged by the likeliest variant of each.
+ */
 export type TuneMode = 'off' | 'quick' | 'full';
 
 /** How many variants are timed, and how often. */
 const effort = {
   quick: { variants: 4, rounds: 3 },
-  full: { variants: Infinity, rounds: 7 },
+  full: { rounds: 7 },
 } as const;
 
 /** A variant that takes this many times the best one's first time is not timed again. */
 const hopeless = 2;
+
+/** Variants that are compiled at a time, on the browser's threads. SwiftShader compiles them one by one, and a signal waits for these. */
+const compiledAtOnce = { hardware: 8, software: 1 } as const;
+
+interface PreparedVariant {
+  readonly variant: GpuVariant;
+  readonly plan: PreparedPlan;
+}
 
 interface Winner {
   readonly variant: string;
@@ -100,7 +112,7 @@ export class Tuner {
     mode: 'quick' | 'full',
     signal: AbortSignal,
   ): Promise<string> {
-    const { device, timestamps } = this.#open;
+    const { device, timestamps, capabilities } = this.#open;
     const alone: IntegerProgram = {
       ...request.program,
       operations: [operation],
@@ -108,25 +120,42 @@ export class Tuner {
       outputs: [{ name: '', tensor: operation.output, activation: 'none', shape: [] }],
     };
     const stopwatch = createStopwatch(device, timestamps);
-    const prepared: { readonly name: string; readonly plan: PreparedPlan }[] = [];
-    try {
-      for (const variant of variants.slice(0, effort[mode].variants)) {
+    const prepared: PreparedVariant[] = [];
+    const prepare = async (some: readonly GpuVariant[]): Promise<void> => {
+      const group = compiledAtOnce[capabilities.adapterClass === 'software' ? 'software' : 'hardware'];
+      for (let first = 0; first < some.length; first += group) {
         signal.throwIfAborted();
-        const plan = planExecution({ ...request, program: alone, keep: [], choose: () => variant });
-        prepared.push({
-          name: variant.name,
-          plan: await preparePlan(device, plan, this.#pipelines, this.#constants),
-        });
+        const settled = await Promise.allSettled(
+          some.slice(first, first + group).map(async (variant): Promise<PreparedVariant> => {
+            const plan = planExecution({ ...request, program: alone, keep: [], choose: () => variant });
+            return { variant, plan: await preparePlan(device, plan, this.#pipelines, this.#constants) };
+          }),
+        );
+        // Those that are ready are kept also where another failed: they are disposed of with the rest.
+        for (const result of settled) if (result.status === 'fulfilled') prepared.push(result.value);
+        for (const result of settled) if (result.status === 'rejected') throw result.reason;
       }
-      const timed = await timeInterleaved(stopwatch, prepared, {
-        rounds: effort[mode].rounds,
+    };
+    const time = (rounds: number): Promise<readonly Timed<PreparedVariant>[]> =>
+      timeInterleaved(stopwatch, prepared, {
+        rounds,
         encode: (pass, { plan }) => encode(pass, plan.dispatches),
         dropSlowerThan: hopeless,
         signal,
       });
-      const inTheEnd = timed.filter(({ samples }) => samples.length === effort[mode].rounds);
+    const { rounds } = effort[mode];
+    try {
+      if (mode === 'quick') {
+        await prepare(variants.slice(0, effort.quick.variants));
+      } else {
+        const likeliest = likeliestOfEachFamily(variants);
+        await prepare(likeliest);
+        const promising = promisingFamilies(await time(1));
+        await prepare(variants.filter((v) => promising.has(v.family) && !likeliest.includes(v)));
+      }
+      const inTheEnd = (await time(rounds)).filter(({ samples }) => samples.length === rounds);
       inTheEnd.sort((a, b) => median(a.samples) - median(b.samples));
-      return inTheEnd[0].item.name;
+      return inTheEnd[0].item.variant.name;
     } finally {
       stopwatch.dispose();
       for (const { plan } of prepared) plan.dispose();
@@ -152,4 +181,17 @@ export class Tuner {
     const engine = typeof navigator === 'undefined' ? '' : navigator.userAgent;
     return ['tuning', version, vendor, architecture, device, description, engine].join('|');
   }
+}
+
+/** Variants come in the order in which they are likely to be the fastest. */
+function likeliestOfEachFamily(variants: readonly GpuVariant[]): readonly GpuVariant[] {
+  return variants.filter(({ family }, i) => i === variants.findIndex((other) => other.family === family));
+}
+
+/** Families of what was not hopeless when it was timed once. */
+function promisingFamilies(timed: readonly Timed<PreparedVariant>[]): ReadonlySet<GpuVariant['family']> {
+  const least = Math.min(...timed.map(({ samples }) => samples[0]));
+  return new Set(
+    timed.filter(({ samples }) => samples[0] <= hopeless * least).map(({ item }) => item.variant.family),
+  );
 }

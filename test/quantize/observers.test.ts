@@ -117,15 +117,6 @@ describe('entropy', () => {
   });
 });
 
-describe('auto', () => {
-  it('keeps the extremes from 6 bits up and cuts them by divergence below', () => {
-    const s = observe(distributions['normal with outliers']);
-    expect(observers.auto(s, { ...options, bits: 6 })).toEqual(observers.minmax(s));
-    expect(observers.auto(s, { ...options, bits: 5 })).toEqual(observers.entropy(s, { ...options, bits: 5 }));
-    expect(observers.auto(s, { ...options, bits: 5 }).max).toBeLessThan(s.max);
-  });
-});
-
 describe('any observer', () => {
   for (const [observerName, observer] of Object.entries(observers)) {
     it(`stays within what was seen, at all bits: ${observerName}`, () => {

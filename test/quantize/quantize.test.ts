@@ -269,7 +269,9 @@ describe('schemes', () => {
 describe('the report', () => {
   it('says of every layer what was quantized and how well', async () => {
     const float = convNet(8);
-    const { report } = await quantize(float, batches(float, 32, 16));
+    const { report } = await quantize(float, batches(float, 32, 16), {
+      recipe: { activations: { observer: 'minmax' } },
+    });
     expect(report.layers.map(({ op }) => op)).toEqual([
       'Input',
       'Conv+Relu',

@@ -26,7 +26,7 @@ describe('parseRecipe', () => {
     const recipe = parseRecipe(undefined);
     expect(recipe).toEqual(parseRecipe({}));
     expect(recipe.weights).toMatchObject({ bits: 8, perChannel: true });
-    expect(recipe.activations).toMatchObject({ bits: 8, scheme: 'affine' });
+    expect(recipe.activations).toMatchObject({ bits: 8, scheme: 'affine', observer: 'mse' });
     expect(recipe.inputBits).toBe(8);
     // What it resolves to is a recipe again: it is what a quantized file's metadata holds.
     expect(parseRecipe(JSON.stringify(recipe))).toEqual(recipe);
@@ -40,7 +40,7 @@ describe('parseRecipe', () => {
       momentum: 0,
     });
     expect(text.split('\n').toSorted()).toEqual([
-      'recipe.activations.observer: expected "minmax", "movingAverage", "percentile", "mse", "entropy", "auto", got "median"',
+      'recipe.activations.observer: expected "minmax", "movingAverage", "percentile", "mse", "entropy", got "median"',
       'recipe.activations.percentile: expected a number above 50 and at most 100, got 12',
       'recipe.layers[1].activations.bits: expected a whole number from 2 to 8, got 2.5',
       'recipe.layers[1].activations.scheme: expected "affine", "symmetric", got 3',

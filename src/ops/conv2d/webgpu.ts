@@ -452,15 +452,22 @@ function flatten(shape: Conv2dShape): Conv2dShape {
   return { ...row, width: batch, convWidth: batch, inWords: words, groupInChannels: words * 4 };
 }
 
-/** Tiles of the kernel with workgroup memory, for GPUs. 128×128 wants 16 KB and 64 accumulators an invocation. */
+/**
+ * Tiles of the kernel with workgroup memory, for GPUs. 128×128 wants 16 KB and 64 accumulators an invocation. `time` is that of a workgroup
+ * with a core to itself, of the first tile's, measured on an NVIDIA H200 (bench/results/gpu-nvidia-h200.json, conv4_2 at batch 1): larger
+ * tiles read less, and yet an output takes them longer.
+ */
 const TILED_TILES = [
-  { tileM: 64, tileN: 64, kWords: 16, threadM: 4, threadN: 4 },
-  { tileM: 128, tileN: 128, kWords: 8, threadM: 8, threadN: 8 },
-  { tileM: 128, tileN: 64, kWords: 16, threadM: 8, threadN: 4 },
-  { tileM: 64, tileN: 64, kWords: 32, threadM: 4, threadN: 4 },
-  { tileM: 32, tileN: 64, kWords: 16, threadM: 4, threadN: 4 },
-  { tileM: 32, tileN: 32, kWords: 16, threadM: 4, threadN: 4 },
+  { tileM: 64, tileN: 64, kWords: 16, threadM: 4, threadN: 4, time: 1 },
+  { tileM: 128, tileN: 128, kWords: 8, threadM: 8, threadN: 8, time: 5.3 },
+  { tileM: 128, tileN: 64, kWords: 16, threadM: 8, threadN: 4, time: 3 },
+  { tileM: 64, tileN: 64, kWords: 32, threadM: 4, threadN: 4, time: 0.95 },
+  { tileM: 32, tileN: 64, kWords: 16, threadM: 4, threadN: 4, time: 0.76 },
+  { tileM: 32, tileN: 32, kWords: 16, threadM: 4, threadN: 4, time: 0.71 },
 ] as const;
+
+/** Words that a multiply-add waits for in a step of the first tile: two vectors for sixteen of them, and what is loaded. */
+const TILED_STEP = (64 * 64) / 2 + 2 * (64 + 64);
 
 function tiled(layer: Layer): readonly Candidate[] {
   const { capabilities } = layer;
@@ -474,13 +481,13 @@ function tiled(layer: Layer): readonly Candidate[] {
       .filter((tile) => tiledBytes(tile) <= limits.maxComputeWorkgroupStorageSize)
       .filter((tile) => Math.ceil(rows / tile.tileM) <= limits.maxComputeWorkgroupsPerDimension)
       .map((tile): Candidate => {
-        const { tileM, tileN, kWords, threadM, threadN } = tile;
+        const { tileM, tileN, kWords, threadM, threadN, time } = tile;
         const { bindings, constants } = operands(layer, PACKED);
         const columns = Math.ceil(rows / tileM);
         const blocks = Math.ceil((shape.outWords * 4) / tileN);
         // Too few workgroups leave the device idle: as if there were as many as a middling GPU runs at a time.
         const busy = Math.max(columns * blocks, BUSY_WORKGROUPS);
-        const perStep = tileM * tileN * (1 / threadM + 1 / threadN + rank) + 2 * (tileM + tileN);
+        const perStep = time * TILED_STEP + tileM * tileN * rank;
         const software = columns * blocks * tileM * tileN * SOFTWARE_COST.load;
         return {
           cost: depth(shape) * (capabilities.adapterClass === 'software' ? software : busy * perStep),

@@ -387,7 +387,7 @@ async function tuner(checks: Checks): Promise<void> {
     const live = countLive(device);
     const inputs = randomInputs(program, 2, 8);
     const expected = await truth(inputs, 2);
-    const timed = async (tune: 'off' | 'quick') => {
+    const timed = async (tune: 'off' | 'quick' | 'full') => {
       const events: ProgressEvent[] = [];
       const onProgress = (event: ProgressEvent) => events.push(event);
       using session = await createWebgpuSession(program, registry, {
@@ -403,6 +403,8 @@ async function tuner(checks: Checks): Promise<void> {
     checks.that((await timed('off')) === 0, 'something was timed though tuning is off');
     checks.that((await timed('quick')) > 0, 'nothing was timed at first');
     checks.that((await timed('quick')) === 0, 'what was remembered was timed again');
+    checks.that((await timed('full')) > 0, 'the best of a few is taken for the best of all');
+    checks.that((await timed('quick')) === 0, 'the best of all is not good enough for quick');
     checks.that(live.buffers === 0 && live.querySets === 0, 'the tuner leaves something behind');
   });
 }

@@ -25,7 +25,7 @@ export interface LoadOptions extends AsyncOptions {
   readonly powerPreference?: GPUPowerPreference;
   /**
    * Whether to time kernel variants on the device at hand: not at all (the adapter class's defaults), a few of each shape, or
-   * all. Winners are remembered, so that only a first load takes the time. Default `off`.
+   * all but those of arithmetic that the device is slow at. Winners are remembered, so that only a first load takes the time. Default `off`.
    */
   readonly tune?: 'off' | 'quick' | 'full';
   /** Batch sizes to plan (and tune) at load. Others are planned on their first run. Default `[1]`. */

@@ -172,7 +172,7 @@ async function main(): Promise<GpuHostResult> {
     ...(filter && { filter }),
   });
   log(`kernels: ${suite.cases} cases, ${suite.variants.size} variants, ${suite.failures.length} failures`);
-  // All of them are in the JSON, which is written at the end.
+  // All of them are in the JSON.
   for (const failure of suite.failures.slice(0, 3)) log(failure);
 
   const source = new Uint8Array(await readFile(path.join(here, 'vgg16-cifar10.int8.onnx')));

@@ -36,7 +36,7 @@ export interface KernelOptions {
 const HOPELESS = 4;
 
 /** The layer alone, weights zero: no kernel's time depends on values. */
-function programOf(layer: LayerShape): IntegerProgram {
+export function programOf(layer: LayerShape): IntegerProgram {
   const { input, outChannels, kernel, stride, pad, groups, pool } = layer;
   const builder = createProgramBuilder();
   const x = builder.input([...input]);

@@ -8,10 +8,14 @@ import { expect, test } from 'vitest';
 import { loadFlagship } from '../../bench/flagship.ts';
 import { readGolden, writeGolden } from '../../bench/golden.ts';
 import type { GpuHostResult } from '../../bench/gpu-host-result.ts';
+import { programOf } from '../../bench/kernel-timing.ts';
+import { networks } from '../../bench/networks.ts';
 import { gpuHostTable } from '../../bench/report.ts';
 import { packGpuHost } from '../../scripts/pack-gpu-host.ts';
 import { flagship as int8Model } from '../../scripts/quantize-flagship.ts';
 import { loadModel } from '../../src/index.ts';
+import { createOperatorRegistry } from '../../src/ops/registry.ts';
+import { candidates } from '../../src/webgpu/execution-plan.ts';
 import { chooseVulkanDriver } from '../support/node-gpu.ts';
 
 test('golden tensors come back as the reference made them, in any batch', async () => {
@@ -105,4 +109,37 @@ test('the table of a GPU says what was compared, and the share of the peak', () 
   expect(table).toContain('1000 elements of whole networks, 1 tensors differ; 170 kernel cases, 0 failures');
   expect(table).toContain('dot4I8Packed 100000.0 GMAC/s');
   expect(table).toContain('| full | 64 | 8.00 (7.00–9.00) | 8000 | 5.00 | 40 % |');
+});
+
+test('the default variants of a GPU are near the best of those measured on one', async () => {
+  const file = new URL('../../bench/results/gpu-nvidia-h200.json', import.meta.url);
+  const { rows } = JSON.parse(await readFile(file, 'utf8')) as GpuHostResult;
+  const measured = new Set(rows.map(({ layer, batch }) => `${layer} ${batch}`));
+  expect(measured.size).toBeGreaterThan(1);
+  for (const name of measured) {
+    const alike = rows.filter(({ layer, batch }) => `${layer} ${batch}` === name);
+    const [{ layer, batch }] = alike;
+    const program = programOf(networks['vgg16-cifar10'].find((shape) => shape.name === layer)!);
+    const { variants } = candidates(program.operations[0], {
+      program,
+      operators: createOperatorRegistry(),
+      batch,
+      capabilities: {
+        adapterClass: 'discrete',
+        packedDot: true,
+        subgroupSize: 32,
+        // Enough for every variant that was measured.
+        limits: {
+          maxComputeWorkgroupStorageSize: 32_768,
+          maxComputeInvocationsPerWorkgroup: 1024,
+          maxComputeWorkgroupsPerDimension: 65_535,
+          maxComputeWorkgroupSizeX: 1024,
+          maxStorageBufferBindingSize: 2 ** 31,
+        },
+      },
+    });
+    const msOf = (variant: string) => alike.find((row) => row.variant === variant)!.ms;
+    const least = Math.min(...alike.map(({ ms }) => ms));
+    expect(msOf(variants[0].name) / least, `${name}: ${variants[0].name}`).toBeLessThan(1.2);
+  }
 });

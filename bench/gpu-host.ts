@@ -9,9 +9,10 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { globals } from 'webgpu';
 import { loadModel } from '../src/index.ts';
-import type { LoadOptions, Model } from '../src/index.ts';
+import type { Model } from '../src/index.ts';
 import { openDevice } from '../src/webgpu/device.ts';
 import { classifyAdapter } from '../src/webgpu/adapter.ts';
+import type { TuneMode } from '../src/webgpu/tuner.ts';
 import { runKernelSuite } from '../test/kernels/suite.ts';
 import { askForExactTimestamps } from './exact-timestamps.ts';
 import type { Golden } from './golden.ts';
@@ -26,8 +27,6 @@ interface Manifest {
   readonly commit: string;
   readonly webgpu: string;
 }
-
-type TuneMode = NonNullable<LoadOptions['tune']>;
 
 const here = import.meta.dirname;
 const CHECKED_BATCHES = [1, 3, 8];
@@ -179,23 +178,6 @@ async function main(): Promise<GpuHostResult> {
   const checks: TensorCheck[] = [];
   const throughput: Throughput[] = [];
   let loadMs = 0;
-  const run = async (tune: TuneMode): Promise<void> => {
-    const start = performance.now();
-    using model = await loadModel(source, {
-      backend: 'webgpu',
-      powerPreference,
-      tune,
-      batches,
-      onProgress(event) {
-        if (event.stage === 'tune' && event.item !== undefined)
-          log(`tuning ${event.done + 1} of ${event.total}: ${event.item}`);
-      },
-    });
-    loadMs = performance.now() - start;
-    log(`tune ${tune}: loaded for batches ${batches.join(', ')} in ${loadMs.toFixed(0)} ms`);
-    checks.push(...(await checkTensors(model, golden, pictures, tune)));
-    for (const batch of batches) throughput.push(await measure(model, golden, tune, batch, repetitions));
-  };
   const context = {
     date: new Date().toISOString(),
     octet: manifest.octet,
@@ -220,14 +202,28 @@ async function main(): Promise<GpuHostResult> {
     await writeFile(values.output, `${JSON.stringify(result, null, 2)}\n`);
     return result;
   };
-
-  // Written after each part, since the later ones take long.
-  await run('off');
-  await write({ peaks: {}, rows: [] });
-  if (tune !== 'off') {
-    await run(tune);
+  const run = async (tune: TuneMode): Promise<void> => {
+    const start = performance.now();
+    using model = await loadModel(source, {
+      backend: 'webgpu',
+      powerPreference,
+      tune,
+      batches,
+      onProgress(event) {
+        if (event.stage === 'tune' && event.item !== undefined)
+          log(`tuning ${event.done + 1} of ${event.total}: ${event.item}`);
+      },
+    });
+    loadMs = performance.now() - start;
+    log(`tune ${tune}: loaded for batches ${batches.join(', ')} in ${loadMs.toFixed(0)} ms`);
+    checks.push(...(await checkTensors(model, golden, pictures, tune)));
+    for (const batch of batches) throughput.push(await measure(model, golden, tune, batch, repetitions));
+    // What comes after takes long: should it be cut off, this is there.
     await write({ peaks: {}, rows: [] });
-  }
+  };
+
+  await run('off');
+  if (tune !== 'off') await run(tune);
   const kernels = await timeKernels(
     open,
     {

@@ -59,7 +59,7 @@ async function measure(name: string, calibration: Calibration, recipe: RecipeInp
 }
 
 console.log('| recipe | SQNR of the logits, dB |\n| --- | --- |');
-for (const bits of [8, 6, 4, 3]) {
+for (const bits of [8, 6, 5, 4, 3, 2]) {
   for (const observer of ['minmax', 'movingAverage', 'percentile', 'mse', 'entropy'] as const) {
     if (bits < 8 && (observer === 'movingAverage' || observer === 'percentile')) continue;
     await measure(`W8A${bits}, ${observer}`, plain, { activations: { bits, observer } });

@@ -62,7 +62,10 @@ export async function visit(
 }
 
 export async function openView(page: Page, name: string): Promise<void> {
-  await page.getByRole('navigation').getByRole('link', { name }).click();
+  const link = page.getByRole('navigation').getByRole('link', { name });
+  await link.click();
+  // The address changes at once, the view with the event that follows.
+  await link.and(page.locator('[aria-current="page"]')).waitFor();
 }
 
 export interface ShownAnswer {

@@ -115,12 +115,13 @@ export interface InterleavedOptions<T> {
   readonly onSample?: ((done: number, total: number) => void) | undefined;
 }
 
-/** A sample is at least this long: browsers round timestamps to 0.1 ms. */
-const leastSampleMs = 2;
+/** A sample is to be this long: browsers round timestamps to 0.1 ms. */
+const sampleMs = 2;
+const mostRepetitions = 256;
 
 /**
  * Times several things in turn, `rounds` times over, so that a change of the machine's speed falls on all alike. Short ones are
- * repeated within a pass.
+ * repeated within a pass, until a sample is long enough to be read from a clock that rounds.
  */
 export async function timeInterleaved<T>(
   stopwatch: Stopwatch,
@@ -134,25 +135,20 @@ export async function timeInterleaved<T>(
     onSample,
   }: InterleavedOptions<T>,
 ): Promise<readonly Timed<T>[]> {
-  let running: { readonly item: T; readonly samples: number[]; readonly repetitions: number }[] = [];
+  let running: { readonly item: T; readonly samples: number[]; repetitions: number }[] = [];
   for (const item of items) {
     signal?.throwIfAborted();
     // Not counted: it warms up, and tells how often a sample must repeat it.
     const first = await stopwatch.time((pass) => encode(pass, item));
-    const repetitions = Math.min(256, Math.max(1, Math.ceil(leastSampleMs / Math.max(first, 0.005))));
-    running.push({ item, samples: [], repetitions });
+    running.push({ item, samples: [], repetitions: repetitionsFor(first) });
   }
   const timed = running;
   for (let round = 0; round < rounds; round++) {
-    for (const [index, { item, samples, repetitions }] of running.entries()) {
-      signal?.throwIfAborted();
-      const ms = await stopwatch.time((pass) => {
-        for (let i = 0; i < repetitions; i++) encode(pass, item);
-      });
-      samples.push(ms / repetitions);
+    for (const [index, entry] of running.entries()) {
+      entry.samples.push(await sample(stopwatch, entry, encode, signal));
       onSample?.(round * running.length + index + 1, rounds * running.length);
     }
-    if (round > 0) continue;
+    if (round > 0 || dropSlowerThan === Infinity) continue;
     const least = Math.min(
       ...running.filter(({ item }) => !isReference(item)).map(({ samples }) => samples[0]),
     );
@@ -161,4 +157,27 @@ export async function timeInterleaved<T>(
     );
   }
   return timed;
+}
+
+/** How often a sample repeats what takes `ms` milliseconds. */
+function repetitionsFor(ms: number): number {
+  return Math.ceil(Math.min(mostRepetitions, Math.max(1, sampleMs / ms)));
+}
+
+/** Milliseconds of one repetition. Where the time that `repetitions` was reckoned from was too long by chance, corrects it. */
+async function sample<T>(
+  stopwatch: Stopwatch,
+  entry: { readonly item: T; repetitions: number },
+  encode: (pass: GPUComputePassEncoder, item: T) => void,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  for (;;) {
+    signal?.throwIfAborted();
+    const { item, repetitions } = entry;
+    const ms = await stopwatch.time((pass) => {
+      for (let i = 0; i < repetitions; i++) encode(pass, item);
+    });
+    if (ms >= sampleMs / 2 || repetitions === mostRepetitions) return ms / repetitions;
+    entry.repetitions = repetitionsFor(ms / repetitions);
+  }
 }

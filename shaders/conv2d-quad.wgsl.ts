@@ -3,6 +3,7 @@ import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
 import { winogradStepsWgsl } from './conv2d-quad-winograd.wgsl.ts';
 import { conv2dLayerWgsl } from './conv2d-layer.wgsl.ts';
 import { type Conv2dShape, outputSize } from './conv2d-shape.wgsl.ts';
+import { tapOffsets } from './conv2d-window.wgsl.ts';
 import { SWAPS, swapped } from './quad-swap.ts';
 import { unroll } from './unroll.ts';
 
@@ -42,15 +43,6 @@ export function quadPatches(shape: Conv2dShape, patch: Conv2dQuadTile['patch']) 
   };
 }
 
-/** Input columns that some tap of some pixel of a patch needs, as offsets from the patch's first. */
-function columnOffsets({ kernel, stride, dilation }: Conv2dQuadShape, patchWidth: number): number[] {
-  const offsets = new Set<number>();
-  for (let column = 0; column < patchWidth; column++) {
-    for (let kx = 0; kx < kernel[1]; kx++) offsets.add(column * stride[1] + kx * dilation[1]);
-  }
-  return [...offsets].sort((a, b) => a - b);
-}
-
 /** Input row r of a patch, at `row` of the image: whether it is inside, and the word at which it starts, `channel` words into its pixels. */
 const inputRow = (r: number, row: string, channel: string) => `      let row${r} = ${row};
       let rowInside${r} = (row${r} >= 0) & (row${r} < i32(height));
@@ -60,7 +52,7 @@ const inputRow = (r: number, row: string, channel: string) => `      let row${r}
 function directStepsWgsl(shape: Conv2dQuadShape, { patch, words }: Conv2dQuadTile): string {
   const [patchHeight, patchWidth] = patch;
   const kernelWidth = shape.kernel[1];
-  const offsets = columnOffsets(shape, patchWidth);
+  const offsets = tapOffsets(patchWidth, kernelWidth, shape.stride[1], shape.dilation[1]);
   // One lane's share of a word of channels for pixel p of the lane that `swap` leads to: the products of all taps of the row.
   const sumOf = (p: number, j: number, swap: string) =>
     Array.from({ length: kernelWidth }, (_, kx) => {
@@ -130,7 +122,7 @@ export const conv2dQuadWgsl = (shape: Conv2dQuadShape, tile: Conv2dQuadTile) => 
   const poolable = patch.every((length) => length % 2 === 0);
   const [, kernelWidth] = shape.kernel;
 
-  const offsets = columnOffsets(shape, patchWidth);
+  const offsets = tapOffsets(patchWidth, shape.kernel[1], shape.stride[1], shape.dilation[1]);
   // The four results of a pool's window, which go where the pooled pixel's comes: always before those that are still to be pooled.
   const pooledOf = (p: number, j: number) => {
     const first = Math.floor(p / (patchWidth / 2)) * 2 * patchWidth + (p % (patchWidth / 2)) * 2;

@@ -44,3 +44,17 @@ export function poolOf(accs: readonly string[]): string {
   const [a, b, c, d] = accs;
   return accs.length === 1 ? a : `max(max(${a}, ${b}), max(${c}, ${d}))`;
 }
+
+/** Inputs along one axis that some tap of some of `pixels` neighbouring outputs needs, as offsets from the first. */
+export function tapOffsets(
+  pixels: number,
+  kernel: number,
+  stride: number,
+  dilation: number,
+): readonly number[] {
+  const offsets = new Set<number>();
+  for (let pixel = 0; pixel < pixels; pixel++) {
+    for (let tap = 0; tap < kernel; tap++) offsets.add(pixel * stride + tap * dilation);
+  }
+  return [...offsets].sort((a, b) => a - b);
+}

@@ -74,6 +74,18 @@ export function packUnpackedWeights({ weights, weightZeroPoint, bias }: Conv2dOp
   return unpacked;
 }
 
+/** [kernelH · kernelW][outWords] words of four channels, for depthwise kernels. */
+export function packDepthwiseWeights({ kernel, weights, bias }: Conv2dOperation): Uint32Array {
+  const outChannels = bias.length;
+  const storedOut = paddedChannels(outChannels);
+  const taps = kernel[0] * kernel[1];
+  const packed = new Uint8Array(taps * storedOut);
+  for (let o = 0; o < outChannels; o++) {
+    for (let tap = 0; tap < taps; tap++) packed[tap * storedOut + o] = weights[o * taps + tap];
+  }
+  return new Uint32Array(packed.buffer);
+}
+
 /** Words of four input channels whose products, of at most 2¹⁴ each, add up to no more than 2²⁴: f32 holds every integer until then. */
 export const EXACT_WORDS = 256;
 

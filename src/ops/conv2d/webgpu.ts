@@ -1,5 +1,6 @@
 /** Convolution on WebGPU: which kernels take a layer, with which tiles, and the order in which a device class prefers them. */
 import type { Arithmetic } from '../../../shaders/arithmetic.wgsl.ts';
+import { conv2dDepthwisePatchWgsl, patchOffsets } from '../../../shaders/conv2d-depthwise-patch.wgsl.ts';
 import { conv2dDepthwiseWgsl } from '../../../shaders/conv2d-depthwise.wgsl.ts';
 import { conv2dDirectWgsl } from '../../../shaders/conv2d-direct.wgsl.ts';
 import { conv2dGroupedWgsl } from '../../../shaders/conv2d-grouped.wgsl.ts';
@@ -15,6 +16,7 @@ import type { GpuBinding, GpuCapabilities, GpuDispatch, GpuKernel, GpuVariant } 
 import { windowOutput } from '../window.ts';
 import {
   packBlockedWeights,
+  packDepthwiseWeights,
   packEpilogue,
   packUnpackedWeights,
   packWeights,
@@ -27,7 +29,10 @@ export const webgpuKernel: GpuKernel<Conv2dOperation> = {
     const { shape } = layer;
     if (shape.groups > 1) {
       if (shape.groupInChannels === 1 && shape.outChannels === shape.groups) {
-        return DEPTHWISE_PIXELS.map((pixels) => depthwise(layer, pixels));
+        return [
+          ...depthwisePatches(layer).map(({ variant }) => variant),
+          ...DEPTHWISE_PIXELS.map((pixels) => depthwise(layer, pixels)),
+        ];
       }
       const aligned = shape.groupInChannels % 4 === 0 && (shape.outChannels / shape.groups) % 4 === 0;
       if (!aligned) return [grouped(layer)];
@@ -108,6 +113,7 @@ interface WeightLayout {
 }
 
 const PACKED: WeightLayout = { name: 'packed', centred: false, pack: packWeights };
+const DEPTHWISE: WeightLayout = { name: 'depthwise', centred: false, pack: packDepthwiseWeights };
 const UNPACKED: WeightLayout = { name: 'unpacked', centred: true, pack: packUnpackedWeights };
 
 function blocked({ kernel }: Conv2dShape, words: number): WeightLayout {
@@ -552,6 +558,63 @@ function splitK(layer: Layer): readonly Candidate[] {
   );
 }
 
+/** Patches of the depthwise kernel for software adapters. */
+const DEPTHWISE_PATCHES = [
+  [4, 4],
+  [2, 4],
+  [2, 2],
+  [1, 1],
+] as const;
+
+/** What an invocation of it costs, in instructions of SwiftShader for four lanes, fitted to the times of MobileNetV2's layers. */
+const DEPTHWISE_COST = { invocation: 2590, load: 187, pixel: 1480 } as const;
+
+/** The most inputs and taps of a patch: all are unrolled, and a kernel takes longer to compile the more there are. */
+const DEPTHWISE_LOADS = 128;
+
+/** The depthwise kernel for software adapters. */
+function depthwisePatches(layer: Layer): readonly Candidate[] {
+  const { shape, capabilities } = layer;
+  if (capabilities.adapterClass !== 'software' || shape.pool || shape.weightZeroPoint) return [];
+  const [outHeight, outWidth] = outputSize(shape);
+  return DEPTHWISE_PATCHES.map((patch) => {
+    const { rows, columns } = patchOffsets(shape, patch);
+    return { patch, loads: rows.length * columns.length + shape.kernel[0] * shape.kernel[1] };
+  })
+    .filter(({ loads }) => loads <= DEPTHWISE_LOADS)
+    .map(({ patch, loads }): Candidate => {
+      const patchRows = Math.ceil(outHeight / patch[0]);
+      const patchColumns = Math.ceil(outWidth / patch[1]);
+      const invocations = shape.batch * patchRows * patchColumns * shape.outWords;
+      const { grid, workgroups } = layGrid(invocations, capabilities, QUAD_WORKGROUP);
+      const name = `depthwise-${patch.join('x')}x4-f32`;
+      const { bindings, constants } = operandsWithSizes(layer, DEPTHWISE, name, () => ({
+        shape,
+        grid,
+        patchRows,
+        patchColumns,
+        steps: 1,
+        flushSteps: 1,
+      }));
+      const { invocation, load, pixel } = DEPTHWISE_COST;
+      return {
+        cost: invocations * (invocation + load * loads + pixel * patch[0] * patch[1]),
+        variant: {
+          name,
+          family: 'f32',
+          get dispatches() {
+            const tile = { patch, workgroupSize: QUAD_WORKGROUP };
+            return dispatchOf(layer, conv2dDepthwisePatchWgsl(shape, tile), bindings, workgroups);
+          },
+          constants,
+          workspaces: [],
+        },
+      };
+    })
+    .sort((a, b) => a.cost - b.cost);
+}
+
+/** Outputs of an invocation of the depthwise kernel for GPUs. */
 const DEPTHWISE_PIXELS = [4, 1] as const;
 
 function depthwise(layer: Layer, pixels: number): GpuVariant {

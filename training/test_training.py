@@ -11,7 +11,9 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import onnx
@@ -19,6 +21,7 @@ import onnxruntime
 import torch
 from torch import nn
 
+from . import ablate
 from .data import RECORD_BYTES, augment, load, normalize, resize
 from .export import load_weights
 from .models import MODELS, SMALLEST_IMAGE, build
@@ -120,6 +123,42 @@ class TrainingTest(unittest.TestCase):
         train(*parse_arguments(whole))
         with self.assertRaises(SystemExit):
             train(*parse_arguments(whole))
+
+
+class AblateTest(unittest.TestCase):
+    def test_runs_see_nothing_of_what_they_are_judged_by_and_are_not_repeated(self) -> None:
+        with tempfile.TemporaryDirectory() as temporary:
+            directory = Path(temporary)
+            write_data(directory)
+            places = ["--data", temporary, "--run", str(directory / "runs"), "--device", "cpu"]
+            command = ["--seeds", "1", "2", "--model", "resnet20", "--precision", "float32", "--epochs", "1", *places]
+            with mock.patch.multiple(ablate, HELD_OUT=6, ALL=["--batch", "5"], WITHOUT={"nothing": [], "cutout": ["--cutout", "0"]}):
+                with mock.patch.object(ablate, "evaluate", wraps=evaluate) as judged:
+                    first = printed(ablate.main, command)
+                held_out = load("train", directory)[0][10:]
+                self.assertTrue(all(torch.equal(call.args[1], held_out) for call in judged.call_args_list))
+                with mock.patch.object(ablate, "train", side_effect=AssertionError("trained again")):
+                    self.assertEqual(printed(ablate.main, command), [line for line in first if line.startswith("without")])
+            self.assertRegex(first[-1], r"^without cutout +[\d.]+%  \([\d.]+%  [\d.]+%\)$")
+            recipes = {
+                run.name: torch.load(run / "checkpoint.pt", weights_only=True)["recipe"] for run in (directory / "runs").iterdir()
+            }
+            self.assertEqual(sorted(recipes), ["cutout-1", "cutout-2", "nothing-1", "nothing-2"])
+            self.assertEqual({recipe["limit"] for recipe in recipes.values()}, {10})
+            self.assertEqual([recipes["cutout-2"][key] for key in ("cutout", "seed", "batch")], [0, 2, 5])
+
+    def test_too_few_images_are_refused(self) -> None:
+        with tempfile.TemporaryDirectory() as temporary:
+            write_data(Path(temporary))
+            with self.assertRaisesRegex(SystemExit, "too few"):
+                ablate.main(["--model", "resnet20", "--data", temporary])
+
+
+def printed(function: Callable[[list[str]], None], arguments: list[str]) -> list[str]:
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        function(arguments)
+    return output.getvalue().splitlines()
 
 
 class Interrupted:

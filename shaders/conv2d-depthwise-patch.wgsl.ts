@@ -2,7 +2,7 @@ import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
 import { conv2dLayerWgsl } from './conv2d-layer.wgsl.ts';
 import type { Conv2dShape } from './conv2d-shape.wgsl.ts';
-import { tapOffsets } from './conv2d-window.wgsl.ts';
+import { inputColumn, inputRow, tapOffsets } from './conv2d-window.wgsl.ts';
 import { unroll } from './unroll.ts';
 
 export interface Conv2dDepthwisePatchTile {
@@ -76,6 +76,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let height = layer.height;
   let width = layer.width;
   let outWords = layer.outWords;
+  let rowWords = width * layer.inWords;
   let word = index % outWords;
   let at = index / outWords;
   let image = at / (layer.patchRows * layer.patchColumns);
@@ -84,18 +85,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let padding = bitcast<u32>(epilogue[outWords * RECORD].x);
   let top = i32(firstRow) * STRIDE_H - i32(layer.padTop);
   let left = i32(firstColumn) * STRIDE_W - i32(layer.padLeft);
-${unroll(
-  rows.length,
-  (r) => `  let row${r} = top + ${rows[r]};
-  let rowInside${r} = (row${r} >= 0) & (row${r} < i32(height));
-  let rowStart${r} = (image * height + u32(clamp(row${r}, 0, i32(height) - 1))) * width * outWords + word;`,
-)}
-${unroll(
-  columns.length,
-  (c) => `  let column${c} = left + ${columns[c]};
-  let columnInside${c} = (column${c} >= 0) & (column${c} < i32(width));
-  let columnStart${c} = u32(clamp(column${c}, 0, i32(width) - 1)) * outWords;`,
-)}
+${unroll(rows.length, (r) => inputRow(r, `top + ${rows[r]}`, 'word'))}
+${unroll(columns.length, (c) => inputColumn(c, columns[c]))}
 ${unroll(rows.length, (r) => unroll(columns.length, (c) => `  let packed${r}_${c} = x[rowStart${r} + columnStart${c}];`))}
 ${unroll(taps, (tap) => `  let packedW${tap} = weights[${tap}u * outWords + word];`)}
 ${unroll(rows.length, (r) =>

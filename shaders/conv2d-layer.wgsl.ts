@@ -9,9 +9,9 @@ export interface Conv2dLayer {
   /** Patches of pixels of an image; kernels without patches leave them out. */
   readonly patchRows?: number;
   readonly patchColumns?: number;
-  /** Steps of the loop over K, and how many may follow one another before the sums are moved into int32. */
-  readonly steps: number;
-  readonly flushSteps: number;
+  /** Steps of the loop over K, and how many may follow one another before the sums are moved into int32; kernels without the loop leave them out. */
+  readonly steps?: number;
+  readonly flushSteps?: number;
 }
 
 /**
@@ -76,7 +76,7 @@ fn largeIntegersOf(v: vec4<f32>) -> vec4<i32> {
 
 /** The `Layer` struct of `conv2dLayerWgsl`. */
 export function packLayer(layer: Conv2dLayer): Uint32Array {
-  const { shape, grid, patchRows = 0, patchColumns = 0, steps, flushSteps } = layer;
+  const { shape, grid, patchRows = 0, patchColumns = 0, steps = 0, flushSteps = 0 } = layer;
   const [outHeight, outWidth] = outputSize(shape);
   return Uint32Array.of(
     shape.batch,

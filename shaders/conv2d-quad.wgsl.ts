@@ -3,7 +3,7 @@ import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
 import { winogradStepsWgsl } from './conv2d-quad-winograd.wgsl.ts';
 import { conv2dLayerWgsl } from './conv2d-layer.wgsl.ts';
 import { type Conv2dShape, outputSize } from './conv2d-shape.wgsl.ts';
-import { tapOffsets } from './conv2d-window.wgsl.ts';
+import { inputColumn, inputRow, tapOffsets } from './conv2d-window.wgsl.ts';
 import { SWAPS, swapped } from './quad-swap.ts';
 import { unroll } from './unroll.ts';
 
@@ -42,11 +42,6 @@ export function quadPatches(shape: Conv2dShape, patch: Conv2dQuadTile['patch']) 
     perQuad: pooledByQuad ? 1 : 4,
   };
 }
-
-/** Input row r of a patch, at `row` of the image: whether it is inside, and the word at which it starts, `channel` words into its pixels. */
-const inputRow = (r: number, row: string, channel: string) => `      let row${r} = ${row};
-      let rowInside${r} = (row${r} >= 0) & (row${r} < i32(height));
-      let rowStart${r} = (image * height + u32(clamp(row${r}, 0, i32(height) - 1))) * rowWords + ${channel};`;
 
 /** The products as they are: a step is one row of the kernel and one word of input channels. */
 function directStepsWgsl(shape: Conv2dQuadShape, { patch, words }: Conv2dQuadTile): string {
@@ -200,12 +195,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 
   let top = i32(firstRow) * STRIDE_H - i32(layer.padTop);
   let left = i32(firstColumn) * STRIDE_W - i32(layer.padLeft);
-${unroll(
-  offsets.length,
-  (c) => `  let column${c} = left + ${offsets[c]};
-  let columnInside${c} = (column${c} >= 0) & (column${c} < i32(width));
-  let columnStart${c} = u32(clamp(column${c}, 0, i32(width) - 1)) * layer.inWords;`,
-)}
+${unroll(offsets.length, (c) => inputColumn(c, offsets[c]))}
 #if ${tile.winograd}
 ${unroll(patchHeight + 2, (r) => inputRow(r, `top + ${r}`, 'groupStart'))}
 #endif

@@ -58,3 +58,13 @@ export function tapOffsets(
   }
   return [...offsets].sort((a, b) => a - b);
 }
+
+/** Input row r of a patch, at `row` of the image: whether it is inside, and the word at which it starts, `channel` words into its pixels. */
+export const inputRow = (r: number, row: string, channel: string) => `      let row${r} = ${row};
+      let rowInside${r} = (row${r} >= 0) & (row${r} < i32(height));
+      let rowStart${r} = (image * height + u32(clamp(row${r}, 0, i32(height) - 1))) * rowWords + ${channel};`;
+
+/** Input column c of a patch, `offset` after its first: whether it is inside, and its word in a row. */
+export const inputColumn = (c: number, offset: number) => `  let column${c} = left + ${offset};
+  let columnInside${c} = (column${c} >= 0) & (column${c} < i32(width));
+  let columnStart${c} = u32(clamp(column${c}, 0, i32(width) - 1)) * layer.inWords;`;

@@ -250,8 +250,6 @@ export function depthwisePatches(layer: Layer): readonly GpuVariant[] {
         grid,
         patchRows,
         patchColumns,
-        steps: 1,
-        flushSteps: 1,
       }));
       const { invocation, load, pixel } = DEPTHWISE_COST;
       return {

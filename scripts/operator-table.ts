@@ -28,7 +28,8 @@ const SPECIAL: Readonly<Record<string, string | undefined>> = {
   ReduceMean: '`averagePool2d`: over height and width only',
   Reshape: 'no operation: flattening, or part of a channel shuffle',
   Slice: '`gather`: of channels',
-  Softmax: 'the end of the network, over the channels: computed in float64',
+  Softmax:
+    'the end of the network, over any axis but the batch: computed in float64, quantized again where the file does so',
   Split: '`gather`, one a part: of channels',
   Transpose: 'in channel shuffles only: `gather`',
 };

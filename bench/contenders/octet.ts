@@ -16,7 +16,7 @@ export const load: LoadContender = async ({ device, threads }, files) => {
     detail: model.backendReason,
     async run({ pixels }) {
       const { outputs } = await model.run({ [inputName]: { pixels } });
-      return outputs[outputName].data;
+      return Float32Array.from(outputs[outputName].data);
     },
     // The reference's loops are written to be read; no instruction's peak says anything of them.
     ...(device !== 'reference' && { limit: (batches) => measureLimit(model, batches, threads) }),

@@ -71,7 +71,7 @@ export async function openQuantizedClassifier(
     reason: model.backendReason,
     async scores(pictures: readonly Picture[]) {
       const { outputs } = await model.run({ [input]: pictures });
-      return rowsOf(outputs[output].data, pictures.length);
+      return rowsOf(Float32Array.from(outputs[output].data), pictures.length);
     },
     dispose: () => {
       model.dispose();

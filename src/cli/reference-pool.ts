@@ -93,7 +93,7 @@ async function answer(opened: Promise<Model> | undefined, picture: Picture): Pro
   const model = await opened;
   if (!model) throw new OctetError('a picture came before the model');
   const { outputs } = await model.run({ [model.inputs[0].name]: picture });
-  return outputs[model.outputs[0].name].data;
+  return Float32Array.from(outputs[model.outputs[0].name].data);
 }
 
 if (process.send && process.argv[1] === THIS_FILE) serve((response) => process.send!(response));

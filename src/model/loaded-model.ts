@@ -4,7 +4,7 @@ import { median } from 'simple-statistics';
 import type { ArithmeticFamily } from '../ops/gpu-kernel.ts';
 import type { TensorBuffer } from '../ops/operator.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
-import { dequantizeOutput } from '../program/input.ts';
+import { dequantizeOutput, readOutput } from '../program/input.ts';
 import { byteCount, elementCount, paddedChannels } from '../program/program.ts';
 import type { IntegerProgram, Operation, TensorId } from '../program/program.ts';
 import type { AsyncOptions } from '../progress.ts';
@@ -108,10 +108,11 @@ export class LoadedModel implements Model {
   }
 
   get outputs(): readonly ModelOutput[] {
-    return this.program.outputs.map(({ name, shape, activation }) => ({
+    return this.program.outputs.map(({ name, shape, dtype, tail }) => ({
       name,
       shape: ['N', ...shape],
-      activation,
+      dtype,
+      activation: tail.length > 0 ? 'softmax' : 'none',
     }));
   }
 
@@ -198,7 +199,7 @@ export class LoadedModel implements Model {
     for (const output of this.program.outputs) {
       const tensor = this.program.tensors[output.tensor];
       outputs[output.name] = {
-        data: dequantizeOutput(output, tensor, tensors.get(output.tensor)!, batch),
+        ...readOutput(output, tensor, tensors.get(output.tensor)!, batch),
         shape: [batch, ...output.shape],
       };
     }
@@ -253,13 +254,18 @@ export class LoadedModel implements Model {
           'use run() instead',
       );
     }
-    const { outputs, timings } = await this.run({ [input.name]: pictures }, signal ? { signal } : {});
-    const { data, shape } = outputs[output.name];
+    const start = performance.now();
+    const { batch, sessionInputs } = this.#readInputs({ [input.name]: pictures });
+    const run = await this.#parts.session.run(sessionInputs, { batch, ...(signal && { signal }) });
+    // Real values, of an output that is declared as integers too.
+    const tensor = this.program.tensors[output.tensor];
+    const data = dequantizeOutput(output, tensor, run.tensors.get(output.tensor)!, batch);
     const predictions: Prediction[][] = [];
-    for (let image = 0; image < shape[0]; image++) {
+    for (let image = 0; image < batch; image++) {
       const values = data.subarray(image * classes, (image + 1) * classes);
-      predictions.push(topK(output.activation === 'softmax' ? values : softmax(values), this.labels, count));
+      predictions.push(topK(output.tail.length > 0 ? values : softmax(values), this.labels, count));
     }
+    const timings = { ...run.timings, totalMs: performance.now() - start };
     return Array.isArray(pictures) ? { predictions, timings } : { predictions: predictions[0], timings };
   }
 

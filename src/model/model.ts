@@ -6,7 +6,7 @@ import type { ArithmeticFamily } from '../ops/gpu-kernel.ts';
 import type { AsyncOptions } from '../progress.ts';
 import type { RankedClass } from '../vision/ranking.ts';
 import type { AdapterDescription } from '../webgpu/adapter.ts';
-import type { Preprocessing } from '../program/input.ts';
+import type { OutputValues, Preprocessing } from '../program/input.ts';
 import type { PixelsInput, RunInput } from './inputs.ts';
 import type { PictureSource } from './pictures.ts';
 import type { BackendName, RunTimings } from './session.ts';
@@ -61,6 +61,8 @@ export interface ModelInput {
 export interface ModelOutput {
   readonly name: string;
   readonly shape: readonly [batch: 'N', ...dimensions: number[]];
+  /** As the file declares it. */
+  readonly dtype: OutputValues['dtype'];
   readonly activation: 'none' | 'softmax';
 }
 
@@ -75,11 +77,8 @@ export interface RunOptions {
   readonly outputs?: 'cpu' | 'gpu';
 }
 
-export interface OutputTensor {
-  /** Real values, row-major in `shape` (ONNX layout). */
-  readonly data: Float32Array;
-  readonly shape: readonly number[];
-}
+/** Values of the type that the file declares, row-major in `shape` (ONNX layout). */
+export type OutputTensor = OutputValues & { readonly shape: readonly number[] };
 
 /** An output that was left on the GPU, still an integer: `real = scale · (q − zeroPoint)`. */
 export interface GpuOutputTensor {

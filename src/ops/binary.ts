@@ -6,8 +6,3 @@ import type { LoweringContext } from '../program/lowering.ts';
 export function hasConstantOperand(node: Node, context: LoweringContext): boolean {
   return [0, 1].some((index) => context.constant(node, index) ?? context.plainConstant(node, index));
 }
-
-/** The operands' ONNX shapes, for messages: `[N,3,4,4] and [N,3]`. */
-export function operandShapes(node: Node, { graph }: LoweringContext): string {
-  return node.inputs.map((name) => `[${graph.values.get(name)?.shape.join() ?? '?'}]`).join(' and ');
-}

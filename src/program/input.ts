@@ -103,9 +103,54 @@ export function quantizeInput(tensor: ProgramTensor, values: Float32Array, batch
   return data;
 }
 
+/** An output's values, row-major in the ONNX layout [batch, ...output.shape], in its declared type. */
+export type OutputValues =
+  | { readonly dtype: 'float32'; readonly data: Float32Array }
+  | { readonly dtype: 'int8'; readonly data: Int8Array }
+  | { readonly dtype: 'uint8'; readonly data: Uint8Array };
+
+/**
+ * The values of an output as the file declares them: real ones (`dequantizeOutput`), or integers.
+ *
+ * @param buffer the program's layout
+ */
+export function readOutput(
+  output: ProgramOutput,
+  tensor: ProgramTensor,
+  buffer: Int8Array | Int32Array,
+  batch: number,
+): OutputValues {
+  const { dtype } = output;
+  if (dtype === 'float32') return { dtype, data: dequantizeOutput(output, tensor, buffer, batch) };
+  const integers = outputIntegers(output, tensor, buffer, batch);
+  return dtype === 'int8'
+    ? { dtype, data: integers }
+    : { dtype, data: Uint8Array.from(integers, (q) => q + 128) };
+}
+
+function outputIntegers(
+  output: ProgramOutput,
+  tensor: ProgramTensor,
+  buffer: Int8Array | Int32Array,
+  batch: number,
+): Int8Array {
+  const last = output.tail.at(-1);
+  if (last?.kind === 'quantize') {
+    // Integers that were dequantized quantize to what they were.
+    const reals = dequantizeOutput(output, tensor, buffer, batch);
+    return Int8Array.from(reals, (real) => quantizeReal(real, last.scale, last.zeroPoint));
+  }
+  const [height, width, channels] = tensor.shape;
+  const integers = new Int8Array(batch * height * width * channels);
+  visitLayouts(tensor, batch, (program, onnx) => {
+    integers[onnx] = buffer[program];
+  });
+  return integers;
+}
+
 /**
  * Real values of an output, in the ONNX layout [batch, ...output.shape]: `scale · (q − zeroPoint)`, then the
- * output's activation over the channels in float64.
+ * output's tail in float64.
  *
  * @param buffer the program's layout
  */
@@ -123,20 +168,28 @@ export function dequantizeOutput(
     const channelScale = typeof scale === 'number' ? scale : scale[program % stored];
     reals[onnx] = channelScale * (buffer[program] - zeroPoint);
   });
-  if (output.activation === 'softmax') softmaxOverChannels(reals, batch, channels, height * width);
+  for (const step of output.tail) {
+    if (step.kind === 'softmax') softmax(reals, step.length, step.inner);
+    else for (let i = 0; i < reals.length; i++) reals[i] = roundTo(step, reals[i]);
+  }
   return Float32Array.from(reals);
 }
 
-/** In place, over [batch, channels, pixels]. */
-function softmaxOverChannels(values: Float64Array, batch: number, channels: number, pixels: number): void {
-  for (let n = 0; n < batch; n++) {
-    for (let pixel = 0; pixel < pixels; pixel++) {
-      const at = (c: number) => (n * channels + c) * pixels + pixel;
+/** What is left of a real value behind a QuantizeLinear and its DequantizeLinear. */
+function roundTo({ scale, zeroPoint }: { scale: number; zeroPoint: number }, real: number): number {
+  return Math.fround(scale * (quantizeReal(real, scale, zeroPoint) - zeroPoint));
+}
+
+/** In place, over [outer, length, inner]. */
+function softmax(values: Float64Array, length: number, inner: number): void {
+  for (let outer = 0; outer < values.length; outer += length * inner) {
+    for (let first = outer; first < outer + inner; first++) {
+      const end = first + length * inner;
       let largest = -Infinity;
-      for (let c = 0; c < channels; c++) largest = Math.max(largest, values[at(c)]);
+      for (let i = first; i < end; i += inner) largest = Math.max(largest, values[i]);
       let sum = 0;
-      for (let c = 0; c < channels; c++) sum += values[at(c)] = Math.exp(values[at(c)] - largest);
-      for (let c = 0; c < channels; c++) values[at(c)] /= sum;
+      for (let i = first; i < end; i += inner) sum += values[i] = Math.exp(values[i] - largest);
+      for (let i = first; i < end; i += inner) values[i] /= sum;
     }
   }
 }

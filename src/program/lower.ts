@@ -6,9 +6,10 @@
 import { ModelError } from '../errors.ts';
 import { numberAttribute, resolveAxis } from '../graph/attributes.ts';
 import { type GraphIndex, indexGraph } from '../graph/graph-index.ts';
-import type { Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
+import type { Dimension, Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
 import { inferShapes } from '../graph/infer-shapes.ts';
 import { followClamps } from '../graph/patterns.ts';
+import { removeUnused } from '../graph/passes/remove-unused.ts';
 import { Problems } from '../graph/problems.ts';
 import { fuse } from './fuse.ts';
 import type {
@@ -29,6 +30,7 @@ import type {
   ProgramInput,
   ProgramOutput,
   ProgramTensor,
+  TailStep,
 } from './program.ts';
 
 export interface LowerOptions {
@@ -54,7 +56,7 @@ export function lower(
     );
   }
   const problems = new Problems(graph.opset);
-  const lowering = new Lowering(joinMatMulBias(inferShapes(graph, problems)), rules, problems);
+  const lowering = new Lowering(joinMatMulBias(withoutSizes(inferShapes(graph, problems))), rules, problems);
   const program = compact(lowering.run());
   return options.fuse === false ? program : fuse(program);
 }
@@ -68,7 +70,6 @@ const SELECTING = new Set(['MaxPool', 'GlobalMaxPool', 'Gather', 'Slice']);
 const RENAMING = new Set(['Identity', 'Dropout', 'Flatten', 'Reshape', 'Squeeze', 'Unsqueeze']);
 /** Operators that narrow the bounds of the operation before them. */
 export const clampOperators: ReadonlySet<string> = new Set(['Relu', 'Clip']);
-const BEHIND_SOFTMAX = new Set([...RENAMING, 'QuantizeLinear', 'DequantizeLinear']);
 
 interface QuantizationParameters {
   readonly scale: number;
@@ -77,14 +78,31 @@ interface QuantizationParameters {
   readonly dtype: 'int8' | 'uint8';
 }
 
+/** What the readers of a float value want of it, those behind selections, renamings and clamps included. */
+interface Demand {
+  /** A QuantizeLinear that ends the way of some readers. */
+  readonly quantizer: Node | undefined;
+  /** Why no tensor of `quantizer`'s serves all readers, undefined where it does. */
+  readonly conflict: string | undefined;
+}
+
+/** A value behind a final softmax, computed on the CPU from the tensor's real values. */
+interface TailValue {
+  readonly tensor: ProgramTensor;
+  readonly tail: readonly TailStep[];
+  /** Whether the last step leaves integers (a QuantizeLinear without its DequantizeLinear). */
+  readonly isQuantized: boolean;
+}
+
 class Lowering implements LoweringContext {
   readonly graph: Graph;
   readonly #problems: Problems;
   readonly #rules = new Map<string, LoweringRule>();
   readonly #index: GraphIndex;
-  /** The QuantizeLinear that each value's scale comes from (`#quantizerOf`, behind clamps). */
-  readonly #quantizers = new Map<string, Node>();
+  readonly #demands = new Map<string, Demand>();
   readonly #tensors: ProgramTensor[] = [];
+  /** Names of tensors. */
+  readonly #names = new Set<string>();
   readonly #operations: Operation[] = [];
   readonly #inputs: ProgramInput[] = [];
   /** Float values by name. */
@@ -97,20 +115,19 @@ class Lowering implements LoweringContext {
   readonly #absorbed = new Set<Node>();
   /** Values behind a problem: what reads them is not reported again. */
   readonly #failed = new Set<string>();
-  /** Softmax results that are graph outputs. */
-  readonly #softmax = new Map<string, ProgramTensor>();
+  /** Values behind a softmax. */
+  readonly #tails = new Map<string, TailValue>();
+  /** Tables of float functions, by the function's name and what quantizes it: readers share them. */
+  readonly #lookups = new Map<string, ProgramTensor>();
 
   constructor(graph: Graph, rules: readonly LoweringRule[], problems: Problems) {
     this.graph = graph;
     this.#problems = problems;
     for (const rule of rules) for (const op of rule.onnx) this.#rules.set(op, rule);
     this.#index = indexGraph(graph);
-    // From the end, so that what quantizes a reader's result is known before the reader's input asks.
+    // From the end, so that what is wanted of a reader's result is known before its input is asked about.
     for (const { outputs } of graph.nodes.toReversed()) {
-      for (const name of outputs) {
-        const quantizer = this.#quantizerOf(name, true);
-        if (quantizer) this.#quantizers.set(name, quantizer);
-      }
+      for (const name of outputs) this.#demands.set(name, this.#demandOf(name));
     }
   }
 
@@ -136,29 +153,36 @@ class Lowering implements LoweringContext {
     if (this.#failed.has(name)) return undefined;
     const value = this.#values.get(name);
     if (!value) {
-      this.problem(node, `its input "${name}" must be a quantized activation`);
-      return undefined;
-    }
-    if (value.tensor.dtype === 'int32') {
       this.problem(
         node,
-        `its input "${name}" is not quantized: a QuantizeLinear and a DequantizeLinear must stand before it`,
+        this.#tails.has(name)
+          ? `its input "${name}" is computed by a Softmax, which is supported only at the end of the network`
+          : `its input "${name}" must be a quantized activation`,
       );
       return undefined;
     }
-    if (value.values === null) return value.tensor;
-    const quantizer = this.#quantizerOf(name, true);
-    if (!quantizer) {
+    const shape = this.graph.values.get(name)?.shape;
+    if (shape && !isImageOf(value.tensor, shape)) {
       this.problem(
         node,
-        `its input "${name}" is not quantized: a QuantizeLinear and a DequantizeLinear must stand before it`,
+        `its input "${name}" is an image of ${imageText(value.tensor)} reshaped to [${shape}]: only flattening to [N, C·H·W] is supported`,
       );
       return undefined;
     }
-    if (!this.#parameters(quantizer)) return undefined;
-    const tensor = this.#lookup(name, value, quantizer);
-    this.#values.set(name, { tensor, values: null });
-    return tensor;
+    if (value.tensor.dtype === 'int8') {
+      if (value.values === null) return value.tensor;
+      // What quantizes a selection may quantize what is selected from, for this reader alone.
+      const { quantizer, conflict } =
+        SELECTING.has(node.op) && index === 0 ? this.#demand(node.outputs[0]) : NO_DEMAND;
+      if (quantizer && conflict === undefined) {
+        return this.#parameters(quantizer) && this.#lookup(name, value, quantizer);
+      }
+    }
+    this.problem(
+      node,
+      `its input "${name}" is not quantized: a QuantizeLinear and a DequantizeLinear must stand before it`,
+    );
+    return undefined;
   }
 
   pointwise(node: Node, index: number): PointwiseValue | undefined {
@@ -203,13 +227,26 @@ class Lowering implements LoweringContext {
   }
 
   output(node: Node, shape: ImageShape, options: OutputOptions = {}): LoweredOutput | undefined {
+    const { like, accumulatorScale } = options;
     const clamps = followClamps(this.#index, node.outputs[0]);
-    for (const clamp of clamps.nodes) this.#absorbed.add(clamp);
     const { output: name, lo: min, hi: max } = clamps;
-    const quantizer = this.#quantizerOf(name, false);
-    const clamped = min !== -Infinity || max !== Infinity;
+    const { quantizer, conflict } = this.#demand(name);
+    if (like && (!quantizer || conflict !== undefined)) {
+      // Exact for every reader: clamps and QuantizeLinears take it from here, each for itself.
+      const tensor = this.#tensor(node.outputs[0], shape, {
+        scale: like.scale as number,
+        zeroPoint: like.zeroPoint,
+      });
+      this.#values.set(node.outputs[0], { tensor, values: null });
+      return { tensor, lo: -128, hi: 127 };
+    }
+    for (const clamp of clamps.nodes) this.#absorbed.add(clamp);
+    const fail = (reason: string): undefined => {
+      this.problem(node, reason);
+      this.#failed.add(name);
+    };
     if (quantizer) {
-      this.#requireQuantizedReaders(name, node);
+      if (conflict !== undefined) return fail(conflict);
       const parameters = this.#parameters(quantizer);
       if (!parameters) {
         this.#failed.add(name);
@@ -220,15 +257,10 @@ class Lowering implements LoweringContext {
       const { scale, zeroPoint } = parameters;
       return { tensor, lo: quantizeReal(min, scale, zeroPoint), hi: quantizeReal(max, scale, zeroPoint) };
     }
-    const { like, accumulatorScale } = options;
-    if (clamped || !(like ?? accumulatorScale)) {
-      this.problem(node, `its result "${name}" must be quantized: no QuantizeLinear follows it`);
-      this.#failed.add(name);
-      return undefined;
+    if (min !== -Infinity || max !== Infinity || !accumulatorScale) {
+      return fail(`its result "${name}" must be quantized: no QuantizeLinear follows it`);
     }
-    const tensor = like
-      ? this.#tensor(name, shape, { scale: like.scale as number, zeroPoint: like.zeroPoint })
-      : this.#accumulators(name, shape, accumulatorScale!);
+    const tensor = this.#accumulators(name, shape, accumulatorScale);
     this.#values.set(name, { tensor, values: null });
     return { tensor, lo: -128, hi: 127 };
   }
@@ -282,14 +314,14 @@ class Lowering implements LoweringContext {
       this.#quantized.set(name, tensor);
       return;
     }
-    const quantizer = this.#quantizerOf(name, true);
-    const parameters = quantizer && this.#parameters(quantizer);
+    const { quantizer, conflict } = this.#demandOf(name);
+    const parameters = quantizer && conflict === undefined ? this.#parameters(quantizer) : undefined;
     if (!parameters) {
       if (!quantizer) this.#problems.add('the input is not quantized: no QuantizeLinear reads it', name);
+      else if (conflict !== undefined) this.#problems.add(conflict, name);
       this.#failed.add(name);
       return;
     }
-    this.#requireQuantizedReaders(name);
     const tensor = this.#tensor(name, image, parameters);
     this.#inputs.push({ name, tensor: tensor.id, fileDtype: 'float32' });
     this.#resolve(name, tensor);
@@ -311,7 +343,7 @@ class Lowering implements LoweringContext {
       if (rule) rule.lower(node, this);
       else if (node.op === 'QuantizeLinear') this.#quantize(node);
       else if (node.op === 'DequantizeLinear') this.#dequantize(node);
-      else if (node.op === 'Softmax') this.#softmaxAtEnd(node);
+      else if (node.op === 'Softmax') this.#softmax(node);
       else this.#rename(node);
     } catch (error) {
       if (!(error instanceof ModelError)) throw error;
@@ -330,6 +362,13 @@ class Lowering implements LoweringContext {
     const value = this.#values.get(name);
     const parameters = this.#parameters(node);
     if (!parameters) return;
+    const behind = this.#tails.get(name);
+    if (behind && !behind.isQuantized) {
+      const { scale, zeroPoint } = parameters;
+      const tail = [...behind.tail, { kind: 'quantize', scale, zeroPoint } as const];
+      this.#tails.set(node.outputs[0], { ...behind, tail, isQuantized: true });
+      return;
+    }
     if (value?.tensor.dtype !== 'int8') {
       this.problem(node, `it quantizes "${name}", which is not computed from quantized tensors`);
       return;
@@ -344,10 +383,17 @@ class Lowering implements LoweringContext {
       this.#checkConstant(node);
       return;
     }
-    const tensor = this.#quantized.get(name);
     const parameters = this.#parameters(node);
     if (!parameters) return;
-    if (!tensor) {
+    const behind = this.#tails.get(name);
+    const last = behind?.isQuantized ? behind.tail.at(-1) : undefined;
+    const quantized = last?.kind === 'quantize' ? last : undefined;
+    const tensor = this.#quantized.get(name);
+    if (behind && quantized && sameParameters(quantized, parameters)) {
+      this.#tails.set(node.outputs[0], { ...behind, isQuantized: false });
+    } else if (quantized) {
+      this.problem(node, `its scale or zero point is not that of the QuantizeLinear before it`);
+    } else if (!tensor) {
       this.problem(node, `its input "${name}" is neither a constant nor the result of a QuantizeLinear`);
     } else if (!sameParameters(tensor, parameters)) {
       this.problem(node, `its scale or zero point is not that of the QuantizeLinear before it`);
@@ -363,55 +409,62 @@ class Lowering implements LoweringContext {
   }
 
   #rename(node: Node): void {
-    const value = this.#values.get(node.inputs[0]);
-    const shape = this.graph.values.get(node.outputs[0])?.shape;
-    if (!value) {
-      this.problem(node, `its input "${node.inputs[0]}" must be a quantized activation`);
+    const [name] = node.inputs;
+    const behind = this.#tails.get(name);
+    if (behind) {
+      // Elements keep their order, whatever the shape; that of the output is checked there.
+      this.#tails.set(node.outputs[0], behind);
       return;
     }
-    const [height, width, channels] = value.tensor.shape;
-    const isFlat = shape?.length === 2 && shape[1] === height * width * channels;
-    const isImage = shape?.length === 4 && shape.slice(1).join() === [channels, height, width].join();
-    if (RENAMING.has(node.op) && (isFlat || isImage)) this.bind(node, value);
-    else {
+    const quantized = this.#quantized.get(name);
+    const value = this.#values.get(name);
+    const tensor = quantized ?? value?.tensor;
+    const shape = this.graph.values.get(node.outputs[0])?.shape;
+    if (!tensor) {
+      this.problem(node, `its input "${name}" must be a quantized activation`);
+      return;
+    }
+    // Elements keep their order in any shape; operators ask for those that they understand (`activation`).
+    if (countOf(shape) !== countOf(['', ...tensor.shape])) {
       this.problem(
         node,
-        `it gives [${shape ?? '?'}] from an image of ${channels}×${height}×${width}: only flattening to [N, C·H·W] is supported`,
+        `it gives [${shape ?? '?'}] from an image of ${imageText(tensor)}: the batch must stay the first dimension`,
       );
+      return;
     }
+    if (quantized) this.#quantized.set(node.outputs[0], quantized);
+    if (value) this.bind(node, value);
   }
 
-  /**
-   * Softmax as the last function of the network; a QuantizeLinear/DequantizeLinear pair behind it is left
-   * out.
-   */
-  #softmaxAtEnd(node: Node): void {
-    const value = this.#values.get(node.inputs[0]);
-    const rank = this.rank(node, 0) ?? 0;
-    const axis = resolveAxis(numberAttribute(node, 'axis', -1), rank);
-    let name = node.outputs[0];
-    for (let reader = this.#index.onlyReader(name); reader; reader = this.#index.onlyReader(name)) {
-      if (!BEHIND_SOFTMAX.has(reader.op)) break;
-      this.#absorbed.add(reader);
-      name = reader.outputs[0];
-    }
+  /** Softmax as the last function of the network, computed on the CPU. */
+  #softmax(node: Node): void {
+    const [input] = node.inputs;
+    const value = this.#values.get(input);
+    const shape = this.graph.values.get(input)?.shape ?? [];
+    const axis = resolveAxis(numberAttribute(node, 'axis', -1), shape.length);
+    const sizes = shape.slice(1);
     if (value?.values !== null) {
-      this.problem(node, `its input "${node.inputs[0]}" is not quantized`);
-    } else if (!this.#index.outputs.has(name)) {
-      this.problem(node, 'is supported only at the end of the network');
-    } else if (axis !== 1) {
-      this.problem(node, `must be over the channels (axis 1), not axis ${axis ?? '?'} of ${rank}`);
+      this.problem(
+        node,
+        this.#tails.has(input)
+          ? 'reads the result of another Softmax, which is supported only at the end of the network'
+          : `its input "${input}" is not quantized`,
+      );
+    } else if (axis === undefined || axis === 0 || !sizes.every((size) => typeof size === 'number')) {
+      this.problem(node, `must be over a fixed axis behind the batch, not axis ${axis ?? '?'} of [${shape}]`);
     } else {
-      this.#softmax.set(name, value.tensor);
+      const inner = sizes.slice(axis).reduce((product, size) => product * size, 1);
+      const tail = [{ kind: 'softmax', length: sizes[axis - 1], inner }] as const;
+      this.#tails.set(node.outputs[0], { tensor: value.tensor, tail, isQuantized: false });
     }
   }
 
-  #output({ name, shape }: ValueInfo): ProgramOutput | undefined {
+  #output({ name, dtype, shape }: ValueInfo): ProgramOutput | undefined {
     if (this.#failed.has(name)) return undefined;
-    const softmax = this.#softmax.get(name);
+    const behind = this.#tails.get(name);
     const value = this.#values.get(name);
-    const tensor =
-      softmax ?? this.#quantized.get(name) ?? (value?.values === null ? value.tensor : undefined);
+    const quantized = this.#quantized.get(name);
+    const tensor = behind?.tensor ?? quantized ?? (value?.values === null ? value.tensor : undefined);
     const sizes = shape.slice(1);
     if (!tensor) {
       this.#problems.add('the output must be quantized, or the result of a convolution or dense layer', name);
@@ -421,54 +474,65 @@ class Lowering implements LoweringContext {
       this.#problems.add(`the output has shape [${shape}]: sizes other than the batch must be fixed`, name);
       return undefined;
     }
-    return { name, tensor: tensor.id, activation: softmax ? 'softmax' : 'none', shape: sizes };
+    if (countOf(shape) !== countOf(['', ...tensor.shape])) {
+      this.#problems.add(
+        `the output has shape [${shape}], but is an image of ${imageText(tensor)}: the batch must stay the first dimension`,
+        name,
+      );
+      return undefined;
+    }
+    const isInteger = behind ? behind.isQuantized : quantized !== undefined;
+    return {
+      name,
+      tensor: tensor.id,
+      tail: behind?.tail ?? [],
+      dtype: isInteger ? (dtype === 'uint8' ? 'uint8' : 'int8') : 'float32',
+      shape: sizes,
+    };
   }
 
   // Following values.
 
-  /**
-   * The QuantizeLinear that gives a float value its scale: one that reads it, or reads it behind operators
-   * that only select from it or rename it (and, with `behindClamps`, narrow it).
-   */
-  #quantizerOf(name: string, behindClamps: boolean): Node | undefined {
-    const readers = this.#index.readers(name);
-    const direct = readers.find(({ op }) => op === 'QuantizeLinear');
-    if (direct) return direct;
-    for (const reader of readers) {
-      const passes =
-        SELECTING.has(reader.op) ||
-        RENAMING.has(reader.op) ||
-        (behindClamps && clampOperators.has(reader.op));
-      const quantizer = passes && reader.inputs[0] === name && this.#quantizers.get(reader.outputs[0]);
-      if (quantizer) return quantizer;
-    }
-    return undefined;
+  #demand(name: string): Demand {
+    return this.#demands.get(name) ?? NO_DEMAND;
   }
 
-  /** Reports readers of `name` that want the float value, or quantize it in another way than the rest. */
-  #requireQuantizedReaders(name: string, producer?: Node): void {
-    const report = (reason: string) =>
-      producer ? this.#problems.node(producer, reason) : this.#problems.add(reason, name);
-    const quantizers = new Set<string>();
+  /**
+   * What quantizes a value may do so before operators that only select from it, rename it or clamp it: the
+   * integers are the same. Readers that take the value itself, or quantize it otherwise, then stand in the way.
+   */
+  #demandOf(name: string): Demand {
+    const quantizers = new Map<string, Node>();
+    let conflict = this.#index.outputs.has(name)
+      ? `"${name}" is quantized, but is an output of the graph before that`
+      : undefined;
     for (const reader of this.#index.readers(name)) {
-      const quantizer =
-        reader.op === 'QuantizeLinear'
-          ? reader
-          : SELECTING.has(reader.op) || RENAMING.has(reader.op) || clampOperators.has(reader.op)
-            ? this.#quantizerOf(reader.outputs[0], true)
-            : undefined;
-      if (!quantizer) {
-        report(
-          `"${name}" is quantized, but ${reader.op} "${reader.name}" reads it before its QuantizeLinear`,
-        );
-        continue;
+      const passes = SELECTING.has(reader.op) || RENAMING.has(reader.op) || clampOperators.has(reader.op);
+      const behind: Demand =
+        reader.op === 'QuantizeLinear' && reader.inputs[0] === name
+          ? { quantizer: reader, conflict: undefined }
+          : passes && reader.inputs[0] === name
+            ? this.#demand(reader.outputs[0])
+            : NO_DEMAND;
+      conflict ??= behind.conflict;
+      if (behind.quantizer) quantizers.set(this.#parametersKey(behind.quantizer), behind.quantizer);
+      else {
+        conflict ??= `"${name}" is quantized, but ${reader.op} "${reader.name}" reads it before its QuantizeLinear`;
       }
-      const parameters = this.#parameters(quantizer);
-      if (parameters) quantizers.add(`${parameters.scale}, ${parameters.zeroPoint}`);
     }
-    if (quantizers.size > 1) report(`"${name}" is quantized in ${quantizers.size} different ways`);
-    if (this.#index.outputs.has(name))
-      report(`"${name}" is quantized, but is an output of the graph before that`);
+    if (quantizers.size > 1) conflict ??= `"${name}" is quantized in ${quantizers.size} different ways`;
+    const [quantizer] = quantizers.values();
+    return { quantizer, conflict };
+  }
+
+  /** The same for nodes that quantize alike. */
+  #parametersKey(node: Node): string {
+    const [, scaleName, zeroPointName = ''] = node.inputs;
+    const scale = this.graph.constants.get(scaleName);
+    const zeroPoint = this.graph.constants.get(zeroPointName);
+    if (scale?.data.length !== 1 || (zeroPointName !== '' && zeroPoint?.data.length !== 1)) return node.name;
+    const offset = this.graph.values.get(node.outputs[0])?.dtype === 'uint8' ? 128 : 0;
+    return `${Math.fround(Number(scale.data[0]))}, ${Number(zeroPoint?.data[0] ?? 0) - offset}`;
   }
 
   /** Binds a float value to the tensor that quantizes it. */
@@ -509,11 +573,15 @@ class Lowering implements LoweringContext {
     return undefined;
   }
 
-  /** Emits a table for `value`, called `name`, quantized as `quantizer` says. */
+  /** The tensor of `value`, called `name`, quantized as `quantizer` says, by a table. */
   #lookup(name: string, value: PointwiseValue, quantizer: Node): ProgramTensor {
     const parameters = this.#parameters(quantizer)!;
     const isRequantized = value.values === null;
-    const tensor = this.#tensor(isRequantized ? quantizer.outputs[0] : name, value.tensor.shape, parameters);
+    const key = `${name}, ${this.#parametersKey(quantizer)}`;
+    const known = isRequantized ? undefined : this.#lookups.get(key);
+    if (known) return known;
+    const isTaken = isRequantized || this.#names.has(name);
+    const tensor = this.#tensor(isTaken ? quantizer.outputs[0] : name, value.tensor.shape, parameters);
     this.emit<LookupOperation>({
       kind: 'lookup',
       name: (isRequantized ? undefined : this.#index.producer(name)?.name) ?? quantizer.name,
@@ -521,6 +589,7 @@ class Lowering implements LoweringContext {
       output: tensor.id,
       table: lookupTable(value, tensor),
     });
+    if (!isRequantized) this.#lookups.set(key, tensor);
     return tensor;
   }
 
@@ -529,22 +598,17 @@ class Lowering implements LoweringContext {
     shape: ImageShape,
     { scale, zeroPoint }: Pick<QuantizationParameters, 'scale' | 'zeroPoint'>,
   ): ProgramTensor {
-    const tensor: ProgramTensor = { id: this.#tensors.length, name, shape, dtype: 'int8', scale, zeroPoint };
-    this.#tensors.push(tensor);
-    return tensor;
+    return this.#add({ id: this.#tensors.length, name, shape, dtype: 'int8', scale, zeroPoint });
   }
 
   #accumulators(name: string, shape: ImageShape, scales: Float32Array): ProgramTensor {
     const scale = scales.every((s) => s === scales[0]) ? scales[0] : scales;
-    const tensor: ProgramTensor = {
-      id: this.#tensors.length,
-      name,
-      shape,
-      dtype: 'int32',
-      scale,
-      zeroPoint: 0,
-    };
+    return this.#add({ id: this.#tensors.length, name, shape, dtype: 'int32', scale, zeroPoint: 0 });
+  }
+
+  #add(tensor: ProgramTensor): ProgramTensor {
     this.#tensors.push(tensor);
+    this.#names.add(tensor.name);
     return tensor;
   }
 }
@@ -567,8 +631,32 @@ const UNSUPPORTED: Readonly<Record<string, string | undefined>> = {
   QLinearMatMul: 'is of the QOperator format: quantize to the QDQ format instead',
 };
 
-function sameParameters(tensor: ProgramTensor, { scale, zeroPoint }: QuantizationParameters): boolean {
-  return tensor.scale === scale && tensor.zeroPoint === zeroPoint;
+/** Elements of one image of the batch, undefined where they are not known. */
+function countOf(shape: readonly Dimension[] = []): number | undefined {
+  const count = shape.slice(1).reduce<number>((product, size) => product * Number(size), 1);
+  return shape.length === 0 || Number.isNaN(count) ? undefined : count;
+}
+
+/** Whether [N, C, H, W] or [N, C·H·W] is the tensor's shape. */
+function isImageOf(
+  { shape: [height, width, channels] }: ProgramTensor,
+  shape: readonly Dimension[],
+): boolean {
+  const sizes = shape.length === 2 ? [height * width * channels] : [channels, height, width];
+  return shape.slice(1).join() === sizes.join();
+}
+
+function imageText({ shape: [height, width, channels] }: ProgramTensor): string {
+  return `${channels}×${height}×${width}`;
+}
+
+const NO_DEMAND: Demand = { quantizer: undefined, conflict: undefined };
+
+function sameParameters(
+  a: Pick<ProgramTensor, 'scale' | 'zeroPoint'>,
+  b: Pick<QuantizationParameters, 'scale' | 'zeroPoint'>,
+): boolean {
+  return a.scale === b.scale && a.zeroPoint === b.zeroPoint;
 }
 
 /** [N, C, H, W] or [N, C] as an image, undefined for other ranks and sizes that are not fixed. */
@@ -578,6 +666,14 @@ function imageShapeOf(shape: readonly (number | string)[]): ImageShape | undefin
   const image = [height, width, channels];
   const isFixed = image.every((size): size is number => typeof size === 'number' && size > 0);
   return isFixed ? [image[0], image[1], image[2]] : undefined;
+}
+
+/** Without the nodes that compute the sizes of a Reshape and the like, which shape inference knows the result of. */
+function withoutSizes(graph: Graph): Graph {
+  const nodes = graph.nodes.map((node) =>
+    RENAMING.has(node.op) && node.inputs.length > 1 ? { ...node, inputs: node.inputs.slice(0, 1) } : node,
+  );
+  return removeUnused({ ...graph, nodes });
 }
 
 /** MatMul and the addition of a constant vector to its result, as the Gemm that they are. */
@@ -593,8 +689,11 @@ function joinMatMulBias(graph: Graph): Graph {
     const add = index.onlyReader(result);
     if (node.op !== 'MatMul' || add?.op !== 'Add') continue;
     const bias = add.inputs.find((name) => name !== result) ?? '';
+    const { shape } = constantOf(bias) ?? {};
     const outChannels = graph.values.get(result)?.shape.at(-1);
-    if (!constantOf(node.inputs[1]) || constantOf(bias)?.data.length !== outChannels) continue;
+    // A constant of more dimensions than the product gives the sum another shape.
+    const isRow = shape?.length === 1 || (shape?.length === 2 && shape[0] === 1);
+    if (!constantOf(node.inputs[1]) || !isRow || shape.at(-1) !== outChannels) continue;
     // In the Add's place, behind the nodes that the bias comes from.
     replaced.set(add, { ...node, op: 'Gemm', inputs: [...node.inputs, bias], outputs: add.outputs });
   }

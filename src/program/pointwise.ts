@@ -92,6 +92,10 @@ export function lowerPointwise(node: Node, context: LoweringContext): void {
     return;
   }
   const operands = [0, 1].map((index) => context.pointwise(node, index) ?? scalarOf(node, index, context));
+  // Broadcasting may pair each element with others, or put the batch elsewhere than first.
+  const reshaped = [0, 1].filter(
+    (index) => typeof operands[index] === 'object' && !keepsShape(node, index, context),
+  );
   const tensors = new Set(
     operands.flatMap((operand) => (typeof operand === 'object' ? [operand.tensor] : [])),
   );
@@ -107,6 +111,11 @@ export function lowerPointwise(node: Node, context: LoweringContext): void {
       node,
       'joins two tensors element by element, which Octet does for sums and products only',
     );
+  } else if (reshaped.length > 0) {
+    context.problem(
+      node,
+      `makes [${context.graph.values.get(node.outputs[0])?.shape.join() ?? '?'}] of ${operandShapes(node, context)}; broadcasting is not supported`,
+    );
   } else {
     const at = (operand: Float64Array | number, i: number) =>
       typeof operand === 'number' ? operand : operand[i];
@@ -115,6 +124,20 @@ export function lowerPointwise(node: Node, context: LoweringContext): void {
       values: Float64Array.from({ length: 256 }, (_, i) => binary(at(a, i), at(b, i))),
     });
   }
+}
+
+/** Whether the node's result has the shape of operand `index`, but for the batch; unknown shapes are never renamed, so they stay. */
+function keepsShape({ inputs, outputs }: Node, index: number, { graph }: LoweringContext): boolean {
+  const from = graph.values.get(inputs[index])?.shape;
+  const to = graph.values.get(outputs[0])?.shape;
+  return !from || !to || (from.length === to.length && from.slice(1).join() === to.slice(1).join());
+}
+
+/** The operands' ONNX shapes, for messages: `[N,3,4,4] and [N,3]`. */
+export function operandShapes({ inputs }: Node, { graph }: LoweringContext): string {
+  return inputs
+    .map((name) => `[${(graph.values.get(name) ?? graph.constants.get(name))?.shape.join() ?? '?'}]`)
+    .join(' and ');
 }
 
 function scalarOf(node: Node, index: number, context: LoweringContext): number | undefined {

@@ -33,11 +33,23 @@ export interface ProgramInput {
   readonly fileDtype: 'float32' | 'int8' | 'uint8';
 }
 
+/** What the CPU does to the real values of an output, which are in the ONNX layout, in float64. */
+export type TailStep =
+  | {
+      readonly kind: 'softmax';
+      /** Values that are normalized together, each `inner` elements behind the one before. */
+      readonly length: number;
+      readonly inner: number;
+    }
+  /** ONNX QuantizeLinear, whose integers the next step reads dequantized. */
+  | { readonly kind: 'quantize'; readonly scale: number; readonly zeroPoint: number };
+
 export interface ProgramOutput {
   readonly name: string;
   readonly tensor: TensorId;
-  /** Float function that the CPU applies after dequantization, in float64. */
-  readonly activation: 'none' | 'softmax';
+  readonly tail: readonly TailStep[];
+  /** As the file declares it; of uint8, the program's integers are 128 less. */
+  readonly dtype: 'float32' | 'int8' | 'uint8';
   /** Declared ONNX shape without the batch, e.g. [10] or [C, H, W]. */
   readonly shape: readonly number[];
 }

@@ -109,6 +109,9 @@ export function findLayers(graph: Graph): QuantizationLayers {
   for (const node of graph.nodes) {
     const name = node.outputs[0];
     if (tail.has(name) || clamping.has(node) || functions.inner.has(node)) continue;
+    // Sizes of a Reshape, which are computed from a Shape.
+    const dtype = graph.values.get(name)?.dtype;
+    if (dtype !== undefined && dtype !== 'float32') continue;
     const source = SELECTING.has(node.op) ? values.get(node.inputs[0]) : undefined;
     if (source) {
       add(node, unclamped(name), source.sharedWith ?? source.name);

@@ -17,7 +17,7 @@ const tensor: ProgramTensor = {
   scale: 0.5,
   zeroPoint: -4,
 };
-const output: ProgramOutput = { name: 'y', tensor: 0, activation: 'none', shape: [3, 1, 2] };
+const output: ProgramOutput = { name: 'y', tensor: 0, tail: [], dtype: 'float32', shape: [3, 1, 2] };
 
 describe('readPreprocessing', () => {
   const read = (entries: Record<string, string>) => readPreprocessing(new Map(Object.entries(entries)));
@@ -119,7 +119,7 @@ describe('dequantizeOutput', () => {
       1, 4, 1.5, 1000, -2000, 500,
     ]);
     const [a, b, c, ...rest] = dequantizeOutput(
-      { ...output, shape: [3], activation: 'softmax' },
+      { ...output, shape: [3], tail: [{ kind: 'softmax', length: 3, inner: 1 }] },
       logits,
       buffer,
       2,

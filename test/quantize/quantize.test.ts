@@ -17,6 +17,7 @@ import {
   randomFloatGraph,
   randomInputs,
   residualNet,
+  type FloatGraphBuilder,
 } from '../support/onnx-models.ts';
 import { runOrt } from '../support/ort.ts';
 
@@ -46,6 +47,14 @@ async function outputSqnr(float: Graph, quantized: Graph, seed = 99): Promise<nu
   const [expected] = (await runOrt(float, images, 16)).values();
   const [actual] = (await runOrt(quantized, images, 16)).values();
   return decibels(expected.data as Float32Array, actual.data as Float32Array);
+}
+
+/** A reshape to [N, ...image] of a size that exporters compute: the batch of `x` by a Shape and a Gather. */
+function reshapeLike(b: FloatGraphBuilder, x: string, to: readonly number[]): string {
+  const zero = b.constant(`${x}.zero`, [1], BigInt64Array.of(0n));
+  const batch = b.node('Gather', [b.node('Shape', [x]), zero], { axis: 0 });
+  const image = b.constant(`${x}.image`, [to.length], BigInt64Array.from(to, BigInt));
+  return b.node('Reshape', [x, b.node('Concat', [batch, image], { axis: 0 })]);
 }
 
 /** The integers of all activations of a QDQ graph, by the name of the float value. */
@@ -457,4 +466,17 @@ describe('bad images', () => {
     expect(error).toBe(reason);
     expect(seen).toEqual([2, 4]);
   });
+});
+
+it('leaves the sizes of a Reshape alone, which are no activations', async () => {
+  const b = createFloatGraph(3);
+  const features = b.conv(b.input('input', ['N', 3, 6, 6]), 4);
+  const again = b.conv(b.relu(reshapeLike(b, features, [4, 6, 6])), 4);
+  const logits = reshapeLike(b, b.gemm(b.globalPool(again), 6), [2, 3]);
+  const graph = decodeModel(encodeModel(b.finish(logits)));
+  expect(graph.nodes.some(({ op }) => op === 'Shape')).toBe(true);
+  const { graph: quantized } = await quantize(graph, batches(graph, 8, 4));
+  expect(await outputSqnr(graph, quantized)).toBeGreaterThan(20);
+  const program = lower(decodeModel(encodeModel(quantized)), builtinOperators);
+  expect(program.outputs).toMatchObject([{ shape: [2, 3] }]);
 });

@@ -1,12 +1,13 @@
 /** How far the integer program agrees with ONNX Runtime on the same QDQ file, tensor by tensor. */
 import { inferShapes } from '../../src/graph/infer-shapes.ts';
-import type { Graph } from '../../src/graph/graph.ts';
+import type { Graph, Node } from '../../src/graph/graph.ts';
 import type { TensorBuffer } from '../../src/ops/operator.ts';
 import { builtinOperators, createOperatorRegistry } from '../../src/ops/registry.ts';
 import { quantizeInput } from '../../src/program/input.ts';
 import { lower } from '../../src/program/lower.ts';
 import {
   elementCount,
+  type IntegerProgram,
   paddedChannels,
   type ProgramTensor,
   type TensorId,
@@ -28,8 +29,25 @@ export async function agreementWithOrt(
   graph: Graph,
   inputs: ReadonlyMap<string, Float32Array>,
   batch: number,
-): Promise<TensorAgreement[]> {
+): Promise<readonly TensorAgreement[]> {
   const program = lower(graph, builtinOperators, { fuse: false });
+  return (await compareOnTheirInputs(graph, program, inputs, batch)).tensors;
+}
+
+/**
+ * The same for a program of `graph`, lowered without fusion.
+ *
+ * @returns `alone`: what each operation makes of ONNX Runtime's integers
+ */
+export async function compareOnTheirInputs(
+  graph: Graph,
+  program: IntegerProgram,
+  inputs: ReadonlyMap<string, Float32Array>,
+  batch: number,
+): Promise<{
+  readonly tensors: readonly TensorAgreement[];
+  readonly alone: ReadonlyMap<TensorId, TensorBuffer>;
+}> {
   const theirs = await ortTensors(graph, program.tensors, inputs, batch);
   const registry = createOperatorRegistry();
   const ours = new Map<TensorId, TensorBuffer>();
@@ -61,7 +79,7 @@ export async function agreementWithOrt(
       runOn((id) => theirs.get(id) ?? alone.get(id)!),
     );
   }
-  return program.tensors.flatMap((tensor) => {
+  const tensors = program.tensors.flatMap((tensor) => {
     const expected = theirs.get(tensor.id);
     if (!expected) return [];
     const [differing, largestDifference] = compare(alone.get(tensor.id)!, expected);
@@ -70,6 +88,7 @@ export async function agreementWithOrt(
     const elements = batch * height * width * channels;
     return [{ name: tensor.name, elements, differing, largestDifference, differingEndToEnd }];
   });
+  return { tensors, alone };
 }
 
 /** ONNX Runtime's integers for the program's tensors, in the program's layout. */
@@ -79,20 +98,19 @@ async function ortTensors(
   inputs: ReadonlyMap<string, Float32Array>,
   batch: number,
 ): Promise<Map<TensorId, TensorBuffer>> {
-  const quantized = new Map<string, string>();
-  for (const { op, inputs: reads, outputs } of graph.nodes) {
-    if (op !== 'QuantizeLinear') continue;
-    quantized.set(outputs[0], outputs[0]);
-    if (!quantized.has(reads[0])) quantized.set(reads[0], outputs[0]);
-  }
   const { values: infos } = inferShapes(graph);
-  const names = new Set(tensors.map(({ name }) => quantized.get(name)).filter((name) => name !== undefined));
-  const outputs = [...names].map((name) => infos.get(name)!);
+  const names = new Map(
+    tensors.flatMap((tensor) => {
+      const quantizer = tensor.dtype === 'int8' ? quantizerOf(graph, tensor) : undefined;
+      return quantizer ? [[tensor.id, quantizer.outputs[0]] as const] : [];
+    }),
+  );
+  const outputs = [...new Set(names.values())].map((name) => infos.get(name)!);
   const results = await runOrt({ ...graph, outputs }, inputs, batch);
   const buffers = new Map<TensorId, TensorBuffer>();
   for (const tensor of tensors) {
-    const data = results.get(quantized.get(tensor.name) ?? '')?.data;
-    if (tensor.dtype !== 'int8' || !(data instanceof Int8Array || data instanceof Uint8Array)) continue;
+    const data = results.get(names.get(tensor.id) ?? '')?.data;
+    if (!(data instanceof Int8Array || data instanceof Uint8Array)) continue;
     const offset = data instanceof Uint8Array ? 128 : 0;
     const [height, width, channels] = tensor.shape;
     const pixels = height * width;
@@ -108,6 +126,19 @@ async function ortTensors(
     buffers.set(tensor.id, buffer);
   }
   return buffers;
+}
+
+/** The QuantizeLinear whose integers the tensor holds: of its name, and with its scale. */
+function quantizerOf({ nodes, constants }: Graph, tensor: ProgramTensor): Node | undefined {
+  return nodes.find(({ op, inputs: [value, scale, zeroPoint = ''], outputs }) => {
+    if (op !== 'QuantizeLinear' || (value !== tensor.name && outputs[0] !== tensor.name)) return false;
+    const zero = constants.get(zeroPoint);
+    const offset = zero?.dtype === 'uint8' ? 128 : 0;
+    return (
+      Number(constants.get(scale)!.data[0]) === tensor.scale &&
+      Number(zero?.data[0] ?? 0) - offset === tensor.zeroPoint
+    );
+  });
 }
 
 function compare(actual: TensorBuffer, expected: TensorBuffer): [differing: number, largest: number] {

@@ -53,7 +53,8 @@ export function createProgramBuilder(): ProgramBuilder {
         outputs: ends.map((id) => ({
           name: tensors[id].name,
           tensor: id,
-          activation: 'none',
+          tail: [],
+          dtype: 'float32',
           shape: [tensors[id].shape[2], tensors[id].shape[0], tensors[id].shape[1]],
         })),
         metadata: new Map(),

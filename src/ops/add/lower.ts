@@ -1,9 +1,9 @@
 import type { Node } from '../../graph/graph.ts';
 import type { LoweringContext } from '../../program/lowering.ts';
 import { commonRescale } from '../../program/multiplier.ts';
-import { lowerPointwise } from '../../program/pointwise.ts';
+import { lowerPointwise, operandShapes } from '../../program/pointwise.ts';
 import type { AddOperation } from '../../program/program.ts';
-import { hasConstantOperand, operandShapes } from '../binary.ts';
+import { hasConstantOperand } from '../binary.ts';
 
 export function lowerAdd(node: Node, context: LoweringContext): void {
   const [p, q] = [context.pointwise(node, 0), context.pointwise(node, 1)];

@@ -1,9 +1,9 @@
 import type { Node } from '../../graph/graph.ts';
 import type { LoweringContext } from '../../program/lowering.ts';
 import { commonRescale, requantizeMultiplier } from '../../program/multiplier.ts';
-import { lowerPointwise } from '../../program/pointwise.ts';
+import { lowerPointwise, operandShapes } from '../../program/pointwise.ts';
 import type { MulOperation, ProgramTensor } from '../../program/program.ts';
-import { hasConstantOperand, operandShapes } from '../binary.ts';
+import { hasConstantOperand } from '../binary.ts';
 
 /** Largest difference of an int8 and its zero point. */
 const LARGEST = 255;

@@ -46,7 +46,7 @@ async function readBytes(source: Exclude<ModelSource, Graph>, options: AsyncOpti
   );
 }
 
-/** External data files that lie beside the model, where it has an address. Their locations have no way up or out. */
+/** External data files that lie beside the model, where it has an address. */
 async function readNeighbours(
   source: Exclude<ModelSource, Graph>,
   bytes: Uint8Array,
@@ -54,9 +54,8 @@ async function readNeighbours(
 ): Promise<ReadonlyMap<string, Uint8Array>> {
   const files = new Map<string, Uint8Array>();
   if (typeof source !== 'string' && !(source instanceof URL)) return files;
-  const folder = String(source).replace(/[^/\\]*$/, '');
   for (const location of externalDataLocations(bytes)) {
-    files.set(location, await platform.readFile(folder + location, options));
+    files.set(location, await platform.readNeighbour(source, location, options));
   }
   return files;
 }

@@ -181,9 +181,15 @@ function parseSize(text: string): number | undefined {
   return Number(text);
 }
 
-/** Relative, without drive letters, schemes, backslashes, NULs, or a way up (ONNX, ExternalData.md). */
+/**
+ * Relative, without drive letters, schemes, backslashes, control characters (URL parsers drop some), or a way up
+ * (ONNX, ExternalData.md): no part of dots alone but `.`, percent-encoded or followed by spaces, which Windows
+ * drops.
+ */
 function isSafeLocation(location: string): boolean {
-  return /^[^/\\:\0][^\\:\0]*$/.test(location) && !location.split('/').includes('..');
+  // eslint-disable-next-line no-control-regex
+  if (!/^[^/\\:\u0000-\u001f\u007f][^\\:\u0000-\u001f\u007f]*$/.test(location)) return false;
+  return !location.split('/').some((part) => /^\.[. ]+$/.test(part.replaceAll(/%2e/gi, '.')));
 }
 
 /** Names of the external files that hold tensors of `tensors`, each once. */

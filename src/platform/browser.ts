@@ -1,5 +1,6 @@
 import { recall, remember } from './browser-memory.ts';
 import { fetchBytes } from './fetch.ts';
+import { neighbourUrl } from './neighbours.ts';
 import type { Platform } from './platform.ts';
 
 export const platform: Platform = {
@@ -25,6 +26,9 @@ export const platform: Platform = {
   },
 
   readFile: fetchBytes,
+  readNeighbour: (model, location, options) =>
+    // A Request resolves a relative address as fetch does.
+    fetchBytes(neighbourUrl(new Request(model).url, location), options),
 
   gpu: () =>
     Promise.resolve(typeof navigator === 'undefined' ? null : ((navigator as { gpu?: GPU }).gpu ?? null)),

@@ -3,11 +3,21 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { InputError } from '../errors.ts';
 import { fetchBytes } from './fetch.ts';
+import { neighbourUrl } from './neighbours.ts';
 import { describeFileError } from './node/file-error.ts';
+import { readInFolderOf } from './node/folder.ts';
 import { recall, remember } from './node/memory.ts';
 import { gpu } from './node/gpu.ts';
 import { NodeWorker } from './node/worker.ts';
 import type { Platform } from './platform.ts';
+
+function isRemote(location: string | URL): boolean {
+  return /^https?:/.test(String(location));
+}
+
+function pathOf(location: string | URL): string {
+  return String(location).startsWith('file:') ? fileURLToPath(location) : String(location);
+}
 
 export const platform: Platform = {
   async decodePixels(bytes) {
@@ -27,13 +37,18 @@ export const platform: Platform = {
   },
 
   async readFile(location, options) {
-    if (/^https?:/.test(String(location))) return fetchBytes(location, options);
-    const path = String(location).startsWith('file:') ? fileURLToPath(location) : String(location);
+    if (isRemote(location)) return fetchBytes(location, options);
+    const path = pathOf(location);
     try {
       return new Uint8Array(await readFile(path));
     } catch (cause) {
       throw new InputError(`cannot read ${path}: ${describeFileError(cause)}`, { cause });
     }
+  },
+
+  async readNeighbour(model, location, options) {
+    if (isRemote(model)) return fetchBytes(neighbourUrl(model, location), options);
+    return readInFolderOf(pathOf(model), location);
   },
 
   gpu,

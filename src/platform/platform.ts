@@ -17,6 +17,12 @@ export interface Platform {
   decodePixels(bytes: Uint8Array): Promise<DecodedPixels>;
   /** The bytes of a file (Node) or of a URL (both). Rejects with an InputError that names it where it cannot be read. */
   readFile(location: string | URL, options?: AsyncOptions): Promise<Uint8Array>;
+  /**
+   * The bytes of the file at `location`, a relative path, in the folder of the file at `model`. Rejects with an
+   * InputError where it cannot be read, or lies outside the folder: behind a link, or by what a URL makes of the
+   * path.
+   */
+  readNeighbour(model: string | URL, location: string, options?: AsyncOptions): Promise<Uint8Array>;
   /** The WebGPU entry point, null where there is none. In Node it is Dawn, through the optional package `webgpu`; Deno has its own. */
   gpu(): Promise<GPU | null>;
   /** What a user can do where there is no GPU adapter. */

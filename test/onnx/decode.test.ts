@@ -414,6 +414,10 @@ describe('weights', () => {
     test.each([
       [{ location: '../w.bin' }, /only a relative path/],
       [{ location: 'weights/../../w.bin' }, /only a relative path/],
+      [{ location: '%2e%2e/w.bin' }, /only a relative path/],
+      [{ location: '.%2E/w.bin' }, /only a relative path/],
+      [{ location: '.\t./w.bin' }, /only a relative path/],
+      [{ location: 'weights/.. /w.bin' }, /only a relative path/],
       [{ location: '/etc/passwd' }, /only a relative path/],
       [{ location: 'C:\\w.bin' }, /only a relative path/],
       [{ location: 'https://example.org/w.bin' }, /only a relative path/],

@@ -1,12 +1,13 @@
 // Imports run only along the flow of data (ARCHITECTURE.md). Each folder lists what it may import; all else is an error.
 const may = {
-  graph: [],
+  numerics: [],
+  graph: ['numerics'],
   onnx: ['graph'],
-  program: ['graph'],
+  program: ['graph', 'numerics'],
   schedule: ['program'],
   ops: ['graph', 'program', 'schedule'],
-  quantize: ['graph', 'onnx', 'program'],
-  vision: ['platform'],
+  quantize: ['graph', 'numerics', 'onnx', 'program'],
+  vision: ['numerics', 'platform'],
   reference: ['ops', 'program', 'schedule'],
   webgpu: ['ops', 'program', 'schedule', 'platform'],
   wasm: ['ops', 'program', 'schedule', 'platform'],

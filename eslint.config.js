@@ -34,6 +34,46 @@ export default tseslint.config(
   },
   { files: ['**/*.mjs'], languageOptions: { globals: { console: 'readonly', process: 'readonly' } } },
   {
+    // Engines differ in the last bit of these functions, so they would break the promise of the same bytes everywhere. Powers of two are exact
+    // (test/engines checks it).
+    files: ['src/**/*.ts', 'shaders/**/*.ts'],
+    rules: {
+      'no-restricted-properties': [
+        'error',
+        ...[
+          ...[
+            'acos',
+            'acosh',
+            'asin',
+            'asinh',
+            'atan',
+            'atan2',
+            'atanh',
+            'cbrt',
+            'cos',
+            'cosh',
+            'exp',
+            'expm1',
+          ],
+          ...['hypot', 'log', 'log10', 'log1p', 'log2', 'pow', 'sin', 'sinh', 'tan', 'tanh'],
+        ].map((property) => ({
+          object: 'Math',
+          property,
+          message: 'Its last bit differs between engines. Use src/numerics/elementary.ts.',
+        })),
+      ],
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector:
+            'BinaryExpression[operator="**"]:not([left.value=2]), AssignmentExpression[operator="**="]',
+          message:
+            'Its last bit differs between engines, but for powers of 2. Use products, or pow of src/numerics/elementary.ts.',
+        },
+      ],
+    },
+  },
+  {
     // The flow of data (ARCHITECTURE.md): only the platform doors, the CLI and tests may name Node's modules.
     files: ['src/**/*.ts'],
     ignores: ['src/cli/**', 'src/platform/node.ts', 'src/**/node/**'],

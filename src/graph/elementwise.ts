@@ -2,24 +2,25 @@
  * ONNX's element-wise functions of one number, in float64 (https://onnx.ai/onnx/operators/). Used to fold constants and
  * to fill the 256-entry tables that these functions become between two quantized tensors.
  */
+import { erf, exp, expm1, log, log1p, pow, tanh } from '../numerics/elementary.ts';
 import { constantScalar, numberAttribute } from './attributes.ts';
 import type { Graph, Node } from './graph.ts';
 
 type Unary = (x: number) => number;
 
-const sigmoid: Unary = (x) => 1 / (1 + Math.exp(-x));
+const sigmoid: Unary = (x) => 1 / (1 + exp(-x));
 /** ln(1 + eˣ) without overflow. */
-const softplus: Unary = (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
-const elu = (x: number, alpha: number): number => (x < 0 ? alpha * Math.expm1(x) : x);
+const softplus: Unary = (x) => Math.max(x, 0) + log1p(exp(-Math.abs(x)));
+const elu = (x: number, alpha: number): number => (x < 0 ? alpha * expm1(x) : x);
 
 const fixed: Readonly<Record<string, Unary>> = {
   Abs: Math.abs,
   Erf: erf,
-  Exp: Math.exp,
+  Exp: exp,
   HardSwish: (x) => x * Math.min(1, Math.max(0, x / 6 + 0.5)),
   Identity: (x) => x,
-  Log: Math.log,
-  Mish: (x) => x * Math.tanh(softplus(x)),
+  Log: log,
+  Mish: (x) => x * tanh(softplus(x)),
   Neg: (x) => -x,
   Reciprocal: (x) => 1 / x,
   Relu: (x) => Math.max(0, x),
@@ -27,7 +28,7 @@ const fixed: Readonly<Record<string, Unary>> = {
   Softplus: softplus,
   Softsign: (x) => x / (1 + Math.abs(x)),
   Sqrt: Math.sqrt,
-  Tanh: Math.tanh,
+  Tanh: tanh,
 };
 
 const withAttributes: Readonly<Record<string, (node: Node) => Unary>> = {
@@ -41,7 +42,7 @@ const withAttributes: Readonly<Record<string, (node: Node) => Unary>> = {
   },
   Gelu: (node) =>
     node.attributes.approximate === 'tanh'
-      ? (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))
+      ? (x) => 0.5 * x * (1 + tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)))
       : (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
   HardSigmoid: (node) => {
     const alpha = numberAttribute(node, 'alpha', 0.2);
@@ -72,7 +73,7 @@ const binary: Readonly<Record<string, (a: number, b: number) => number>> = {
   Sub: (a, b) => a - b,
   Mul: (a, b) => a * b,
   Div: (a, b) => a / b,
-  Pow: (a, b) => a ** b,
+  Pow: pow,
   PRelu: (a, b) => (a < 0 ? a * b : a),
   Min: Math.min,
   Max: Math.max,
@@ -99,28 +100,4 @@ export function clipBounds(graph: Graph, node: Node): readonly [lo: number, hi: 
   const lo = min === '' ? -Infinity : constantScalar(graph, min);
   const hi = max === '' ? Infinity : constantScalar(graph, max);
   return lo === undefined || hi === undefined ? undefined : [lo, hi];
-}
-
-/**
- * Error function to about 1e-15: the Taylor series near 0 (Abramowitz & Stegun 7.1.6), the continued fraction of erfc
- * beyond (7.1.14), evaluated from its tail.
- */
-function erf(x: number): number {
-  const magnitude = Math.abs(x);
-  if (Number.isNaN(x)) return NaN;
-  if (magnitude > 6) return Math.sign(x);
-  const square = x * x;
-  const gauss = Math.exp(-square);
-  if (magnitude < 2.5) {
-    let term = x;
-    let sum = x;
-    for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
-      term *= (2 * square) / (2 * n + 1);
-      sum += term;
-    }
-    return (2 / Math.sqrt(Math.PI)) * gauss * sum;
-  }
-  let tail = 0;
-  for (let k = 60; k >= 1; k--) tail = k / 2 / (magnitude + tail);
-  return Math.sign(x) * (1 - gauss / (Math.sqrt(Math.PI) * (magnitude + tail)));
 }

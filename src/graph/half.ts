@@ -43,9 +43,8 @@ function float16Bits(value: number): number {
   // 65520 is the tie between the largest float16, 65504, and 2^16; it rounds to even, away.
   if (magnitude >= 65520) return sign | 0x7c00;
   if (magnitude < 2 ** -14) return sign | roundToEven(magnitude * 2 ** 24);
-  const exponent = Math.floor(Math.log2(magnitude));
-  // log2 may round up to the next power of two just below it.
-  const e = 2 ** exponent > magnitude ? exponent - 1 : exponent;
+  scratch.setFloat32(0, magnitude);
+  const e = (scratch.getUint32(0) >>> 23) - 127;
   return sign | (((e + 15) << 10) + roundToEven((magnitude * 2 ** -e - 1) * 1024));
 }
 

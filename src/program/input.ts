@@ -3,6 +3,7 @@
  * both sides.
  */
 import { InputError, ModelError } from '../errors.ts';
+import { exp } from '../numerics/elementary.ts';
 import { quantizeReal } from './pointwise.ts';
 import { elementCount, paddedChannels, type ProgramOutput, type ProgramTensor } from './program.ts';
 
@@ -188,7 +189,7 @@ function softmax(values: Float64Array, length: number, inner: number): void {
       let largest = -Infinity;
       for (let i = first; i < end; i += inner) largest = Math.max(largest, values[i]);
       let sum = 0;
-      for (let i = first; i < end; i += inner) sum += values[i] = Math.exp(values[i] - largest);
+      for (let i = first; i < end; i += inner) sum += values[i] = exp(values[i] - largest);
       for (let i = first; i < end; i += inner) values[i] /= sum;
     }
   }

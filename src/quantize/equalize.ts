@@ -6,6 +6,7 @@
 import { numberAttribute } from '../graph/attributes.ts';
 import type { Graph, Node, Tensor } from '../graph/graph.ts';
 import { indexGraph } from '../graph/graph-index.ts';
+import { log } from '../numerics/elementary.ts';
 import { findLayers, type WeightedLayer } from './layers.ts';
 
 /** Operators f with f(s·x) = s·f(x) for s > 0 that keep channels apart. */
@@ -103,7 +104,7 @@ function equalizePair(first: EditableLayer, second: EditableLayer): number {
   forEachInput(first.layer, second, (i, c) => {
     second.weights[i] *= scales[c];
   });
-  return scales.reduce((largest, s) => Math.max(largest, Math.abs(Math.log(s))), 0);
+  return scales.reduce((largest, s) => Math.max(largest, Math.abs(log(s))), 0);
 }
 
 /** Visits every weight of `second` with the channel of `first` that it multiplies. */

@@ -1,4 +1,5 @@
 /** Observers: which range of an activation's values its quantizer should cover. Pure functions of the statistics. */
+import { log } from '../numerics/elementary.ts';
 import type { ActivationStatistics, Histogram } from './statistics.ts';
 import { chooseParameters, type QuantizationParameters, type Range, type Scheme } from './scheme.ts';
 
@@ -203,7 +204,7 @@ function divergence(magnitudes: Float64Array, bins: number, levels: number): num
       if (p === 0) continue;
       // An outlier-only last bin has no mass of its own: one count keeps the divergence finite and large.
       const q = (filled > 0 && magnitudes[i] > 0 ? mass / filled : 1) / inside;
-      result += p * Math.log(p / q);
+      result += p * log(p / q);
     }
   }
   return result;

@@ -5,6 +5,7 @@
 import type { Graph, Node, Tensor, TensorData } from '../graph/graph.ts';
 import { inferShapes } from '../graph/infer-shapes.ts';
 import { freshName, takenNames } from '../graph/rewrite.ts';
+import { log } from '../numerics/elementary.ts';
 import { quantizeReal } from '../program/pointwise.ts';
 import { biasCorrection } from './bias-correction.ts';
 import { calibrate, type Calibration, type CalibrationOptions } from './calibrate.ts';
@@ -431,7 +432,8 @@ function reportWeights(
   for (let i = 0; i < data.length; i++) {
     const w = data[i];
     signal += w * w;
-    noise += (w - rounded[i]) ** 2;
+    const error = w - rounded[i];
+    noise += error * error;
     const magnitude = Math.abs(w);
     if (magnitude > largest) largest = magnitude;
     if (magnitude > (qmax + 0.5) * quantized.scales[Math.floor(i / size)]) clipped++;
@@ -451,7 +453,7 @@ function reportWeights(
 
 /** 10 · log₁₀(signal / noise); Infinity without noise. */
 export function decibels(signal: number, noise: number): number {
-  return noise === 0 ? Infinity : 10 * Math.log10(signal / noise);
+  return noise === 0 ? Infinity : (10 / Math.LN10) * log(signal / noise);
 }
 
 function constantBytes(graph: Graph): number {

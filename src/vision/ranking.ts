@@ -1,4 +1,5 @@
 import { InputError } from '../errors.ts';
+import { exp } from '../numerics/elementary.ts';
 
 export interface RankedClass {
   /** Class name; the index as text where there is none. */
@@ -18,7 +19,7 @@ export function softmax(logits: ArrayLike<number>): Float64Array {
   }
   let sum = 0;
   for (let i = 0; i < values.length; i++) {
-    values[i] = Math.exp(values[i] - largest);
+    values[i] = exp(values[i] - largest);
     sum += values[i];
   }
   return values.map((value) => value / sum);

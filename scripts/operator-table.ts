@@ -2,9 +2,10 @@
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
-import { importedOperators } from '../src/onnx/operators.ts';
+import { dequantizeLinear } from '../src/graph/operators/dequantize-linear.ts';
+import { quantizeLinear } from '../src/graph/operators/quantize-linear.ts';
+import { onnxOperators } from '../src/graph/operators/registry.ts';
 import { builtinOperators } from '../src/ops/registry.ts';
-import { clampOperators, structuralOperators } from '../src/program/lower.ts';
 
 export const operatorTablePath = fileURLToPath(new URL('../docs/operators.md', import.meta.url));
 
@@ -19,35 +20,17 @@ export function shadersOf(kind: string): string[] {
     .sort();
 }
 
-/** Operators of which neither the registry nor lowering tells enough. */
-const SPECIAL: Readonly<Record<string, string | undefined>> = {
-  BatchNormalization: 'in float models only: folded before quantization',
-  Gather: '`gather`: of channels',
-  Mul: '`mul`; of one tensor, or with a constant of one element, `lookup`',
-  Pad: 'in float models only: zeros, folded before quantization',
-  ReduceMean: '`averagePool2d`: over height and width only',
-  Reshape: 'no operation: flattening, or part of a channel shuffle',
-  Slice: '`gather`: of channels',
-  Softmax:
-    'the end of the network, over any axis but the batch: computed in float64, quantized again where the file does so',
-  Split: '`gather`, one a part: of channels',
-  Transpose: 'in channel shuffles only: `gather`',
-};
-
 export async function operatorTable(): Promise<string> {
-  const kindOf = new Map(builtinOperators.flatMap(({ kind, onnx }) => onnx.map((op) => [op, kind])));
-  const rows = importedOperators()
-    .toSorted()
-    .map((op) => {
-      const kind = kindOf.get(op);
-      const special = SPECIAL[op];
-      if (special) return `| ${op} | ${special} |`;
-      if (clampOperators.has(op)) return `| ${op} | bounds of the operation before it, else \`${kind!}\` |`;
-      if (kind) return `| ${op} | \`${kind}\` |`;
-      return structuralOperators.has(op)
-        ? `| ${op} | no operation: taken care of when the model is loaded |`
-        : `| ${op} | nothing: computed from constants and fixed sizes when the file is read |`;
-    });
+  const kindOf = new Map(builtinOperators.flatMap(({ kind, onnx }) => onnx.map(({ op }) => [op, kind])));
+  const rows = [...onnxOperators.values()].map(({ op, role, note }) => {
+    const kind = kindOf.get(op);
+    if (note) return `| ${op} | ${note} |`;
+    if (role === 'clamps') return `| ${op} | bounds of the operation before it, else \`${kind!}\` |`;
+    if (kind) return `| ${op} | \`${kind}\` |`;
+    return role === 'renames' || quantizeLinear.op === op || dequantizeLinear.op === op
+      ? `| ${op} | no operation: taken care of when the model is loaded |`
+      : `| ${op} | nothing: computed from constants and fixed sizes when the file is read |`;
+  });
   const kinds = builtinOperators.map(({ kind, webgpu, wasm }) => {
     const backends = ['reference', wasm && 'wasm', webgpu && 'webgpu'].filter(Boolean);
     return `| [\`${kind}\`](../src/ops/${kind}) | ${backends.join(', ')} | \`shaders/${kind}*.wgsl.ts\` |`;

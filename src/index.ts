@@ -53,6 +53,9 @@ export type {
   GpuKernel,
   GpuVariant,
 } from './ops/gpu-kernel.ts';
+export { defineOperator } from './graph/operators/operator.ts';
+export type { OnnxOperator, OperatorDefinition } from './graph/operators/operator.ts';
+export type { AttributeSpec } from './graph/operators/signature.ts';
 export type { Operator, ReferenceContext, TensorBuffer } from './ops/operator.ts';
 export type {
   RelaxedDot,

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { InputError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
+import { isQuantized } from '../graph/patterns.ts';
 import { evaluateClassifiers, type Evaluation } from '../model/evaluate.ts';
 import { imageBatches } from '../model/image-batches.ts';
 import { readLabels } from '../model/labels.ts';
@@ -110,7 +111,7 @@ async function readModels(
   const models = [];
   for (const path of paths) {
     const graph = await readGraph(path, { signal });
-    models.push({ name: path, graph, quantized: graph.nodes.some(({ op }) => op === 'QuantizeLinear') });
+    models.push({ name: path, graph, quantized: isQuantized(graph) });
   }
   const [only] = models;
   if (models.length > 1 || only.quantized) return shareMetadata(models);

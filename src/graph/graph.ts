@@ -3,6 +3,8 @@
  * convolution weights OIHW. Plain data: passes copy what they change.
  */
 
+import type { OnnxOperator } from './operators/operator.ts';
+
 export type DType =
   | 'float32'
   | 'float16'
@@ -91,5 +93,7 @@ export interface Graph {
   readonly values: ReadonlyMap<string, ValueInfo>;
   /** ONNX `metadata_props`: labels, preprocessing, provenance. */
   readonly metadata: ReadonlyMap<string, string>;
+  /** Rows of operators that are not Octet's own, by type. */
+  readonly operators?: ReadonlyMap<string, OnnxOperator>;
   readonly extras?: GraphExtras;
 }

@@ -1,8 +1,14 @@
 /** Groups of nodes that become one thing when quantized. Used by the quantizer and by lowering, so that both see the same. */
 import { constantScalar } from './attributes.ts';
-import { binaryFunction, clipBounds, unaryFunction } from './elementwise.ts';
 import type { GraphIndex } from './graph-index.ts';
-import type { Node } from './graph.ts';
+import type { Graph, Node } from './graph.ts';
+import { clip, clipBounds } from './operators/clip.ts';
+import { identity } from './operators/identity.ts';
+import { dropout } from './operators/dropout.ts';
+import type { Binary, Unary } from './operators/operator.ts';
+import { operatorOf } from './operators/registry.ts';
+import { quantizeLinear } from './operators/quantize-linear.ts';
+import { relu } from './operators/relu.ts';
 
 /** Clamps that follow a value. */
 export interface ClampChain {
@@ -35,17 +41,9 @@ export function followClamps(index: GraphIndex, value: string): ClampChain {
 }
 
 function clampBounds({ graph }: GraphIndex, node: Node): readonly [number, number] | undefined {
-  switch (node.op) {
-    case 'Identity':
-    case 'Dropout':
-      return [-Infinity, Infinity];
-    case 'Relu':
-      return [0, Infinity];
-    case 'Clip':
-      return clipBounds(graph, node);
-    default:
-      return undefined;
-  }
+  if (identity.is(node) || dropout.is(node)) return [-Infinity, Infinity];
+  if (relu.is(node)) return [0, Infinity];
+  return clip.is(node) ? clipBounds(node, (name) => constantScalar(graph, name)) : undefined;
 }
 
 /** An element-wise function of one value, perhaps of several nodes: SiLU is `x · Sigmoid(x)`. */
@@ -107,7 +105,7 @@ export function unaryRegion(index: GraphIndex, node: Node): UnaryRegion | undefi
 function isElementwise({ graph }: GraphIndex, node: Node): boolean {
   if (unaryFunction(graph, node)) return true;
   return (
-    binaryFunction(node) !== undefined &&
+    binaryFunction(graph, node) !== undefined &&
     node.inputs.every((name) => !graph.constants.has(name) || constantScalar(graph, name) !== undefined)
   );
 }
@@ -125,10 +123,25 @@ function compile({ graph }: GraphIndex, node: Node): (values: Map<string, number
   };
   const [a, b] = node.inputs.map(operand);
   const unary = unaryFunction(graph, node);
-  const binary = binaryFunction(node);
+  const binary = binaryFunction(graph, node);
   return (values) => {
     const result = unary ? unary(a(values)) : binary!(a(values), b(values));
     values.set(output, result);
     return result;
   };
+}
+
+/** Whether values of the graph are quantized. */
+export function isQuantized({ nodes }: Pick<Graph, 'nodes'>): boolean {
+  return nodes.some(quantizeLinear.is);
+}
+
+/** The function that `node` applies to each element of its input, undefined where it is not of one input alone. */
+export function unaryFunction(graph: Graph, node: Node): Unary | undefined {
+  return operatorOf(graph, node)?.unary?.(node, (name) => constantScalar(graph, name));
+}
+
+/** The function of two numbers that an arithmetic node of two inputs applies, undefined for other nodes. */
+export function binaryFunction(graph: Graph, node: Node): Binary | undefined {
+  return node.inputs.length === 2 ? operatorOf(graph, node)?.binary : undefined;
 }

@@ -1,5 +1,10 @@
 /** What is in a model file: `octet info`. */
-import type { Graph, Node } from '../graph/graph.ts';
+import type { Graph } from '../graph/graph.ts';
+import { dequantizeLinear } from '../graph/operators/dequantize-linear.ts';
+import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
+import { operatorOf } from '../graph/operators/registry.ts';
+import { isQuantized } from '../graph/patterns.ts';
+import { numericProduct } from '../graph/shapes.ts';
 
 export interface LayerDescription {
   readonly name: string;
@@ -35,45 +40,35 @@ export interface ModelDescription {
   readonly constantBytes: number;
 }
 
-/** Operators whose constant operands are learned. */
-const LEARNED: ReadonlyMap<string, readonly number[]> = new Map([
-  ['Conv', [1, 2]],
-  ['Gemm', [1, 2]],
-  ['MatMul', [0, 1]],
-  ['BatchNormalization', [1, 2]],
-]);
-
 export function describeModel(graph: Graph): ModelDescription {
   const producers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node])));
   /** Shape of a constant, or of one behind its DequantizeLinear. */
   const constantShape = (name: string | undefined): readonly number[] | undefined => {
     if (!name) return undefined;
     const producer = producers.get(name);
-    const source = producer?.op === 'DequantizeLinear' ? producer.inputs[0] : name;
+    const source = dequantizeLinear.is(producer) ? producer.inputs[0] : name;
     return graph.constants.get(source)?.shape;
   };
   const layers = graph.nodes
-    .filter(({ op }) => op !== 'QuantizeLinear' && op !== 'DequantizeLinear')
+    .filter((node) => !quantizeLinear.is(node) && !dequantizeLinear.is(node))
     .map((node): LayerDescription => {
       const shape = graph.values.get(node.outputs[0])?.shape ?? [];
-      const operands = (LEARNED.get(node.op) ?? []).map((index) => constantShape(node.inputs[index]));
+      const row = operatorOf(graph, node);
+      const operands = (row?.learned ?? []).map((index) => constantShape(node.inputs[index]));
+      const weights = operands.find((operand) => operand !== undefined);
       return {
         name: node.name,
         op: node.op,
         shape,
-        parameters: operands.reduce((sum, operand) => sum + (operand ? product(operand) : 0), 0),
-        macs: macsOf(
-          node,
-          shape,
-          operands.find((operand) => operand !== undefined),
-        ),
+        parameters: operands.reduce((sum, operand) => sum + (operand ? numericProduct(operand) : 0), 0),
+        macs: (weights && row?.macs?.(shape, weights)) ?? 0,
       };
     });
   const list = (values: Graph['inputs']) => values.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
   return {
     name: graph.name,
     opset: graph.opset,
-    quantized: graph.nodes.some(({ op }) => op === 'QuantizeLinear'),
+    quantized: isQuantized(graph),
     inputs: list(graph.inputs),
     outputs: list(graph.outputs),
     metadata: Object.fromEntries(graph.metadata),
@@ -82,21 +77,4 @@ export function describeModel(graph: Graph): ModelDescription {
     macs: layers.reduce((sum, { macs }) => sum + macs, 0),
     constantBytes: [...graph.constants.values()].reduce((sum, { data }) => sum + data.byteLength, 0),
   };
-}
-
-function macsOf(
-  node: Node,
-  output: readonly (number | string)[],
-  weights: readonly number[] | undefined,
-): number {
-  if (!weights) return 0;
-  const perImage = output.slice(1).filter((size) => typeof size === 'number');
-  if (node.op === 'Conv') return product(perImage) * product(weights.slice(1));
-  if (node.op === 'Gemm') return product(weights);
-  if (node.op === 'MatMul') return product(perImage) * (weights.at(-2) ?? 1);
-  return 0;
-}
-
-function product(sizes: readonly number[]): number {
-  return sizes.reduce((total, size) => total * size, 1);
 }

@@ -1,6 +1,7 @@
 /** Where a model comes from, and how it becomes a graph. */
 import { InputError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
+import type { OnnxOperator } from '../graph/operators/operator.ts';
 import { decodeModel, externalDataLocations } from '../onnx/decode.ts';
 import type { AsyncOptions } from '../progress.ts';
 import { platform } from '#platform';
@@ -15,7 +16,7 @@ export interface SourceOptions extends AsyncOptions {
   /** External data files by the location that the model names. By default they are looked for beside an address or path. */
   readonly externalData?: ReadonlyMap<string, Uint8Array> | undefined;
   /** ONNX operator types beyond the built-in ones that the caller knows how to run. */
-  readonly operators?: Iterable<string>;
+  readonly operators?: Iterable<OnnxOperator>;
 }
 
 /**

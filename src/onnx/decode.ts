@@ -15,21 +15,24 @@ import { InputError, ModelError } from '../errors.ts';
 import { dtypeFromNumber } from '../graph/dtypes.ts';
 import type { Attribute, Dimension, Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
 import { inferShapes } from '../graph/infer-shapes.ts';
+import { constant } from '../graph/operators/constant.ts';
+import type { OnnxOperator } from '../graph/operators/operator.ts';
+import { onnxOperators } from '../graph/operators/registry.ts';
+import type { AttributeKind } from '../graph/operators/signature.ts';
 import { channelShuffle } from '../graph/passes/channel-shuffle.ts';
 import { foldConstants, foldingBudget } from '../graph/passes/fold-constants.ts';
+import { normalize } from '../graph/passes/normalize.ts';
 import { removeUnused } from '../graph/passes/remove-unused.ts';
 import { Problems } from '../graph/problems.ts';
 import { sortNodes } from '../graph/topology.ts';
 import { readExtras } from './extras.ts';
-import { normalize } from './normalize.ts';
-import { type AttributeKind, type OperatorSpec, operatorSpec } from './operators.ts';
 import { dataTypeName, decodeTensor, type ExternalData, externalLocations } from './tensor.ts';
 
 export interface DecodeOptions {
   /** Gives the bytes of an external data file. Names come from `externalDataLocations`. */
   readonly externalData?: ExternalData;
-  /** Operator types beyond the built-in ones to let through (`domain.Type` outside the default domain). */
-  readonly operators?: Iterable<string>;
+  /** Rows of operators beyond the built-in ones. */
+  readonly operators?: Iterable<OnnxOperator>;
 }
 
 /** Most nodes a graph may have: several times what the largest networks have, and few enough for a hostile file. */
@@ -120,7 +123,6 @@ function describeForeignFile(bytes: Uint8Array): string | undefined {
 const modelKnown = new Set(['irVersion', 'producerName', 'producerVersion', 'graph', 'metadataProps']);
 const graphKnown = new Set(['node', 'name', 'initializer', 'input', 'output', 'valueInfo']);
 const nodeKnown = new Set(['name', 'opType', 'domain', 'input', 'output', 'attribute']);
-const customNodeKnown = new Set([...nodeKnown].filter((field) => field !== 'attribute'));
 const valueInfoKnown = new Set(['name', 'type']);
 
 function importModel(model: ModelProto, options: DecodeOptions, problems: Problems): Graph {
@@ -170,6 +172,7 @@ function importModel(model: ModelProto, options: DecodeOptions, problems: Proble
   };
   const modelExtras = readExtras(ModelProtoSchema, otherDomains, modelKnown).extras;
   const graphExtras = readExtras(GraphProtoSchema, proto, graphKnown).extras;
+  const custom = customRows(options);
   const extras = {
     ...(modelExtras && { model: modelExtras }),
     ...(graphExtras && { graph: graphExtras }),
@@ -183,8 +186,13 @@ function importModel(model: ModelProto, options: DecodeOptions, problems: Proble
     constants,
     values,
     metadata: new Map(model.metadataProps.map(({ key, value }) => [key, value])),
+    ...(custom.size > 0 && { operators: custom }),
     ...(Object.keys(extras).length > 0 && { extras }),
   };
+}
+
+function customRows({ operators = [] }: DecodeOptions): ReadonlyMap<string, OnnxOperator> {
+  return new Map([...operators].map((row) => [row.op, row]));
 }
 
 function isDefaultDomain(domain: string): boolean {
@@ -255,7 +263,7 @@ function importNodes(
     problems.add(`the graph has ${protos.length} nodes; Octet takes at most ${MAX_NODES}`);
     return [];
   }
-  const custom = new Set(options.operators);
+  const custom = customRows(options);
   const taken = new Set(protos.map(({ name }) => name).filter(Boolean));
   const seen = new Set<string>();
   const nodes: Node[] = [];
@@ -268,10 +276,10 @@ function importNodes(
     }
     seen.add(name);
 
-    const spec = operatorSpec(op);
+    const spec = custom.get(op) ?? onnxOperators.get(op);
     const partial = { name, op };
     const report = (reason: string) => problems.node(partial, reason);
-    if (!spec && !custom.has(op)) {
+    if (!spec) {
       report(
         isDefaultDomain(proto.domain)
           ? 'operator is not supported'
@@ -282,15 +290,14 @@ function importNodes(
     const attributes = importAttributes(proto.attribute, spec, opset, report, (attribute) =>
       importAttribute(attribute, `${name}.${attribute.name}`, report, problems, options.externalData),
     );
-    const known = spec ? nodeKnown : customNodeKnown;
     const node: Node = {
       ...partial,
       inputs: withoutTrailingEmpty(proto.input),
       outputs: withoutTrailingEmpty(proto.output),
       attributes,
-      ...readExtras(NodeProtoSchema, proto, known),
+      ...readExtras(NodeProtoSchema, proto, nodeKnown),
     };
-    if (op === 'Constant') {
+    if (constant.is(node)) {
       const output = node.outputs[0] ?? '';
       const tensor = constantTensor(node, report);
       if (constants.has(output) || broken.has(output)) problems.add('two constants have this name', output);
@@ -317,7 +324,7 @@ function withoutTrailingEmpty(names: readonly string[]): string[] {
 
 function checkSignature(
   proto: NodeProto,
-  spec: OperatorSpec,
+  spec: OnnxOperator,
   opset: number,
   report: (reason: string) => void,
 ): void {
@@ -347,7 +354,7 @@ const kindOf: Partial<Record<AttributeType, AttributeKind>> = {
 
 function importAttributes(
   protos: readonly AttributeProto[],
-  spec: OperatorSpec | undefined,
+  spec: OnnxOperator | undefined,
   opset: number,
   report: (reason: string) => void,
   decodeValue: (proto: AttributeProto) => Attribute | undefined,

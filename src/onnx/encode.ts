@@ -14,7 +14,8 @@ import {
 import { dtypeNumbers } from '../graph/dtypes.ts';
 import type { Attribute, Graph, Node, ValueInfo } from '../graph/graph.ts';
 import { writeExtras } from './extras.ts';
-import { type AttributeKind, operatorSpec } from './operators.ts';
+import { operatorOf } from '../graph/operators/registry.ts';
+import type { AttributeKind } from '../graph/operators/signature.ts';
 import { encodeTensor } from './tensor.ts';
 
 /** First opset of each IR version since 4 (https://onnx.ai/onnx/repo-docs/Versioning.html). */
@@ -37,7 +38,7 @@ const irVersions: readonly (readonly [opset: number, irVersion: number])[] = [
 export function encodeModel(graph: Graph): Uint8Array<ArrayBuffer> {
   const graphProto = create(GraphProtoSchema, {
     name: graph.name,
-    node: graph.nodes.map(encodeNode),
+    node: graph.nodes.map((node) => encodeNode(graph, node)),
     initializer: [...graph.constants.values()].map(encodeTensor),
     input: graph.inputs.map(encodeValueInfo),
     output: graph.outputs.map(encodeValueInfo),
@@ -86,22 +87,18 @@ function encodeValueInfo(info: ValueInfo): ValueInfoProto {
   return writeExtras(ValueInfoProtoSchema, proto, info.extras);
 }
 
-function encodeNode(node: Node): NodeProto {
-  const spec = operatorSpec(node.op);
-  const dot = spec ? -1 : node.op.lastIndexOf('.');
+function encodeNode(graph: Graph, node: Node): NodeProto {
+  const spec = operatorOf(graph, node);
+  const dot = node.op.lastIndexOf('.');
   const proto = create(NodeProtoSchema, {
     name: node.name,
     opType: node.op.slice(dot + 1),
     ...(dot > 0 && { domain: node.op.slice(0, dot) }),
     input: [...node.inputs],
     output: [...node.outputs],
-    // Attributes of other operators are in their extras as the file had them, types included.
-    attribute:
-      spec || !node.extras
-        ? Object.entries(node.attributes).map(([name, value]) =>
-            encodeAttribute(name, value, spec?.attributes[name]?.kind ?? kindOf(value)),
-          )
-        : [],
+    attribute: Object.entries(node.attributes).map(([name, value]) =>
+      encodeAttribute(name, value, spec?.attributes[name]?.kind ?? kindOf(value)),
+    ),
   });
   return writeExtras(NodeProtoSchema, proto, node.extras);
 }

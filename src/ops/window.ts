@@ -1,5 +1,7 @@
 import { slidingWindow, type SlidingWindow } from '../graph/geometry.ts';
 import type { Node } from '../graph/graph.ts';
+import { globalAveragePool } from '../graph/operators/global-average-pool.ts';
+import { globalMaxPool } from '../graph/operators/global-max-pool.ts';
 import type { ImageShape, Window2d } from '../program/program.ts';
 
 /**
@@ -48,7 +50,7 @@ const MAX_TAPS = 65536;
 /** The window of a pooling node (global ones: the whole image), or what is wrong with it. */
 export function poolWindow(node: Node, image: ImageShape): PoolWindow | string {
   const [height, width] = image;
-  if (node.op.startsWith('Global')) {
+  if (globalAveragePool.is(node) || globalMaxPool.is(node)) {
     if (height * width > MAX_TAPS) return `it pools ${height}×${width} values at once, more than ${MAX_TAPS}`;
     return {
       kernel: [height, width],

@@ -8,7 +8,15 @@ import { numberAttribute, resolveAxis } from '../graph/attributes.ts';
 import { type GraphIndex, indexGraph } from '../graph/graph-index.ts';
 import type { Dimension, Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
 import { inferShapes } from '../graph/infer-shapes.ts';
-import { followClamps } from '../graph/patterns.ts';
+import { add } from '../graph/operators/add.ts';
+import { dequantizeLinear } from '../graph/operators/dequantize-linear.ts';
+import { gemm } from '../graph/operators/gemm.ts';
+import { matMul } from '../graph/operators/mat-mul.ts';
+import { keepsValues, selects } from '../graph/operators/operator.ts';
+import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
+import { operatorOf } from '../graph/operators/registry.ts';
+import { softmax } from '../graph/operators/softmax.ts';
+import { followClamps, isQuantized } from '../graph/patterns.ts';
 import { removeUnused } from '../graph/passes/remove-unused.ts';
 import { Problems } from '../graph/problems.ts';
 import { fuse } from './fuse.ts';
@@ -50,7 +58,7 @@ export function lower(
   rules: readonly LoweringRule[],
   options: LowerOptions = {},
 ): IntegerProgram {
-  if (!graph.nodes.some(({ op }) => op === 'QuantizeLinear')) {
+  if (!isQuantized(graph)) {
     throw new ModelError(
       'the model is not quantized (it has no QuantizeLinear): run `octet quantize` on it first',
     );
@@ -60,16 +68,6 @@ export function lower(
   const program = compact(lowering.run());
   return options.fuse === false ? program : fuse(program);
 }
-
-/**
- * Operators that give their input's elements, all or some, unchanged: what quantizes the result may quantize
- * the input.
- */
-const SELECTING = new Set(['MaxPool', 'GlobalMaxPool', 'Gather', 'Slice']);
-/** Operators that only rename, or regroup dimensions. */
-const RENAMING = new Set(['Identity', 'Dropout', 'Flatten', 'Reshape', 'Squeeze', 'Unsqueeze']);
-/** Operators that narrow the bounds of the operation before them. */
-export const clampOperators: ReadonlySet<string> = new Set(['Relu', 'Clip']);
 
 interface QuantizationParameters {
   readonly scale: number;
@@ -123,7 +121,7 @@ class Lowering implements LoweringContext {
   constructor(graph: Graph, rules: readonly LoweringRule[], problems: Problems) {
     this.graph = graph;
     this.#problems = problems;
-    for (const rule of rules) for (const op of rule.onnx) this.#rules.set(op, rule);
+    for (const rule of rules) for (const { op } of rule.onnx) this.#rules.set(op, rule);
     this.#index = indexGraph(graph);
     // From the end, so that what is wanted of a reader's result is known before its input is asked about.
     for (const { outputs } of graph.nodes.toReversed()) {
@@ -173,7 +171,7 @@ class Lowering implements LoweringContext {
       if (value.values === null) return value.tensor;
       // What quantizes a selection may quantize what is selected from, for this reader alone.
       const { quantizer, conflict } =
-        SELECTING.has(node.op) && index === 0 ? this.#demand(node.outputs[0]) : NO_DEMAND;
+        selects(operatorOf(this.graph, node)) && index === 0 ? this.#demand(node.outputs[0]) : NO_DEMAND;
       if (quantizer && conflict === undefined) {
         return this.#parameters(quantizer) && this.#lookup(name, value, quantizer);
       }
@@ -192,7 +190,7 @@ class Lowering implements LoweringContext {
 
   constant(node: Node, index: number): QuantizedConstant | undefined {
     const dequantize = this.#index.producer(node.inputs[index] ?? '');
-    if (dequantize?.op !== 'DequantizeLinear') return undefined;
+    if (!dequantizeLinear.is(dequantize)) return undefined;
     const [dataName, scaleName, zeroPointName = ''] = dequantize.inputs;
     const tensor = this.graph.constants.get(dataName);
     const scale = this.graph.constants.get(scaleName);
@@ -302,7 +300,7 @@ class Lowering implements LoweringContext {
       return;
     }
     if (dtype === 'int8' || dtype === 'uint8') {
-      const dequantize = this.#index.readers(name).find(({ op }) => op === 'DequantizeLinear');
+      const dequantize = this.#index.readers(name).find(dequantizeLinear.is);
       const parameters = dequantize && this.#parameters(dequantize);
       if (!parameters) {
         this.#problems.add('an integer input must be read by a DequantizeLinear with a constant scale', name);
@@ -330,9 +328,12 @@ class Lowering implements LoweringContext {
   #node(node: Node): void {
     if (this.#absorbed.has(node)) return;
     const rule = this.#rules.get(node.op);
-    const own = structuralOperators.has(node.op);
+    const own = rule ? undefined : this.#structural(node);
     if (!rule && !own) {
-      this.problem(node, UNSUPPORTED[node.op] ?? 'Octet cannot run this operator in integers');
+      this.problem(
+        node,
+        operatorOf(this.graph, node)?.remedy ?? 'Octet cannot run this operator in integers',
+      );
       return;
     }
     if (this.#problems.concern(node) || node.inputs.some((name) => this.#failed.has(name))) {
@@ -341,14 +342,19 @@ class Lowering implements LoweringContext {
     }
     try {
       if (rule) rule.lower(node, this);
-      else if (node.op === 'QuantizeLinear') this.#quantize(node);
-      else if (node.op === 'DequantizeLinear') this.#dequantize(node);
-      else if (node.op === 'Softmax') this.#softmax(node);
-      else this.#rename(node);
+      else own!.call(this, node);
     } catch (error) {
       if (!(error instanceof ModelError)) throw error;
       for (const { reason } of error.problems) this.problem(node, reason);
     }
+  }
+
+  /** What lowering does itself with nodes that become no operation of the program. */
+  #structural(node: Node): ((node: Node) => void) | undefined {
+    if (quantizeLinear.is(node)) return this.#quantize;
+    if (dequantizeLinear.is(node)) return this.#dequantize;
+    if (softmax.is(node)) return this.#softmax;
+    return operatorOf(this.graph, node)?.role === 'renames' ? this.#rename : undefined;
   }
 
   #quantize(node: Node): void {
@@ -507,9 +513,10 @@ class Lowering implements LoweringContext {
       ? `"${name}" is quantized, but is an output of the graph before that`
       : undefined;
     for (const reader of this.#index.readers(name)) {
-      const passes = SELECTING.has(reader.op) || RENAMING.has(reader.op) || clampOperators.has(reader.op);
+      const row = operatorOf(this.graph, reader);
+      const passes = keepsValues(row) || row?.role === 'clamps';
       const behind: Demand =
-        reader.op === 'QuantizeLinear' && reader.inputs[0] === name
+        quantizeLinear.is(reader) && reader.inputs[0] === name
           ? { quantizer: reader, conflict: undefined }
           : passes && reader.inputs[0] === name
             ? this.#demand(reader.outputs[0])
@@ -539,7 +546,7 @@ class Lowering implements LoweringContext {
   #resolve(name: string, tensor: ProgramTensor): void {
     this.#values.set(name, { tensor, values: null });
     for (const reader of this.#index.readers(name)) {
-      if (reader.op === 'QuantizeLinear') this.#resolved.set(reader, tensor);
+      if (quantizeLinear.is(reader)) this.#resolved.set(reader, tensor);
     }
   }
 
@@ -552,7 +559,7 @@ class Lowering implements LoweringContext {
     const scale = this.graph.constants.get(scaleName);
     const zeroPoint = this.graph.constants.get(zeroPointName);
     // The type is that of the integers, whether or not there is a zero point to say so.
-    const integers = node.op === 'QuantizeLinear' ? node.outputs[0] : node.inputs[0];
+    const integers = quantizeLinear.is(node) ? node.outputs[0] : node.inputs[0];
     const dtype = this.graph.values.get(integers)?.dtype;
     if (!scale || (zeroPointName !== '' && !zeroPoint)) {
       this.problem(
@@ -613,24 +620,6 @@ class Lowering implements LoweringContext {
   }
 }
 
-/** Operators that lowering takes care of itself, without an operation in the program. */
-export const structuralOperators: ReadonlySet<string> = new Set([
-  ...RENAMING,
-  'QuantizeLinear',
-  'DequantizeLinear',
-  'Softmax',
-]);
-
-/** What to do about operators that a quantized model should not have. */
-const UNSUPPORTED: Readonly<Record<string, string | undefined>> = {
-  BatchNormalization:
-    'is left over from training: fold it into the convolution before quantizing (`octet quantize` does)',
-  DynamicQuantizeLinear: 'quantizes dynamically; only static scales are supported',
-  Pad: 'pads with zeros only where `octet quantize` can merge it into the convolution or pool behind it, before quantizing',
-  QLinearConv: 'is of the QOperator format: quantize to the QDQ format instead',
-  QLinearMatMul: 'is of the QOperator format: quantize to the QDQ format instead',
-};
-
 /** Elements of one image of the batch, undefined where they are not known. */
 function countOf(shape: readonly Dimension[] = []): number | undefined {
   const count = shape.slice(1).reduce<number>((product, size) => product * Number(size), 1);
@@ -671,7 +660,9 @@ function imageShapeOf(shape: readonly (number | string)[]): ImageShape | undefin
 /** Without the nodes that compute the sizes of a Reshape and the like, which shape inference knows the result of. */
 function withoutSizes(graph: Graph): Graph {
   const nodes = graph.nodes.map((node) =>
-    RENAMING.has(node.op) && node.inputs.length > 1 ? { ...node, inputs: node.inputs.slice(0, 1) } : node,
+    operatorOf(graph, node)?.role === 'renames' && node.inputs.length > 1
+      ? { ...node, inputs: node.inputs.slice(0, 1) }
+      : node,
   );
   return removeUnused({ ...graph, nodes });
 }
@@ -681,26 +672,26 @@ function joinMatMulBias(graph: Graph): Graph {
   const index = indexGraph(graph);
   const constantOf = (name: string): Tensor | undefined => {
     const producer = index.producer(name);
-    return graph.constants.get(producer?.op === 'DequantizeLinear' ? producer.inputs[0] : name);
+    return graph.constants.get(dequantizeLinear.is(producer) ? producer.inputs[0] : name);
   };
   const replaced = new Map<Node, Node>();
   for (const node of graph.nodes) {
     const [result] = node.outputs;
-    const add = index.onlyReader(result);
-    if (node.op !== 'MatMul' || add?.op !== 'Add') continue;
-    const bias = add.inputs.find((name) => name !== result) ?? '';
+    const sum = index.onlyReader(result);
+    if (!matMul.is(node) || !add.is(sum)) continue;
+    const bias = sum.inputs.find((name) => name !== result) ?? '';
     const { shape } = constantOf(bias) ?? {};
     const outChannels = graph.values.get(result)?.shape.at(-1);
     // A constant of more dimensions than the product gives the sum another shape.
     const isRow = shape?.length === 1 || (shape?.length === 2 && shape[0] === 1);
     if (!constantOf(node.inputs[1]) || !isRow || shape.at(-1) !== outChannels) continue;
-    // In the Add's place, behind the nodes that the bias comes from.
-    replaced.set(add, { ...node, op: 'Gemm', inputs: [...node.inputs, bias], outputs: add.outputs });
+    // In the sum's place, behind the nodes that the bias comes from.
+    replaced.set(sum, { ...node, op: gemm.op, inputs: [...node.inputs, bias], outputs: sum.outputs });
   }
   if (replaced.size === 0) return graph;
   const joined = new Set([...replaced.values()].map(({ name }) => name));
   const nodes = graph.nodes.flatMap((node) => {
-    if (node.op === 'MatMul' && joined.has(node.name)) return [];
+    if (matMul.is(node) && joined.has(node.name)) return [];
     return [replaced.get(node) ?? node];
   });
   return { ...graph, nodes };

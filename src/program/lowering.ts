@@ -1,4 +1,5 @@
 import type { Graph, Node, Tensor } from '../graph/graph.ts';
+import type { OnnxOperator } from '../graph/operators/operator.ts';
 import type { ImageShape, Operation, ProgramTensor } from './program.ts';
 
 /** A quantized value seen through its DequantizeLinear. */
@@ -77,8 +78,8 @@ export interface LoweringContext {
 
 /** The part of an operator that lowering needs; `src/ops/operator.ts` adds how it runs. */
 export interface LoweringRule {
-  /** ONNX operator types it lowers. */
-  readonly onnx: readonly string[];
+  /** Rows of the ONNX operators that it lowers. */
+  readonly onnx: readonly OnnxOperator[];
   /**
    * Adds to the program what `node` computes. Problems are reported through the context, not thrown; a
    * ModelError that is thrown becomes a problem of the node.

@@ -1,42 +1,9 @@
 /** Functions of one quantized value, element by element: they become tables of 256 entries. */
 import { ModelError } from '../errors.ts';
-import { binaryFunction, unaryFunction } from '../graph/elementwise.ts';
 import type { Node } from '../graph/graph.ts';
+import { binaryFunction, unaryFunction } from '../graph/patterns.ts';
 import type { LoweringContext, PointwiseValue } from './lowering.ts';
 import type { ProgramTensor } from './program.ts';
-
-/** ONNX operators that are functions of one tensor, by themselves or with a constant. */
-export const pointwiseOperators: readonly string[] = [
-  'Abs',
-  'Celu',
-  'Clip',
-  'Div',
-  'Elu',
-  'Erf',
-  'Exp',
-  'Gelu',
-  'HardSigmoid',
-  'HardSwish',
-  'LeakyRelu',
-  'Log',
-  'Max',
-  'Min',
-  'Mish',
-  'Neg',
-  'PRelu',
-  'Pow',
-  'Reciprocal',
-  'Relu',
-  'Selu',
-  'Sigmoid',
-  'Softplus',
-  'Softsign',
-  'Sqrt',
-  'Sub',
-  'Swish',
-  'Tanh',
-  'ThresholdedRelu',
-];
 
 /** `saturate(rint(x / scale) + zeroPoint)`: ONNX QuantizeLinear, the division in float32, ties to even. */
 export function quantizeReal(real: number, scale: number, zeroPoint: number): number {
@@ -86,7 +53,7 @@ export function lowerPointwise(node: Node, context: LoweringContext): void {
     else context.activation(node, 0);
     return;
   }
-  const binary = binaryFunction(node);
+  const binary = binaryFunction(context.graph, node);
   if (!binary) {
     context.problem(node, 'its parameters must be constants');
     return;

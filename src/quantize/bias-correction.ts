@@ -3,8 +3,8 @@
  * 4.2): rounding weights shifts the mean of a layer's outputs by (ŵ − w) · E[x]; the bias takes that shift back.
  */
 import { slidingWindow, type Pair } from '../graph/geometry.ts';
-import { numberAttribute } from '../graph/attributes.ts';
 import type { Graph } from '../graph/graph.ts';
+import { conv } from '../graph/operators/conv.ts';
 import type { WeightedLayer } from './layers.ts';
 
 /**
@@ -24,7 +24,7 @@ export function biasCorrection(
   const [outChannels, groupChannels] = weights.shape;
   const coverage = tapCoverage(graph, layer);
   const taps = coverage.length;
-  const groups = node.op === 'Conv' ? numberAttribute(node, 'group', 1) : 1;
+  const groups = conv.is(node) ? conv.number(node, 'group') : 1;
   const outPerGroup = outChannels / groups;
   const correction = new Float64Array(outChannels);
   for (let o = 0, i = 0; o < outChannels; o++) {
@@ -48,7 +48,7 @@ function tapCoverage(graph: Graph, { node, weights, input }: WeightedLayer): Flo
   const [kernelHeight, kernelWidth] = [weights.shape[2] ?? 1, weights.shape[3] ?? 1];
   const coverage = new Float64Array(kernelHeight * kernelWidth).fill(1);
   const [height, width] = graph.values.get(input)?.shape.slice(2) ?? [];
-  if (node.op !== 'Conv' || typeof height !== 'number' || typeof width !== 'number') return coverage;
+  if (!conv.is(node) || typeof height !== 'number' || typeof width !== 'number') return coverage;
   const window = slidingWindow(node, [height, width], [kernelHeight, kernelWidth]);
   if (typeof window === 'string') return coverage;
   const share = (axis: 0 | 1, size: number, tap: number): number => {

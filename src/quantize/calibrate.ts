@@ -2,6 +2,7 @@
 import { InputError, ModelError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { optimize } from '../graph/passes/optimize.ts';
+import { isQuantized } from '../graph/patterns.ts';
 import type { AsyncOptions } from '../progress.ts';
 import { equalize } from './equalize.ts';
 import { findLayers, type QuantizationLayers } from './layers.ts';
@@ -78,8 +79,9 @@ export async function calibrate(
 }
 
 /** @throws ModelError where `graph` is no float model that could be quantized */
-export function checkFloat({ nodes, inputs, outputs }: Graph): void {
-  if (nodes.some(({ op }) => op === 'QuantizeLinear')) {
+export function checkFloat(graph: Graph): void {
+  const { inputs, outputs } = graph;
+  if (isQuantized(graph)) {
     throw new ModelError('the model is quantized already: give the float model that it was made from');
   }
   for (const { name, dtype } of inputs) {

@@ -2,6 +2,8 @@
 import { InputError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { indexGraph } from '../graph/graph-index.ts';
+import { dequantizeLinear } from '../graph/operators/dequantize-linear.ts';
+import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
 import type { AsyncOptions } from '../progress.ts';
 import { openFloatSession, type Batch, type OnnxRuntimeOptions } from './onnx-runtime.ts';
 import { decibels } from './quantize.ts';
@@ -84,10 +86,9 @@ function readableNames(graph: Graph): Map<string, string> {
   const readable = new Map<string, string>();
   for (const node of graph.nodes) {
     const name = node.outputs[0];
-    if (node.op === 'QuantizeLinear') continue;
-    const quantize = index.readers(name).find(({ op }) => op === 'QuantizeLinear');
-    const dequantize =
-      quantize && index.readers(quantize.outputs[0]).find(({ op }) => op === 'DequantizeLinear');
+    if (quantizeLinear.is(node)) continue;
+    const quantize = index.readers(name).find(quantizeLinear.is);
+    const dequantize = quantize && index.readers(quantize.outputs[0]).find(dequantizeLinear.is);
     readable.set(name, dequantize?.outputs[0] ?? name);
   }
   return readable;

@@ -3,22 +3,12 @@
  * 4.1). Scaling an output channel of one layer by 1/s and the matching input channel of the next by s leaves the
  * function unchanged where everything between is positively homogeneous, and balances the ranges of the weights.
  */
-import { numberAttribute } from '../graph/attributes.ts';
 import type { Graph, Node, Tensor } from '../graph/graph.ts';
 import { indexGraph } from '../graph/graph-index.ts';
 import { log } from '../numerics/elementary.ts';
+import { conv } from '../graph/operators/conv.ts';
+import { operatorOf } from '../graph/operators/registry.ts';
 import { findLayers, type WeightedLayer } from './layers.ts';
-
-/** Operators f with f(s·x) = s·f(x) for s > 0 that keep channels apart. */
-const HOMOGENEOUS = new Set([
-  'Relu',
-  'MaxPool',
-  'GlobalMaxPool',
-  'AveragePool',
-  'GlobalAveragePool',
-  'Flatten',
-  'Identity',
-]);
 
 /** Rounds over all pairs; ranges settle to a geometric mean within a few. */
 const ROUNDS = 10;
@@ -62,7 +52,7 @@ function findPairs(
     let node: Node | undefined = first.layer.node;
     do {
       node = index.onlyReader(node.outputs[0]);
-    } while (node && HOMOGENEOUS.has(node.op));
+    } while (node && operatorOf(graph, node)?.homogeneous);
     const second = node && layers.get(node.name);
     if (second && inputSpan(first.layer, second.layer) !== undefined) pairs.push([first, second]);
   }
@@ -72,14 +62,18 @@ function findPairs(
 /** Weights of the second layer, per output and kernel tap, that belong to one channel of the first; undefined where they do not match up. */
 function inputSpan(first: WeightedLayer, second: WeightedLayer): number | undefined {
   const channels = first.weights.shape[0];
-  const groups = numberAttribute(second.node, 'group', 1);
+  const groups = groupsOf(second.node);
   const inputs = second.weights.shape[1] * groups;
-  if (second.node.op === 'Conv') {
+  if (conv.is(second.node)) {
     const isDepthwise = groups === channels && second.weights.shape[1] === 1;
     return inputs === channels && (groups === 1 || isDepthwise) ? 1 : undefined;
   }
   // Flattened [C, H, W]: H·W consecutive features a channel.
   return inputs % channels === 0 ? inputs / channels : undefined;
+}
+
+function groupsOf(node: Node): number {
+  return conv.is(node) ? conv.number(node, 'group') : 1;
 }
 
 /** Balances one pair; returns the largest |log s|. */
@@ -116,7 +110,7 @@ function forEachInput(
   const [outputs, inputs] = second.layer.weights.shape;
   const taps = second.weights.length / (outputs * inputs);
   const span = inputSpan(first, second.layer)!;
-  const isDepthwise = numberAttribute(second.layer.node, 'group', 1) > 1;
+  const isDepthwise = groupsOf(second.layer.node) > 1;
   const multiplier = outputs / first.weights.shape[0];
   for (let o = 0, i = 0; o < outputs; o++) {
     for (let k = 0; k < inputs; k++) {

@@ -1,7 +1,12 @@
 /** Which values of a float graph become integers, and which share their scales. */
-import { numberAttribute } from '../graph/attributes.ts';
 import { indexGraph, type GraphIndex } from '../graph/graph-index.ts';
 import type { Graph, Node, Tensor } from '../graph/graph.ts';
+import { add } from '../graph/operators/add.ts';
+import { conv } from '../graph/operators/conv.ts';
+import { gemm } from '../graph/operators/gemm.ts';
+import { keepsValues } from '../graph/operators/operator.ts';
+import { operatorOf } from '../graph/operators/registry.ts';
+import { softmax } from '../graph/operators/softmax.ts';
 import { followClamps, unaryRegion, type ClampChain } from '../graph/patterns.ts';
 import type { LayerNames } from './recipe.ts';
 
@@ -38,23 +43,6 @@ export interface QuantizationLayers {
   readonly weighted: ReadonlyMap<string, WeightedLayer>;
 }
 
-/** Operators that only move or select integers, so that their output has their input's scale. */
-const SELECTING = new Set([
-  'MaxPool',
-  'GlobalMaxPool',
-  'Gather',
-  'Slice',
-  'Flatten',
-  'Reshape',
-  'Squeeze',
-  'Unsqueeze',
-  'Identity',
-  'Dropout',
-]);
-
-/** Operators that may stand between the last layer and the output without need of integers. */
-const FLOAT_TAIL = new Set(['Softmax', 'Flatten', 'Reshape', 'Squeeze', 'Unsqueeze', 'Identity']);
-
 /** Sorts the values and nodes of an optimized float graph into what quantization does with them. */
 export function findLayers(graph: Graph): QuantizationLayers {
   const index = indexGraph(graph);
@@ -72,7 +60,7 @@ export function findLayers(graph: Graph): QuantizationLayers {
     let node = index.producer(name);
     let isFloat = index.readers(name).length === 0;
     // A value that something else reads is needed as integers.
-    while (node && isFloat && FLOAT_TAIL.has(node.op)) {
+    while (node && isFloat && (softmax.is(node) || operatorOf(graph, node)?.role === 'renames')) {
       chain.push(node);
       name = node.inputs[0]!;
       node = index.producer(name);
@@ -81,14 +69,14 @@ export function findLayers(graph: Graph): QuantizationLayers {
     const isLastLayer = node !== undefined && isFloat && weighted.has(node.name);
     if (isLastLayer) tail.add(name);
     for (const tailNode of chain) {
-      if (isLastLayer || tailNode.op === 'Softmax') tail.add(tailNode.outputs[0]);
+      if (isLastLayer || softmax.is(tailNode)) tail.add(tailNode.outputs[0]);
     }
   }
 
   const functions = elementwiseFunctions(index);
   const clamping = new Set<Node>();
   const values = new Map<string, QuantizedValue>();
-  const add = (producer: Node | undefined, clamps: ClampChain, sharedWith?: string): void => {
+  const addValue = (producer: Node | undefined, clamps: ClampChain, sharedWith?: string): void => {
     const names = [
       producer?.name,
       producer?.outputs[0],
@@ -104,7 +92,7 @@ export function findLayers(graph: Graph): QuantizationLayers {
     });
   };
   for (const { name, dtype } of graph.inputs) {
-    if (dtype === 'float32' && !graph.constants.has(name)) add(undefined, unclamped(name));
+    if (dtype === 'float32' && !graph.constants.has(name)) addValue(undefined, unclamped(name));
   }
   for (const node of graph.nodes) {
     const name = node.outputs[0];
@@ -112,14 +100,14 @@ export function findLayers(graph: Graph): QuantizationLayers {
     // Sizes of a Reshape, which are computed from a Shape.
     const dtype = graph.values.get(name)?.dtype;
     if (dtype !== undefined && dtype !== 'float32') continue;
-    const source = SELECTING.has(node.op) ? values.get(node.inputs[0]) : undefined;
+    const source = keepsValues(operatorOf(graph, node)) ? values.get(node.inputs[0]) : undefined;
     if (source) {
-      add(node, unclamped(name), source.sharedWith ?? source.name);
+      addValue(node, unclamped(name), source.sharedWith ?? source.name);
       continue;
     }
     const clamps = functions.last.has(node) ? unclamped(name) : followClamps(index, name);
     for (const clamp of clamps.nodes) clamping.add(clamp);
-    add(node, clamps);
+    addValue(node, clamps);
   }
   return { values, weighted };
 }
@@ -143,7 +131,8 @@ function elementwiseFunctions(index: GraphIndex): {
     // The sum of two functions of one value is an addition like others: its operands are quantized.
     if (!region || region.nodes.some((each) => isSum(index, each))) continue;
     const source = index.producer(region.input);
-    const clamps = source && !SELECTING.has(source.op) ? followClamps(index, region.input).nodes : [];
+    const clamps =
+      source && !keepsValues(operatorOf(index.graph, source)) ? followClamps(index, region.input).nodes : [];
     const isClamp = region.nodes.every((each) => clamps.includes(each));
     if (isClamp) continue;
     last.add(node);
@@ -152,17 +141,17 @@ function elementwiseFunctions(index: GraphIndex): {
   return { inner, last };
 }
 
-function isSum({ graph }: GraphIndex, { op, inputs }: Node): boolean {
-  return op === 'Add' && inputs.every((name) => !graph.constants.has(name));
+function isSum({ graph }: GraphIndex, node: Node): boolean {
+  return add.is(node) && node.inputs.every((name) => !graph.constants.has(name));
 }
 
 /** A Conv or Gemm with constant weights; `optimize` has brought every Gemm to transB = 1, alpha = beta = 1. */
 function weightedLayer(graph: Graph, node: Node): WeightedLayer | undefined {
-  if (node.op !== 'Conv' && node.op !== 'Gemm') return undefined;
+  if (!conv.is(node) && !gemm.is(node)) return undefined;
   const [input, weightName, biasName] = node.inputs;
   const weights = graph.constants.get(weightName);
   if (!(weights?.data instanceof Float32Array) || weights.shape.length < 2) return undefined;
-  if (node.op === 'Gemm' && numberAttribute(node, 'transB', 0) !== 1) return undefined;
+  if (gemm.is(node) && gemm.number(node, 'transB') !== 1) return undefined;
   const bias = biasName ? graph.constants.get(biasName)?.data : new Float32Array(weights.shape[0]);
   if (!(bias instanceof Float32Array) || bias.length !== weights.shape[0]) return undefined;
   return { node, input, weights, bias, names: [node.name, node.outputs[0]] };

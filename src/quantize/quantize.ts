@@ -4,6 +4,10 @@
  */
 import type { Graph, Node, Tensor, TensorData } from '../graph/graph.ts';
 import { inferShapes } from '../graph/infer-shapes.ts';
+import { clip } from '../graph/operators/clip.ts';
+import { dequantizeLinear } from '../graph/operators/dequantize-linear.ts';
+import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
+import { relu } from '../graph/operators/relu.ts';
 import { freshName, takenNames } from '../graph/rewrite.ts';
 import { log } from '../numerics/elementary.ts';
 import { quantizeReal } from '../program/pointwise.ts';
@@ -224,7 +228,7 @@ class QdqWriter {
       quantized.weights,
     );
     const weight = this.#emit(
-      'DequantizeLinear',
+      dequantizeLinear.op,
       `${node.name}_weight`,
       [
         weightName,
@@ -236,7 +240,7 @@ class QdqWriter {
     // ONNX Runtime wants bias scales of the weights' kind. No zero point: the specification gives int32 none.
     const biasScale = perChannel ? biasScales : biasScales.slice(0, 1);
     const biasValue = this.#emit(
-      'DequantizeLinear',
+      dequantizeLinear.op,
       `${node.name}_bias`,
       [
         this.#constant(`${node.name}_bias_quantized`, 'int32', [bias.length], quantized.bias),
@@ -295,11 +299,11 @@ class QdqWriter {
     const bound = (suffix: string, x: number): string =>
       this.#constant(`${value.name}_${suffix}`, 'float32', [], Float32Array.of(x));
     this.#nodes.push(
-      clamp === 'Relu'
-        ? { name, op: 'Relu', inputs: [from], outputs: [to], attributes: {} }
+      clamp === 'positive'
+        ? { name, op: relu.op, inputs: [from], outputs: [to], attributes: {} }
         : {
             name,
-            op: 'Clip',
+            op: clip.op,
             inputs: [from, bound('clip_min', clamp.min), bound('clip_max', clamp.max)],
             outputs: [to],
             attributes: {},
@@ -318,11 +322,11 @@ class QdqWriter {
       ];
       this.#parameterNames.set(owner, parameterNames);
     }
-    const quantized = this.#emit('QuantizeLinear', `${name}_quantized`, [from, ...parameterNames]);
+    const quantized = this.#emit(quantizeLinear.op, `${name}_quantized`, [from, ...parameterNames]);
     const target = this.#outputs.has(name) ? name : this.#unique(`${name}_dequantized`);
     this.#nodes.push({
       name: this.#unique(`${name}_DequantizeLinear`),
-      op: 'DequantizeLinear',
+      op: dequantizeLinear.op,
       inputs: [quantized, ...parameterNames],
       outputs: [target],
       attributes: {},
@@ -347,7 +351,8 @@ class QdqWriter {
   }
 }
 
-type Clamp = 'Relu' | Range;
+/** At zero from below, or at both ends. */
+type Clamp = 'positive' | Range;
 
 /**
  * The clamp that must precede a QuantizeLinear, which itself saturates at int8: none where the clamps of the float graph and the
@@ -361,7 +366,7 @@ function clampFor({ clamps, sharedWith }: QuantizedValue, { parameters }: Activa
   const lo = Math.max(qmin === -127 ? -128 : qmin, quantizeReal(clamps.lo, scale, zeroPoint));
   const hi = Math.min(qmax, quantizeReal(clamps.hi, scale, zeroPoint));
   if (lo === -128 && hi === 127) return undefined;
-  if (lo === zeroPoint && hi === 127 && clamps.lo === 0) return 'Relu';
+  if (lo === zeroPoint && hi === 127 && clamps.lo === 0) return 'positive';
   return { min: Math.fround((lo - zeroPoint) * scale), max: Math.fround((hi - zeroPoint) * scale) };
 }
 

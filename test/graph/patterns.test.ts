@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { unaryFunction } from '../../src/graph/elementwise.ts';
 import { indexGraph } from '../../src/graph/graph-index.ts';
 import type { Attribute } from '../../src/graph/graph.ts';
-import { followClamps, unaryRegion } from '../../src/graph/patterns.ts';
+import { followClamps, unaryFunction, unaryRegion } from '../../src/graph/patterns.ts';
 import { createFloatGraph } from '../support/onnx-models.ts';
 import { runOrt } from '../support/ort.ts';
 

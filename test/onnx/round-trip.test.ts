@@ -16,6 +16,7 @@ import {
   shuffleNet,
 } from '../support/onnx-models.ts';
 import { attribute, floatAttribute, floats, modelBytes, node, value } from '../support/onnx-proto.ts';
+import { swirl as swirlOperator } from '../support/swirl.ts';
 import { relativeDifference, runOrt } from '../support/ort.ts';
 
 const vgg16 = readFileSync(new URL('../../models/vgg16-cifar10.onnx', import.meta.url));
@@ -128,7 +129,7 @@ test('what Octet does not interpret survives: documentation, annotations, other 
   model.$unknown = unknown;
   model.graph!.node[0].$unknown = unknown;
 
-  const decoded = decodeModel(toBinary(ModelProtoSchema, model), { operators: ['com.example.Swirl'] });
+  const decoded = decodeModel(toBinary(ModelProtoSchema, model), { operators: [swirlOperator] });
   const back = fromBinary(ModelProtoSchema, encodeModel(decoded));
   expect(back).toMatchObject({
     docString: 'a model',

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { operatorTable, operatorTablePath, shadersOf } from '../../scripts/operator-table.ts';
 import { InputError, ModelError } from '../../src/errors.ts';
+import { defineOperator } from '../../src/graph/operators/operator.ts';
 import type { Operator } from '../../src/ops/operator.ts';
 import { builtinOperators, createOperatorRegistry } from '../../src/ops/registry.ts';
 import { quickCases } from '../support/cases.ts';
@@ -45,7 +46,7 @@ it('docs/operators.md is what the registry says (npm run docs)', async () => {
 describe('createOperatorRegistry', () => {
   const mine: Operator = {
     kind: 'mine',
-    onnx: ['Mine'],
+    onnx: [defineOperator({ op: 'Mine', inputs: [1, 1], role: 'computes', shape: ({ shape }) => shape })],
     lower: () => undefined,
     reference: () => undefined,
     macs: () => 0,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ModelError } from '../../src/errors.ts';
 import type { Graph } from '../../src/graph/graph.ts';
+import { relu } from '../../src/graph/operators/relu.ts';
 import { builtinOperators } from '../../src/ops/registry.ts';
 import { dequantizeOutput } from '../../src/program/input.ts';
 import { lower } from '../../src/program/lower.ts';
@@ -518,7 +519,7 @@ it('lowers a user’s operator through the same door, in a built-in’s place to
     [
       ...builtinOperators,
       {
-        onnx: ['Relu'],
+        onnx: [relu],
         lower(node, context) {
           const input = context.activation(node, 0)!;
           const { tensor } = context.output(node, input.shape)!;

@@ -1,6 +1,11 @@
 import { constantScalar } from '../attributes.ts';
 import { type GraphIndex, indexGraph } from '../graph-index.ts';
 import type { Graph, Node, Tensor } from '../graph.ts';
+import { dequantizeLinear } from '../operators/dequantize-linear.ts';
+import { gather } from '../operators/gather.ts';
+import { quantizeLinear } from '../operators/quantize-linear.ts';
+import { reshape } from '../operators/reshape.ts';
+import { transpose, transposedAxes } from '../operators/transpose.ts';
 import { freshName, takenNames } from '../rewrite.ts';
 import { MAX_CHANNELS } from '../strided.ts';
 
@@ -14,7 +19,7 @@ export function channelShuffle(graph: Graph): Graph {
   const taken = takenNames(graph);
   const constants = new Map(graph.constants);
   const nodes = graph.nodes.map((node): Node => {
-    const shuffle = node.op === 'Reshape' ? findShuffle(index, node) : undefined;
+    const shuffle = reshape.is(node) ? findShuffle(index, node) : undefined;
     if (!shuffle) return node;
     const { input, groups, channels } = shuffle;
     const size = channels / groups;
@@ -24,7 +29,7 @@ export function channelShuffle(graph: Graph): Graph {
     const name = freshName(`${node.name}.channels`, taken);
     const tensor: Tensor = { name, dtype: 'int64', shape: [channels], data: order };
     constants.set(name, tensor);
-    return { ...node, op: 'Gather', inputs: [input, name], attributes: { axis: 1 } };
+    return { ...node, op: gather.op, inputs: [input, name], attributes: { axis: 1 } };
   });
   return { ...graph, nodes, constants };
 }
@@ -39,10 +44,10 @@ interface Shuffle {
 function findShuffle(index: GraphIndex, last: Node): Shuffle | undefined {
   const { values } = index.graph;
   const pairs: Node[] = [];
-  const transpose = index.producer(behindPair(index, last.inputs[0], pairs));
-  if (transpose?.op !== 'Transpose') return undefined;
-  const first = index.producer(behindPair(index, transpose.inputs[0], pairs));
-  if (first?.op !== 'Reshape') return undefined;
+  const swap = index.producer(behindPair(index, last.inputs[0], pairs));
+  if (!transpose.is(swap)) return undefined;
+  const first = index.producer(behindPair(index, swap.inputs[0], pairs));
+  if (!reshape.is(first)) return undefined;
   const [input] = first.inputs;
   const from = values.get(input)?.shape;
   const grouped = values.get(first.outputs[0])?.shape;
@@ -55,8 +60,8 @@ function findShuffle(index: GraphIndex, last: Node): Shuffle | undefined {
     grouped.join() !== [batch, groups, size, ...image].join()
   )
     return undefined;
-  const order = transpose.attributes.perm;
-  const isSwap = Array.isArray(order) && order.join() === [0, 2, 1, ...image.map((_, i) => i + 3)].join();
+  const order = transposedAxes(swap, grouped.length);
+  const isSwap = order.join() === [0, 2, 1, ...image.map((_, i) => i + 3)].join();
   const isBack = values.get(last.outputs[0])?.shape.join() === from.join();
   // A value that is quantized like the input, whose elements it has, is what it was.
   const source = index.producer(input);
@@ -69,8 +74,8 @@ function findShuffle(index: GraphIndex, last: Node): Shuffle | undefined {
 /** What stands before `name`, or before the QuantizeLinear and DequantizeLinear that it comes from; these go to `pairs`. */
 function behindPair(index: GraphIndex, name: string, pairs: Node[]): string {
   const dequantize = index.producer(name);
-  const quantize = dequantize?.op === 'DequantizeLinear' ? index.producer(dequantize.inputs[0]) : undefined;
-  if (!dequantize || quantize?.op !== 'QuantizeLinear') return name;
+  const quantize = dequantizeLinear.is(dequantize) ? index.producer(dequantize.inputs[0]) : undefined;
+  if (!dequantize || !quantizeLinear.is(quantize)) return name;
   pairs.push(quantize, dequantize);
   return quantize.inputs[0];
 }

@@ -1,6 +1,8 @@
-import { numberAttribute } from '../attributes.ts';
 import { indexGraph } from '../graph-index.ts';
 import type { Graph, Node, Tensor } from '../graph.ts';
+import { add } from '../operators/add.ts';
+import { gemm } from '../operators/gemm.ts';
+import { matMul } from '../operators/mat-mul.ts';
 import { freshName, takenNames } from '../rewrite.ts';
 
 /**
@@ -22,16 +24,16 @@ export function denseToGemm(graph: Graph): Graph {
   };
 
   const nodes = graph.nodes.map((node): Node => {
-    if (node.op !== 'Gemm' && node.op !== 'MatMul') return node;
+    if (!gemm.is(node) && !matMul.is(node)) return node;
     const [input = '', weightName = '', biasName = ''] = node.inputs;
     const weights = graph.constants.get(weightName);
     const isMatrix = graph.values.get(input)?.shape.length === 2;
     if (!isMatrix || weights?.shape.length !== 2 || !(weights.data instanceof Float32Array)) return node;
-    if (numberAttribute(node, 'transA', 0) !== 0) return node;
+    if (gemm.number(node, 'transA') !== 0) return node;
 
-    const alpha = numberAttribute(node, 'alpha', 1);
-    const beta = numberAttribute(node, 'beta', 1);
-    const transposed = numberAttribute(node, 'transB', 0) !== 0;
+    const alpha = gemm.number(node, 'alpha');
+    const beta = gemm.number(node, 'beta');
+    const transposed = gemm.number(node, 'transB') !== 0;
     const outputs = weights.shape[transposed ? 0 : 1];
     const changed = alpha !== 1 || !transposed;
     const weight = changed ? store(weights, orient(weights, transposed, alpha)) : weightName;
@@ -46,22 +48,22 @@ export function denseToGemm(graph: Graph): Graph {
         bias = store(tensor, { shape: [outputs], data: values });
       }
     } else {
-      const add = index.onlyReader(output);
-      const other = add?.op === 'Add' ? add.inputs.find((name) => name !== output) : undefined;
+      const sum = index.onlyReader(output);
+      const other = add.is(sum) ? sum.inputs.find((name) => name !== output) : undefined;
       const tensor = graph.constants.get(other ?? '');
       const values = tensor && biasValues(tensor, outputs, 1);
-      if (add && tensor && values) {
+      if (sum && tensor && values) {
         bias =
           values === tensor.data && tensor.shape.length === 1
             ? tensor.name
             : store(tensor, { shape: [outputs], data: values });
-        merged.add(add);
-        output = add.outputs[0]!;
+        merged.add(sum);
+        output = sum.outputs[0]!;
       }
     }
     return {
       ...node,
-      op: 'Gemm',
+      op: gemm.op,
       inputs: bias === '' ? [input, weight] : [input, weight, bias],
       outputs: [output],
       attributes: { transB: 1 },

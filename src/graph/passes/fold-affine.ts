@@ -3,9 +3,15 @@
  * constants. After a convolution or dense layer they fold into its weights (Jacob et al. 2018, section 3.2); a batch
  * normalization elsewhere, as in pre-activation networks, is a depthwise 1×1 convolution.
  */
-import { numberAttribute } from '../attributes.ts';
 import { indexGraph } from '../graph-index.ts';
 import type { Graph, Node, Tensor } from '../graph.ts';
+import { add } from '../operators/add.ts';
+import { batchNormalization } from '../operators/batch-normalization.ts';
+import { conv } from '../operators/conv.ts';
+import { div } from '../operators/div.ts';
+import { gemm } from '../operators/gemm.ts';
+import { mul } from '../operators/mul.ts';
+import { sub } from '../operators/sub.ts';
 import { Problems } from '../problems.ts';
 import { freshName, takenNames } from '../rewrite.ts';
 
@@ -31,7 +37,7 @@ export function foldAffine(graph: Graph): Graph {
   const removed = new Set<Node>();
   for (const node of graph.nodes) {
     const [output] = node.outputs as [string];
-    if (node.op === 'Conv' || node.op === 'Gemm') {
+    if (conv.is(node) || gemm.is(node)) {
       layers.set(output, node);
       continue;
     }
@@ -43,7 +49,7 @@ export function foldAffine(graph: Graph): Graph {
     const bias = layer.inputs[2] ? constants.get(layer.inputs[2]) : null;
     if (!weights || bias === undefined || !foldable(layer, weights)) continue;
     const channels = weights.shape[0];
-    const affine = affineOf(graph, node, input, channels, layer.op === 'Conv' ? 4 : 2);
+    const affine = affineOf(graph, node, input, channels, conv.is(layer) ? 4 : 2);
     if (!affine) continue;
 
     const folded = foldInto(weights, bias, affine);
@@ -86,7 +92,7 @@ export function batchNormToConv(graph: Graph): Graph {
     const input = node.inputs[0];
     const shape = graph.values.get(input)?.shape;
     const channels = graph.constants.get(node.inputs[1] ?? '')?.data.length;
-    if (node.op !== 'BatchNormalization' || shape?.length !== 4 || channels === undefined) return node;
+    if (!batchNormalization.is(node) || shape?.length !== 4 || channels === undefined) return node;
     const affine = affineOf(graph, node, input, channels, 4);
     if (!affine) return node;
     const store = (kind: string, dims: readonly number[], values: Float64Array): string => {
@@ -98,7 +104,7 @@ export function batchNormToConv(graph: Graph): Graph {
     };
     return {
       ...node,
-      op: 'Conv',
+      op: conv.op,
       inputs: [
         input,
         store('weight', [channels, 1, 1, 1], affine.scale),
@@ -120,9 +126,9 @@ function isFinite(data: Float32Array): boolean {
 
 function foldable(layer: Node, weights: Tensor): boolean {
   if (!(weights.data instanceof Float32Array)) return false;
-  if (layer.op === 'Conv') return true;
-  const plain = numberAttribute(layer, 'alpha', 1) === 1 && numberAttribute(layer, 'beta', 1) === 1;
-  return plain && numberAttribute(layer, 'transB', 0) === 1;
+  if (conv.is(layer)) return true;
+  const plain = gemm.number(layer, 'alpha') === 1 && gemm.number(layer, 'beta') === 1;
+  return plain && gemm.number(layer, 'transB') === 1;
 }
 
 function foldInto(
@@ -153,27 +159,21 @@ function affineOf(
   channels: number,
   rank: number,
 ): Affine | undefined {
-  if (node.op === 'BatchNormalization') return batchNormAffine(graph, node, channels);
+  if (batchNormalization.is(node)) return batchNormAffine(graph, node, channels);
   const [a = '', b = ''] = node.inputs;
   if (node.inputs.length !== 2 || a === b) return undefined;
   const constant = channelConstant(graph, a === input ? b : a, channels, rank);
   if (!constant) return undefined;
   const first = a === input;
   const zero = Float64Array.of(0);
-  switch (node.op) {
-    case 'Add':
-      return { scale: Float64Array.of(1), shift: constant };
-    case 'Sub':
-      return first
-        ? { scale: Float64Array.of(1), shift: constant.map((value) => -value) }
-        : { scale: Float64Array.of(-1), shift: constant };
-    case 'Mul':
-      return { scale: constant, shift: zero };
-    case 'Div':
-      return first ? { scale: constant.map((value) => 1 / value), shift: zero } : undefined;
-    default:
-      return undefined;
+  if (add.is(node)) return { scale: Float64Array.of(1), shift: constant };
+  if (mul.is(node)) return { scale: constant, shift: zero };
+  if (sub.is(node)) {
+    return first
+      ? { scale: Float64Array.of(1), shift: constant.map((value) => -value) }
+      : { scale: Float64Array.of(-1), shift: constant };
   }
+  return div.is(node) && first ? { scale: constant.map((value) => 1 / value), shift: zero } : undefined;
 }
 
 function batchNormAffine(graph: Graph, node: Node, channels: number): Affine | undefined {
@@ -185,7 +185,7 @@ function batchNormAffine(graph: Graph, node: Node, channels: number): Affine | u
     Float32Array,
     Float32Array,
   ];
-  const epsilon = Math.fround(numberAttribute(node, 'epsilon', 1e-5));
+  const epsilon = Math.fround(batchNormalization.number(node, 'epsilon'));
   const scale = Float64Array.from(gamma, (g, c) => g / Math.sqrt(variance[c] + epsilon));
   return { scale, shift: Float64Array.from(beta, (b, c) => b - mean[c] * scale[c]) };
 }

@@ -1,4 +1,8 @@
 import type { Graph, Node } from '../graph.ts';
+import { concat } from '../operators/concat.ts';
+import { dropout } from '../operators/dropout.ts';
+import { identity } from '../operators/identity.ts';
+import { pad } from '../operators/pad.ts';
 import { removeAliases } from '../rewrite.ts';
 
 /** Drops Identity and Dropout (which does nothing in inference), Concat of one, and pads of nothing. */
@@ -11,15 +15,8 @@ export function removeIdentities(graph: Graph): Graph {
 }
 
 function isIdentity(graph: Graph, node: Node): boolean {
-  switch (node.op) {
-    case 'Identity':
-    case 'Dropout':
-      return true;
-    case 'Concat':
-      return node.inputs.length === 1;
-    case 'Pad':
-      return graph.constants.get(node.inputs[1] ?? '')?.data.every((pad) => Number(pad) === 0) ?? false;
-    default:
-      return false;
-  }
+  if (identity.is(node) || dropout.is(node)) return true;
+  if (concat.is(node)) return node.inputs.length === 1;
+  if (!pad.is(node)) return false;
+  return graph.constants.get(node.inputs[1] ?? '')?.data.every((size) => Number(size) === 0) ?? false;
 }

@@ -1,3 +1,4 @@
+import { add as addRow } from '../../graph/operators/add.ts';
 import type { AddOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
 import { lowerAdd } from './lower.ts';
@@ -7,7 +8,7 @@ import { webgpuKernel } from './webgpu.ts';
 
 export const add: Operator<AddOperation> = {
   kind: 'add',
-  onnx: ['Add'],
+  onnx: [addRow],
   lower: lowerAdd,
   reference: addReference,
   macs: () => 0,

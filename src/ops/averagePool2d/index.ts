@@ -1,3 +1,5 @@
+import { averagePool } from '../../graph/operators/average-pool.ts';
+import { globalAveragePool } from '../../graph/operators/global-average-pool.ts';
 import type { AveragePool2dOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
 import { lowerAveragePool2d } from './lower.ts';
@@ -7,7 +9,7 @@ import { webgpuKernel } from './webgpu.ts';
 
 export const averagePool2d: Operator<AveragePool2dOperation> = {
   kind: 'averagePool2d',
-  onnx: ['AveragePool', 'GlobalAveragePool'],
+  onnx: [averagePool, globalAveragePool],
   lower: lowerAveragePool2d,
   reference: averagePool2dReference,
   macs: () => 0,

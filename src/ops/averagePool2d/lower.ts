@@ -1,5 +1,5 @@
-import { numberAttribute } from '../../graph/attributes.ts';
 import type { Node } from '../../graph/graph.ts';
+import { averagePool } from '../../graph/operators/average-pool.ts';
 import type { LoweringContext } from '../../program/lowering.ts';
 import { commonRescale } from '../../program/multiplier.ts';
 import type { AveragePool2dOperation } from '../../program/program.ts';
@@ -8,7 +8,7 @@ import { poolWindow } from '../window.ts';
 export function lowerAveragePool2d(node: Node, context: LoweringContext): void {
   const input = context.activation(node, 0);
   if (!input) return;
-  const countIncludePad = numberAttribute(node, 'count_include_pad', 0) !== 0;
+  const countIncludePad = averagePool.is(node) && averagePool.number(node, 'count_include_pad') !== 0;
   const window = poolWindow(node, input.shape);
   if (typeof window === 'string') {
     context.problem(node, window);

@@ -1,3 +1,4 @@
+import { concat as concatRow } from '../../graph/operators/concat.ts';
 import type { ConcatOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
 import { lowerConcat } from './lower.ts';
@@ -7,7 +8,7 @@ import { webgpuKernel } from './webgpu.ts';
 
 export const concat: Operator<ConcatOperation> = {
   kind: 'concat',
-  onnx: ['Concat'],
+  onnx: [concatRow],
   lower: lowerConcat,
   reference: concatReference,
   macs: () => 0,

@@ -1,5 +1,6 @@
-import { numberAttribute, resolveAxis } from '../../graph/attributes.ts';
+import { resolveAxis } from '../../graph/attributes.ts';
 import type { Node } from '../../graph/graph.ts';
+import { concat as concatRow } from '../../graph/operators/concat.ts';
 import type { LoweringContext } from '../../program/lowering.ts';
 import { commonRescale } from '../../program/multiplier.ts';
 import type { ConcatOperation, ImageShape } from '../../program/program.ts';
@@ -8,7 +9,7 @@ export function lowerConcat(node: Node, context: LoweringContext): void {
   const inputs = node.inputs.map((_, index) => context.activation(node, index));
   if (!inputs.every((input) => input !== undefined)) return;
   const rank = context.rank(node, 0) ?? 4;
-  const axis = resolveAxis(numberAttribute(node, 'axis', NaN), rank);
+  const axis = resolveAxis(concatRow.number(node, 'axis'), rank);
   if (axis !== 1) {
     context.problem(node, `joins along axis ${axis ?? '?'} of ${rank}; only channels (axis 1) are supported`);
     return;

@@ -1,3 +1,6 @@
+import { conv } from '../../graph/operators/conv.ts';
+import { gemm } from '../../graph/operators/gemm.ts';
+import { matMul } from '../../graph/operators/mat-mul.ts';
 import type { Conv2dOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
 import { lowerConv2d } from './lower.ts';
@@ -8,7 +11,7 @@ import { webgpuKernel } from './webgpu.ts';
 
 export const conv2d: Operator<Conv2dOperation> = {
   kind: 'conv2d',
-  onnx: ['Conv', 'Gemm', 'MatMul'],
+  onnx: [conv, gemm, matMul],
   lower: lowerConv2d,
   reference: conv2dReference,
   macs: (operation, tensor) => {

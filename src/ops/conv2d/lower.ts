@@ -1,6 +1,7 @@
-import { numberAttribute } from '../../graph/attributes.ts';
 import { slidingWindow } from '../../graph/geometry.ts';
 import type { Node } from '../../graph/graph.ts';
+import { conv } from '../../graph/operators/conv.ts';
+import { gemm } from '../../graph/operators/gemm.ts';
 import type { LoweringContext, QuantizedConstant } from '../../program/lowering.ts';
 import { requantizeMultiplier, toMultiplier } from '../../program/multiplier.ts';
 import type {
@@ -32,10 +33,9 @@ export function lowerConv2d(node: Node, context: LoweringContext): void {
     context.problem(node, 'its weights must be int8 or uint8 constants behind a DequantizeLinear');
     return;
   }
-  const layer =
-    node.op === 'Conv'
-      ? convolution(node, input, weights)
-      : dense(node, input, weights, context.rank(node, 0) ?? 2);
+  const layer = conv.is(node)
+    ? convolution(node, input, weights)
+    : dense(node, input, weights, context.rank(node, 0) ?? 2);
   if (typeof layer === 'string') {
     context.problem(node, layer);
     return;
@@ -91,7 +91,7 @@ function convolution(
   const weights = channelsLast(data, outChannels, inChannels, kernelHeight * kernelWidth);
   return {
     window: { kernel: window.kernel, stride: window.stride, pads: window.pads, dilation: window.dilation },
-    groups: numberAttribute(node, 'group', 1),
+    groups: conv.number(node, 'group'),
     outputShape: [...window.outputSize, outChannels],
     weights,
     weightScale: q.scale,
@@ -110,15 +110,17 @@ function dense(
 ): Layer | string {
   if (shape.length !== 2 || rank !== 2)
     return 'only the product of a matrix [N, K] and constant weights is supported';
-  for (const [name, wanted] of [
-    ['alpha', 1],
-    ['beta', 1],
-    ['transA', 0],
-  ] as const) {
-    const value = numberAttribute(node, name, wanted);
-    if (value !== wanted) return `${name} is ${value}; only ${wanted} is supported`;
+  if (gemm.is(node)) {
+    for (const [name, wanted] of [
+      ['alpha', 1],
+      ['beta', 1],
+      ['transA', 0],
+    ] as const) {
+      const value = gemm.number(node, name);
+      if (value !== wanted) return `${name} is ${value}; only ${wanted} is supported`;
+    }
   }
-  const isTransposed = node.op === 'Gemm' && numberAttribute(node, 'transB', 0) !== 0;
+  const isTransposed = gemm.is(node) && gemm.number(node, 'transB') !== 0;
   const [outAxis, inAxis] = isTransposed ? [0, 1] : [1, 0];
   const outChannels = shape[outAxis];
   if (q.scale.length > 1 && q.axis !== outAxis)

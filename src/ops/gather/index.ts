@@ -1,3 +1,5 @@
+import { gather as gatherRow } from '../../graph/operators/gather.ts';
+import { slice } from '../../graph/operators/slice.ts';
 import type { GatherOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
 import { lowerGather } from './lower.ts';
@@ -7,7 +9,7 @@ import { webgpuKernel } from './webgpu.ts';
 
 export const gather: Operator<GatherOperation> = {
   kind: 'gather',
-  onnx: ['Gather', 'Slice'],
+  onnx: [gatherRow, slice],
   lower: lowerGather,
   reference: gatherReference,
   macs: () => 0,

@@ -1,5 +1,7 @@
-import { constantNumbers, numberAttribute, resolveAxis } from '../../graph/attributes.ts';
+import { constantNumbers, resolveAxis } from '../../graph/attributes.ts';
 import type { Graph, Node } from '../../graph/graph.ts';
+import { gather as gatherRow } from '../../graph/operators/gather.ts';
+import { slice } from '../../graph/operators/slice.ts';
 import { MAX_CHANNELS, sliceRanges } from '../../graph/strided.ts';
 import type { LoweringContext } from '../../program/lowering.ts';
 import type { GatherOperation } from '../../program/program.ts';
@@ -17,8 +19,7 @@ export function lowerGather(node: Node, context: LoweringContext): void {
     context.problem(node, `selects from ${inChannels} channels; at most ${MAX_CHANNELS} are supported`);
     return;
   }
-  const selected =
-    node.op === 'Slice' ? slicedChannels(node, context.graph) : gatheredChannels(node, context);
+  const selected = slice.is(node) ? slicedChannels(node, context.graph) : gatheredChannels(node, context);
   const channels =
     typeof selected === 'string' ? selected : selected.map((c) => (c < 0 ? c + inChannels : c));
   if (typeof channels === 'string') {
@@ -56,7 +57,7 @@ function slicedChannels(node: Node, graph: Graph): readonly number[] | string {
 /** The channels that a Gather takes, or what is wrong. */
 function gatheredChannels(node: Node, context: LoweringContext): readonly number[] | string {
   const rank = context.rank(node, 0) ?? 4;
-  const axis = resolveAxis(numberAttribute(node, 'axis', 0), rank);
+  const axis = resolveAxis(gatherRow.number(node, 'axis'), rank);
   if (axis !== 1) return `selects along axis ${axis ?? '?'}; only channels (axis 1) are supported`;
   const indices = context.plainConstant(node, 1);
   if (indices?.shape.length !== 1) return 'must select channels by a constant list of indices';

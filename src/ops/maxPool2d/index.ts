@@ -1,3 +1,5 @@
+import { maxPool } from '../../graph/operators/max-pool.ts';
+import { globalMaxPool } from '../../graph/operators/global-max-pool.ts';
 import type { MaxPool2dOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
 import { lowerMaxPool2d } from './lower.ts';
@@ -7,7 +9,7 @@ import { webgpuKernel } from './webgpu.ts';
 
 export const maxPool2d: Operator<MaxPool2dOperation> = {
   kind: 'maxPool2d',
-  onnx: ['MaxPool', 'GlobalMaxPool'],
+  onnx: [maxPool, globalMaxPool],
   lower: lowerMaxPool2d,
   reference: maxPool2dReference,
   macs: () => 0,

@@ -1,3 +1,4 @@
+import { mul as mulRow } from '../../graph/operators/mul.ts';
 import type { MulOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
 import { lowerMul } from './lower.ts';
@@ -7,7 +8,7 @@ import { webgpuKernel } from './webgpu.ts';
 
 export const mul: Operator<MulOperation> = {
   kind: 'mul',
-  onnx: ['Mul'],
+  onnx: [mulRow],
   lower: lowerMul,
   reference: mulReference,
   macs: () => 0,

@@ -1,0 +1,3 @@
+import { unaryOperator } from './elementwise.ts';
+
+export const abs = unaryOperator({ op: 'Abs', unary: () => Math.abs });

@@ -1,0 +1,13 @@
+import { eluOf } from '../activations.ts';
+import { unaryOperator } from './elementwise.ts';
+import { float } from './signature.ts';
+
+export const celu = unaryOperator({
+  op: 'Celu',
+  since: 12,
+  attributes: { alpha: float(1) },
+  unary(node) {
+    const alpha = this.number(node, 'alpha');
+    return (x) => eluOf(x / alpha, 1) * alpha;
+  },
+});

@@ -1,0 +1,25 @@
+import { typed, without } from './normalize-context.ts';
+import { defineOperator } from './operator.ts';
+import { checkScale, refuseBlocks } from './quantization.ts';
+import { int, since } from './signature.ts';
+
+export const dequantizeLinear = defineOperator({
+  op: 'DequantizeLinear',
+  inputs: [2, 3],
+  attributes: { axis: since(13, int(1)), block_size: since(21, int(0)), output_dtype: since(23, int(0)) },
+  role: 'none',
+  normalize(node, context) {
+    refuseBlocks(node, context);
+    const dtype = typed(context, node.inputs[0])?.dtype;
+    if (dtype && dtype !== 'int8' && dtype !== 'uint8' && dtype !== 'int32') {
+      context.problems.node(node, `dequantizes ${dtype}; only int8, uint8 and int32 are supported`);
+    }
+    return [{ ...node, attributes: without(node, 'block_size', 'output_dtype') }];
+  },
+  shape(x, [scale, zeroPoint], node) {
+    if (zeroPoint && zeroPoint.dtype !== x.dtype) {
+      return `its zero point is ${zeroPoint.dtype}, but the input is ${x.dtype}`;
+    }
+    return checkScale(x, scale, zeroPoint, node) ?? { dtype: scale?.dtype ?? 'float32', shape: x.shape };
+  },
+});

@@ -1,0 +1,7 @@
+import { binaryOperator } from './elementwise.ts';
+
+export const div = binaryOperator({
+  op: 'Div',
+  binary: (a, b) => a / b,
+  integer: (a, b) => (b === 0n ? undefined : a / b),
+});

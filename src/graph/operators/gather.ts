@@ -1,0 +1,43 @@
+import { resolveAxis } from '../attributes.ts';
+import type { TensorData } from '../graph.ts';
+import { defineOperator } from './operator.ts';
+import { int } from './signature.ts';
+
+export const gather = defineOperator({
+  op: 'Gather',
+  inputs: [2, 2],
+  attributes: { axis: int(0) },
+  role: 'moves',
+  note: '`gather`: of channels',
+  shape({ shape }, [indices], node) {
+    const axis = resolveAxis(this.number(node, 'axis'), shape.length);
+    if (axis === undefined) return `axis is outside a tensor of shape [${shape}]`;
+    return [...shape.slice(0, axis), ...(indices?.shape ?? []), ...shape.slice(axis + 1)];
+  },
+  sizes(node, context) {
+    const from = context.elements(node.inputs[0]);
+    const picked = context.numbers(node.inputs[1])?.map((index) => from?.at(index));
+    return picked?.every((dim) => dim !== undefined) ? picked : undefined;
+  },
+  evaluate({ node, inputs: [x, indices], shape }) {
+    const axis = x && resolveAxis(this.number(node, 'axis'), x.shape.length);
+    if (!x || !indices || axis === undefined) return undefined;
+    const size = x.shape[axis];
+    const positions = Array.from(indices.data, Number).map((index) => resolveAxis(index, size));
+    if (!positions.every((position) => position !== undefined)) return undefined;
+    const inner = x.shape.slice(axis + 1).reduce((product, dim) => product * dim, 1);
+    const outer = x.shape.slice(0, axis).reduce((product, dim) => product * dim, 1);
+    const data = new (x.data.constructor as new (length: number) => TensorData)(
+      outer * positions.length * inner,
+    );
+    let to = 0;
+    for (let o = 0; o < outer; o++) {
+      for (const position of positions) {
+        const from = (o * size + position) * inner;
+        data.set(x.data.subarray(from, from + inner) as never, to);
+        to += inner;
+      }
+    }
+    return { dtype: x.dtype, shape, data };
+  },
+});

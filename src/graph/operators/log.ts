@@ -1,0 +1,4 @@
+import { log as of } from '../../numerics/elementary.ts';
+import { unaryOperator } from './elementwise.ts';
+
+export const log = unaryOperator({ op: 'Log', unary: () => of });

@@ -1,0 +1,3 @@
+import { binaryOperator } from './elementwise.ts';
+
+export const max = binaryOperator({ op: 'Max', binary: Math.max, inputs: [1, Infinity] });

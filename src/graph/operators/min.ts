@@ -1,0 +1,3 @@
+import { binaryOperator } from './elementwise.ts';
+
+export const min = binaryOperator({ op: 'Min', binary: Math.min, inputs: [1, Infinity] });

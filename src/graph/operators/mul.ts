@@ -1,0 +1,9 @@
+import { binaryOperator } from './elementwise.ts';
+
+export const mul = binaryOperator({
+  op: 'Mul',
+  binary: (a, b) => a * b,
+  role: 'computes',
+  note: '`mul`; of one tensor, or with a constant of one element, `lookup`',
+  integer: (a, b) => a * b,
+});

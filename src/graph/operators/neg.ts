@@ -1,0 +1,3 @@
+import { unaryOperator } from './elementwise.ts';
+
+export const neg = unaryOperator({ op: 'Neg', unary: () => (x) => -x });

@@ -1,0 +1,151 @@
+/**
+ * What Octet knows of an ONNX operator, in one object (`operators/<op>.ts`): its signature by opset, the form its nodes are
+ * brought to, the rule for its result's shape, its value, and what it does to quantized values. Decoding, inference,
+ * folding, calibration, quantization, lowering and the docs ask the row; none of them keeps a table of its own.
+ */
+import type { Dimension, DType, Graph, Node, Tensor } from '../graph.ts';
+import type { NormalizeContext } from './normalize-context.ts';
+import type { AttributeSpec } from './signature.ts';
+import type { NumbersOf } from '../strided.ts';
+
+export type Shape = readonly Dimension[];
+
+/** Type and shape of a value. */
+export interface Known {
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+/** A value without a name: what a node computes. Row-major. */
+export type Value = Omit<Tensor, 'name' | 'extras'>;
+
+export interface ShapeContext {
+  readonly graph: Graph;
+  /** Elements of a small integer tensor, some perhaps symbolic: what exporters compute the shape of a Reshape with. */
+  elements(name: string | undefined): Shape | undefined;
+  /** The same, where none is symbolic. */
+  readonly numbers: NumbersOf;
+}
+
+/** A shape (the type is the first input's), type and shape, shapes of several outputs, what is wrong, or undefined: cannot be told. */
+export type ShapeResult = Shape | Known | { readonly outputs: readonly Shape[] } | string | undefined;
+
+/** `x` is the first input; `rest` the others, undefined where left out. */
+export type ShapeRule = (
+  x: Known,
+  rest: readonly (Known | undefined)[],
+  node: Node,
+  context: ShapeContext,
+) => ShapeResult;
+
+/** One evaluation of a node. */
+export interface Evaluation {
+  readonly node: Node;
+  /** Values of the inputs, undefined where left out. */
+  readonly inputs: readonly (Value | undefined)[];
+  /** Type and shape of the first output. */
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  /** Elements of an input that is a list of integers. */
+  readonly numbers: NumbersOf;
+}
+
+/**
+ * What the operator does to quantized values.
+ *
+ * - `computes`: arithmetic; its result has a scale of its own.
+ * - `selects`: gives some of its input's elements, chosen by their values (max pooling).
+ * - `moves`: gives elements of its input, chosen by their places.
+ * - `renames`: gives its input's elements in their order, under another shape or name.
+ * - `clamps`: narrows the bounds of the operation before it.
+ * - `pointwise`: a function of one value, or with constants: a table.
+ * - `none`: a matter of import; no such node is left in a graph that is quantized, or it is handled by name (Q/DQ).
+ */
+export type Role = 'computes' | 'selects' | 'moves' | 'renames' | 'clamps' | 'pointwise' | 'none';
+
+/** Element-wise functions, in float64, of arithmetic that is the same on every engine. */
+export type Unary = (x: number) => number;
+export type Binary = (a: number, b: number) => number;
+
+export interface OperatorDefinition<Name extends string = string> {
+  /** ONNX operator type, e.g. `Conv`; `domain.Type` outside the default domain. */
+  readonly op: string;
+  /** Opset in which the operator came, where that is after the oldest that Octet reads. */
+  readonly since?: number;
+  /** Fewest and most inputs (trailing optional ones may be left out). */
+  readonly inputs: readonly [fewest: number, most: number];
+  /** Most outputs, 1 where left out. */
+  readonly outputs?: number;
+  readonly attributes?: Readonly<Record<Name, AttributeSpec>>;
+  readonly role: Role;
+  /** f(s·x) = s·f(x) for s > 0, channel by channel. */
+  readonly homogeneous?: boolean;
+  /**
+   * Rewrites old and odd forms of a node to the one that the rest of Octet knows; what is outside the supported
+   * subset is reported to the context.
+   */
+  normalize?(node: Node, context: NormalizeContext): readonly Node[];
+  shape(...call: Parameters<ShapeRule>): ShapeResult;
+  /** Elements of the result where it is a list of sizes, some perhaps symbolic. `values` are the shapes known so far. */
+  sizes?(node: Node, context: ShapeContext, values: ReadonlyMap<string, Known>): Shape | undefined;
+  /** The first output, or undefined: cannot be computed. Float results are rounded to float32 once an operation. */
+  evaluate?(call: Evaluation): Value | undefined;
+  /**
+   * The function of one element that `node` applies, undefined where its parameters are not constant.
+   * `constant` gives the one element of a constant input.
+   */
+  unary?(node: Node, constant: (name: string) => number | undefined): Unary | undefined;
+  /** The function of two elements (with broadcasting). */
+  readonly binary?: Binary;
+  /** The same on integers, where sizes are computed with it; undefined: has no value. */
+  readonly integer?: (a: bigint, b: bigint) => bigint | undefined;
+  /** Inputs whose constants are learned. */
+  readonly learned?: readonly number[];
+  /** Multiply-adds for one image. `shape` is the result's, `weights` the shape of the learned operand. */
+  macs?(shape: Shape, weights: readonly number[]): number;
+  /** A limit worth a word in the table of operators. */
+  readonly note?: string;
+  /** Why a quantized model should hold no such node, and what to do. */
+  readonly remedy?: string;
+}
+
+/** Whether the result's elements are some of the first input's, perhaps in another order. */
+export function selects(row: Pick<OperatorDefinition, 'role'> | undefined): boolean {
+  return row?.role === 'selects' || row?.role === 'moves';
+}
+
+/** Whether the result's elements are the first input's: what quantizes the one may quantize the other. */
+export function keepsValues(row: Pick<OperatorDefinition, 'role'> | undefined): boolean {
+  return selects(row) || row?.role === 'renames';
+}
+
+declare const row: unique symbol;
+
+/** A node known to be of a row's operator. */
+export type NodeOf<Name extends string = string> = Node & { readonly [row]: Name };
+
+export interface OnnxOperator<Name extends string = string> extends OperatorDefinition<Name> {
+  readonly outputs: number;
+  readonly attributes: Readonly<Record<Name, AttributeSpec>>;
+  /** Whether `node` is of this operator. */
+  readonly is: (node: Node | undefined) => node is NodeOf<Name>;
+  /** A number attribute of `node`, or its default; NaN where there is neither. */
+  number(node: Node, name: Name): number;
+}
+
+/** A row of the table of operators. Its methods may use `this`, the row. */
+export function defineOperator<Name extends string = never>(
+  definition: OperatorDefinition<Name> & ThisType<OnnxOperator<Name>>,
+): OnnxOperator<Name> {
+  const attributes = definition.attributes ?? ({} as Readonly<Record<Name, AttributeSpec>>);
+  return {
+    outputs: 1,
+    ...definition,
+    attributes,
+    is: (node): node is NodeOf<Name> => node?.op === definition.op,
+    number(node, name) {
+      const value = node.attributes[name] ?? attributes[name].default;
+      return typeof value === 'number' ? value : NaN;
+    },
+  };
+}

@@ -1,0 +1,3 @@
+import { binaryOperator } from './elementwise.ts';
+
+export const pRelu = binaryOperator({ op: 'PRelu', binary: (a, b) => (a < 0 ? a * b : a) });

@@ -1,0 +1,49 @@
+import { constantNumbers, resolveAxis } from '../attributes.ts';
+import { resolveAxes } from '../shapes.ts';
+import { asFlatten } from './flatten.ts';
+import { globalAveragePool } from './global-average-pool.ts';
+import { shapeOf } from './normalize-context.ts';
+import { defineOperator } from './operator.ts';
+import { int, ints, since, until } from './signature.ts';
+
+export const reduceMean = defineOperator({
+  op: 'ReduceMean',
+  inputs: [1, 2],
+  attributes: { axes: until(18, ints()), keepdims: int(1), noop_with_empty_axes: since(18, int(0)) },
+  role: 'none',
+  note: '`averagePool2d`: over height and width only',
+  /** The mean over H and W is GlobalAveragePool, then Flatten where the dimensions go. */
+  normalize(node, context) {
+    const input = node.inputs[0];
+    const shape = shapeOf(context, input);
+    if (!shape) return [node];
+    const given = constantNumbers(context.graph, node.inputs[1]) ?? node.attributes.axes;
+    const axes = Array.isArray(given) ? given.map((axis) => resolveAxis(Number(axis), shape.length)) : [];
+    if (shape.length !== 4 || axes.toSorted().join() !== '2,3') {
+      context.problems.node(
+        node,
+        'only means over height and width (axes 2 and 3 of an image) are supported',
+      );
+      return [node];
+    }
+    const pool = { ...node, op: globalAveragePool.op, inputs: [input], attributes: {} };
+    if (this.number(node, 'keepdims') !== 0) return [pool];
+    const pooled = context.value(`${node.name}.pooled`);
+    const flatten = {
+      ...asFlatten({ ...node, inputs: [pooled] }),
+      name: context.value(`${node.name}.flatten`),
+    };
+    return [{ ...pool, outputs: [pooled] }, flatten];
+  },
+  shape({ shape }, _, node, { graph }) {
+    const given = constantNumbers(graph, node.inputs[1]) ?? node.attributes.axes;
+    const axes = Array.isArray(given) ? resolveAxes(given as number[], shape.length) : undefined;
+    if (typeof axes === 'string') return axes;
+    if (!axes && node.inputs[1]) return undefined;
+    const keep = this.number(node, 'keepdims') !== 0;
+    const reduced = (axis: number): boolean => axes?.has(axis) ?? true;
+    return keep
+      ? shape.map((dim, axis) => (reduced(axis) ? 1 : dim))
+      : shape.filter((_, axis) => !reduced(axis));
+  },
+});

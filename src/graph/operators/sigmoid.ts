@@ -1,0 +1,3 @@
+import { unaryOperator } from './elementwise.ts';
+import { logistic } from '../activations.ts';
+export const sigmoid = unaryOperator({ op: 'Sigmoid', unary: () => logistic });

@@ -1,0 +1,29 @@
+import { resolveAxis } from '../attributes.ts';
+import { sameShape } from './elementwise.ts';
+import { shapeOf } from './normalize-context.ts';
+import { defineOperator } from './operator.ts';
+import { int } from './signature.ts';
+
+export const softmax = defineOperator({
+  op: 'Softmax',
+  inputs: [1, 1],
+  /** 1 before opset 13, which `normalize` writes out. */
+  attributes: { axis: int(-1) },
+  role: 'computes',
+  note: 'the end of the network, over any axis but the batch: computed in float64, quantized again where the file does so',
+  /** Before opset 13, all dimensions from `axis` on were normalized together. */
+  normalize(node, context) {
+    if (context.graph.opset >= 13) return [node];
+    const shape = shapeOf(context, node.inputs[0]);
+    const given = node.attributes.axis;
+    const axis = shape && resolveAxis(typeof given === 'number' ? given : 1, shape.length);
+    if (shape && axis !== undefined && shape.slice(axis + 1).some((dim) => dim !== 1)) {
+      context.problems.node(
+        node,
+        `normalizes over axes ${axis} to ${shape.length - 1} together; only one is supported`,
+      );
+    }
+    return [axis === undefined ? node : { ...node, attributes: { axis } }];
+  },
+  shape: sameShape,
+});

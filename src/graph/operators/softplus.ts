@@ -1,0 +1,3 @@
+import { unaryOperator } from './elementwise.ts';
+import { softplusOf } from '../activations.ts';
+export const softplus = unaryOperator({ op: 'Softplus', unary: () => softplusOf });

@@ -1,0 +1,3 @@
+import { unaryOperator } from './elementwise.ts';
+
+export const sqrt = unaryOperator({ op: 'Sqrt', unary: () => Math.sqrt });

@@ -1,0 +1,37 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { onnxOperators } from '../../src/graph/operators/registry.ts';
+
+const root = new URL('../../src/', import.meta.url);
+const sources = (readdirSync(root, { recursive: true }) as string[])
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => ({ file: file.replaceAll('\\', '/'), text: readFileSync(new URL(file, root), 'utf8') }));
+
+/** `MaxPool` lies in `max-pool.ts`. */
+const fileOf = (op: string) =>
+  `graph/operators/${op.replace(/(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/g, '-').toLowerCase()}.ts`;
+
+describe.each([...onnxOperators.values()])('$op', (row) => {
+  it('is named in its row and nowhere else in src', () => {
+    const quoted = new RegExp(`['"]${row.op}['"]`);
+    const places = sources.filter(({ text }) => quoted.test(text)).map(({ file }) => file);
+    expect(places).toEqual([fileOf(row.op)]);
+  });
+
+  it('has a whole row', () => {
+    const [fewest, most] = row.inputs;
+    expect(fewest).toBeLessThanOrEqual(most);
+    if (row.role === 'pointwise' || row.role === 'clamps')
+      expect('unary' in row || 'binary' in row).toBe(true);
+    if (row.learned) expect('macs' in row || 'remedy' in row, 'multiplies, or is folded').toBe(true);
+  });
+});
+
+it('every file of the folder that holds a row is in the table', () => {
+  const rows = sources.flatMap(({ file, text }) =>
+    file.startsWith('graph/operators/')
+      ? [...text.matchAll(/^export const (\w+) = (?:define|unary|binary)Operator\(/gm)].map(() => file)
+      : [],
+  );
+  expect(rows.toSorted()).toEqual([...onnxOperators.keys()].map(fileOf).toSorted());
+});

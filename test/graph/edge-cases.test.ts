@@ -1,6 +1,7 @@
 /** Folding, passes and shapes at their edges, each against ONNX Runtime. */
 import { describe, expect, test } from 'vitest';
 import { ModelError } from '../../src/errors.ts';
+import { slidingWindow } from '../../src/graph/geometry.ts';
 import type { Attribute, Graph } from '../../src/graph/graph.ts';
 import { inferShapes } from '../../src/graph/infer-shapes.ts';
 import { optimize } from '../../src/graph/passes/optimize.ts';
@@ -305,10 +306,16 @@ describe('shapes are those of ONNX Runtime', () => {
       return b.node('Reshape', [x, b.node('Concat', [sizes, integers(b, -1)], { axis: 0 })]);
     }));
 
-  test('a symbolic size beside a number, on either side', async () => {
-    await expectShape((b) => b.node('Mul', [b.input('input', ['N', 3]), b.normal('w', [N, 3])]));
-    await expectShape((b) => b.node('Mul', [b.normal('w', [N, 3]), b.input('input', ['N', 3])]));
-  });
+  test.each([true, false])(
+    'a symbolic size beside a number is that number: symbol first %j',
+    async (first) => {
+      const operands = (b: FloatGraphBuilder) => [b.input('input', ['N', 3]), b.normal('w', [N, 3])];
+      const multiply = (b: FloatGraphBuilder) => b.node('Mul', first ? operands(b) : operands(b).reverse());
+      await expectShape(multiply);
+      const b = createFloatGraph(1);
+      expect(b.shape(multiply(b))).toEqual([N, 3]);
+    },
+  );
 
   test('an uneven Split by a number of parts, of which the last is smaller', () =>
     expectShape((b) => {
@@ -327,6 +334,12 @@ describe('shapes are those of ONNX Runtime', () => {
       }),
     ),
   );
+
+  test('SAME padding is never negative', () => {
+    const attributes = { kernel_shape: [1, 1], strides: [3, 3], auto_pad: 'SAME_UPPER' };
+    const node = { name: 'pool', op: 'MaxPool', inputs: ['x'], outputs: ['y'], attributes };
+    expect(slidingWindow(node, [6, 8])).toMatchObject({ pads: [0, 0, 0, 0], outputSize: [2, 3] });
+  });
 
   test.each([3, 4, 5, 6, 7])('a pool that rounds up, over %i pixels with a stride of 3', (size) =>
     expectShape((b) =>

@@ -3,6 +3,7 @@ import { median } from 'simple-statistics';
 import { createOperatorRegistry } from '../src/ops/registry.ts';
 import type { ArithmeticFamily, GpuVariant } from '../src/ops/gpu-kernel.ts';
 import { byteCount } from '../src/program/program.ts';
+import { int8Weights } from '../src/program/weights.ts';
 import type { Conv2dOperation, IntegerProgram } from '../src/program/program.ts';
 import { ConstantCache } from '../src/webgpu/constants.ts';
 import type { OpenDevice } from '../src/webgpu/device.ts';
@@ -53,8 +54,10 @@ export function programOf(layer: LayerShape): IntegerProgram {
     pads: [pad, pad, pad, pad],
     dilation: [1, 1],
     groups,
-    weights: new Int8Array((outChannels * kernel * kernel * input[2]) / groups),
-    weightZeroPoint: null,
+    weights: int8Weights(
+      { outChannels, taps: kernel * kernel, inChannels: input[2] / groups },
+      new Int8Array((outChannels * kernel * kernel * input[2]) / groups),
+    ),
     bias: new Int32Array(outChannels),
     requantize: requantizeBy(outChannels, () => 0.001, 0),
     pool,
@@ -113,7 +116,8 @@ async function benchLayer(
     }
     const macs = batch * operators.of(operation).macs(operation, (id) => program.tensors[id]);
     const bytes =
-      operation.weights.length + program.tensors.reduce((sum, tensor) => sum + byteCount(tensor, batch), 0);
+      operation.weights.rows().length +
+      program.tensors.reduce((sum, tensor) => sum + byteCount(tensor, batch), 0);
     return timed.flatMap(({ item, samples }) => {
       if ('macs' in item) return [];
       const { variant } = item;

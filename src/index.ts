@@ -94,6 +94,8 @@ export type {
   Rescale,
   TensorId,
 } from './program/program.ts';
+export { int8Weights } from './program/weights.ts';
+export type { WeightBits, Weights, WeightShape } from './program/weights.ts';
 export { planToSvg } from './schedule/picture.ts';
 export type { Allocation, MemoryPlan, Step } from './schedule/plan.ts';
 

@@ -47,5 +47,5 @@ export function titleOf(operation: Operation, from: ProgramTensor, to: ProgramTe
 }
 
 export function weightsOf(operation: Operation): Int8Array | null {
-  return isBuiltin(operation) && operation.kind === 'conv2d' ? operation.weights : null;
+  return isBuiltin(operation) && operation.kind === 'conv2d' ? operation.weights.rows() : null;
 }

@@ -6,6 +6,7 @@
  * element (n, h, w, c) of an int8 tensor is byte `((n·H + h)·W + w)·paddedChannels(C) + c`, of an int32 tensor the
  * word at that index. Padded lanes hold the tensor's zero point (0 in int32 tensors).
  */
+import type { Weights } from './weights.ts';
 
 /** Index of a tensor in `IntegerProgram.tensors`. */
 export type TensorId = number;
@@ -98,16 +99,13 @@ export interface Operation {
 
 /**
  * Convolution and dense layers (a dense layer is a convolution whose kernel is the whole image).
- * `acc[c] = bias[c] + Σ x·w − weightZeroPoint[c]·Σ x` over the window, x padded with the input's zero point;
+ * `acc[c] = bias[c] + Σ x·w − weights.zeroPoint[c]·Σ x` over the window, x padded with the input's zero point;
  * then requantize (or, where `requantize` is null, the int32 accumulators are the output).
  */
 export interface Conv2dOperation extends Operation, Window2d {
   readonly kind: 'conv2d';
   readonly groups: number;
-  /** OHWI: [outChannels][kernelH][kernelW][inChannels / groups], unpadded. */
-  readonly weights: Int8Array;
-  /** [outChannels], or null where all are 0. */
-  readonly weightZeroPoint: Int8Array | null;
+  readonly weights: Weights;
   /** [outChannels], the input's zero point folded in: `b − z_x·Σw + K·z_x·z_w`. */
   readonly bias: Int32Array;
   readonly requantize: Requantize | null;

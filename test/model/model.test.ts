@@ -8,6 +8,7 @@ import { LoadedModel } from '../../src/model/loaded-model.ts';
 import type { Model } from '../../src/model/model.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import type { Conv2dOperation, IntegerProgram } from '../../src/program/program.ts';
+import { int8Weights } from '../../src/program/weights.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
 import { createWasmSession } from '../../src/wasm/session.ts';
 import { createProgramBuilder } from '../support/program-builder.ts';
@@ -29,8 +30,7 @@ function channelSums(): IntegerProgram {
     pads: [0, 0, 0, 0],
     dilation: [1, 1],
     groups: 1,
-    weights,
-    weightZeroPoint: null,
+    weights: int8Weights({ outChannels: 3, taps: 4, inChannels: 3 }, weights),
     // b − z_x·Σw
     bias: new Int32Array(3).fill(4 * 128),
     requantize: null,
@@ -207,7 +207,8 @@ test('a comparison names the first tensor that differs, and where', async () => 
     ...program,
     operations: program.operations.map((operation) => {
       const { weights, ...rest } = operation as Conv2dOperation;
-      return { ...rest, weights: weights.map((weight, i) => (i === 13 ? weight + 1 : weight)) };
+      const values = weights.rows().map((weight, i) => (i === 13 ? weight + 1 : weight));
+      return { ...rest, weights: int8Weights(weights, values) };
     }),
   };
   const load = (of: IntegerProgram) =>

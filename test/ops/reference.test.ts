@@ -1,6 +1,6 @@
 /**
- * The reference operators against their formulas: one output element at a time, from real indices, without
- * the blocking, gathering and float64 rounding that the reference uses for speed.
+ * The reference operators against their formulas: one output element at a time, from real indices, rounded in exact integers where the
+ * reference uses float64.
  */
 import { describe, expect, it } from 'vitest';
 import type {
@@ -57,7 +57,8 @@ function taps(
 }
 
 function convolution(op: Conv2dOperation, x: Element, input: ProgramTensor, side: Element): Element {
-  const inChannels = input.shape[2] / op.groups;
+  const { inChannels, zeroPoint } = op.weights;
+  const rows = op.weights.rows();
   const outChannels = op.bias.length / op.groups;
   const acc: Element = (n, h, w, c) => {
     let sum = op.bias[c];
@@ -65,8 +66,8 @@ function convolution(op: Conv2dOperation, x: Element, input: ProgramTensor, side
       for (let i = 0; i < inChannels; i++) {
         const channel = Math.floor(c / outChannels) * inChannels + i;
         const value = at ? x(n, at[0], at[1], channel) : input.zeroPoint;
-        const weight = op.weights[(c * op.kernel[0] * op.kernel[1] + tap) * inChannels + i];
-        sum += value * (weight - (op.weightZeroPoint?.[c] ?? 0));
+        const weight = rows[(c * op.kernel[0] * op.kernel[1] + tap) * inChannels + i];
+        sum += value * (weight - (zeroPoint?.[c] ?? 0));
       }
     });
     return sum;

@@ -99,8 +99,8 @@ describe('numerics', () => {
     });
     const conv = program.operations[0] as Conv2dOperation;
     expect(program.tensors.map(({ zeroPoint }) => zeroPoint)).toEqual([-28, -128]);
-    expect([...conv.weights]).toEqual([72]);
-    expect([...conv.weightZeroPoint!]).toEqual([-18]);
+    expect([...conv.weights.rows()]).toEqual([72]);
+    expect([...conv.weights.zeroPoint!]).toEqual([-18]);
     expect([...conv.bias]).toEqual([28 * 72 + -28 * -18]);
   });
 
@@ -113,8 +113,8 @@ describe('numerics', () => {
       b.output(b.qdq(b.node('Gemm', [b.node('Flatten', [x]), w2]), 1, 0), ['N', 1]);
     });
     const [conv, dense] = program.operations as Conv2dOperation[];
-    expect([...conv.weights]).toEqual([1, 3, 2, 4]);
-    expect([...dense.weights]).toEqual([1, 3, 2, 4]);
+    expect([...conv.weights.rows()]).toEqual([1, 3, 2, 4]);
+    expect([...dense.weights.rows()]).toEqual([1, 3, 2, 4]);
     expect(dense.kernel).toEqual([1, 2]);
   });
 

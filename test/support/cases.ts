@@ -17,6 +17,7 @@ import type {
   TensorId,
   Window2d,
 } from '../../src/program/program.ts';
+import { int8Weights } from '../../src/program/weights.ts';
 import { commonRescale } from '../../src/program/multiplier.ts';
 import { windowOutput } from '../../src/ops/window.ts';
 import { createProgramBuilder, fillImage, multiplyBy, rescaleBy, requantizeBy } from './program-builder.ts';
@@ -400,7 +401,7 @@ function convCase(label: string, spec: ConvSpec, random: Random): OperationCase 
   );
   const weightZeroPoint = spec.weightZeroPoint
     ? Int8Array.from({ length: out }, (_, c) => [-128, 127, 0, 5, -31][c % 5])
-    : null;
+    : undefined;
   const bias = Int32Array.from({ length: out }, (_, c) => {
     const sum = weights.subarray(c * k, (c + 1) * k).reduce((total, w) => total + w, 0);
     const folded = k * zeroPoint * (weightZeroPoint?.[c] ?? 0) - zeroPoint * sum;
@@ -423,8 +424,11 @@ function convCase(label: string, spec: ConvSpec, random: Random): OperationCase 
     output: output.id,
     ...window,
     groups,
-    weights,
-    weightZeroPoint,
+    weights: int8Weights(
+      { outChannels: out, taps: window.kernel[0] * window.kernel[1], inChannels: image[2] / groups },
+      weights,
+      weightZeroPoint,
+    ),
     bias,
     requantize: spec.int32
       ? null

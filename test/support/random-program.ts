@@ -16,6 +16,7 @@ import type {
   ProgramTensor,
   Window2d,
 } from '../../src/program/program.ts';
+import { int8Weights } from '../../src/program/weights.ts';
 import { windowOutput } from '../../src/ops/window.ts';
 import { createProgramBuilder, multiplyBy, rescaleBy, requantizeBy } from './program-builder.ts';
 import { createRandom } from './random.ts';
@@ -69,8 +70,11 @@ export function randomProgram(seed: number, operations = 8): IntegerProgram {
       output: output.id,
       ...shape,
       groups,
-      weights,
-      weightZeroPoint: hasWeightZeroPoint ? random.int8s(out) : null,
+      weights: int8Weights(
+        { outChannels: out, taps: shape.kernel[0] * shape.kernel[1], inChannels: channels / groups },
+        weights,
+        hasWeightZeroPoint ? random.int8s(out) : undefined,
+      ),
       bias: Int32Array.from({ length: out }, (_, c) => {
         const sum = weights.subarray(c * k, (c + 1) * k).reduce((total, w) => total + w, 0);
         return random.int(-5000, 5000) - input.zeroPoint * sum;

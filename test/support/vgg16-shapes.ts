@@ -3,6 +3,7 @@
  * timing by shape.
  */
 import type { Conv2dOperation, IntegerProgram, ProgramTensor } from '../../src/program/program.ts';
+import { int8Weights } from '../../src/program/weights.ts';
 import { createProgramBuilder, requantizeBy } from './program-builder.ts';
 
 /** Output channels of each block's convolutions; a 2×2 max pool ends each block. */
@@ -35,8 +36,10 @@ export function vgg16Shapes(): IntegerProgram {
       pads: [pad, pad, pad, pad],
       dilation: [1, 1],
       groups: 1,
-      weights: new Int8Array(out * size * size * channels),
-      weightZeroPoint: null,
+      weights: int8Weights(
+        { outChannels: out, taps: size * size, inChannels: channels },
+        new Int8Array(out * size * size * channels),
+      ),
       bias: new Int32Array(out),
       requantize: last ? null : requantizeBy(out, () => 0.001, 0),
       pool,

@@ -1,6 +1,7 @@
 /** Every variant of every kernel against the reference, byte by byte, on one thread and on two. Relaxed SIMD is tested in browser.test.ts. */
 import { expect, test } from 'vitest';
 import type { Conv2dOperation } from '../../src/program/program.ts';
+import { int8Weights } from '../../src/program/weights.ts';
 import { type OperationCase, quickCases } from '../support/cases.ts';
 import { createProgramBuilder, requantizeBy } from '../support/program-builder.ts';
 import { KernelBench } from './kernel-bench.ts';
@@ -25,8 +26,7 @@ function multipliersFarApart(): OperationCase {
     pads: [0, 0, 0, 0],
     dilation: [1, 1],
     groups: 1,
-    weights,
-    weightZeroPoint: null,
+    weights: int8Weights({ outChannels: 8, taps: 1, inChannels: 4 }, weights),
     bias,
     requantize: requantizeBy(8, (c) => (c % 2 === 0 ? 0.5 : 2 ** -13), 0),
     pool: false,

@@ -11,6 +11,7 @@ import type { SessionInput } from '../../src/model/session.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import type { Operator } from '../../src/ops/operator.ts';
 import type { Conv2dOperation, IntegerProgram, Operation, TensorId } from '../../src/program/program.ts';
+import { int8Weights } from '../../src/program/weights.ts';
 import { NodeWorker } from '../../src/platform/node/worker.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
 import { loadEngine } from '../../src/wasm/engine.ts';
@@ -192,8 +193,7 @@ describe('errors', () => {
       pads: [0, 0, 0, 0],
       dilation: [1, 1],
       groups: 1,
-      weights: new Int8Array(4096 * 4),
-      weightZeroPoint: null,
+      weights: int8Weights({ outChannels: 4096, taps: 1, inChannels: 4 }, new Int8Array(4096 * 4)),
       bias: new Int32Array(4096),
       requantize: requantizeBy(4096, () => 0.001, 0),
       pool: false,

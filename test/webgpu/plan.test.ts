@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import type { GpuCapabilities } from '../../src/ops/gpu-kernel.ts';
 import type { Conv2dOperation } from '../../src/program/program.ts';
+import { int8Weights } from '../../src/program/weights.ts';
 import { version } from '../../src/version.ts';
 import { classifyAdapter } from '../../src/webgpu/adapter.ts';
 import { bindingAlignment, planExecution } from '../../src/webgpu/execution-plan.ts';
@@ -90,8 +91,10 @@ describe('execution plan', () => {
         pads: [0, 0, 0, 0],
         dilation: [1, 1],
         groups: 1,
-        weights: new Int8Array(size * size * channels * outChannels),
-        weightZeroPoint: null,
+        weights: int8Weights(
+          { outChannels, taps: size * size, inChannels: channels },
+          new Int8Array(outChannels * size * size * channels),
+        ),
         bias: new Int32Array(outChannels),
         requantize: requantizeBy(outChannels, () => 0.001, 0),
         pool: false,

@@ -16,7 +16,7 @@ export const conv2d: Operator<Conv2dOperation> = {
   reference: conv2dReference,
   macs: (operation, tensor) => {
     const [height, width] = windowOutput(operation, tensor(operation.inputs[0]).shape);
-    return height * width * operation.weights.length;
+    return height * width * operation.weights.outChannels * operation.weights.k;
   },
   wasm: wasmKernel,
   webgpu: webgpuKernel,

@@ -11,18 +11,16 @@ import type {
   Requantize,
   Window2d,
 } from '../../program/program.ts';
+import { int8Weights, type Weights, weightSums } from '../../program/weights.ts';
 
-/** What Conv, Gemm and MatMul have in common, once their weights are OHWI. */
+/** What Conv, Gemm and MatMul have in common. */
 interface Layer {
   readonly window: Window2d;
   readonly groups: number;
   readonly outputShape: ImageShape;
-  /** OHWI, int8. */
-  readonly weights: Int8Array;
+  readonly weights: Weights;
   /** One, or one an output channel. */
   readonly weightScale: Float32Array;
-  /** One, or one an output channel. */
-  readonly weightZeroPoint: Int32Array;
 }
 
 export function lowerConv2d(node: Node, context: LoweringContext): void {
@@ -54,7 +52,7 @@ export function lowerConv2d(node: Node, context: LoweringContext): void {
     context.problem(node, bias);
     return;
   }
-  const folded = foldZeroPoints(layer, input.zeroPoint, bias);
+  const folded = foldZeroPoints(layer.weights, input.zeroPoint, bias);
   if (typeof folded === 'string') {
     context.problem(node, folded);
     return;
@@ -68,9 +66,6 @@ export function lowerConv2d(node: Node, context: LoweringContext): void {
     ...layer.window,
     groups: layer.groups,
     weights: layer.weights,
-    weightZeroPoint: layer.weightZeroPoint.some((z) => z !== 0)
-      ? Int8Array.from({ length: outChannels }, (_, c) => zeroPointOf(layer, c))
-      : null,
     bias: folded,
     requantize: tensor.dtype === 'int32' ? null : requantizeOf(outChannels, input, scaleOf, tensor, lo, hi),
     pool: false,
@@ -88,14 +83,14 @@ function convolution(
   const window = slidingWindow(node, [height, width], [kernelHeight, kernelWidth]);
   if (typeof window === 'string') return window;
   if (q.scale.length > 1 && q.axis !== 0) return `its weight scales are along axis ${q.axis}, not 0`;
-  const weights = channelsLast(data, outChannels, inChannels, kernelHeight * kernelWidth);
+  const taps = kernelHeight * kernelWidth;
+  const values = channelsLast(data, outChannels, inChannels, taps);
   return {
     window: { kernel: window.kernel, stride: window.stride, pads: window.pads, dilation: window.dilation },
     groups: conv.number(node, 'group'),
     outputShape: [...window.outputSize, outChannels],
-    weights,
+    weights: int8Weights({ outChannels, taps, inChannels }, values, zeroPoints(outChannels, q.zeroPoint)),
     weightScale: q.scale,
-    weightZeroPoint: q.zeroPoint,
   };
 }
 
@@ -131,14 +126,14 @@ function dense(
     return `its weights are for ${shape[inAxis]} values, but its input has ${pixels * channels}`;
   }
   const rows = isTransposed ? data : transposed(data, pixels * channels, outChannels);
-  const weights = channelsLast(rows, outChannels, channels, pixels);
+  const values = channelsLast(rows, outChannels, channels, pixels);
+  const weightShape = { outChannels, taps: pixels, inChannels: channels };
   return {
     window: { kernel: [height, width], stride: [1, 1], pads: [0, 0, 0, 0], dilation: [1, 1] },
     groups: 1,
     outputShape: [1, 1, outChannels],
-    weights,
+    weights: int8Weights(weightShape, values, zeroPoints(outChannels, q.zeroPoint)),
     weightScale: q.scale,
-    weightZeroPoint: q.zeroPoint,
   };
 }
 
@@ -205,21 +200,25 @@ function biasIntegers(
  * Bias with the input's zero point folded in, `b − z_x·Σw + K·z_x·z_w`, and the proof that no accumulator,
  * whatever the input, leaves int32: `|bias| + 128·Σ|w| + 128·K·|z_w| < 2³¹`.
  */
-function foldZeroPoints(layer: Layer, inputZeroPoint: number, bias: Float64Array): Int32Array | string {
-  const outChannels = bias.length;
-  const k = layer.weights.length / outChannels;
+function foldZeroPoints(weights: Weights, inputZeroPoint: number, bias: Float64Array): Int32Array | string {
+  const { outChannels, k } = weights;
+  const sums = weightSums(weights);
+  const sumOfMagnitudes = (o: number) =>
+    weights
+      .rows()
+      .subarray(o * k, (o + 1) * k)
+      .reduce((total, w) => total + Math.abs(w), 0);
   const folded = new Int32Array(outChannels);
   for (let o = 0; o < outChannels; o++) {
-    const weights = layer.weights.subarray(o * k, (o + 1) * k);
-    const zeroPoint = zeroPointOf(layer, o);
-    const value = bias[o] - inputZeroPoint * sum(weights) + k * inputZeroPoint * zeroPoint;
+    const zeroPoint = weights.zeroPoint?.[o] ?? 0;
+    const value = bias[o] - inputZeroPoint * sums[o] + k * inputZeroPoint * zeroPoint;
     const boundOf = (magnitude: number) => Math.abs(value) + 128 * (magnitude + k * Math.abs(zeroPoint));
     // Adding up magnitudes takes longer than all else, and few layers are anywhere near the limit.
     let bound = boundOf(128 * k);
-    if (!(bound < ACCUMULATOR_LIMIT)) bound = boundOf(sumOfMagnitudes(weights));
+    if (!(bound < ACCUMULATOR_LIMIT)) bound = boundOf(sumOfMagnitudes(o));
     // Written so that a bias that is not a number fails too.
     if (!(bound < ACCUMULATOR_LIMIT)) {
-      return `its accumulator can overflow int32: channel ${o} can reach ${bound} (bias ${bias[o]}, Σ|w| ${sumOfMagnitudes(weights)}); its bias is too large for the scales, or its kernel for int8`;
+      return `its accumulator can overflow int32: channel ${o} can reach ${bound} (bias ${bias[o]}, Σ|w| ${sumOfMagnitudes(o)}); its bias is too large for the scales, or its kernel for int8`;
     }
     folded[o] = value;
   }
@@ -228,22 +227,10 @@ function foldZeroPoints(layer: Layer, inputZeroPoint: number, bias: Float64Array
 
 const ACCUMULATOR_LIMIT = 2 ** 31;
 
-/** Σw. */
-function sum(weights: Int8Array): number {
-  let total = 0;
-  for (let i = 0; i < weights.length; i++) total += weights[i];
-  return total;
-}
-
-/** Σ|w|. */
-function sumOfMagnitudes(weights: Int8Array): number {
-  let total = 0;
-  for (let i = 0; i < weights.length; i++) total += Math.abs(weights[i]);
-  return total;
-}
-
-function zeroPointOf({ weightZeroPoint }: Layer, channel: number): number {
-  return weightZeroPoint[weightZeroPoint.length > 1 ? channel : 0];
+/** One zero point an output channel, or undefined where all are 0. */
+function zeroPoints(outChannels: number, zeroPoint: Int32Array): Int8Array | undefined {
+  if (zeroPoint.every((z) => z === 0)) return undefined;
+  return Int8Array.from({ length: outChannels }, (_, c) => zeroPoint[zeroPoint.length > 1 ? c : 0]);
 }
 
 function requantizeOf(

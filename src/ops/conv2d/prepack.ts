@@ -5,10 +5,8 @@ import { packBytes } from '../gpu-dispatch.ts';
 
 /** [kernelH · kernelW · inWords][outWords][4] words: four input channels each, for four output channels. */
 export function packWeights(operation: Conv2dOperation): Uint32Array {
-  const { kernel, weights, bias } = operation;
-  const outChannels = bias.length;
-  const taps = kernel[0] * kernel[1];
-  const channels = weights.length / (outChannels * taps);
+  const { outChannels, taps, inChannels: channels } = operation.weights;
+  const weights = operation.weights.rows();
   const words = paddedChannels(channels) / 4;
   const storedOut = paddedChannels(outChannels);
   const packed = new Uint8Array(taps * words * storedOut * 4);
@@ -34,9 +32,9 @@ export function packBlockedWeights(
   seen: readonly [height: number, width: number],
   block: number,
 ): Uint32Array {
-  const { kernel, weights, bias } = operation;
-  const taps = kernel[0] * kernel[1];
-  const channels = weights.length / (bias.length * taps);
+  const { bias } = operation;
+  const { taps, inChannels: channels } = operation.weights;
+  const weights = operation.weights.rows();
   const words = paddedChannels(channels) / 4;
   const [seenHeight, seenWidth] = seen;
   const seenWords = (taps * words) / (seenHeight * seenWidth);
@@ -62,23 +60,22 @@ export function packBlockedWeights(
 }
 
 /** [kernelH · kernelW · inChannels / groups][paddedOut] of w − z_w, one int32 each. */
-export function packUnpackedWeights({ weights, weightZeroPoint, bias }: Conv2dOperation): Int32Array {
-  const outChannels = bias.length;
+export function packUnpackedWeights(operation: Conv2dOperation): Int32Array {
+  const { outChannels, k, zeroPoint } = operation.weights;
+  const weights = operation.weights.rows();
   const storedOut = paddedChannels(outChannels);
-  const k = weights.length / outChannels;
   const unpacked = new Int32Array(k * storedOut);
   for (let o = 0; o < outChannels; o++) {
-    for (let i = 0; i < k; i++)
-      unpacked[i * storedOut + o] = weights[o * k + i] - (weightZeroPoint?.[o] ?? 0);
+    for (let i = 0; i < k; i++) unpacked[i * storedOut + o] = weights[o * k + i] - (zeroPoint?.[o] ?? 0);
   }
   return unpacked;
 }
 
 /** [kernelH · kernelW][outWords] words of four channels, for depthwise kernels. */
-export function packDepthwiseWeights({ kernel, weights, bias }: Conv2dOperation): Uint32Array {
-  const outChannels = bias.length;
+export function packDepthwiseWeights(operation: Conv2dOperation): Uint32Array {
+  const { outChannels, taps } = operation.weights;
+  const weights = operation.weights.rows();
   const storedOut = paddedChannels(outChannels);
-  const taps = kernel[0] * kernel[1];
   const packed = new Uint8Array(taps * storedOut);
   for (let o = 0; o < outChannels; o++) {
     for (let tap = 0; tap < taps; tap++) packed[tap * storedOut + o] = weights[o * taps + tap];

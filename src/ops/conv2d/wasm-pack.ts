@@ -1,5 +1,6 @@
 /** How convolutions lie in memory for the WebAssembly kernels (src/wasm/assembly/{pad,conv2d,requantize}.ts). */
 import { type Conv2dOperation, paddedChannels, type ProgramTensor } from '../../program/program.ts';
+import { weightMagnitudes, weightSums } from '../../program/weights.ts';
 import { windowOutput } from '../window.ts';
 
 /** Output channels of one panel of weights. */
@@ -81,10 +82,10 @@ export function packWeights<T extends Int8Array | Int16Array>(
   depth: number,
   packed: T,
 ): T {
-  const { kernel, groups, weights, weightZeroPoint } = operation;
-  const taps = kernel[0] * kernel[1];
+  const { kernel, groups } = operation;
+  const { taps, inChannels: groupIn, zeroPoint: weightZeroPoint } = operation.weights;
+  const weights = operation.weights.rows();
   const groupOut = shape.outChannels / groups;
-  const groupIn = weights.length / (shape.outChannels * taps);
   const segments = shape.segmentOffsets.length;
   let from = 0;
   for (let o = 0; o < shape.outChannels; o++) {
@@ -132,7 +133,7 @@ export function packEpilogue(
     const lanes = [0, 1, 2, 3].filter((lane) => quad * 4 + lane < shape.outChannels);
     for (const lane of lanes) {
       const o = quad * 4 + lane;
-      record[lane] = operation.bias[o] + (offset === 0 ? 0 : offset * weightSum(operation, o));
+      record[lane] = operation.bias[o] + (offset === 0 ? 0 : offset * weightSums(operation.weights)[o]);
     }
     if (!requantize) continue;
     const scales = lanes.map((lane) => ({
@@ -168,32 +169,5 @@ export function packEpilogue(
 
 /** The largest |acc| of each output channel: `Σ|w| · 128 + |bias|`. */
 function accumulatorBounds(operation: Conv2dOperation): number[] {
-  return weightMagnitudes(operation).map((sum, o) => sum * 128 + Math.abs(operation.bias[o]));
-}
-
-/** `Σw` of an output channel. */
-function weightSum({ weights, bias }: Conv2dOperation, o: number): number {
-  const k = weights.length / bias.length;
-  let sum = 0;
-  for (let i = o * k; i < (o + 1) * k; i++) sum += weights[i];
-  return sum;
-}
-
-/** Results of `weightMagnitudes` by weights: every plan asks again. */
-const magnitudes = new WeakMap<Int8Array, readonly number[]>();
-
-/** `Σ|w − z_w|` of each output channel. */
-export function weightMagnitudes({ weights, weightZeroPoint, bias }: Conv2dOperation): readonly number[] {
-  let sums = magnitudes.get(weights);
-  if (!sums) {
-    const k = weights.length / bias.length;
-    sums = Array.from(bias, (_, o) => {
-      const zeroPoint = weightZeroPoint?.[o] ?? 0;
-      let sum = 0;
-      for (let i = o * k; i < (o + 1) * k; i++) sum += Math.abs(weights[i] - zeroPoint);
-      return sum;
-    });
-    magnitudes.set(weights, sums);
-  }
-  return sums;
+  return Array.from(weightMagnitudes(operation.weights), (sum, o) => sum * 128 + Math.abs(operation.bias[o]));
 }

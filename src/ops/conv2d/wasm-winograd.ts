@@ -1,9 +1,10 @@
 /** 3×3 convolution by Winograd's minimal filtering on the WebAssembly backend (src/wasm/assembly/winograd.ts explains the arithmetic). */
 import type { Conv2dOperation, ProgramTensor } from '../../program/program.ts';
+import { weightMagnitudes } from '../../program/weights.ts';
 import { call, number, parameterBlock, scratch, tensorAt, VariantBuilder } from '../wasm-call.ts';
 import { type CostedVariant, estimateCost } from './wasm-cost.ts';
 import { convolutionBlock, padCall, sideOf } from './wasm-block.ts';
-import { convolutionShape, PANEL, packEpilogue, weightMagnitudes } from './wasm-pack.ts';
+import { convolutionShape, PANEL, packEpilogue } from './wasm-pack.ts';
 
 /** F(size×size, 3×3). */
 interface Filter {
@@ -52,11 +53,11 @@ export function winograd(
   output: ProgramTensor,
   batch: number,
 ): CostedVariant[] {
-  const { kernel, stride, dilation, groups, weightZeroPoint } = operation;
+  const { kernel, stride, dilation, groups, weights } = operation;
   const [height, width, channels] = input.shape;
-  const plain = [...stride, ...dilation, groups].every((value) => value === 1) && weightZeroPoint === null;
+  const plain = [...stride, ...dilation, groups].every((value) => value === 1) && !weights.zeroPoint;
   if (!plain || kernel[0] !== 3 || kernel[1] !== 3 || channels % 8 !== 0 || height * width < 2) return [];
-  const largest = Math.max(...weightMagnitudes(operation)) * 128;
+  const largest = Math.max(...weightMagnitudes(weights)) * 128;
   return FILTERS.filter(({ limit }) => largest < limit).map((filter) =>
     winogradVariant(operation, input, output, batch, filter),
   );
@@ -143,11 +144,13 @@ function winogradVariant(
 
 /** `U = G g Gᵀ` of every pair of channels, as [place][panel][channels / 2][8 outputs][2]. */
 function transformWeights(
-  { weights, bias }: Conv2dOperation,
+  operation: Conv2dOperation,
   channels: number,
   panels: number,
   g: Filter['g'],
 ): Int16Array {
+  const { bias } = operation;
+  const weights = operation.weights.rows();
   const size = g.length;
   const rows = Int32Array.from(g.flat());
   const plane = panels * PANEL * channels;

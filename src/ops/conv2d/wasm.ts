@@ -19,7 +19,7 @@ export const wasmKernel: WasmKernel<Conv2dOperation> = {
     const output = tensor(operation.output);
     const shape = convolutionShape(operation, input);
     const relaxed = relaxedArithmetic(relaxedDot, range(input.id));
-    const arithmetics = operation.weightZeroPoint ? [DOT_16] : relaxed ? [DOT_8, relaxed] : [DOT_8];
+    const arithmetics = operation.weights.zeroPoint ? [DOT_16] : relaxed ? [DOT_8, relaxed] : [DOT_8];
     const variants = [
       ...arithmetics.map((arithmetic) => direct(operation, input, output, shape, batch, arithmetic)),
       ...winograd(operation, input, output, batch),
@@ -179,12 +179,11 @@ function depthwise(
 }
 
 /** [octet of channels][tap pair][8 channels][2 taps], the weights less their zero point. */
-function packDepthwise(
-  { weights, weightZeroPoint, bias, kernel }: Conv2dOperation,
-  taps: number,
-): Int16Array {
+function packDepthwise(operation: Conv2dOperation, taps: number): Int16Array {
+  const { bias } = operation;
+  const { taps: realTaps, zeroPoint: weightZeroPoint } = operation.weights;
+  const weights = operation.weights.rows();
   const packed = new Int16Array(Math.ceil(bias.length / 8) * taps * 8);
-  const realTaps = kernel[0] * kernel[1];
   for (let c = 0; c < bias.length; c++) {
     for (let tap = 0; tap < realTaps; tap++) {
       const pair = Math.floor(c / 8) * (taps / 2) + (tap >> 1);

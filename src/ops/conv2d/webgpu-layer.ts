@@ -47,7 +47,7 @@ export function describeLayer(
     pool: operation.pool,
     residual: operation.residual !== null,
     int32: operation.requantize === null,
-    weightZeroPoint: operation.weightZeroPoint !== null,
+    weightZeroPoint: operation.weights.zeroPoint !== undefined,
   };
   return { operation, input, shape, capabilities };
 }
@@ -85,7 +85,7 @@ export function operands(
   ];
   if (operation.residual) bindings.push({ kind: 'tensor', tensor: operation.inputs[1], access: 'read' });
   const owner = `${operation.name}#${operation.output}`;
-  const zeroPoints = layout.centred ? null : operation.weightZeroPoint;
+  const zeroPoints = layout.centred ? null : (operation.weights.zeroPoint ?? null);
   return {
     bindings,
     constants: [

@@ -27,7 +27,7 @@ export const webgpuKernel: GpuKernel<Conv2dOperation> = {
   },
 
   tuningKey(operation, tensor, batch) {
-    const { kernel, stride, dilation, groups, pool, residual, requantize, weightZeroPoint } = operation;
+    const { kernel, stride, dilation, groups, pool, residual, requantize, weights } = operation;
     const [height, width, channels] = tensor(operation.inputs[0]).shape;
     const parts = [
       `conv2d ${kernel.join('x')}s${stride.join('x')}p${operation.pads.join(',')}`,
@@ -37,7 +37,7 @@ export const webgpuKernel: GpuKernel<Conv2dOperation> = {
       pool && 'pool',
       residual && 'residual',
       !requantize && 'int32',
-      weightZeroPoint && 'zw',
+      weights.zeroPoint && 'zw',
     ];
     return parts.filter(Boolean).join(' ');
   },

@@ -1,0 +1,63 @@
+/** The constants of a convolution's epilogue, as shaders/conv2d-epilogue.wgsl.ts reads them. */
+import type { Conv2dOperation, ProgramTensor } from '../../program/program.ts';
+import { paddedChannels } from '../../program/program.ts';
+import { packBytes } from '../gpu-dispatch.ts';
+
+/** Beyond it |acc · m| saturates any int8: `requantizeWgsl` clips there, which bounds the product. */
+const SATURATED = 2 ** 10;
+
+/** One channel's `limit`, `mantissa` and shift for `requantizeWgsl`, the same function of acc as (mantissa, shift). */
+export function packMultiplier(
+  mantissa: number,
+  shift: number,
+): { readonly limit: number; readonly mantissa: number; readonly exponent: number } {
+  // Shifts below 32 become left shifts of the clipped magnitude. That has room for 18 bits if the mantissa uses all of its 24.
+  while (mantissa > 0 && mantissa < 2 ** 23 && shift < 32) {
+    mantissa *= 2;
+    shift += 1;
+  }
+  // A multiplier of 2⁹ or more saturates every accumulator but 0, however large it is; a mantissa of 0 is 0 at any shift.
+  shift = Math.max(shift, mantissa === 0 ? 32 : 14);
+  const limit = Math.min(2 ** 31 - 1, Math.floor((SATURATED * 2 ** shift) / mantissa));
+  return { limit, mantissa, exponent: shift - 32 };
+}
+
+/**
+ * The `epilogue` constant of conv2d-epilogue.wgsl.ts.
+ *
+ * @param weightZeroPoint those that the kernel corrects for, or null where there are none or its weights have them subtracted
+ */
+export function packEpilogue(
+  { bias, requantize, residual }: Conv2dOperation,
+  weightZeroPoint: Int8Array | null,
+  input: ProgramTensor,
+): Int32Array {
+  const words = paddedChannels(bias.length) / 4;
+  const record = weightZeroPoint ? 20 : 16;
+  const packed = new Int32Array(words * record + 12);
+  for (let word = 0; word < words; word++) {
+    for (let lane = 0; lane < 4; lane++) {
+      const c = word * 4 + lane;
+      const at = word * record + lane;
+      const real = c < bias.length;
+      if (real) packed[at] = bias[c];
+      if (requantize) {
+        const { zeroPoint } = requantize;
+        const factor = packMultiplier(real ? requantize.mantissa[c] : 0, real ? requantize.shift[c] : 0);
+        packed[at + 4] = factor.limit;
+        packed[at + 8] = factor.mantissa;
+        packed[at + 12] = real
+          ? packBytes(factor.exponent, zeroPoint, requantize.lo, requantize.hi)
+          : packBytes(0, zeroPoint, zeroPoint, zeroPoint);
+      }
+      if (weightZeroPoint && real) packed[at + 16] = weightZeroPoint[c];
+    }
+  }
+  const layer = words * record;
+  packed[layer] = packBytes(input.zeroPoint, input.zeroPoint, input.zeroPoint, input.zeroPoint);
+  if (residual) {
+    packed.set([...residual.multipliers, ...residual.inputZeroPoints], layer + 4);
+    packed.set([residual.shift, residual.zeroPoint, residual.lo, residual.hi], layer + 8);
+  }
+  return packed;
+}

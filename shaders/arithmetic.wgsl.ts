@@ -3,6 +3,9 @@ import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 /** How a kernel multiplies int8 by int8 into int32, exactly in each case. */
 export type Arithmetic = 'dot4I8Packed' | 'f32' | 'i32';
 
+/** Words of four products, of at most 2¹⁴ each, that add up to no more than 2²⁴: f32 holds every integer until then. */
+export const EXACT_WORDS = 256;
+
 /**
  * The three arithmetic families behind one set of names, for kernels that take four input channels (a word) times four output
  * channels at a step:
@@ -40,7 +43,7 @@ fn sumOf(word: u32) -> i32 {
 #if ${arithmetic === 'f32'}
 alias Acc = vec4<f32>;
 alias Input = vec4<f32>;
-const FLUSH = 256u;
+const FLUSH = ${EXACT_WORDS}u;
 #else
 alias Acc = vec4<i32>;
 alias Input = vec4<i32>;

@@ -2,6 +2,7 @@ import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
 import { conv2dLayerWgsl } from './conv2d-layer.wgsl.ts';
 import type { Conv2dShape } from './conv2d-shape.wgsl.ts';
+import type { MatrixWeightsWgsl } from './conv2d-weights.ts';
 import { inputColumn, inputRow, tapOffsets } from './conv2d-window.wgsl.ts';
 import { unroll } from './unroll.ts';
 
@@ -45,6 +46,7 @@ export function patchOffsets(
 export const conv2dDepthwisePatchWgsl = (
   shape: Conv2dDepthwisePatchShape,
   { patch, workgroupSize }: Conv2dDepthwisePatchTile,
+  weights: MatrixWeightsWgsl,
 ) => {
   const { kernel, stride, dilation } = shape;
   const { rows, columns } = patchOffsets(shape, patch);
@@ -63,7 +65,7 @@ const PATCH_W = ${patch[1]}u;
 const STRIDE_H = ${stride[0]};
 const STRIDE_W = ${stride[1]};
 @group(0) @binding(0) var<storage, read> x: array<u32>;
-@group(0) @binding(1) var<storage, read> weights: array<u32>;
+${weights.declaration}
 ${conv2dEpilogueWgsl({ ...shape, weightZeroPoint: false }, 'layer')}
 ${conv2dLayerWgsl(shape.residual ? 5 : 4)}
 
@@ -88,7 +90,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 ${unroll(rows.length, (r) => inputRow(r, `top + ${rows[r]}`, 'word'))}
 ${unroll(columns.length, (c) => inputColumn(c, columns[c]))}
 ${unroll(rows.length, (r) => unroll(columns.length, (c) => `  let packed${r}_${c} = x[rowStart${r} + columnStart${c}];`))}
-${unroll(taps, (tap) => `  let packedW${tap} = weights[${tap}u * outWords + word];`)}
+${unroll(taps, (tap) => `  let packedW${tap} = ${weights.load(`${tap}u`, 'word')};`)}
 ${unroll(rows.length, (r) =>
   unroll(
     columns.length,

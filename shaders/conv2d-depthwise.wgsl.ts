@@ -1,6 +1,7 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
 import { type Conv2dShape, conv2dShapeWgsl } from './conv2d-shape.wgsl.ts';
+import type { MatrixWeightsWgsl } from './conv2d-weights.ts';
 import { conv2dWindowWgsl, poolOf, windowOffset } from './conv2d-window.wgsl.ts';
 import { type Grid, gridWgsl } from './grid.wgsl.ts';
 import { unroll } from './unroll.ts';
@@ -17,13 +18,18 @@ import { unroll } from './unroll.ts';
  * take neighbouring words. Each weight is loaded once for all PIXELS.
  * Registers: PIXELS (· 4 if pooled) accumulators. Workgroup memory: none. |acc| ≤ 255 · 128 · KERNEL_H · KERNEL_W + |bias|.
  */
-export const conv2dDepthwiseWgsl = (shape: Conv2dShape, pixels: number, grid: Grid) => {
+export const conv2dDepthwiseWgsl = (
+  shape: Conv2dShape,
+  pixels: number,
+  grid: Grid,
+  weights: MatrixWeightsWgsl,
+) => {
   const window = shape.pool ? 4 : 1;
   const accs = (p: number) => Array.from({ length: window }, (_, i) => `acc${p * window + i}`);
   return wgsl`
 ${conv2dShapeWgsl(shape)}
 const PIXELS = ${pixels}u;
-@group(0) @binding(1) var<storage, read> weights: array<vec4<i32>, KERNEL_H * KERNEL_W * OUT_WORDS>;
+${weights.declaration}
 ${conv2dWindowWgsl(shape)}
 ${conv2dEpilogueWgsl({ ...shape, weightZeroPoint: false })}
 ${gridWgsl(grid)}
@@ -44,7 +50,7 @@ ${unroll(pixels * window, (t) => `  var acc${t} = vec4<i32>();`)}
     for (var kx = 0; kx < i32(KERNEL_W); kx++) {
       let row = ky * DILATION_H;
       let column = kx * DILATION_W;
-      let w = weights[u32(ky * i32(KERNEL_W) + kx) * OUT_WORDS + word];
+      let w = ${weights.load('u32(ky * i32(KERNEL_W) + kx)', 'word')};
 ${unroll(pixels * window, (t) => `      let from${t} = inputStart(start${Math.floor(t / window)}, ${windowOffset(shape, t % window)});\n      acc${t} += w * unpack4xI8(inputWord(from${t}, word, padding));`)}
     }
   }

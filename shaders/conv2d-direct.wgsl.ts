@@ -2,6 +2,7 @@ import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { type Arithmetic, arithmeticWgsl } from './arithmetic.wgsl.ts';
 import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
 import { type Conv2dShape, conv2dShapeWgsl, lastLanes } from './conv2d-shape.wgsl.ts';
+import type { MatrixWeightsWgsl } from './conv2d-weights.ts';
 import { conv2dWindowWgsl, poolOf, windowOffset } from './conv2d-window.wgsl.ts';
 import { type Grid, gridWgsl } from './grid.wgsl.ts';
 import { unroll } from './unroll.ts';
@@ -28,11 +29,15 @@ export interface Conv2dDirectTile {
  * Registers: 4 · WORDS · PIXELS (· 4) accumulators, PIXELS inputs, 4 weight words. Workgroup memory: none.
  * |acc| < 2³¹ is proved at load from the actual weights.
  */
-export const conv2dDirectWgsl = (shape: Conv2dShape, tile: Conv2dDirectTile, grid: Grid) => {
+export const conv2dDirectWgsl = (
+  shape: Conv2dShape,
+  tile: Conv2dDirectTile,
+  grid: Grid,
+  weights: MatrixWeightsWgsl,
+) => {
   const { arithmetic, pixels, words } = tile;
   const window = shape.pool ? 4 : 1;
   const taps = pixels * window;
-  const groupInWords = Math.ceil(shape.groupInChannels / 4);
   const flushed = arithmetic === 'f32';
   const resultOf = (tap: number, j: number) => {
     const acc = flushed ? `acc${tap}_${j} + vec4<i32>(partial${tap}_${j})` : `acc${tap}_${j}`;
@@ -41,13 +46,11 @@ export const conv2dDirectWgsl = (shape: Conv2dShape, tile: Conv2dDirectTile, gri
   return wgsl`
 // ${arithmetic}, ${pixels} pixels × ${4 * words} channels an invocation.
 ${conv2dShapeWgsl(shape)}
-const GROUP_IN_WORDS = ${groupInWords}u;
 const GROUP_OUT_WORDS = ${shape.outWords / shape.groups}u;
-const K_WORDS = KERNEL_H * KERNEL_W * GROUP_IN_WORDS;
 const PIXELS = ${pixels}u;
 const WORDS = ${words}u;
 const WORD_BLOCKS = OUT_WORDS / WORDS;
-@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>, K_WORDS * OUT_WORDS>;
+${weights.declaration}
 ${conv2dWindowWgsl(shape)}
 ${conv2dEpilogueWgsl(shape)}
 ${gridWgsl(grid)}
@@ -81,7 +84,7 @@ ${unroll(taps, (t) => `  var sum${t} = 0i;`)}
 ${unroll(taps, (t) => `      let from${t} = inputStart(start${Math.floor(t / window)}, ${windowOffset(shape, t % window)});`)}
       for (var word = 0u; word < GROUP_IN_WORDS; word++) {
 ${unroll(taps, (t) => `        let packed${t} = inputWord(from${t}, groupStart + word, padding);\n        let x${t} = unpackInput(packed${t});`)}
-${unroll(words, (j) => `        let w${j} = unpackWeights(weights[k * OUT_WORDS + firstWord + ${j}u]);`)}
+${unroll(words, (j) => `        let w${j} = unpackWeights(${weights.load('k', `firstWord + ${j}u`)});`)}
 ${unroll(taps, (t) => unroll(words, (j) => `        ${flushed ? 'partial' : 'acc'}${t}_${j} = multiplyAdd(${flushed ? 'partial' : 'acc'}${t}_${j}, x${t}, w${j});`))}
 #if ${shape.weightZeroPoint}
         // Lanes beyond the group's channels hold another value than 0: they must not count.

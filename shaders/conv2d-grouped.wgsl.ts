@@ -1,6 +1,7 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
 import { type Conv2dShape, conv2dShapeWgsl } from './conv2d-shape.wgsl.ts';
+import type { MatrixWeightsWgsl } from './conv2d-weights.ts';
 import { conv2dWindowWgsl, poolOf, windowOffset } from './conv2d-window.wgsl.ts';
 import { type Grid, gridWgsl } from './grid.wgsl.ts';
 import { unroll } from './unroll.ts';
@@ -16,14 +17,13 @@ import { unroll } from './unroll.ts';
  * One invocation computes one word of output channels of one pixel; its four channels may belong to different groups.
  * Registers: one accumulator vector (four if pooled). Workgroup memory: none. |acc| < 2³¹ is proved at load.
  */
-export const conv2dGroupedWgsl = (shape: Conv2dShape, grid: Grid) => {
+export const conv2dGroupedWgsl = (shape: Conv2dShape, grid: Grid, weights: MatrixWeightsWgsl) => {
   const window = shape.pool ? 4 : 1;
   return wgsl`
 ${conv2dShapeWgsl(shape)}
-const GROUP_IN = ${shape.groupInChannels}u;
 const GROUP_OUT = ${shape.outChannels / shape.groups}u;
 const LAST_CHANNEL = ${shape.groups * shape.groupInChannels - 1}u;
-@group(0) @binding(1) var<storage, read> weights: array<vec4<i32>, KERNEL_H * KERNEL_W * GROUP_IN * OUT_WORDS>;
+${weights.declaration}
 ${conv2dWindowWgsl(shape)}
 ${conv2dEpilogueWgsl({ ...shape, weightZeroPoint: false })}
 ${gridWgsl(grid)}
@@ -53,7 +53,7 @@ ${unroll(window, (t) => `  var acc${t} = vec4<i32>();`)}
       let column = i32(kx) * DILATION_W;
 ${unroll(window, (t) => `      let from${t} = inputStart(start, ${windowOffset(shape, t)});`)}
       for (var i = 0u; i < GROUP_IN; i++) {
-        let w = weights[((ky * KERNEL_W + kx) * GROUP_IN + i) * OUT_WORDS + word];
+        let w = ${weights.load('((ky * KERNEL_W + kx) * GROUP_IN + i)', 'word')};
 ${unroll(
   window,
   (t) => `        acc${t} += w * vec4<i32>(

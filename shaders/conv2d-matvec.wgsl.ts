@@ -3,6 +3,7 @@ import { arithmeticWgsl } from './arithmetic.wgsl.ts';
 import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
 import { conv2dLayerWgsl } from './conv2d-layer.wgsl.ts';
 import type { Conv2dShape } from './conv2d-shape.wgsl.ts';
+import type { BlockedWeightsWgsl } from './conv2d-weights.ts';
 import { SWAPS, swapped } from './quad-swap.ts';
 import { unroll } from './unroll.ts';
 
@@ -36,7 +37,11 @@ export type Conv2dMatvecShape = Pick<Conv2dShape, 'residual' | 'int32' | 'outCha
  * Registers: PIXELS · WORDS accumulators. Workgroup memory: none.
  * Preconditions: quads are four consecutive invocations of a workgroup. |acc| < 2³¹ is proved at load.
  */
-export const conv2dMatvecWgsl = (shape: Conv2dMatvecShape, tile: Conv2dMatvecTile) => {
+export const conv2dMatvecWgsl = (
+  shape: Conv2dMatvecShape,
+  tile: Conv2dMatvecTile,
+  weights: BlockedWeightsWgsl,
+) => {
   const { arithmetic, words, kWords, pixels } = tile;
   const multiply = arithmetic === 'f32' ? 'dot' : 'dot4I8Packed';
   const scalar = arithmetic === 'f32' ? 'f32' : 'i32';
@@ -51,7 +56,7 @@ const WORKGROUP_SIZE = ${tile.workgroupSize}u;
 const OUT_PIXELS = ${pixels}u;
 const WORDS = ${words}u;
 @group(0) @binding(0) var<storage, read> x: array<u32>;
-@group(0) @binding(1) var<storage, read> weights: array<u32>;
+${weights.declaration}
 ${conv2dEpilogueWgsl({ ...shape, weightZeroPoint: false }, 'layer')}
 ${conv2dLayerWgsl(shape.residual ? 5 : 4)}
 ${arithmeticWgsl(arithmetic)}
@@ -65,15 +70,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let block = index / 4u;
   let firstWord = block * WORDS;
   let loaded = lane % ${kWords}u;
-${unroll(kWords, (s) => `  let weightOffset${s} = (loaded ^ ${s}u) * (WORDS * 4u) + lane;`)}
+${unroll(kWords, (s) => `  let row${s} = block * inWords + (loaded ^ ${s}u);`)}
 ${unroll(pixels, (p) => unroll(words, (j) => `  var total${p}_${j} = 0i;`))}
   for (var first = 0u; first < inWords; first += layer.flushSteps) {
     let end = min(first + layer.flushSteps, inWords);
 ${unroll(pixels, (p) => unroll(words, (j) => `  var acc${p}_${j} = ${scalar}();`))}
   for (var word = first; word < end; word += ${kWords}u) {
-    let firstWeight = (block * inWords + word) * (WORDS * 4u);
+${unroll(kWords, (s) => `    ${weights.begin(`weights${s}`, `row${s} + word`)}`)}
 ${unroll(pixels, (p) => `    let packed${p} = x[${p}u * inWords + word + loaded];`)}
-${unroll(kWords, (s) => unroll(words, (j) => `    let packedW${j}_${s} = weights[firstWeight + weightOffset${s} + ${4 * j}u];`))}
+${unroll(kWords, (s) => unroll(words, (j) => `    let packedW${j}_${s} = ${weights.load(`weights${s}`, j)};`))}
 ${unroll(
   pixels,
   (p) => `    let x${p} = unpackInput(packed${p});

@@ -1,3 +1,4 @@
+import type { BlockedWeightsWgsl } from './conv2d-weights.ts';
 import { SWAPS, swapped } from './quad-swap.ts';
 import { unroll } from './unroll.ts';
 
@@ -35,13 +36,10 @@ const weightTransform = [
  *
  * @param tile a patch of two rows and an even number of columns
  */
-export function winogradStepsWgsl({
-  patch,
-  words,
-}: {
-  readonly patch: readonly [height: number, width: number];
-  readonly words: number;
-}): string {
+export function winogradStepsWgsl(
+  { patch, words }: { readonly patch: readonly [height: number, width: number]; readonly words: number },
+  weights: BlockedWeightsWgsl,
+): string {
   const columns = patch[1] + 2;
   const tiles = patch[1] / 2;
   const range = (length: number) => Array.from({ length }, (_, i) => i);
@@ -87,12 +85,13 @@ ${unroll(tiles, (t) => unroll(2, (r) => outputRow(t, j, r, k)))}`,
 )}
 ${unroll(tiles, (t) => unroll(2, (r) => unroll(2, (c) => output(t, j, r, c))))}`;
 
-  const weightRow = (ky: number) => `      let firstWeight${ky} =
-        ((block * 3u + ${ky}u) * groupInWords + step) * (3u * WORDS * 4u) + lane;
+  const weightRow = (
+    ky: number,
+  ) => `      ${weights.begin(`firstWeight${ky}`, `(block * 3u + ${ky}u) * groupInWords + step`)}
 ${unroll(3, (kx) =>
   unroll(
     words,
-    (j) => `      let packedW${ky}_${kx}_${j} = weights[firstWeight${ky} + ${4 * (kx * words + j)}u];`,
+    (j) => `      let packedW${ky}_${kx}_${j} = ${weights.load(`firstWeight${ky}`, kx * words + j)};`,
   ),
 )}`;
 

@@ -3,6 +3,7 @@ import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
 import { winogradStepsWgsl } from './conv2d-quad-winograd.wgsl.ts';
 import { conv2dLayerWgsl } from './conv2d-layer.wgsl.ts';
 import { type Conv2dShape, outputSize } from './conv2d-shape.wgsl.ts';
+import type { BlockedWeightsWgsl } from './conv2d-weights.ts';
 import { inputColumn, inputRow, tapOffsets } from './conv2d-window.wgsl.ts';
 import { SWAPS, swapped } from './quad-swap.ts';
 import { unroll } from './unroll.ts';
@@ -44,7 +45,11 @@ export function quadPatches(shape: Conv2dShape, patch: Conv2dQuadTile['patch']) 
 }
 
 /** The products as they are: a step is one row of the kernel and one word of input channels. */
-function directStepsWgsl(shape: Conv2dQuadShape, { patch, words }: Conv2dQuadTile): string {
+function directStepsWgsl(
+  shape: Conv2dQuadShape,
+  { patch, words }: Conv2dQuadTile,
+  weights: BlockedWeightsWgsl,
+): string {
   const [patchHeight, patchWidth] = patch;
   const kernelWidth = shape.kernel[1];
   const offsets = tapOffsets(patchWidth, kernelWidth, shape.stride[1], shape.dilation[1]);
@@ -63,8 +68,8 @@ ${unroll(
   (r) => `${inputRow(r, `top + ${r} * STRIDE_H + i32(ky) * DILATION_H`, 'groupStart + word')}
 ${unroll(offsets.length, (c) => `      let packed${r}_${c} = x[rowStart${r} + columnStart${c}];`)}`,
 )}
-      let firstWeight = (block * steps + step) * (KERNEL_W * WORDS * 4u) + lane;
-${unroll(kernelWidth * words, (i) => `      let packedW${i} = weights[firstWeight + ${4 * i}u];`)}
+      ${weights.begin('firstWeight', 'block * steps + step')}
+${unroll(kernelWidth * words, (i) => `      let packedW${i} = ${weights.load('firstWeight', i)};`)}
 ${unroll(patchHeight, (r) =>
   unroll(
     offsets.length,
@@ -109,13 +114,12 @@ ${unroll(patchHeight * patchWidth, (p) => `      acc${p}_${j} += vec4<f32>(${SWA
  * Preconditions: quads are four consecutive invocations of a workgroup; the layer's flushSteps keep every partial sum an
  * integer below 2²⁴ (times 2⁴⁸, as unpacked). |acc| < 2³¹ is proved at load.
  */
-export const conv2dQuadWgsl = (shape: Conv2dQuadShape, tile: Conv2dQuadTile) => {
+export const conv2dQuadWgsl = (shape: Conv2dQuadShape, tile: Conv2dQuadTile, weights: BlockedWeightsWgsl) => {
   const { patch, words } = tile;
   const [patchHeight, patchWidth] = patch;
   const pixels = patchHeight * patchWidth;
   const onePixel = isOnePixel(patch);
   const poolable = patch.every((length) => length % 2 === 0);
-  const [, kernelWidth] = shape.kernel;
 
   const offsets = tapOffsets(patchWidth, shape.kernel[1], shape.stride[1], shape.dilation[1]);
   // The four results of a pool's window, which go where the pooled pixel's comes: always before those that are still to be pooled.
@@ -134,12 +138,11 @@ const WORKGROUP_SIZE = ${tile.workgroupSize}u;
 const WORDS = ${words}u;
 const PATCH_H = ${patchHeight}u;
 const PATCH_W = ${patchWidth}u;
-const KERNEL_W = ${kernelWidth}u;
 const STRIDE_H = ${shape.stride[0]};
 const STRIDE_W = ${shape.stride[1]};
 const DILATION_H = ${shape.dilation[0]};
 @group(0) @binding(0) var<storage, read> x: array<u32>;
-@group(0) @binding(1) var<storage, read> weights: array<u32>;
+${weights.declaration}
 ${conv2dEpilogueWgsl({ ...shape, weightZeroPoint: false }, 'layer')}
 ${conv2dLayerWgsl(shape.residual ? 5 : 4)}
 
@@ -203,7 +206,7 @@ ${unroll(pixels, (p) => unroll(words, (j) => `  var total${p}_${j} = vec4<i32>()
   for (var first = 0u; first < steps; first += layer.flushSteps) {
     let end = min(first + layer.flushSteps, steps);
 ${unroll(pixels, (p) => unroll(words, (j) => `  var acc${p}_${j} = vec4<f32>();`))}
-${tile.winograd ? winogradStepsWgsl(tile) : directStepsWgsl(shape, tile)}
+${tile.winograd ? winogradStepsWgsl(tile, weights) : directStepsWgsl(shape, tile, weights)}
 ${unroll(pixels, (p) => unroll(words, (j) => `  total${p}_${j} += largeIntegersOf(acc${p}_${j} * 0x1p-48);`))}
   }
 

@@ -35,6 +35,11 @@ export function outputSize(shape: Conv2dShape): readonly [height: number, width:
   return shape.pool ? [shape.convHeight >> 1, shape.convWidth >> 1] : [shape.convHeight, shape.convWidth];
 }
 
+/** K of the implicit GEMM in words of four input channels. */
+export function kWordsOf({ kernel, groupInChannels }: Conv2dShape): number {
+  return kernel[0] * kernel[1] * Math.ceil(groupInChannels / 4);
+}
+
 /** Constants of the layer. `M` counts the convolution's pixels that are used, batch folded in; a pooled pixel has four. */
 export const conv2dShapeWgsl = (shape: Conv2dShape) => {
   const [outHeight, outWidth] = outputSize(shape);
@@ -49,6 +54,10 @@ const OUT_WORDS = ${shape.outWords}u;
 const OUT_PIXELS = BATCH * OUT_HEIGHT * OUT_WIDTH;
 const KERNEL_H = ${shape.kernel[0]}u;
 const KERNEL_W = ${shape.kernel[1]}u;
+const GROUP_IN = ${shape.groupInChannels}u;
+const GROUP_IN_WORDS = ${Math.ceil(shape.groupInChannels / 4)}u;
+const K = KERNEL_H * KERNEL_W * GROUP_IN;
+const K_WORDS = ${kWordsOf(shape)}u;
 const STRIDE_H = ${shape.stride[0]};
 const STRIDE_W = ${shape.stride[1]};
 const PAD_TOP = ${shape.pad[0]};

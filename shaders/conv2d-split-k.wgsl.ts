@@ -2,6 +2,7 @@ import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { type Arithmetic, arithmeticWgsl } from './arithmetic.wgsl.ts';
 import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
 import { type Conv2dShape, conv2dShapeWgsl, lastLanes } from './conv2d-shape.wgsl.ts';
+import type { MatrixWeightsWgsl } from './conv2d-weights.ts';
 import { conv2dWindowWgsl, poolOf, windowOffset } from './conv2d-window.wgsl.ts';
 import { unroll } from './unroll.ts';
 
@@ -34,7 +35,7 @@ export function splitKBytes({ pixels, words, slices }: Conv2dSplitKTile, pool: b
  * Registers: PIXELS (· 4 if pooled) accumulator vectors. Workgroup memory: as many vectors for each invocation. |acc| < 2³¹ is proved at load,
  * and so of every partial sum.
  */
-export const conv2dSplitKWgsl = (shape: Conv2dShape, tile: Conv2dSplitKTile) => {
+export const conv2dSplitKWgsl = (shape: Conv2dShape, tile: Conv2dSplitKTile, weights: MatrixWeightsWgsl) => {
   const { arithmetic, pixels, words, slices } = tile;
   const window = shape.pool ? 4 : 1;
   const taps = pixels * window;
@@ -43,13 +44,12 @@ export const conv2dSplitKWgsl = (shape: Conv2dShape, tile: Conv2dSplitKTile) => 
   return wgsl`
 // ${arithmetic}: ${pixels} pixels × ${words * 4} channels a workgroup, K in ${slices} slices.
 ${conv2dShapeWgsl(shape)}
-const K_WORDS = KERNEL_H * KERNEL_W * IN_WORDS;
 const PIXELS = ${pixels}u;
 const TAPS = ${taps}u;
 const WORDS = ${words}u;
 const SLICES = ${slices}u;
 const SLICE_WORDS = (IN_WORDS + SLICES - 1u) / SLICES;
-@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>, K_WORDS * OUT_WORDS>;
+${weights.declaration}
 ${conv2dWindowWgsl(shape)}
 ${conv2dEpilogueWgsl(shape)}
 ${arithmeticWgsl(arithmetic)}
@@ -97,7 +97,7 @@ ${unroll(taps, (t) => `      var partial${t} = Acc();`)}
 #else
         let mask = select(0u, 0xffffffffu, at < IN_WORDS);
 #endif
-        let w = unpackWeights(weights[((ky * KERNEL_W + kx) * IN_WORDS + word) * OUT_WORDS + loadWord]);
+        let w = unpackWeights(${weights.load('((ky * KERNEL_W + kx) * IN_WORDS + word)', 'loadWord')});
 ${unroll(
   taps,
   (t) => `        let packed${t} = inputWord(from${t}, word, padding) & mask;

@@ -1,6 +1,7 @@
 import { type Arithmetic, arithmeticWgsl } from './arithmetic.wgsl.ts';
 import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
 import { type Conv2dShape, conv2dShapeWgsl, lastLanes } from './conv2d-shape.wgsl.ts';
+import type { MatrixWeightsWgsl } from './conv2d-weights.ts';
 import { conv2dWindowWgsl, poolOf } from './conv2d-window.wgsl.ts';
 import { unroll } from './unroll.ts';
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
@@ -46,7 +47,7 @@ export function tiledBytes({ tileM, tileN, kWords }: Conv2dTiledTile): number {
  * Registers: THREAD_M · THREAD_N accumulators. Workgroup memory: (TILE_M + TILE_N) · K_STEP words.
  * |acc| < 2³¹ is proved at load; in f32, a step of at most 32 words keeps sums below 2²¹.
  */
-export const conv2dTiledWgsl = (shape: Conv2dShape, tile: Conv2dTiledTile) => {
+export const conv2dTiledWgsl = (shape: Conv2dShape, tile: Conv2dTiledTile, weights: MatrixWeightsWgsl) => {
   const { arithmetic, tileM, tileN, kWords, threadM, threadN } = tile;
   const invocations = tiledInvocations(tile);
   const words = threadN / 4;
@@ -69,7 +70,6 @@ export const conv2dTiledWgsl = (shape: Conv2dShape, tile: Conv2dTiledTile) => {
   return wgsl`
 // ${arithmetic}: ${tileM}×${tileN} outputs a workgroup, ${threadM}×${threadN} an invocation, ${kWords * 4} bytes of K a step.
 ${conv2dShapeWgsl(shape)}
-const K_WORDS = KERNEL_H * KERNEL_W * IN_WORDS;
 const K_STEP = ${kWords}u;
 const STEPS = (K_WORDS + K_STEP - 1u) / K_STEP;
 const TILE_M = ${tileM}u;
@@ -78,7 +78,7 @@ const TILE_M_VECTORS = TILE_M / 4u + 1u;
 const TILE_WORDS = ${tileN / 4}u;
 const INVOCATIONS = ${invocations}u;
 const M = OUT_PIXELS * ${window}u;
-@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>, K_WORDS * OUT_WORDS>;
+${weights.declaration}
 ${conv2dWindowWgsl(shape)}
 ${conv2dEpilogueWgsl(shape)}
 ${arithmeticWgsl(arithmetic)}
@@ -141,8 +141,9 @@ ${unroll(loadsW, (i) => {
   const guard = (i + 1) * invocations > (kWords * tileN) / 4;
   const store = `{
       let at = local + ${i * invocations}u;
-      let source = min(step * K_STEP + at / TILE_WORDS, K_WORDS - 1u) * OUT_WORDS + min(tileWord + at % TILE_WORDS, OUT_WORDS - 1u);
-      tileW[at] = weights[source];
+      let weightK = min(step * K_STEP + at / TILE_WORDS, K_WORDS - 1u);
+      let weightWord = min(tileWord + at % TILE_WORDS, OUT_WORDS - 1u);
+      tileW[at] = ${weights.load('weightK', 'weightWord')};
     }`;
   return guard ? `    if (local + ${i * invocations}u < K_STEP * TILE_WORDS) ${store}` : `    ${store}`;
 })}

@@ -11,7 +11,7 @@ import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
  *   which also makes room to bring small shifts up to 32 by scaling the clipped magnitude up instead.
  * - What is below the rounding bit matters only as "zero or not": 31 bits fold into one sticky bit.
  *
- * Operands, four channels to a vector, as `packEpilogue` (src/ops/conv2d/prepack.ts) makes them:
+ * Operands, four channels to a vector, as `packEpilogue` (src/ops/conv2d/webgpu-epilogue.ts) makes them:
  *   limit     where |acc| is clipped
  *   mantissa  24-bit
  *   fields    bytes, low first: shift − 32 in −18…24; zero point; lo; hi

@@ -10,6 +10,10 @@ const OUT_WORDS = 4u;
 const OUT_PIXELS = BATCH * OUT_HEIGHT * OUT_WIDTH;
 const KERNEL_H = 3u;
 const KERNEL_W = 3u;
+const GROUP_IN = 1u;
+const GROUP_IN_WORDS = 1u;
+const K = KERNEL_H * KERNEL_W * GROUP_IN;
+const K_WORDS = 9u;
 const STRIDE_H = 1;
 const STRIDE_W = 1;
 const PAD_TOP = 1;
@@ -18,7 +22,7 @@ const DILATION_H = 1;
 const DILATION_W = 1;
 
 const PIXELS = 4u;
-@group(0) @binding(1) var<storage, read> weights: array<vec4<i32>, KERNEL_H * KERNEL_W * OUT_WORDS>;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<i32>, K * OUT_WORDS>;
 
 @group(0) @binding(0) var<storage, read> x: array<u32, BATCH * HEIGHT * WIDTH * IN_WORDS>;
 

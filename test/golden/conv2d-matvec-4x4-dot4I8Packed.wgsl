@@ -7,6 +7,8 @@ const OUT_PIXELS = 1u;
 const WORDS = 1u;
 @group(0) @binding(0) var<storage, read> x: array<u32>;
 @group(0) @binding(1) var<storage, read> weights: array<u32>;
+// Words of a row of taps: WORDS words of output channels each, by four lanes.
+const ROW_LENGTH = 4u;
 
 const RECORD = 4u;
 
@@ -218,15 +220,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let block = index / 4u;
   let firstWord = block * WORDS;
   let loaded = lane % 1u;
-  let weightOffset0 = (loaded ^ 0u) * (WORDS * 4u) + lane;
+  let row0 = block * inWords + (loaded ^ 0u);
   var total0_0 = 0i;
   for (var first = 0u; first < inWords; first += layer.flushSteps) {
     let end = min(first + layer.flushSteps, inWords);
   var acc0_0 = i32();
   for (var word = first; word < end; word += 1u) {
-    let firstWeight = (block * inWords + word) * (WORDS * 4u);
+    let weights0 = (row0 + word) * ROW_LENGTH + lane;
     let packed0 = x[0u * inWords + word + loaded];
-    let packedW0_0 = weights[firstWeight + weightOffset0 + 0u];
+    let packedW0_0 = weights[weights0 + 0u];
     let x0 = unpackInput(packed0);
 
     let w0_0 = unpackInput(packedW0_0);

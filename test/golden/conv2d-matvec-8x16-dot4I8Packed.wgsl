@@ -7,6 +7,8 @@ const OUT_PIXELS = 2u;
 const WORDS = 2u;
 @group(0) @binding(0) var<storage, read> x: array<u32>;
 @group(0) @binding(1) var<storage, read> weights: array<u32>;
+// Words of a row of taps: WORDS words of output channels each, by four lanes.
+const ROW_LENGTH = 8u;
 
 const RECORD = 4u;
 
@@ -127,10 +129,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let block = index / 4u;
   let firstWord = block * WORDS;
   let loaded = lane % 4u;
-  let weightOffset0 = (loaded ^ 0u) * (WORDS * 4u) + lane;
-  let weightOffset1 = (loaded ^ 1u) * (WORDS * 4u) + lane;
-  let weightOffset2 = (loaded ^ 2u) * (WORDS * 4u) + lane;
-  let weightOffset3 = (loaded ^ 3u) * (WORDS * 4u) + lane;
+  let row0 = block * inWords + (loaded ^ 0u);
+  let row1 = block * inWords + (loaded ^ 1u);
+  let row2 = block * inWords + (loaded ^ 2u);
+  let row3 = block * inWords + (loaded ^ 3u);
   var total0_0 = 0i;
   var total0_1 = 0i;
   var total1_0 = 0i;
@@ -142,17 +144,20 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   var acc1_0 = i32();
   var acc1_1 = i32();
   for (var word = first; word < end; word += 4u) {
-    let firstWeight = (block * inWords + word) * (WORDS * 4u);
+    let weights0 = (row0 + word) * ROW_LENGTH + lane;
+    let weights1 = (row1 + word) * ROW_LENGTH + lane;
+    let weights2 = (row2 + word) * ROW_LENGTH + lane;
+    let weights3 = (row3 + word) * ROW_LENGTH + lane;
     let packed0 = x[0u * inWords + word + loaded];
     let packed1 = x[1u * inWords + word + loaded];
-    let packedW0_0 = weights[firstWeight + weightOffset0 + 0u];
-    let packedW1_0 = weights[firstWeight + weightOffset0 + 4u];
-    let packedW0_1 = weights[firstWeight + weightOffset1 + 0u];
-    let packedW1_1 = weights[firstWeight + weightOffset1 + 4u];
-    let packedW0_2 = weights[firstWeight + weightOffset2 + 0u];
-    let packedW1_2 = weights[firstWeight + weightOffset2 + 4u];
-    let packedW0_3 = weights[firstWeight + weightOffset3 + 0u];
-    let packedW1_3 = weights[firstWeight + weightOffset3 + 4u];
+    let packedW0_0 = weights[weights0 + 0u];
+    let packedW1_0 = weights[weights0 + 4u];
+    let packedW0_1 = weights[weights1 + 0u];
+    let packedW1_1 = weights[weights1 + 4u];
+    let packedW0_2 = weights[weights2 + 0u];
+    let packedW1_2 = weights[weights2 + 4u];
+    let packedW0_3 = weights[weights3 + 0u];
+    let packedW1_3 = weights[weights3 + 4u];
     let x0 = unpackInput(packed0);
       let x0x = quadSwapX(x0);
       let x0y = quadSwapY(x0);

@@ -6,12 +6,13 @@ const WORKGROUP_SIZE = 16u;
 const WORDS = 4u;
 const PATCH_H = 1u;
 const PATCH_W = 1u;
-const KERNEL_W = 3u;
 const STRIDE_H = 1;
 const STRIDE_W = 1;
 const DILATION_H = 1;
 @group(0) @binding(0) var<storage, read> x: array<u32>;
 @group(0) @binding(1) var<storage, read> weights: array<u32>;
+// Words of a row of taps: WORDS words of output channels each, by four lanes.
+const ROW_LENGTH = 48u;
 
 const RECORD = 4u;
 
@@ -265,7 +266,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       let packed0_0 = x[rowStart0 + columnStart0];
       let packed0_1 = x[rowStart0 + columnStart1];
       let packed0_2 = x[rowStart0 + columnStart2];
-      let firstWeight = (block * steps + step) * (KERNEL_W * WORDS * 4u) + lane;
+      let firstWeight = (block * steps + step) * ROW_LENGTH + lane;
       let packedW0 = weights[firstWeight + 0u];
       let packedW1 = weights[firstWeight + 4u];
       let packedW2 = weights[firstWeight + 8u];

@@ -6,12 +6,13 @@ const WORKGROUP_SIZE = 16u;
 const WORDS = 2u;
 const PATCH_H = 2u;
 const PATCH_W = 4u;
-const KERNEL_W = 3u;
 const STRIDE_H = 1;
 const STRIDE_W = 1;
 const DILATION_H = 1;
 @group(0) @binding(0) var<storage, read> x: array<u32>;
 @group(0) @binding(1) var<storage, read> weights: array<u32>;
+// Words of a row of taps: WORDS words of output channels each, by four lanes.
+const ROW_LENGTH = 24u;
 
 const RECORD = 4u;
 
@@ -327,24 +328,21 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       let packed3_3 = x[rowStart3 + columnStart3 + step];
       let packed3_4 = x[rowStart3 + columnStart4 + step];
       let packed3_5 = x[rowStart3 + columnStart5 + step];
-      let firstWeight0 =
-        ((block * 3u + 0u) * groupInWords + step) * (3u * WORDS * 4u) + lane;
+      let firstWeight0 = ((block * 3u + 0u) * groupInWords + step) * ROW_LENGTH + lane;
       let packedW0_0_0 = weights[firstWeight0 + 0u];
       let packedW0_0_1 = weights[firstWeight0 + 4u];
       let packedW0_1_0 = weights[firstWeight0 + 8u];
       let packedW0_1_1 = weights[firstWeight0 + 12u];
       let packedW0_2_0 = weights[firstWeight0 + 16u];
       let packedW0_2_1 = weights[firstWeight0 + 20u];
-      let firstWeight1 =
-        ((block * 3u + 1u) * groupInWords + step) * (3u * WORDS * 4u) + lane;
+      let firstWeight1 = ((block * 3u + 1u) * groupInWords + step) * ROW_LENGTH + lane;
       let packedW1_0_0 = weights[firstWeight1 + 0u];
       let packedW1_0_1 = weights[firstWeight1 + 4u];
       let packedW1_1_0 = weights[firstWeight1 + 8u];
       let packedW1_1_1 = weights[firstWeight1 + 12u];
       let packedW1_2_0 = weights[firstWeight1 + 16u];
       let packedW1_2_1 = weights[firstWeight1 + 20u];
-      let firstWeight2 =
-        ((block * 3u + 2u) * groupInWords + step) * (3u * WORDS * 4u) + lane;
+      let firstWeight2 = ((block * 3u + 2u) * groupInWords + step) * ROW_LENGTH + lane;
       let packedW2_0_0 = weights[firstWeight2 + 0u];
       let packedW2_0_1 = weights[firstWeight2 + 4u];
       let packedW2_1_0 = weights[firstWeight2 + 8u];

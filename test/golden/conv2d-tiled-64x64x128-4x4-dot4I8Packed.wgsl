@@ -11,6 +11,10 @@ const OUT_WORDS = 16u;
 const OUT_PIXELS = BATCH * OUT_HEIGHT * OUT_WIDTH;
 const KERNEL_H = 3u;
 const KERNEL_W = 3u;
+const GROUP_IN = 32u;
+const GROUP_IN_WORDS = 8u;
+const K = KERNEL_H * KERNEL_W * GROUP_IN;
+const K_WORDS = 72u;
 const STRIDE_H = 1;
 const STRIDE_W = 1;
 const PAD_TOP = 1;
@@ -18,7 +22,6 @@ const PAD_LEFT = 1;
 const DILATION_H = 1;
 const DILATION_W = 1;
 
-const K_WORDS = KERNEL_H * KERNEL_W * IN_WORDS;
 const K_STEP = 32u;
 const STEPS = (K_WORDS + K_STEP - 1u) / K_STEP;
 const TILE_M = 64u;
@@ -241,13 +244,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     );
     {
       let at = local + 0u;
-      let source = min(step * K_STEP + at / TILE_WORDS, K_WORDS - 1u) * OUT_WORDS + min(tileWord + at % TILE_WORDS, OUT_WORDS - 1u);
-      tileW[at] = weights[source];
+      let weightK = min(step * K_STEP + at / TILE_WORDS, K_WORDS - 1u);
+      let weightWord = min(tileWord + at % TILE_WORDS, OUT_WORDS - 1u);
+      tileW[at] = weights[weightK * OUT_WORDS + weightWord];
     }
     {
       let at = local + 256u;
-      let source = min(step * K_STEP + at / TILE_WORDS, K_WORDS - 1u) * OUT_WORDS + min(tileWord + at % TILE_WORDS, OUT_WORDS - 1u);
-      tileW[at] = weights[source];
+      let weightK = min(step * K_STEP + at / TILE_WORDS, K_WORDS - 1u);
+      let weightWord = min(tileWord + at % TILE_WORDS, OUT_WORDS - 1u);
+      tileW[at] = weights[weightK * OUT_WORDS + weightWord];
     }
     workgroupBarrier();
 

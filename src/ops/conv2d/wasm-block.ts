@@ -2,7 +2,7 @@
 import { type Conv2dOperation, paddedChannels, type ProgramTensor } from '../../program/program.ts';
 import { call, parameterBlock, tensorAt, type VariantBuilder } from '../wasm-call.ts';
 import type { WasmArgument, WasmCall } from '../wasm-kernel.ts';
-import type { ConvolutionShape } from './wasm-pack.ts';
+import type { ConvolutionShape } from './wasm-shape.ts';
 
 /** Values of `Convolution.mode` (src/wasm/assembly/conv2d.ts). */
 function modeOf({ requantize, pool, residual }: Conv2dOperation): number {

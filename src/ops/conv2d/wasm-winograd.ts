@@ -4,13 +4,14 @@ import { weightMagnitudes } from '../../program/weights.ts';
 import { call, number, parameterBlock, scratch, tensorAt, VariantBuilder } from '../wasm-call.ts';
 import { type CostedVariant, estimateCost } from './wasm-cost.ts';
 import { convolutionBlock, padCall, sideOf } from './wasm-block.ts';
-import { convolutionShape, PANEL, packEpilogue } from './wasm-pack.ts';
+import { packEpilogue } from './wasm-epilogue.ts';
+import { transformed as transformedWeights, type WinogradTransform } from './wasm-layouts.ts';
+import { convolutionShape, PANEL } from './wasm-shape.ts';
 
 /** F(size×size, 3×3). */
 interface Filter {
   readonly size: 2 | 4;
-  /** G, its rows scaled to integers. */
-  readonly g: readonly (readonly [number, number, number])[];
+  readonly g: WinogradTransform;
   /** |acc| without the bias must stay below it for the result to come back from modulo 2³². */
   readonly limit: number;
   readonly scratchBytes: { readonly input: number; readonly output: number };
@@ -95,9 +96,8 @@ function winogradVariant(
       channels,
     });
   });
-  const weights = builder.constant(`winograd${size}-weights`, () =>
-    transformWeights(operation, channels, panels, g),
-  );
+  const layout = transformedWeights(panels, g);
+  const weights = builder.constant(`weights-${layout.name}`, () => layout.pack(operation.weights));
   const epilogue = builder.constant('epilogue-0', () => packEpilogue(operation, output, shape));
   const zero = builder.constant('zero', () => new Int32Array(1));
   const calls = [padCall(builder, operation, input, shape, frame, batch)];
@@ -133,57 +133,10 @@ function winogradVariant(
       ),
     );
   }
-  const pairs = channels * panels * PANEL;
   const cost = estimateCost({
-    products: places * Math.ceil(tiles / 4) * 4 * pairs,
-    weightBytes: places * pairs * 2,
+    products: places * Math.ceil(tiles / 4) * 4 * channels * panels * PANEL,
+    weightBytes: layout.byteCount(operation.weights),
     transformed: places * tiles * (channels + panels * PANEL),
   });
   return { variant: builder.build(`winograd-${size}`, calls), cost };
-}
-
-/** `U = G g Gᵀ` of every pair of channels, as [place][panel][channels / 2][8 outputs][2]. */
-function transformWeights(
-  operation: Conv2dOperation,
-  channels: number,
-  panels: number,
-  g: Filter['g'],
-): Int16Array {
-  const { bias } = operation;
-  const weights = operation.weights.rows();
-  const size = g.length;
-  const rows = Int32Array.from(g.flat());
-  const plane = panels * PANEL * channels;
-  const packed = new Int16Array(size * size * plane);
-  const half = new Int32Array(size * 3);
-  // Neighbours in the packed weights one after the other: each place is far from the next, and 36 cache lines are enough.
-  for (let panel = 0; panel < panels; panel++) {
-    const last = Math.min((panel + 1) * PANEL, bias.length);
-    for (let pair = 0; pair < channels; pair += 2) {
-      for (let o = panel * PANEL; o < last; o++) {
-        for (let c = pair; c < pair + 2; c++) {
-          // The channels are a multiple of 8, so all of them are real.
-          const from = o * 9 * channels + c;
-          for (let j = 0; j < 3; j++) {
-            const w0 = weights[from + j * channels];
-            const w1 = weights[from + (3 + j) * channels];
-            const w2 = weights[from + (6 + j) * channels];
-            for (let i = 0; i < size; i++) {
-              half[i * 3 + j] = rows[i * 3] * w0 + rows[i * 3 + 1] * w1 + rows[i * 3 + 2] * w2;
-            }
-          }
-          let to = (panel * channels + pair) * PANEL + (o % PANEL) * 2 + (c & 1);
-          for (let i = 0; i < size; i++) {
-            const h0 = half[i * 3];
-            const h1 = half[i * 3 + 1];
-            const h2 = half[i * 3 + 2];
-            for (let j = 0; j < size; j++, to += plane) {
-              packed[to] = h0 * rows[j * 3] + h1 * rows[j * 3 + 1] + h2 * rows[j * 3 + 2];
-            }
-          }
-        }
-      }
-    }
-  }
-  return packed;
 }

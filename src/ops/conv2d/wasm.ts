@@ -5,13 +5,9 @@ import type { RelaxedDot, ValueRange, WasmKernel, WasmVariant } from '../wasm-ke
 import { convolutionBlock, padCall, sideOf } from './wasm-block.ts';
 import { type CostedVariant, estimateCost } from './wasm-cost.ts';
 import { winograd } from './wasm-winograd.ts';
-import {
-  convolutionShape,
-  type ConvolutionShape,
-  packedWeightCount,
-  packEpilogue,
-  packWeights,
-} from './wasm-pack.ts';
+import { packEpilogue } from './wasm-epilogue.ts';
+import { DEPTHWISE, type PanelLane, panels } from './wasm-layouts.ts';
+import { convolutionShape, type ConvolutionShape, PANEL } from './wasm-shape.ts';
 
 export const wasmKernel: WasmKernel<Conv2dOperation> = {
   variants(operation, tensor, batch, { relaxedDot }, range) {
@@ -42,9 +38,8 @@ interface Arithmetic {
   readonly export: string;
   /** Bytes of an element of the padded image. */
   readonly elementBytes: 1 | 2;
-  /** Products that share a lane. */
-  readonly depth: 2 | 4;
-  readonly wideWeights: boolean;
+  /** How weights lie. */
+  readonly lane: PanelLane;
   /** What the padded image is less by. */
   readonly offset: number;
   /** Time of a product, that of the int16 dot being 1. */
@@ -55,13 +50,12 @@ const DOT_8: Arithmetic = {
   name: 'direct-8',
   export: 'convolve8',
   elementBytes: 2,
-  depth: 2,
-  wideWeights: false,
+  lane: '2xint8',
   offset: 0,
   productCost: 1,
 };
 /** Weights less their zero points need 9 bits. */
-const DOT_16: Arithmetic = { ...DOT_8, name: 'direct-16', export: 'convolve16', wideWeights: true };
+const DOT_16: Arithmetic = { ...DOT_8, name: 'direct-16', export: 'convolve16', lane: '2xint16' };
 
 /** The relaxed dot, where the input's values can be brought into the range for which it is exact in this engine. */
 function relaxedArithmetic(relaxedDot: RelaxedDot, { lo, hi }: ValueRange): Arithmetic | undefined {
@@ -70,8 +64,7 @@ function relaxedArithmetic(relaxedDot: RelaxedDot, { lo, hi }: ValueRange): Arit
     name: 'relaxed',
     export: 'convolveRelaxed',
     elementBytes: 1,
-    depth: 4,
-    wideWeights: false,
+    lane: '4xint8',
   } as const;
   switch (relaxedDot) {
     case 'none':
@@ -94,12 +87,10 @@ function direct(
   arithmetic: Arithmetic,
 ): CostedVariant {
   const builder = new VariantBuilder();
-  const { name, elementBytes, depth, wideWeights, offset, productCost } = arithmetic;
-  const count = packedWeightCount(shape);
+  const { name, elementBytes, lane, offset, productCost } = arithmetic;
+  const layout = panels(shape, operation.kernel[1], operation.groups, lane);
   const frame = builder.workspace(frameElements(shape, batch) * elementBytes);
-  const weights = builder.constant(`${name}-weights`, () =>
-    packWeights(operation, shape, depth, wideWeights ? new Int16Array(count) : new Int8Array(count)),
-  );
+  const weights = builder.constant(`weights-${layout.name}`, () => layout.pack(operation.weights));
   const inBytes = (offsets: readonly number[]) => Int32Array.from(offsets, (value) => value * elementBytes);
   const fields = convolutionBlock(operation, output, shape, batch, elementBytes);
   const units = Math.ceil(fields.rows / (4 * fields.tilesPerUnit)) * shape.panels;
@@ -124,8 +115,15 @@ function direct(
     ),
   ]);
   const cost = estimateCost({
-    products: Math.ceil(fields.rows / 4) * 4 * count * productCost,
-    weightBytes: count * (wideWeights ? 2 : 1),
+    products:
+      Math.ceil(fields.rows / 4) *
+      4 *
+      shape.panels *
+      PANEL *
+      fields.segments *
+      fields.segmentLength *
+      productCost,
+    weightBytes: layout.byteCount(operation.weights),
     transformed: 0,
   });
   return { variant, cost };
@@ -166,7 +164,7 @@ function depthwise(
       'depthwise',
       [
         frame,
-        builder.constant('depthwise-weights', () => packDepthwise(operation, taps.length)),
+        builder.constant(`weights-${DEPTHWISE.name}`, () => DEPTHWISE.pack(operation.weights)),
         builder.constant('epilogue-0', () => packEpilogue(operation, output, shape)),
         builder.constant('taps', () => Int32Array.from(taps)),
         tensorAt(output.id),
@@ -176,20 +174,4 @@ function depthwise(
       batch * shape.height,
     ),
   ]);
-}
-
-/** [octet of channels][tap pair][8 channels][2 taps], the weights less their zero point. */
-function packDepthwise(operation: Conv2dOperation, taps: number): Int16Array {
-  const { bias } = operation;
-  const { taps: realTaps, zeroPoint: weightZeroPoint } = operation.weights;
-  const weights = operation.weights.rows();
-  const packed = new Int16Array(Math.ceil(bias.length / 8) * taps * 8);
-  for (let c = 0; c < bias.length; c++) {
-    for (let tap = 0; tap < realTaps; tap++) {
-      const pair = Math.floor(c / 8) * (taps / 2) + (tap >> 1);
-      packed[(pair * 8 + (c % 8)) * 2 + (tap & 1)] =
-        weights[c * realTaps + tap] - (weightZeroPoint?.[c] ?? 0);
-    }
-  }
-  return packed;
 }

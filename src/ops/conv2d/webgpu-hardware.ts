@@ -3,20 +3,13 @@ import type { Arithmetic } from '../../../shaders/arithmetic.wgsl.ts';
 import { conv2dDepthwiseWgsl } from '../../../shaders/conv2d-depthwise.wgsl.ts';
 import { conv2dDirectWgsl } from '../../../shaders/conv2d-direct.wgsl.ts';
 import { conv2dGroupedWgsl } from '../../../shaders/conv2d-grouped.wgsl.ts';
-import type { Conv2dShape } from '../../../shaders/conv2d-shape.wgsl.ts';
-import { conv2dSplitKWgsl, splitKBytes } from '../../../shaders/conv2d-splitk.wgsl.ts';
+import { kWordsOf } from '../../../shaders/conv2d-shape.wgsl.ts';
+import { conv2dSplitKWgsl, splitKBytes } from '../../../shaders/conv2d-split-k.wgsl.ts';
 import { conv2dTiledWgsl, tiledBytes, tiledInvocations } from '../../../shaders/conv2d-tiled.wgsl.ts';
-import { channelWords, layGrid } from '../gpu-dispatch.ts';
+import { layGrid } from '../gpu-dispatch.ts';
 import type { GpuCapabilities, GpuVariant } from '../gpu-kernel.ts';
-import {
-  dispatchOf,
-  flatten,
-  operands,
-  outputPixels,
-  PACKED,
-  SOFTWARE_COST,
-  UNPACKED,
-} from './webgpu-layer.ts';
+import { dispatchOf, flatten, operands, outputPixels, SOFTWARE_COST } from './webgpu-layer.ts';
+import { PACKED, UNPACKED } from './webgpu-layouts.ts';
 import type { Candidate, Layer } from './webgpu-layer.ts';
 
 /**
@@ -27,11 +20,6 @@ function families({ packedDot, adapterClass }: GpuCapabilities): readonly Arithm
   if (!packedDot) return ['f32', 'i32'];
   const emulated = adapterClass === 'software' || adapterClass === 'apple';
   return emulated ? ['f32', 'dot4I8Packed', 'i32'] : ['dot4I8Packed', 'f32', 'i32'];
-}
-
-/** K of the implicit GEMM in words of four channels. */
-function depth({ kernel, groupInChannels }: Conv2dShape): number {
-  return kernel[0] * kernel[1] * channelWords(groupInChannels);
 }
 
 /** Workgroups that keep a GPU of some dozens of cores busy. */
@@ -48,7 +36,8 @@ const DIRECT_TILES = [
 ] as const;
 
 export function direct(layer: Layer): readonly Candidate[] {
-  const { shape, capabilities } = layer;
+  const { operation, shape, capabilities } = layer;
+  if (!PACKED.supports(operation.weights.bits)) return [];
   const groupOutWords = shape.outWords / shape.groups;
   const tiles = DIRECT_TILES.filter(({ words }) => words === 1 || groupOutWords % words === 0);
   return families(layer.capabilities).flatMap((arithmetic, rank) =>
@@ -56,7 +45,7 @@ export function direct(layer: Layer): readonly Candidate[] {
       .filter(({ pixels }) => pixels > 1 || !shape.pool)
       .map(({ pixels, words }): Candidate => {
         const tile = { arithmetic, words, pixels: shape.pool ? pixels / 4 : pixels };
-        const { bindings, constants } = operands(layer, PACKED);
+        const { bindings, constants, weights } = operands(layer, PACKED);
         const invocations = (Math.ceil(outputPixels(shape) / tile.pixels) * shape.outWords) / words;
         const { grid, workgroups } = layGrid(invocations, capabilities);
         const { load, unpack, multiplyAdd, dot } = SOFTWARE_COST;
@@ -67,12 +56,12 @@ export function direct(layer: Layer): readonly Candidate[] {
         const busy = Math.max(workgroups[0] * workgroups[1], BUSY_WORKGROUPS) * grid.workgroupSize;
         const hardware = busy * (pixels + 4 * words + 16 * rank);
         return {
-          cost: depth(shape) * (capabilities.adapterClass === 'software' ? software : 4 * hardware),
+          cost: kWordsOf(shape) * (capabilities.adapterClass === 'software' ? software : 4 * hardware),
           variant: {
             name: `direct-${pixels}x${words * 4}-${arithmetic}`,
             family: arithmetic,
             get dispatches() {
-              return dispatchOf(layer, conv2dDirectWgsl(shape, tile, grid), bindings, workgroups);
+              return dispatchOf(layer, conv2dDirectWgsl(shape, tile, grid, weights), bindings, workgroups);
             },
             constants,
             workspaces: [],
@@ -100,8 +89,8 @@ const TILED_TILES = [
 const TILED_STEP = (64 * 64) / 2 + 2 * (64 + 64);
 
 export function tiled(layer: Layer): readonly Candidate[] {
-  const { capabilities } = layer;
-  if (layer.shape.groups > 1) return [];
+  const { operation, capabilities } = layer;
+  if (layer.shape.groups > 1 || !PACKED.supports(operation.weights.bits)) return [];
   const shape = flatten(layer.shape);
   const { limits } = capabilities;
   const rows = outputPixels(shape) * (shape.pool ? 4 : 1);
@@ -112,7 +101,7 @@ export function tiled(layer: Layer): readonly Candidate[] {
       .filter((tile) => Math.ceil(rows / tile.tileM) <= limits.maxComputeWorkgroupsPerDimension)
       .map((tile): Candidate => {
         const { tileM, tileN, kWords, threadM, threadN, time } = tile;
-        const { bindings, constants } = operands(layer, PACKED);
+        const { bindings, constants, weights } = operands(layer, PACKED);
         const columns = Math.ceil(rows / tileM);
         const blocks = Math.ceil((shape.outWords * 4) / tileN);
         // Too few workgroups leave the device idle: as if there were as many as a middling GPU runs at a time.
@@ -120,12 +109,12 @@ export function tiled(layer: Layer): readonly Candidate[] {
         const perStep = time * TILED_STEP + tileM * tileN * rank;
         const software = columns * blocks * tileM * tileN * SOFTWARE_COST.load;
         return {
-          cost: depth(shape) * (capabilities.adapterClass === 'software' ? software : busy * perStep),
+          cost: kWordsOf(shape) * (capabilities.adapterClass === 'software' ? software : busy * perStep),
           variant: {
             name: `tiled-${tileM}x${tileN}x${kWords * 4}-${threadM}x${threadN}-${arithmetic}`,
             family: arithmetic,
             get dispatches() {
-              return dispatchOf(layer, conv2dTiledWgsl(shape, tile), bindings, [columns, blocks, 1]);
+              return dispatchOf(layer, conv2dTiledWgsl(shape, tile, weights), bindings, [columns, blocks, 1]);
             },
             constants,
             workspaces: [],
@@ -145,8 +134,9 @@ const SPLIT_K_TILES = [
 const SPLIT_K_PIXELS = 64;
 
 export function splitK(layer: Layer): readonly Candidate[] {
-  const { shape, capabilities } = layer;
+  const { operation, shape, capabilities } = layer;
   if (shape.groups > 1 || outputPixels(shape) > SPLIT_K_PIXELS) return [];
+  if (!PACKED.supports(operation.weights.bits)) return [];
   return families(layer.capabilities).flatMap((arithmetic, rank) =>
     SPLIT_K_TILES.filter(
       (tile) =>
@@ -154,7 +144,7 @@ export function splitK(layer: Layer): readonly Candidate[] {
         capabilities.limits.maxComputeWorkgroupStorageSize,
     ).map((tile): Candidate => {
       const { pixels, words, slices } = tile;
-      const { bindings, constants } = operands(layer, PACKED);
+      const { bindings, constants, weights } = operands(layer, PACKED);
       const columns = Math.ceil(shape.outWords / words);
       const rows = Math.ceil(outputPixels(shape) / pixels);
       const taps = pixels * (shape.pool ? 4 : 1);
@@ -163,12 +153,12 @@ export function splitK(layer: Layer): readonly Candidate[] {
       const software = (columns * rows * words * (4 + taps) * (load + unpack)) / 2;
       const hardware = busy * words * (taps + 4 + 16 * rank);
       return {
-        cost: depth(shape) * (capabilities.adapterClass === 'software' ? software : hardware),
+        cost: kWordsOf(shape) * (capabilities.adapterClass === 'software' ? software : hardware),
         variant: {
           name: `split-k-${pixels}x${words * 4}-${slices}-${arithmetic}`,
           family: arithmetic,
           get dispatches() {
-            const code = conv2dSplitKWgsl(shape, { ...tile, arithmetic });
+            const code = conv2dSplitKWgsl(shape, { ...tile, arithmetic }, weights);
             return dispatchOf(layer, code, bindings, [columns, rows, 1]);
           },
           constants,
@@ -183,8 +173,9 @@ export function splitK(layer: Layer): readonly Candidate[] {
 const DEPTHWISE_PIXELS = [4, 1] as const;
 
 export function depthwise(layer: Layer): readonly GpuVariant[] {
-  const { shape, capabilities } = layer;
-  const { bindings, constants } = operands(layer, UNPACKED);
+  const { operation, shape, capabilities } = layer;
+  if (!UNPACKED.supports(operation.weights.bits)) return [];
+  const { bindings, constants, weights } = operands(layer, UNPACKED);
   return DEPTHWISE_PIXELS.map((pixels): GpuVariant => {
     const invocations = Math.ceil(outputPixels(shape) / pixels) * shape.outWords;
     const { grid, workgroups } = layGrid(invocations, capabilities);
@@ -192,7 +183,7 @@ export function depthwise(layer: Layer): readonly GpuVariant[] {
       name: `depthwise-${pixels}x4-i32`,
       family: 'i32',
       get dispatches() {
-        return dispatchOf(layer, conv2dDepthwiseWgsl(shape, pixels, grid), bindings, workgroups);
+        return dispatchOf(layer, conv2dDepthwiseWgsl(shape, pixels, grid, weights), bindings, workgroups);
       },
       constants,
       workspaces: [],
@@ -200,17 +191,19 @@ export function depthwise(layer: Layer): readonly GpuVariant[] {
   });
 }
 
-export function grouped(layer: Layer): GpuVariant {
-  const { shape, capabilities } = layer;
-  const { bindings, constants } = operands(layer, UNPACKED);
+export function grouped(layer: Layer): readonly GpuVariant[] {
+  const { operation, shape, capabilities } = layer;
+  if (!UNPACKED.supports(operation.weights.bits)) return [];
+  const { bindings, constants, weights } = operands(layer, UNPACKED);
   const { grid, workgroups } = layGrid(outputPixels(shape) * shape.outWords, capabilities);
-  return {
+  const variant: GpuVariant = {
     name: 'grouped-1x4-i32',
     family: 'i32',
     get dispatches() {
-      return dispatchOf(layer, conv2dGroupedWgsl(shape, grid), bindings, workgroups);
+      return dispatchOf(layer, conv2dGroupedWgsl(shape, grid, weights), bindings, workgroups);
     },
     constants,
     workspaces: [],
   };
+  return [variant];
 }

@@ -4,13 +4,8 @@ import type { Conv2dOperation, ProgramTensor, TensorId } from '../../program/pro
 import { channelWords } from '../gpu-dispatch.ts';
 import type { GpuBinding, GpuCapabilities, GpuDispatch, GpuVariant } from '../gpu-kernel.ts';
 import { windowOutput } from '../window.ts';
-import {
-  packBlockedWeights,
-  packDepthwiseWeights,
-  packEpilogue,
-  packUnpackedWeights,
-  packWeights,
-} from './prepack.ts';
+import { packEpilogue } from './webgpu-epilogue.ts';
+import type { GpuWeightLayout } from './webgpu-layouts.ts';
 
 /** A layer as its kernels see it. */
 export interface Layer {
@@ -52,31 +47,15 @@ export function describeLayer(
   return { operation, input, shape, capabilities };
 }
 
-/** How a kernel reads the weights of a layer. */
-export interface WeightLayout {
-  readonly name: string;
-  /** Whether the weights' zero points are subtracted already. */
-  readonly centred: boolean;
-  pack(operation: Conv2dOperation): Uint32Array | Int32Array;
+/** What the kernels of this operator have in common. */
+export interface Operands<Text> {
+  readonly bindings: readonly GpuBinding[];
+  readonly constants: GpuVariant['constants'];
+  /** How the kernel's text reads the weights. */
+  readonly weights: Text;
 }
 
-export const PACKED: WeightLayout = { name: 'packed', centred: false, pack: packWeights };
-export const DEPTHWISE: WeightLayout = { name: 'depthwise', centred: false, pack: packDepthwiseWeights };
-export const UNPACKED: WeightLayout = { name: 'unpacked', centred: true, pack: packUnpackedWeights };
-
-export function blocked({ kernel }: Conv2dShape, words: number): WeightLayout {
-  return {
-    name: `blocked-${kernel.join('x')}-${words}`,
-    centred: false,
-    pack: (operation) => packBlockedWeights(operation, kernel, words),
-  };
-}
-
-/** Bindings and constants that the kernels of this operator have in common. */
-export function operands(
-  { operation, input }: Layer,
-  layout: WeightLayout,
-): { bindings: readonly GpuBinding[]; constants: GpuVariant['constants'] } {
+export function operands<Text>({ operation, input }: Layer, layout: GpuWeightLayout<Text>): Operands<Text> {
   const bindings: GpuBinding[] = [
     { kind: 'tensor', tensor: operation.inputs[0], access: 'read' },
     { kind: 'constant', index: 0 },
@@ -85,11 +64,13 @@ export function operands(
   ];
   if (operation.residual) bindings.push({ kind: 'tensor', tensor: operation.inputs[1], access: 'read' });
   const owner = `${operation.name}#${operation.output}`;
-  const zeroPoints = layout.centred ? null : (operation.weights.zeroPoint ?? null);
+  const { weights } = operation;
+  const zeroPoints = layout.centred ? null : (weights.zeroPoint ?? null);
   return {
     bindings,
+    weights: layout.wgsl(weights.bits),
     constants: [
-      { key: `${owner}/weights-${layout.name}`, data: () => layout.pack(operation) },
+      { key: `${owner}/weights-${layout.name}`, data: () => new Uint32Array(layout.pack(weights).buffer) },
       {
         key: `${owner}/epilogue${zeroPoints ? '-with-zero-points' : ''}`,
         data: () => packEpilogue(operation, zeroPoints, input),

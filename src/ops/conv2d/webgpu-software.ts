@@ -2,24 +2,17 @@
  * Convolution on software adapters: kernels that multiply in f32 from registers, without workgroup memory, with the layer's sizes as data, since
  * pipelines compile one at a time there.
  */
+import { EXACT_WORDS } from '../../../shaders/arithmetic.wgsl.ts';
 import { conv2dDepthwisePatchWgsl, patchOffsets } from '../../../shaders/conv2d-depthwise-patch.wgsl.ts';
 import { packLayer, type Conv2dLayer } from '../../../shaders/conv2d-layer.wgsl.ts';
 import { conv2dMatvecWgsl } from '../../../shaders/conv2d-matvec.wgsl.ts';
 import { conv2dQuadWgsl, quadPatches, type Conv2dQuadTile } from '../../../shaders/conv2d-quad.wgsl.ts';
-import { outputSize } from '../../../shaders/conv2d-shape.wgsl.ts';
-import { channelWords, layGrid } from '../gpu-dispatch.ts';
+import { kWordsOf, outputSize } from '../../../shaders/conv2d-shape.wgsl.ts';
+import { layGrid } from '../gpu-dispatch.ts';
 import type { GpuVariant } from '../gpu-kernel.ts';
-import { EXACT_WORDS } from './prepack.ts';
-import {
-  blocked,
-  DEPTHWISE,
-  dispatchOf,
-  flatten,
-  operands,
-  outputPixels,
-  SOFTWARE_COST,
-} from './webgpu-layer.ts';
-import type { Candidate, Layer, WeightLayout } from './webgpu-layer.ts';
+import { dispatchOf, flatten, operands, outputPixels, SOFTWARE_COST } from './webgpu-layer.ts';
+import type { Candidate, Layer, Operands } from './webgpu-layer.ts';
+import { blocked, DEPTHWISE, type GpuWeightLayout } from './webgpu-layouts.ts';
 
 /** Patches of the quad kernel (the convolution's pixels of one lane) and words of a quad. */
 const QUAD_TILES = [
@@ -56,16 +49,17 @@ const SHARED_TILE = { name: 'quad-2x2x16-f32', allowance: 0.65 } as const;
 const QUAD_WORKGROUP = 16;
 
 /** Operands of a kernel for all layers of a kind: this layer's sizes are one more constant. */
-function operandsWithSizes(
+function operandsWithSizes<Text>(
   layer: Layer,
-  layout: WeightLayout,
+  layout: GpuWeightLayout<Text>,
   tile: string,
   sizes: () => Conv2dLayer,
-): ReturnType<typeof operands> {
-  const { bindings, constants } = operands(layer, layout);
+): Operands<Text> {
+  const { bindings, constants, weights } = operands(layer, layout);
   const { operation, shape } = layer;
   const key = `${operation.name}#${operation.output}/sizes-${tile}-${shape.batch}`;
   return {
+    weights,
     bindings: [...bindings, { kind: 'constant', index: constants.length }],
     constants: [...constants, { key, data: () => packLayer(sizes()) }],
   };
@@ -89,6 +83,7 @@ export function quads(layer: Layer): readonly Candidate[] {
   return tiles
     .filter(
       ({ patch, words }) =>
+        blocked(shape.kernel, words).supports(layer.operation.weights.bits) &&
         (shape.outWords / shape.groups) % words === 0 &&
         (!shape.pool || patch.every((length) => length % 2 === 0) || patch.every((length) => length === 1)) &&
         // Square patches do as well wherever they fit, and fewer kinds are fewer kernels to compile.
@@ -101,17 +96,22 @@ export function quads(layer: Layer): readonly Candidate[] {
       const { grid, workgroups } = layGrid(count * 4, capabilities, QUAD_WORKGROUP);
       // Winograd takes all rows of the kernel in a step.
       const taps = winograd ? kernelHeight * kernelWidth : kernelWidth;
-      const steps = (channelWords(shape.groupInChannels) * kernelHeight * kernelWidth) / taps;
+      const steps = kWordsOf(shape) / taps;
       const cycles = winograd ? winogradCycles(choice) : directCycles(choice, kernelWidth);
       const name = `quad-${winograd ? 'winograd-' : ''}${patch.join('x')}x${words * 4}-f32`;
-      const { bindings, constants } = operandsWithSizes(layer, blocked(shape, words), name, () => ({
-        shape,
-        grid,
-        patchRows: rows,
-        patchColumns: columns,
-        steps,
-        flushSteps: Math.floor(EXACT_WORDS / taps),
-      }));
+      const { bindings, constants, weights } = operandsWithSizes(
+        layer,
+        blocked(shape.kernel, words),
+        name,
+        () => ({
+          shape,
+          grid,
+          patchRows: rows,
+          patchColumns: columns,
+          steps,
+          flushSteps: Math.floor(EXACT_WORDS / taps),
+        }),
+      );
       return {
         cost: count * steps * cycles * (name === SHARED_TILE.name ? SHARED_TILE.allowance : 1),
         variant: {
@@ -119,7 +119,7 @@ export function quads(layer: Layer): readonly Candidate[] {
           family: 'f32',
           get dispatches() {
             const tile = { ...choice, workgroupSize: QUAD_WORKGROUP };
-            return dispatchOf(layer, conv2dQuadWgsl(shape, tile), bindings, workgroups);
+            return dispatchOf(layer, conv2dQuadWgsl(shape, tile, weights), bindings, workgroups);
           },
           constants,
           workspaces: [],
@@ -179,17 +179,25 @@ export function matvec(layer: Layer): readonly Candidate[] {
   const arithmetics = capabilities.packedDot ? (['dot4I8Packed', 'f32'] as const) : (['f32'] as const);
   return arithmetics.flatMap((arithmetic) =>
     MATVEC_TILES.filter(
-      ({ words, kWords }) => shape.outWords % words === 0 && shape.inWords % kWords === 0,
+      ({ words, kWords }) =>
+        blocked(shape.kernel, words).supports(layer.operation.weights.bits) &&
+        shape.outWords % words === 0 &&
+        shape.inWords % kWords === 0,
     ).map(({ words, kWords }): Candidate => {
       const quads = shape.outWords / words;
       const { grid, workgroups } = layGrid(quads * 4, capabilities, QUAD_WORKGROUP);
       const name = `matvec-${words * 4}x${kWords * 4}-${arithmetic}`;
-      const { bindings, constants } = operandsWithSizes(layer, blocked(shape, words), name, () => ({
-        shape,
-        grid,
-        steps: shape.inWords,
-        flushSteps: arithmetic === 'f32' ? EXACT_WORDS : shape.inWords,
-      }));
+      const { bindings, constants, weights } = operandsWithSizes(
+        layer,
+        blocked(shape.kernel, words),
+        name,
+        () => ({
+          shape,
+          grid,
+          steps: shape.inWords,
+          flushSteps: arithmetic === 'f32' ? EXACT_WORDS : shape.inWords,
+        }),
+      );
       const { load, unpack, swap, multiplyAdd, carry, dot } = SOFTWARE_COST;
       const inputs = pixels / kWords;
       const cycles =
@@ -205,7 +213,7 @@ export function matvec(layer: Layer): readonly Candidate[] {
           family: arithmetic,
           get dispatches() {
             const tile = { arithmetic, words, kWords, pixels, workgroupSize: QUAD_WORKGROUP };
-            return dispatchOf(layer, conv2dMatvecWgsl(shape, tile), bindings, workgroups);
+            return dispatchOf(layer, conv2dMatvecWgsl(shape, tile, weights), bindings, workgroups);
           },
           constants,
           workspaces: [],
@@ -231,8 +239,9 @@ const DEPTHWISE_LOADS = 128;
 
 /** The depthwise kernel for software adapters. */
 export function depthwisePatches(layer: Layer): readonly GpuVariant[] {
-  const { shape, capabilities } = layer;
+  const { operation, shape, capabilities } = layer;
   if (capabilities.adapterClass !== 'software' || shape.pool || shape.weightZeroPoint) return [];
+  if (!DEPTHWISE.supports(operation.weights.bits)) return [];
   const [outHeight, outWidth] = outputSize(shape);
   return DEPTHWISE_PATCHES.map((patch) => {
     const { rows, columns } = patchOffsets(shape, patch);
@@ -245,7 +254,7 @@ export function depthwisePatches(layer: Layer): readonly GpuVariant[] {
       const invocations = shape.batch * patchRows * patchColumns * shape.outWords;
       const { grid, workgroups } = layGrid(invocations, capabilities, QUAD_WORKGROUP);
       const name = `depthwise-${patch.join('x')}x4-f32`;
-      const { bindings, constants } = operandsWithSizes(layer, DEPTHWISE, name, () => ({
+      const { bindings, constants, weights } = operandsWithSizes(layer, DEPTHWISE, name, () => ({
         shape,
         grid,
         patchRows,
@@ -259,7 +268,7 @@ export function depthwisePatches(layer: Layer): readonly GpuVariant[] {
           family: 'f32',
           get dispatches() {
             const tile = { patch, workgroupSize: QUAD_WORKGROUP };
-            return dispatchOf(layer, conv2dDepthwisePatchWgsl(shape, tile), bindings, workgroups);
+            return dispatchOf(layer, conv2dDepthwisePatchWgsl(shape, tile, weights), bindings, workgroups);
           },
           constants,
           workspaces: [],

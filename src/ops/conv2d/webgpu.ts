@@ -14,7 +14,7 @@ export const webgpuKernel: GpuKernel<Conv2dOperation> = {
         return [...depthwisePatches(layer), ...depthwise(layer)];
       }
       const aligned = shape.groupInChannels % 4 === 0 && (shape.outChannels / shape.groups) % 4 === 0;
-      if (!aligned) return [grouped(layer)];
+      if (!aligned) return grouped(layer);
     }
     const candidates = [
       ...quads(layer),

@@ -1,0 +1,113 @@
+/** How weights lie in storage buffers: what `pack` writes, the text beside it reads. */
+import type { BlockedWeightsWgsl, MatrixWeightsWgsl } from '../../../shaders/conv2d-weights.ts';
+import { paddedChannels } from '../../program/program.ts';
+import type { WeightBits } from '../../program/weights.ts';
+import { elementLayout, type WeightLayout } from './weight-layout.ts';
+
+export interface GpuWeightLayout<Text = MatrixWeightsWgsl> extends WeightLayout {
+  /** The text that loads weights of so many bits. */
+  wgsl(bits: WeightBits): Text;
+}
+
+/** [taps · inWords][outWords][4] words of four input channels each. Rows of K are words of input channels. */
+export const PACKED: GpuWeightLayout = {
+  ...elementLayout('packed', 'int8', { centred: false }, ({ outChannels, taps, inChannels }) => {
+    const stored = paddedChannels(inChannels);
+    const storedOut = paddedChannels(outChannels);
+    return {
+      length: taps * stored * storedOut,
+      outChannel: (o) => o * 4,
+      tap: (tap) => tap * stored * storedOut,
+      channel: (c) => (c - (c % 4)) * storedOut + (c % 4),
+      channels: inChannels,
+    };
+  }),
+  wgsl: () => ({
+    declaration: '@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>, K_WORDS * OUT_WORDS>;',
+    load: (k, word) => `weights[${k} * OUT_WORDS + ${word}]`,
+  }),
+};
+
+/** [taps · inChannels][paddedOut] int32, less their zero points. Rows of K are single input channels. */
+export const UNPACKED: GpuWeightLayout = {
+  ...elementLayout('unpacked', 'int32', { centred: true }, ({ outChannels, k, inChannels }) => {
+    const storedOut = paddedChannels(outChannels);
+    return {
+      length: k * storedOut,
+      outChannel: (o) => o,
+      tap: (tap) => tap * inChannels * storedOut,
+      channel: (c) => c * storedOut,
+      channels: inChannels,
+    };
+  }),
+  wgsl: () => ({
+    declaration: '@group(0) @binding(1) var<storage, read> weights: array<vec4<i32>, K * OUT_WORDS>;',
+    load: (k, word) => `weights[${k} * OUT_WORDS + ${word}]`,
+  }),
+};
+
+/** [taps][outWords] words of four output channels, for depthwise kernels. */
+export const DEPTHWISE: GpuWeightLayout = {
+  ...elementLayout('depthwise', 'int8', { centred: false }, ({ outChannels, taps }) => {
+    const storedOut = paddedChannels(outChannels);
+    return {
+      length: taps * storedOut,
+      outChannel: (o) => o,
+      tap: (tap) => tap * storedOut,
+      channel: () => 0,
+      channels: 1,
+    };
+  }),
+  wgsl: () => ({
+    declaration: '@group(0) @binding(1) var<storage, read> weights: array<u32>;',
+    load: (k, word) => `weights[${k} * outWords + ${word}]`,
+  }),
+};
+
+/**
+ * [outWords / block][kernelH][inWords][kernelW][block][4] words of four input channels: the order in which a kernel reads them that takes `block`
+ * words of output channels at a time and a row of taps at a step. Memory is then read from end to end.
+ *
+ * @param kernel as the shader sees it: a dense layer over an image may be a 1×1 one over more channels
+ */
+export function blocked(
+  kernel: readonly [height: number, width: number],
+  block: number,
+): GpuWeightLayout<BlockedWeightsWgsl> {
+  const [height, width] = kernel;
+  const rowLength = width * block * 4;
+  return {
+    ...elementLayout(
+      `blocked-${kernel.join('x')}-${block}`,
+      'int8',
+      { centred: false },
+      ({ outChannels, taps, inChannels }) => {
+        const words = paddedChannels(inChannels) / 4;
+        const isSeen = taps === height * width;
+        // Rows of taps of a block of output channels. A 1×1 kernel seen instead of an image has one for each of the image's words.
+        const rows = (taps * words) / width;
+        const wordBytes = block * 16;
+        return {
+          length: paddedChannels(outChannels) * taps * words * 4,
+          outChannel: (o) => {
+            const word = o >> 2;
+            return (Math.floor(word / block) * rows * rowLength + (word % block) * 4 + (o & 3)) * 4;
+          },
+          tap: (tap) =>
+            isSeen
+              ? (Math.floor(tap / width) * words * width + (tap % width)) * wordBytes
+              : tap * words * wordBytes,
+          channel: (c) => (c >> 2) * (isSeen ? width : 1) * wordBytes + (c & 3),
+          channels: inChannels,
+        };
+      },
+    ),
+    wgsl: () => ({
+      declaration: `@group(0) @binding(1) var<storage, read> weights: array<u32>;
+// Words of a row of taps: WORDS words of output channels each, by four lanes.
+const ROW_LENGTH = ${rowLength}u;`,
+      begin: (name, row) => `let ${name} = (${row}) * ROW_LENGTH + lane;`,
+      load: (name, index) => `weights[${name} + ${4 * index}u]`,
+    }),
+  };
+}

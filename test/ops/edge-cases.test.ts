@@ -246,6 +246,6 @@ describe('a layer', () => {
       const w = b.dq([1, 3, 1, 1], random.int8s(3), 0.01, { zeroPoint: [-7] });
       return b.qdq(b.node('Conv', [x, w]), 1, 0);
     });
-    expect((operations[0] as Conv2dOperation).weightZeroPoint).toEqual(Int8Array.of(-7));
+    expect((operations[0] as Conv2dOperation).weights.zeroPoint).toEqual(Int8Array.of(-7));
   });
 });

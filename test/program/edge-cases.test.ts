@@ -114,7 +114,13 @@ describe('softmax of an output', () => {
       scale: 1,
       zeroPoint: 0,
     } as const;
-    const output = { name: 'y', tensor: 0, activation: 'softmax', shape: [3] } as const;
+    const output = {
+      name: 'y',
+      tensor: 0,
+      tail: [{ kind: 'softmax', length: 3, inner: 1 }],
+      dtype: 'float32',
+      shape: [3],
+    } as const;
     const probabilities = dequantizeOutput(output, tensor, Int32Array.of(5000, 5000, -5000, 0), 1);
     expect([...probabilities]).toEqual([0.5, 0.5, 0]);
   });
@@ -130,7 +136,7 @@ describe('a scale for each channel of an output', () => {
       scale: Float32Array.of(1, 10, 100),
       zeroPoint: 0,
     } as const;
-    const output = { name: 'y', tensor: 0, activation: 'none', shape: [3, 1, 2] } as const;
+    const output = { name: 'y', tensor: 0, tail: [], dtype: 'float32', shape: [3, 1, 2] } as const;
     const reals = dequantizeOutput(output, tensor, Int32Array.of(1, 2, 3, 0, 4, 5, 6, 0), 1);
     expect([...reals]).toEqual([1, 4, 20, 50, 300, 600]);
   });
@@ -145,8 +151,8 @@ describe('lowering', () => {
         const w = b.dq([2, 1, 1, 1], Uint8Array.of(0, 200), scales, zeroPoint ? { zeroPoint } : {});
         b.output(b.qdq(b.node('Conv', [x, w]), 1, 0), ['N', 2, 1, 1]);
       });
-      const { weights, weightZeroPoint } = program.operations[0] as Conv2dOperation;
-      return Array.from(weights, (w, o) => w - (weightZeroPoint?.[o] ?? 0));
+      const { weights } = program.operations[0] as Conv2dOperation;
+      return Array.from(weights.rows(), (w, o) => w - (weights.zeroPoint?.[o] ?? 0));
     };
     expect(weightsOf()).toEqual([0, 200]);
     expect(weightsOf([100, 250])).toEqual([-100, -50]);

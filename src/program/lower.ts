@@ -299,6 +299,13 @@ class Lowering implements LoweringContext {
       this.#failed.add(name);
       return;
     }
+    if (this.#index.readers(name).length === 0 && !this.#index.outputs.has(name)) {
+      // Whoever runs the model passes it all the same; any scale will do.
+      const tensor = this.#tensor(name, image, { scale: 1, zeroPoint: 0 });
+      const fileDtype = dtype === 'int8' || dtype === 'uint8' ? dtype : 'float32';
+      this.#inputs.push({ name, tensor: tensor.id, fileDtype });
+      return;
+    }
     if (dtype === 'int8' || dtype === 'uint8') {
       const dequantize = this.#index.readers(name).find(dequantizeLinear.is);
       const parameters = dequantize && this.#parameters(dequantize);

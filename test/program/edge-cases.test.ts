@@ -229,16 +229,6 @@ describe('lowering', () => {
       /scale must be positive and finite, but one is Infinity/,
     ],
     [
-      'a softmax over the width',
-      (b) => b.node('Softmax', [input(b)], { axis: 3 }),
-      /over the channels \(axis 1\), not axis 3 of 4/,
-    ],
-    [
-      'a softmax over the width, which is the default',
-      (b) => b.node('Softmax', [input(b)]),
-      /over the channels \(axis 1\), not axis 3 of 4/,
-    ],
-    [
       'a clamp behind the last layer',
       (b) =>
         b.node('Relu', [b.node('Gemm', [b.node('Flatten', [input(b)]), b.dq([48, 2], random.int8s(96), 1)])]),

@@ -32,9 +32,9 @@ export function panels(
         const [segment, column] = [Math.floor(tap / kernelWidth), tap % kernelWidth];
         return (segment * segmentLength + column * channels) * PANEL;
       },
-      channel: (c) => (c - (c % depth)) * PANEL + (c % depth),
+      lanes: depth,
+      stride: depth * PANEL,
       firstChannel: (o) => Math.floor(o / groupOut) * inChannels - panelChannels[Math.floor(o / PANEL)],
-      channels: rowSegments ? inChannels : segmentLength,
     }),
   );
 }
@@ -50,8 +50,8 @@ export const DEPTHWISE: WeightLayout = elementLayout(
       length: Math.ceil(outChannels / 8) * octetLength,
       outChannel: (o) => Math.floor(o / 8) * octetLength + (o % 8) * 2,
       tap: (tap) => (tap >> 1) * 16 + (tap & 1),
-      channel: () => 0,
-      channels: 1,
+      lanes: 1,
+      stride: 0,
     };
   },
 );

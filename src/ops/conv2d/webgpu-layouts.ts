@@ -18,8 +18,8 @@ export const PACKED: GpuWeightLayout = {
       length: taps * stored * storedOut,
       outChannel: (o) => o * 4,
       tap: (tap) => tap * stored * storedOut,
-      channel: (c) => (c - (c % 4)) * storedOut + (c % 4),
-      channels: inChannels,
+      lanes: 4,
+      stride: 4 * storedOut,
     };
   }),
   wgsl: () => ({
@@ -36,8 +36,8 @@ export const UNPACKED: GpuWeightLayout = {
       length: k * storedOut,
       outChannel: (o) => o,
       tap: (tap) => tap * inChannels * storedOut,
-      channel: (c) => c * storedOut,
-      channels: inChannels,
+      lanes: 1,
+      stride: storedOut,
     };
   }),
   wgsl: () => ({
@@ -54,8 +54,8 @@ export const DEPTHWISE: GpuWeightLayout = {
       length: taps * storedOut,
       outChannel: (o) => o,
       tap: (tap) => tap * storedOut,
-      channel: () => 0,
-      channels: 1,
+      lanes: 1,
+      stride: 0,
     };
   }),
   wgsl: () => ({
@@ -97,8 +97,8 @@ export function blocked(
             isSeen
               ? (Math.floor(tap / width) * words * width + (tap % width)) * wordBytes
               : tap * words * wordBytes,
-          channel: (c) => (c >> 2) * (isSeen ? width : 1) * wordBytes + (c & 3),
-          channels: inChannels,
+          lanes: 4,
+          stride: (isSeen ? width : 1) * wordBytes,
         };
       },
     ),

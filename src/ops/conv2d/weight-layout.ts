@@ -16,18 +16,21 @@ export interface WeightLayout {
   pack(weights: Weights): PackedWeights;
 }
 
-/** Where each weight lies: at the sum of three offsets, of its output channel, its tap and its input channel. */
+/**
+ * Where each weight lies: at the sum of three offsets, of its output channel, its tap and its input channel. Input channel c is at
+ * `⌊c / lanes⌋ · stride + c mod lanes`.
+ */
 export interface Placement {
   /** Elements of the packed weights. Those that no weight falls on are 0. */
   readonly length: number;
   outChannel(o: number): number;
   tap(tap: number): number;
-  /** Input channels are counted from the first one of the group, or as `firstChannel` says. */
-  channel(c: number): number;
+  /** Input channels that lie side by side. */
+  readonly lanes: number;
+  /** Elements from one run of lanes to the next. */
+  readonly stride: number;
   /** Number of an output channel's first input channel, where groups share a block of memory; else 0. */
   firstChannel?(o: number): number;
-  /** One past the largest number of an input channel. */
-  readonly channels: number;
 }
 
 const ELEMENTS = { int8: Int8Array, int16: Int16Array, int32: Int32Array } as const;
@@ -54,6 +57,10 @@ export function elementLayout(
   };
 }
 
+/** Output and input channels whose weights are copied together: on the sides where they are not neighbours, they stay within a few cache lines. */
+const OUT_BLOCK = 16;
+const IN_BLOCK = 64;
+
 function place(
   weights: Weights,
   placement: Placement,
@@ -61,17 +68,29 @@ function place(
   packed: PackedWeights,
 ): void {
   const rows = weights.rows();
-  const { outChannels, inChannels } = weights;
+  const { outChannels, inChannels, k } = weights;
+  const { lanes, stride } = placement;
   const taps = Int32Array.from({ length: weights.taps }, (_, tap) => placement.tap(tap));
-  const channels = Int32Array.from({ length: placement.channels }, (_, c) => placement.channel(c));
-  let from = 0;
-  for (let o = 0; o < outChannels; o++) {
-    const start = placement.outChannel(o);
-    const first = placement.firstChannel?.(o) ?? 0;
-    const z = zeroPoint ? zeroPoint[o] : 0;
+  for (let block = 0; block < outChannels; block += OUT_BLOCK) {
+    const outEnd = Math.min(block + OUT_BLOCK, outChannels);
     for (let tap = 0; tap < taps.length; tap++) {
-      const at = start + taps[tap];
-      for (let c = first; c < first + inChannels; c++) packed[at + channels[c]] = rows[from++] - z;
+      for (let start = 0; start < inChannels; start += IN_BLOCK) {
+        const count = Math.min(IN_BLOCK, inChannels - start);
+        for (let o = block; o < outEnd; o++) {
+          const z = zeroPoint ? zeroPoint[o] : 0;
+          const channel = (placement.firstChannel?.(o) ?? 0) + start;
+          let lane = channel % lanes;
+          let to = placement.outChannel(o) + taps[tap] + Math.floor(channel / lanes) * stride;
+          let from = o * k + tap * inChannels + start;
+          for (const end = from + count; from < end; from++) {
+            packed[to + lane] = rows[from] - z;
+            if (++lane === lanes) {
+              lane = 0;
+              to += stride;
+            }
+          }
+        }
+      }
     }
   }
 }

@@ -2,12 +2,19 @@
  * Builds src/wasm/build/: the kernels as WebAssembly from src/wasm/assembly/, and the worker that runs them. `npm run build` copies
  * the folder into dist/, since the compiled loader looks for it beside itself.
  */
-import { cp, mkdir, readdir, stat } from 'node:fs/promises';
+import { cp, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
 import { build } from 'vite';
+import {
+  CONVOLUTION_MODES,
+  PARAMETER_BLOCKS,
+  RECORD_OFFSETS,
+  RECORD_WORDS,
+} from '../src/ops/wasm-parameters.ts';
 
 const path = (relative: string) => fileURLToPath(new URL(`../${relative}`, import.meta.url));
+const ASSEMBLY = 'src/wasm/assembly';
 const OUT = 'src/wasm/build';
 /** 4 GiB: the most that a shared memory may be given (src/wasm/memory.ts). */
 const MAX_PAGES = 65536;
@@ -27,7 +34,7 @@ async function compile({ name, entry, features, shared }: (typeof MODULES)[numbe
   const threads = shared ? ['--enable', 'threads', '--sharedMemory', '--maximumMemory', `${MAX_PAGES}`] : [];
   const stderr = asc.createMemoryStream();
   const options = [
-    path(`src/wasm/assembly/${entry}`),
+    path(`${ASSEMBLY}/${entry}`),
     ...['--outFile', out],
     ...features.flatMap((feature) => ['--enable', feature]),
     ...threads,
@@ -40,14 +47,32 @@ async function compile({ name, entry, features, shared }: (typeof MODULES)[numbe
   return (await stat(out)).size;
 }
 
+/** The AssemblyScript that reads what src/ops/wasm-parameters.ts describes. */
+function parametersSource(): string {
+  const classes = Object.entries<{ extends?: string; fields: readonly string[] }>(PARAMETER_BLOCKS).map(
+    ([name, block]) => `// @ts-ignore: decorator
+@unmanaged
+export class ${name}${block.extends ? ` extends ${block.extends}` : ''} {
+${block.fields.map((field) => `  ${field}: i32;`).join('\n')}
+}`,
+  );
+  const modes = CONVOLUTION_MODES.map((mode, i) => `export const MODE_${mode.toUpperCase()} = ${i};`);
+  const offsets = Object.entries(RECORD_OFFSETS).map(
+    ([part, word]) => `export const RECORD_${part.toUpperCase()}: usize = ${4 * word};`,
+  );
+  const parts = ['// Made by scripts/build-wasm.ts from src/ops/wasm-parameters.ts.', ...classes];
+  return [...parts, ...modes, `export const RECORD: usize = ${4 * RECORD_WORDS};`, ...offsets, ''].join('\n');
+}
+
 /** Everything that the outputs are made from. */
 async function sources(): Promise<string[]> {
-  const assembly = await readdir(path('src/wasm/assembly'));
+  const assembly = await readdir(path(ASSEMBLY));
   return [
     'scripts/build-wasm.ts',
+    'src/ops/wasm-parameters.ts',
     'src/wasm/execute.ts',
     'src/wasm/worker.ts',
-    ...assembly.map((file) => `src/wasm/assembly/${file}`),
+    ...assembly.map((file) => `${ASSEMBLY}/${file}`),
   ];
 }
 
@@ -68,6 +93,7 @@ async function isFresh(): Promise<boolean> {
 export async function buildWasm(): Promise<void> {
   if (await isFresh()) return;
   await mkdir(path(OUT), { recursive: true });
+  await writeFile(path(`${ASSEMBLY}/parameters.ts`), parametersSource());
   let total = 0;
   for (const module of MODULES) {
     const bytes = await compile(module);

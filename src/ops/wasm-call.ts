@@ -1,5 +1,6 @@
 /** Shorthands for describing calls of WebAssembly kernels. */
 import type { TensorId } from '../program/program.ts';
+import { type BlockFields, type BlockName, fieldsOf } from './wasm-parameters.ts';
 import type { WasmArgument, WasmCall, WasmConstantData, WasmVariant } from './wasm-kernel.ts';
 
 export const scratch: WasmArgument = { kind: 'scratch' };
@@ -13,12 +14,9 @@ export function call(name: string, args: readonly WasmArgument[], units: number,
   return { export: name, args: [...args, ...unitRange], units, scratchBytes };
 }
 
-/**
- * The parameter block of a kernel: its fields as int32 words, in the order of the `@unmanaged` class that reads it (src/wasm/assembly/).
- * Objects keep the order in which their keys are written.
- */
-export function parameterBlock(fields: Readonly<Record<string, number>>): Int32Array {
-  return Int32Array.from(Object.values(fields));
+/** The parameter block of a kernel: its fields as int32 words, in the order in which the kernel reads them. */
+export function parameterBlock<Name extends BlockName>(name: Name, fields: BlockFields<Name>): Int32Array {
+  return Int32Array.from(fieldsOf(name), (field) => fields[field]);
 }
 
 /** Collects what a variant's calls refer to, and hands out the references. */

@@ -1,11 +1,12 @@
 /** The parameter block `Pool` of src/wasm/assembly/pool.ts. */
 import { paddedChannels, type ProgramTensor, type Window2d } from '../program/program.ts';
+import type { BlockFields } from './wasm-parameters.ts';
 
 export function poolBlock(
   { kernel, stride, pads, dilation }: Window2d,
   input: ProgramTensor,
   output: ProgramTensor,
-): Readonly<Record<string, number>> {
+): BlockFields<'Pool'> {
   const [height, width, channels] = input.shape;
   return {
     height,

@@ -7,7 +7,7 @@ export const wasmKernel: WasmKernel<AddOperation> = {
     const builder = new VariantBuilder();
     const [height, width, channels] = tensor(output).shape;
     const block = builder.constant('shape', () =>
-      parameterBlock({
+      parameterBlock('Add', {
         channels: paddedChannels(channels),
         lastLanes: ((channels - 1) & 3) + 1,
         multiplier: rescale.multipliers[0],

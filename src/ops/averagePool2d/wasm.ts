@@ -10,7 +10,7 @@ export const wasmKernel: WasmKernel<AveragePool2dOperation> = {
     const input = tensor(operation.inputs[0]);
     const output = tensor(operation.output);
     const block = builder.constant('shape', () =>
-      parameterBlock({
+      parameterBlock('Pool', {
         ...poolBlock(operation, input, output),
         inputZeroPoint: rescale.inputZeroPoints[0],
         zeroPoint: rescale.zeroPoint,

@@ -15,8 +15,6 @@ export const wasmKernel: WasmKernel<ConcatOperation> = {
         lastLanes: ((channels - 1) & 3) + 1,
         multiplier: rescale.multipliers[0],
         inputZeroPoint: rescale.inputZeroPoints[0],
-        otherMultiplier: 0,
-        otherZeroPoint: 0,
         shift: rescale.shift,
         zeroPoint: rescale.zeroPoint,
         lo: rescale.lo,
@@ -26,7 +24,7 @@ export const wasmKernel: WasmKernel<ConcatOperation> = {
         fillFrom: i === inputs.length - 1 ? outChannels : paddedChannels(outChannels),
       };
       firstChannel += channels;
-      const block = builder.constant(`shape-${i}`, () => parameterBlock(fields));
+      const block = builder.constant(`shape-${i}`, () => parameterBlock('Concat', fields));
       return call('concat', [tensorAt(id), tensorAt(output), block], batch * height * width);
     });
     return [builder.build('simd', calls)];

@@ -2,13 +2,13 @@
 import { type Conv2dOperation, paddedChannels, type ProgramTensor } from '../../program/program.ts';
 import { call, parameterBlock, tensorAt, type VariantBuilder } from '../wasm-call.ts';
 import type { WasmArgument, WasmCall } from '../wasm-kernel.ts';
+import { type BlockFields, CONVOLUTION_MODES } from '../wasm-parameters.ts';
 import type { ConvolutionShape } from './wasm-shape.ts';
 
-/** Values of `Convolution.mode` (src/wasm/assembly/conv2d.ts). */
-function modeOf({ requantize, pool, residual }: Conv2dOperation): number {
-  if (!requantize) return 3;
-  if (residual) return 2;
-  return pool ? 1 : 0;
+function modeOf({ requantize, pool, residual }: Conv2dOperation): (typeof CONVOLUTION_MODES)[number] {
+  if (!requantize) return 'int32';
+  if (residual) return 'residual';
+  return pool ? 'pool' : 'plain';
 }
 
 /** Pixels of one image that the GEMM computes: with a pool, those of whole windows. */
@@ -26,7 +26,7 @@ export function convolutionBlock(
   shape: ConvolutionShape,
   batch: number,
   elementBytes: number,
-) {
+): BlockFields<'Convolution'> {
   const { stride, requantize, residual } = operation;
   const rows = batch * pixelsOf(operation, shape);
   return {
@@ -41,7 +41,7 @@ export function convolutionBlock(
     quads: paddedChannels(shape.outChannels) / 4,
     rows,
     tilesPerUnit: Math.min(Math.ceil(rows / 4), TILES_PER_UNIT),
-    mode: modeOf(operation),
+    mode: CONVOLUTION_MODES.indexOf(modeOf(operation)),
     zeroPoint: requantize?.zeroPoint ?? 0,
     residualMultiplier: residual?.multipliers[0] ?? 0,
     residualZeroPoint: residual?.inputZeroPoints[0] ?? 0,
@@ -64,7 +64,7 @@ export function padCall(
 ): WasmCall {
   const offset = narrow?.offset ?? 0;
   const block = builder.constant(`frame-${shape.frameHeight}x${shape.frameWidth}-${offset}`, () =>
-    parameterBlock({
+    parameterBlock('Frame', {
       height: input.shape[0],
       rowElements: input.shape[1] * shape.channels,
       frameHeight: shape.frameHeight,

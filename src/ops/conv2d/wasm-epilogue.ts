@@ -1,10 +1,8 @@
 /** The records of a convolution's epilogue (src/wasm/assembly/requantize.ts). */
 import type { Conv2dOperation, ProgramTensor } from '../../program/program.ts';
 import { weightMagnitudes, weightSums } from '../../program/weights.ts';
+import { RECORD_OFFSETS as AT, RECORD_WORDS } from '../wasm-parameters.ts';
 import type { ConvolutionShape } from './wasm-shape.ts';
-
-/** Words of the record of one quad of output channels (src/wasm/assembly/requantize.ts). */
-const RECORD_WORDS = 32;
 
 /**
  * The epilogue's records, one a quad of output channels, whole panels.
@@ -25,7 +23,8 @@ export function packEpilogue(
     const lanes = [0, 1, 2, 3].filter((lane) => quad * 4 + lane < shape.outChannels);
     for (const lane of lanes) {
       const o = quad * 4 + lane;
-      record[lane] = operation.bias[o] + (offset === 0 ? 0 : offset * weightSums(operation.weights)[o]);
+      record[AT.bias + lane] =
+        operation.bias[o] + (offset === 0 ? 0 : offset * weightSums(operation.weights)[o]);
     }
     if (!requantize) continue;
     const scales = lanes.map((lane) => ({
@@ -44,17 +43,17 @@ export function packEpilogue(
     for (let lane = 0; lane < 4; lane++) {
       const real = lane < lanes.length;
       if (real) {
-        record[4 + lane] = uniform ? aligned[lane] : scales[lane].mantissa;
-        record[8 + lane] = uniform ? shift : scales[lane].shift;
+        record[AT.multiplier + lane] = uniform ? aligned[lane] : scales[lane].mantissa;
+        record[AT.shift + lane] = uniform ? shift : scales[lane].shift;
       } else if (uniform) {
-        record[8 + lane] = shift;
+        record[AT.shift + lane] = shift;
       }
-      record[12 + lane] = real ? requantize.lo : output.zeroPoint;
-      record[16 + lane] = real ? requantize.hi : output.zeroPoint;
-      record[20 + lane] = real && residual ? residual.lo : output.zeroPoint;
-      record[24 + lane] = real && residual ? residual.hi : output.zeroPoint;
+      record[AT.lo + lane] = real ? requantize.lo : output.zeroPoint;
+      record[AT.hi + lane] = real ? requantize.hi : output.zeroPoint;
+      record[AT.residualLo + lane] = real && residual ? residual.lo : output.zeroPoint;
+      record[AT.residualHi + lane] = real && residual ? residual.hi : output.zeroPoint;
     }
-    record[28] = uniform ? 1 : 0;
+    record[AT.uniform] = uniform ? 1 : 0;
   }
   return packed;
 }

@@ -3,7 +3,7 @@ import type { Weights } from '../../program/weights.ts';
 import { PANEL, type ConvolutionShape } from './wasm-shape.ts';
 import { elementLayout, type WeightLayout } from './weight-layout.ts';
 
-/** What a lane of the dot instruction multiplies: so many elements of such a type. `loadWeights` of weights.ts reads each of them. */
+/** What a lane of the dot instruction multiplies: so many elements of such a type. `loadWeights` of src/wasm/assembly/weights.ts reads each of them. */
 export type PanelLane = '2xint8' | '2xint16' | '4xint8';
 
 /**

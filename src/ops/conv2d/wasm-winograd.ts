@@ -87,7 +87,7 @@ function winogradVariant(
   const products = builder.workspace(places * panels * Math.ceil(chunk / 4) * 4 * PANEL * 4);
   const block = builder.constant(`winograd${size}-shape-${batch}`, () => {
     const fields = convolutionBlock(operation, output, shape, batch, 2);
-    return parameterBlock({
+    return parameterBlock('Winograd', {
       ...fields,
       segments: 1,
       segmentLength: channels,

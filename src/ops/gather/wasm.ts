@@ -8,7 +8,7 @@ export const wasmKernel: WasmKernel<GatherOperation> = {
     const { shape, zeroPoint } = tensor(output);
     const [height, width, outChannels] = shape;
     const block = builder.constant('shape', () =>
-      parameterBlock({
+      parameterBlock('Gather', {
         inChannels: paddedChannels(tensor(inputs[0]).shape[2]),
         channels: outChannels,
         stored: paddedChannels(outChannels),

@@ -8,17 +8,10 @@ export const wasmKernel: WasmKernel<LookupOperation> = {
     const { shape, zeroPoint } = tensor(output);
     const [height, width, channels] = shape;
     const block = builder.constant('shape', () =>
-      parameterBlock({
+      parameterBlock('Lookup', {
         channels: paddedChannels(channels),
         lastLanes: ((channels - 1) & 3) + 1,
-        multiplier: 0,
-        inputZeroPoint: 0,
-        otherMultiplier: 0,
-        otherZeroPoint: 0,
-        shift: 0,
         zeroPoint,
-        lo: -128,
-        hi: 127,
       }),
     );
     const args = [tensorAt(inputs[0]), tensorAt(output), builder.constant('table', () => table), block];

@@ -8,7 +8,9 @@ export const wasmKernel: WasmKernel<MaxPool2dOperation> = {
     const builder = new VariantBuilder();
     const input = tensor(operation.inputs[0]);
     const output = tensor(operation.output);
-    const block = builder.constant('shape', () => parameterBlock(poolBlock(operation, input, output)));
+    const block = builder.constant('shape', () =>
+      parameterBlock('Pool', poolBlock(operation, input, output)),
+    );
     const args = [tensorAt(input.id), tensorAt(output.id), block];
     return [builder.build('simd', [call('maxPool', args, batch * output.shape[0])])];
   },

@@ -8,7 +8,7 @@ export const wasmKernel: WasmKernel<MulOperation> = {
     const [height, width, channels] = tensor(output).shape;
     const [otherHeight, otherWidth] = tensor(inputs[1]).shape;
     const block = builder.constant('shape', () =>
-      parameterBlock({
+      parameterBlock('Mul', {
         channels: paddedChannels(channels),
         lastLanes: ((channels - 1) & 3) + 1,
         multiplier: rescale.multipliers[0],

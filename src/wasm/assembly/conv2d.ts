@@ -18,37 +18,18 @@
  *
  * No |acc| leaves int32: lowering proves Σ|w| · 128 + |bias| < 2³¹.
  */
-import { RECORD, RESIDUAL_HI, RESIDUAL_LO, load4, pack4, requantize, roundShift } from './requantize';
-
-// @ts-ignore: decorator
-@unmanaged
-export class Convolution {
-  imageBytes: i32; // of one padded image
-  rowBytes: i32; // between the windows of two output rows
-  pixelBytes: i32; // between the windows of two output columns
-  height: i32; // of the convolution's output, before a pool
-  width: i32;
-  segments: i32;
-  segmentLength: i32; // elements, a multiple of 4
-  panels: i32;
-  quads: i32; // of stored output channels
-  rows: i32; // of the GEMM: pixels of the batch that count (pooled: 4 a window)
-  tilesPerUnit: i32;
-  mode: i32;
-  zeroPoint: i32;
-  residualMultiplier: i32; // of the convolution's result
-  residualZeroPoint: i32;
-  sideMultiplier: i32; // of the other summand
-  sideZeroPoint: i32;
-  residualShift: i32;
-  outputZeroPoint: i32; // after the residual addition
-}
-
-/** Values of `mode`. */
-export const PLAIN = 0;
-export const POOL = 1;
-export const RESIDUAL = 2;
-export const INT32 = 3;
+import {
+  Convolution,
+  MODE_INT32,
+  MODE_POOL,
+  MODE_RESIDUAL,
+  RECORD,
+  RECORD_BIAS,
+  RECORD_RESIDUALHI,
+  RECORD_RESIDUALLO,
+} from './parameters';
+import { load4, pack4, requantize, roundShift } from './requantize';
+import { loadWeights } from './weights';
 
 /** Bytes of the accumulators of one tile: 4 rows of 8 int32. */
 const TILE_BYTES: usize = 128;
@@ -137,7 +118,7 @@ function windowAddresses(
   rows: i32,
   addresses: usize,
 ): void {
-  const pooled = shape.mode == POOL;
+  const pooled = shape.mode == MODE_POOL;
   const height = pooled ? shape.height >> 1 : shape.height;
   const width = pooled ? shape.width >> 1 : shape.width;
   for (let i = 0; i < ((rows + 3) & ~3); i++) {
@@ -163,14 +144,6 @@ function windowAddresses(
 function multiplyAdd<X>(acc: v128, x: v128, w: v128): v128 {
   if (sizeof<X>() == 1) return i32x4.relaxed_dot_i8x16_i7x16_add_s(w, x, acc);
   return i32x4.add(acc, i32x4.dot_i16x8_s(x, w));
-}
-
-/** Weights of channels 0–3 (half 0) or 4–7 (half 1), for word `step` of the four elements of x. */
-// @ts-ignore: decorator
-@inline
-function loadWeights<W, X>(w: usize, step: usize, half: usize): v128 {
-  if (sizeof<W>() < sizeof<X>()) return v128.load_ext<i8>(w + step * 16 + half * 8);
-  return v128.load(w + step * 32 + half * 16);
 }
 
 /** acc[4][8] of one tile. A round is four elements of x: one word of int8, two of int16. */
@@ -303,9 +276,9 @@ function storeTile(
   const quads = min(2, shape.quads - 2 * panel);
   const zeroPoint = i32x4.splat(shape.zeroPoint);
   for (let quad = 0; quad < quads; quad++, acc += 16, record += RECORD) {
-    const bias = v128.load(record);
+    const bias = v128.load(record, RECORD_BIAS);
     const channels = <usize>(2 * panel + quad) << 2;
-    if (shape.mode == POOL) {
+    if (shape.mode == MODE_POOL) {
       const above = i32x4.max_s(v128.load(acc), v128.load(acc, 32));
       const below = i32x4.max_s(v128.load(acc, 64), v128.load(acc, 96));
       const largest = i32x4.add(i32x4.max_s(above, below), bias);
@@ -332,12 +305,12 @@ export function storeQuad(
   side: usize,
   shape: Convolution,
 ): void {
-  if (shape.mode == INT32) {
+  if (shape.mode == MODE_INT32) {
     v128.store(y + (at << 2), acc);
     return;
   }
   let q = requantize(acc, record, zeroPoint);
-  if (shape.mode == RESIDUAL) {
+  if (shape.mode == MODE_RESIDUAL) {
     const own = i32x4.mul(
       i32x4.sub(q, i32x4.splat(shape.residualZeroPoint)),
       i32x4.splat(shape.residualMultiplier),
@@ -347,7 +320,7 @@ export function storeQuad(
       i32x4.splat(shape.sideMultiplier),
     );
     q = i32x4.add(roundShift(i32x4.add(own, other), shape.residualShift), i32x4.splat(shape.outputZeroPoint));
-    q = i32x4.min_s(i32x4.max_s(q, v128.load(record, RESIDUAL_LO)), v128.load(record, RESIDUAL_HI));
+    q = i32x4.min_s(i32x4.max_s(q, v128.load(record, RECORD_RESIDUALLO)), v128.load(record, RECORD_RESIDUALHI));
   }
   store<i32>(y + at, pack4(q));
 }

@@ -9,8 +9,8 @@
  *
  * A unit is one row of the output. `shape.segments` counts tap pairs, `shape.rows` output rows of the batch.
  */
-import { Convolution, storeQuad } from './conv2d';
-import { RECORD } from './requantize';
+import { storeQuad } from './conv2d';
+import { Convolution, RECORD, RECORD_BIAS } from './parameters';
 
 export function depthwise(
   x: usize,
@@ -46,10 +46,10 @@ export function depthwise(
           high = i32x4.add(high, i32x4.dot_i16x8_s(highTaps, v128.load(w, 16)));
         }
         const record = records + <usize>quad * RECORD;
-        storeQuad(i32x4.add(low, v128.load(record)), record, at, zeroPoint, y, side, shape);
+        storeQuad(i32x4.add(low, v128.load(record, RECORD_BIAS)), record, at, zeroPoint, y, side, shape);
         if (quad + 1 < quads) {
           const next = record + RECORD;
-          storeQuad(i32x4.add(high, v128.load(next)), next, at + 4, zeroPoint, y, side, shape);
+          storeQuad(i32x4.add(high, v128.load(next, RECORD_BIAS)), next, at + 4, zeroPoint, y, side, shape);
         }
       }
     }

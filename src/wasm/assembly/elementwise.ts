@@ -1,51 +1,10 @@
 /** Addition, multiplication, concatenation, selection of channels and table lookup. A unit is one pixel; its channels are stored in whole quads. */
+import { Add, Concat, Gather, Lookup, Mul } from './parameters';
 import { load4, packRescaled } from './requantize';
 import { fillLanes } from './pool';
 
-// @ts-ignore: decorator
-@unmanaged
-class Rescale {
-  channels: i32; // stored, of the operand (concat: of this input)
-  lastLanes: i32; // real channels of the last quad, 1…4
-  multiplier: i32;
-  inputZeroPoint: i32;
-  otherMultiplier: i32; // add only: of the second operand
-  otherZeroPoint: i32;
-  shift: i32;
-  zeroPoint: i32;
-  lo: i32;
-  hi: i32;
-  outChannels: i32; // concat only: stored, of the output
-  firstChannel: i32; // concat only: where this input begins in the output
-  fillFrom: i32; // concat only: real channels of the output, where this input is the last one; else outChannels
-}
-
-// @ts-ignore: decorator
-@unmanaged
-class Product {
-  channels: i32; // stored
-  lastLanes: i32; // real channels of the last quad, 1…4
-  multiplier: i32;
-  inputZeroPoint: i32;
-  otherZeroPoint: i32;
-  repeats: i32; // pixels that one of the second operand multiplies
-  shift: i32;
-  zeroPoint: i32;
-  lo: i32;
-  hi: i32;
-}
-
-// @ts-ignore: decorator
-@unmanaged
-class Gather {
-  inChannels: i32; // stored
-  channels: i32; // real ones of the output
-  stored: i32;
-  zeroPoint: i32;
-}
-
 /** `y = clamp(z + rne(((a − z_a) · m_a + (b − z_b) · m_b) · 2^−shift))`, the sum exact in int32. */
-export function add(a: usize, b: usize, y: usize, shape: Rescale, unitStart: i32, unitEnd: i32): void {
+export function add(a: usize, b: usize, y: usize, shape: Add, unitStart: i32, unitEnd: i32): void {
   const channels = <usize>shape.channels;
   const zeroA = i32x4.splat(shape.inputZeroPoint);
   const zeroB = i32x4.splat(shape.otherZeroPoint);
@@ -64,7 +23,7 @@ export function add(a: usize, b: usize, y: usize, shape: Rescale, unitStart: i32
 }
 
 /** `y = clamp(z + rne((a − z_a) · (b − z_b) · m · 2^−shift))`, the product exact in int32. */
-export function mul(a: usize, b: usize, y: usize, shape: Product, unitStart: i32, unitEnd: i32): void {
+export function mul(a: usize, b: usize, y: usize, shape: Mul, unitStart: i32, unitEnd: i32): void {
   const channels = <usize>shape.channels;
   const zeroA = i32x4.splat(shape.inputZeroPoint);
   const zeroB = i32x4.splat(shape.otherZeroPoint);
@@ -85,7 +44,7 @@ export function mul(a: usize, b: usize, y: usize, shape: Product, unitStart: i32
 }
 
 /** One input of a concatenation: rescaled, and put at `firstChannel` of each pixel. */
-export function concat(x: usize, y: usize, shape: Rescale, unitStart: i32, unitEnd: i32): void {
+export function concat(x: usize, y: usize, shape: Concat, unitStart: i32, unitEnd: i32): void {
   const zero = i32x4.splat(shape.inputZeroPoint);
   const multiplier = i32x4.splat(shape.multiplier);
   const zeroPoint = i32x4.splat(shape.zeroPoint);
@@ -122,7 +81,7 @@ export function gather(x: usize, y: usize, source: usize, shape: Gather, unitSta
 }
 
 /** `y = table[x + 128]`. */
-export function lookup(x: usize, y: usize, table: usize, shape: Rescale, unitStart: i32, unitEnd: i32): void {
+export function lookup(x: usize, y: usize, table: usize, shape: Lookup, unitStart: i32, unitEnd: i32): void {
   const channels = <usize>shape.channels;
   const middle = table + 128;
   const end = <usize>unitEnd * channels;

@@ -4,8 +4,8 @@
  *
  * - activations lie as program.ts says: NHWC, channels padded to a multiple of 4;
  * - a call does the units of work [unitStart, unitEnd), and may run at the same time as other calls on other units;
- * - parameters that do not change from run to run come in a block of int32 words, laid out by the `@unmanaged` class that
- *   reads it. The host fills it by the same field names (src/ops/<kind>/wasm.ts).
+ * - parameters that do not change from run to run come in a block of int32 words: an `@unmanaged` class of parameters.ts, which is made from the
+ *   lists by which the host fills it (src/ops/wasm-parameters.ts).
  */
 export { convolve8, convolve16 } from './conv2d';
 export { depthwise } from './depthwise';

@@ -7,18 +7,7 @@
  *
  * A unit is one row of y. `fill` is what padding holds: the zero point.
  */
-// @ts-ignore: decorator
-@unmanaged
-class Frame {
-  height: i32;
-  rowElements: i32; // width · channels
-  frameHeight: i32;
-  frameRowElements: i32; // frameWidth · channels
-  top: i32;
-  leftElements: i32; // left · channels
-  fill: i32;
-  offset: i32; // pad8 only: y = x − offset, modulo 2⁸
-}
+import { Frame } from './parameters';
 
 /** Widens to int16, what `i32x4.dot_i16x8_s` multiplies. */
 export function pad16(x: usize, y: usize, frame: Frame, unitStart: i32, unitEnd: i32): void {

@@ -3,32 +3,8 @@
  *
  * x, y  int8 NHWC. A unit is one row of y.
  */
+import { Pool } from './parameters';
 import { load4, packRescaled } from './requantize';
-
-// @ts-ignore: decorator
-@unmanaged
-class Pool {
-  height: i32; // of x
-  width: i32;
-  channels: i32; // stored, a multiple of 4
-  lastLanes: i32; // real channels of the last quad, 1…4
-  outHeight: i32;
-  outWidth: i32;
-  kernelHeight: i32;
-  kernelWidth: i32;
-  strideHeight: i32;
-  strideWidth: i32;
-  top: i32;
-  left: i32;
-  dilationHeight: i32;
-  dilationWidth: i32;
-  inputZeroPoint: i32;
-  zeroPoint: i32;
-  lo: i32;
-  hi: i32;
-  shift: i32;
-  divisor: i32; // taps that a mean counts; 0: those inside the image
-}
 
 export function maxPool(x: usize, y: usize, shape: Pool, unitStart: i32, unitEnd: i32): void {
   const channels = <usize>shape.channels;

@@ -8,7 +8,8 @@
  *
  * All else is conv2d.ts's, the loops included: the tile of 4 pixels × 8 channels, segments, records, epilogue.
  */
-import { Convolution, convolve } from './conv2d';
+import { convolve } from './conv2d';
+import { Convolution } from './parameters';
 
 export function convolveRelaxed(
   x: usize,

@@ -1,35 +1,21 @@
 /**
  * The requantize epilogue, in integers: `y = clamp(zeroPoint + rne(acc · multiplier · 2^−shift), lo, hi)`.
  *
- * Four channels ("a quad") at a time share a record of RECORD bytes, made by `packEpilogue` (src/ops/conv2d/wasm.ts):
- *
- *   offset   0  bias        4 × i32   added to the sums of products before all else
- *           16  multiplier  4 × i32
- *           32  shift       4 × i32
- *           48  lo, hi      8 × i32   bounds of the requantized value; zeroPoint in padded lanes, so that those hold it
- *           80  lo, hi      8 × i32   bounds after the fused residual addition, likewise
- *          112  uniform     i32       1: the four shifts are equal (≥ 1), multipliers are below 2³¹, and no result leaves int32
+ * Four channels ("a quad") at a time share a record of RECORD bytes (EPILOGUE_RECORD in src/ops/wasm-parameters.ts), which the host fills
+ * (src/ops/conv2d/wasm-epilogue.ts).
  *
  * The host proves `uniform` from the weights: multipliers of one quad are brought to the largest shift among them. Where it cannot
  * (channels whose scales differ more than 2⁷-fold), lanes are taken one by one.
  */
-export const RECORD: usize = 128;
-
-const MULTIPLIER: usize = 16;
-const SHIFT: usize = 32;
-export const LO: usize = 48;
-export const HI: usize = 64;
-export const RESIDUAL_LO: usize = 80;
-export const RESIDUAL_HI: usize = 96;
-const UNIFORM: usize = 112;
+import { RECORD_HI, RECORD_LO, RECORD_MULTIPLIER, RECORD_SHIFT, RECORD_UNIFORM } from './parameters';
 
 /** Four accumulators to four int8 values in i32 lanes. */
 // @ts-ignore: decorator
 @inline
 export function requantize(acc: v128, record: usize, zeroPoint: v128): v128 {
-  const scaled = load<i32>(record, UNIFORM) != 0 ? scaleUniform(acc, record) : scaleLanes(acc, record);
+  const scaled = load<i32>(record, RECORD_UNIFORM) != 0 ? scaleUniform(acc, record) : scaleLanes(acc, record);
   const y = i32x4.add(scaled, zeroPoint);
-  return i32x4.min_s(i32x4.max_s(y, v128.load(record, LO)), v128.load(record, HI));
+  return i32x4.min_s(i32x4.max_s(y, v128.load(record, RECORD_LO)), v128.load(record, RECORD_HI));
 }
 
 /**
@@ -40,8 +26,8 @@ export function requantize(acc: v128, record: usize, zeroPoint: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function scaleUniform(acc: v128, record: usize): v128 {
-  const multiplier = v128.load(record, MULTIPLIER);
-  const shift = load<i32>(record, SHIFT);
+  const multiplier = v128.load(record, RECORD_MULTIPLIER);
+  const shift = load<i32>(record, RECORD_SHIFT);
   const bias = i64x2.splat(1 << 62);
   const half = i64x2.splat((<i64>1 << (<i64>shift - 1)) - 1);
   const one = i64x2.splat(1);
@@ -65,8 +51,8 @@ function scaleLanes(acc: v128, record: usize): v128 {
 
 /** One lane: the product has at most 55 bits. The result is clamped to ±2¹⁶, well outside int8 whatever the zero point. */
 function scaleLane(acc: i32, record: usize): i32 {
-  const product = <i64>acc * <i64>load<u32>(record, MULTIPLIER);
-  const shift = <i64>load<i32>(record, SHIFT);
+  const product = <i64>acc * <i64>load<u32>(record, RECORD_MULTIPLIER);
+  const shift = <i64>load<i32>(record, RECORD_SHIFT);
   let y = product;
   if (shift > 0) {
     const odd = (product >> shift) & 1;

@@ -11,7 +11,7 @@
  * All sums wrap modulo 2³², harmlessly: 9 is odd, so multiplying by its inverse modulo 2³² leaves 2⁶ · acc, and a shift gives acc
  * wherever |acc| < 2²⁵ (m = 2: 2²⁹), which the host proves from the weights before it offers the kernel.
  *
- * int16 holds both factors. Weights (src/ops/conv2d/winograd.ts): m = 2: |·| ≤ 9 · 128; m = 4: 12² · 128. Input, by the sums of
+ * int16 holds both factors. Weights (src/ops/conv2d/wasm-layouts.ts): m = 2: |·| ≤ 9 · 128; m = 4: 12² · 128. Input, by the sums of
  * magnitudes in Bᵀ's rows: m = 2: 2² · 128; m = 4: 10² · 128.
  *
  * Three calls, a barrier after each; `tile` is one tile of the batch, `chunk` the tiles of one round:
@@ -20,16 +20,9 @@
  *   Multiply  v, u [(m+2)²][panel of 8][channels / 2][8][2] int16 → p [(m+2)²][panel][tile quads][4 tiles][8] int32
  *   Output    p → y, with the epilogue of conv2d.ts
  */
-import { Convolution, POOL, multiplyRow, multiplyTile, storeQuad } from './conv2d';
-import { RECORD, pack4, requantize } from './requantize';
-
-// @ts-ignore: decorator
-@unmanaged
-export class Winograd extends Convolution {
-  tilesHigh: i32; // of one image
-  tilesWide: i32;
-  channels: i32; // of x, a multiple of 8
-}
+import { multiplyRow, multiplyTile, storeQuad } from './conv2d';
+import { MODE_POOL, RECORD, RECORD_BIAS, Winograd } from './parameters';
+import { pack4, requantize } from './requantize';
 
 /** A unit is 8 channels of one tile. */
 export function winograd2Input(x: usize, v: usize, shape: Winograd, firstTile: i32, tiles: i32, scratch: usize, unitStart: i32, unitEnd: i32): void {
@@ -146,7 +139,7 @@ export function winograd2Output(p: usize, records: usize, y: usize, side: usize,
     for (let i: usize = 0; i < 4; i++, from += 4 * plane) outputTransform2(from, plane, scratch + (i << 5), 16);
     for (let i: usize = 0; i < 2; i++) outputTransform2(scratch + (i << 4), 32, scratch + 128 + (i << 4), 32);
     const record = records + <usize>quad * RECORD;
-    const bias = v128.load(record);
+    const bias = v128.load(record, RECORD_BIAS);
     for (let at = scratch + 128; at < scratch + 192; at += 16) {
       v128.store(at, i32x4.add(i32x4.shr_s(v128.load(at), 2), bias));
     }
@@ -177,7 +170,7 @@ export function winograd4Output(p: usize, records: usize, y: usize, side: usize,
     for (let i: usize = 0; i < 6; i++, from += 6 * plane) outputTransform4(from, plane, scratch + (i << 6), 16);
     for (let i: usize = 0; i < 4; i++) outputTransform4(scratch + (i << 4), 64, scratch + 384 + (i << 4), 64);
     const record = records + <usize>quad * RECORD;
-    const bias = v128.load(record);
+    const bias = v128.load(record, RECORD_BIAS);
     for (let at = scratch + 384; at < scratch + 640; at += 16) {
       const acc = i32x4.shr_s(i32x4.mul(v128.load(at), inverseOf9), 6);
       v128.store(at, i32x4.add(acc, bias));
@@ -231,7 +224,7 @@ function storeBlock(acc: usize, size: i32, tile: i32, quad: i32, record: usize, 
   const rowBytes = <usize>size << 4;
   const zeroPoint = i32x4.splat(shape.zeroPoint);
   const channels = <usize>quad << 2;
-  if (shape.mode == POOL) {
+  if (shape.mode == MODE_POOL) {
     const height = shape.height >> 1;
     const width = shape.width >> 1;
     for (let row = 0; row < size >> 1; row++) {

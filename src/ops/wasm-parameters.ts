@@ -1,0 +1,194 @@
+/**
+ * What the host and the WebAssembly kernels must agree on, said once: the host writes by these lists (wasm-call.ts,
+ * conv2d/wasm-epilogue.ts), and scripts/build-wasm.ts makes of them what the kernels read by (src/wasm/assembly/parameters.ts).
+ */
+
+interface ParameterBlock {
+  /** A block that this one begins with. */
+  readonly extends?: string;
+  readonly fields: readonly string[];
+}
+
+/** Blocks of int32 words, in this order: an `@unmanaged` class each. */
+export const PARAMETER_BLOCKS = {
+  /** pad.ts */
+  Frame: {
+    fields: [
+      'height',
+      'rowElements', // width · channels
+      'frameHeight',
+      'frameRowElements', // frameWidth · channels
+      'top',
+      'leftElements', // left · channels
+      'fill',
+      'offset', // pad8 only: y = x − offset, modulo 2⁸
+    ],
+  },
+  /** conv2d.ts */
+  Convolution: {
+    fields: [
+      'imageBytes', // of one padded image
+      'rowBytes', // between the windows of two output rows
+      'pixelBytes', // between the windows of two output columns
+      'height', // of the convolution's output, before a pool
+      'width',
+      'segments',
+      'segmentLength', // elements, a multiple of 4
+      'panels',
+      'quads', // of stored output channels
+      'rows', // of the GEMM: pixels of the batch that count (pooled: 4 a window)
+      'tilesPerUnit',
+      'mode', // one of CONVOLUTION_MODES
+      'zeroPoint',
+      'residualMultiplier', // of the convolution's result
+      'residualZeroPoint',
+      'sideMultiplier', // of the other summand
+      'sideZeroPoint',
+      'residualShift',
+      'outputZeroPoint', // after the residual addition
+    ],
+  },
+  /** winograd.ts */
+  Winograd: {
+    extends: 'Convolution',
+    fields: [
+      'tilesHigh', // of one image
+      'tilesWide',
+      'channels', // of x, a multiple of 8
+    ],
+  },
+  /** pool.ts */
+  Pool: {
+    fields: [
+      'height', // of x
+      'width',
+      'channels', // stored, a multiple of 4
+      'lastLanes', // real channels of the last quad, 1…4
+      'outHeight',
+      'outWidth',
+      'kernelHeight',
+      'kernelWidth',
+      'strideHeight',
+      'strideWidth',
+      'top',
+      'left',
+      'dilationHeight',
+      'dilationWidth',
+      'inputZeroPoint',
+      'zeroPoint',
+      'lo',
+      'hi',
+      'shift',
+      'divisor', // taps that a mean counts; 0: those inside the image
+    ],
+  },
+  /** elementwise.ts */
+  Add: {
+    fields: [
+      'channels', // stored
+      'lastLanes', // real channels of the last quad, 1…4
+      'multiplier',
+      'inputZeroPoint',
+      'otherMultiplier', // of the second operand
+      'otherZeroPoint',
+      'shift',
+      'zeroPoint',
+      'lo',
+      'hi',
+    ],
+  },
+  Mul: {
+    fields: [
+      'channels', // stored
+      'lastLanes', // real channels of the last quad, 1…4
+      'multiplier',
+      'inputZeroPoint',
+      'otherZeroPoint',
+      'repeats', // pixels that one of the second operand multiplies
+      'shift',
+      'zeroPoint',
+      'lo',
+      'hi',
+    ],
+  },
+  Concat: {
+    fields: [
+      'channels', // stored, of this input
+      'lastLanes', // real channels of its last quad, 1…4
+      'multiplier',
+      'inputZeroPoint',
+      'shift',
+      'zeroPoint',
+      'lo',
+      'hi',
+      'outChannels', // stored, of the output
+      'firstChannel', // where this input begins in the output
+      'fillFrom', // real channels of the output, where this input is the last one; else outChannels
+    ],
+  },
+  Gather: {
+    fields: [
+      'inChannels', // stored
+      'channels', // real ones of the output
+      'stored',
+      'zeroPoint',
+    ],
+  },
+  Lookup: {
+    fields: [
+      'channels', // stored
+      'lastLanes', // real channels of the last quad, 1…4
+      'zeroPoint',
+    ],
+  },
+} as const satisfies Readonly<Record<string, ParameterBlock>>;
+
+type Blocks = typeof PARAMETER_BLOCKS;
+export type BlockName = keyof Blocks;
+type OwnField<Name extends BlockName> = Blocks[Name]['fields'][number];
+type BaseOf<Name extends BlockName> = Blocks[Name] extends { readonly extends: infer Base extends BlockName }
+  ? Base
+  : never;
+export type BlockFields<Name extends BlockName> = Readonly<
+  Record<OwnField<Name> | OwnField<BaseOf<Name>>, number>
+>;
+
+/** All fields of a block, those of the one that it begins with first. */
+export function fieldsOf<Name extends BlockName>(name: Name): readonly (keyof BlockFields<Name>)[] {
+  const block: ParameterBlock = PARAMETER_BLOCKS[name];
+  const base = block.extends ? fieldsOf(block.extends as BlockName) : [];
+  return [...base, ...block.fields] as (keyof BlockFields<Name>)[];
+}
+
+/** Values of `Convolution.mode`, by index: requantize; pool first; requantize and add; the accumulators are the output. */
+export const CONVOLUTION_MODES = ['plain', 'pool', 'residual', 'int32'] as const;
+
+/** The record of four output channels (requantize.ts): words of each of its parts, in this order. Records follow one another in whole vectors. */
+export const EPILOGUE_RECORD = {
+  /** Added to the sums of products before all else. */
+  bias: 4,
+  multiplier: 4,
+  shift: 4,
+  /** Bounds of the requantized value; the zero point in padded lanes, so that those hold it. */
+  lo: 4,
+  hi: 4,
+  /** Bounds after the fused residual addition, likewise. */
+  residualLo: 4,
+  residualHi: 4,
+  /** 1: the four shifts are equal (≥ 1), multipliers are below 2³¹, and no result leaves int32. */
+  uniform: 1,
+} as const;
+
+/** First word of each part of the record. */
+export const RECORD_OFFSETS = offsetsOf(EPILOGUE_RECORD);
+
+/** Words from one record to the next. */
+export const RECORD_WORDS = Math.ceil((RECORD_OFFSETS.uniform + EPILOGUE_RECORD.uniform) / 4) * 4;
+
+function offsetsOf<Part extends string>(
+  words: Readonly<Record<Part, number>>,
+): Readonly<Record<Part, number>> {
+  let end = 0;
+  const offsets = Object.entries<number>(words).map(([part, count]) => [part, (end += count) - count]);
+  return Object.fromEntries(offsets) as Record<Part, number>;
+}

@@ -1,5 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
+import { conv2dEpilogueWgsl, paddingWgsl } from './conv2d-epilogue.wgsl.ts';
 import { conv2dLayerWgsl } from './conv2d-layer.wgsl.ts';
 import type { Conv2dShape } from './conv2d-shape.wgsl.ts';
 import type { MatrixWeightsWgsl } from './conv2d-weights.ts';
@@ -84,7 +84,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let image = at / (layer.patchRows * layer.patchColumns);
   let firstRow = at / layer.patchColumns % layer.patchRows * PATCH_H;
   let firstColumn = at % layer.patchColumns * PATCH_W;
-  let padding = bitcast<u32>(epilogue[outWords * RECORD].x);
+  let padding = ${paddingWgsl('outWords * RECORD')};
   let top = i32(firstRow) * STRIDE_H - i32(layer.padTop);
   let left = i32(firstColumn) * STRIDE_W - i32(layer.padLeft);
 ${unroll(rows.length, (r) => inputRow(r, `top + ${rows[r]}`, 'word'))}

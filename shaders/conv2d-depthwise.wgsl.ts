@@ -1,5 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
+import { conv2dEpilogueWgsl, paddingWgsl } from './conv2d-epilogue.wgsl.ts';
 import { type Conv2dShape, conv2dShapeWgsl } from './conv2d-shape.wgsl.ts';
 import type { MatrixWeightsWgsl } from './conv2d-weights.ts';
 import { conv2dWindowWgsl, poolOf, windowOffset } from './conv2d-window.wgsl.ts';
@@ -42,7 +42,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
   let word = index % OUT_WORDS;
   let firstPixel = index / OUT_WORDS * PIXELS;
-  let padding = bitcast<u32>(epilogue[LAYER_RECORD].x);
+  let padding = ${paddingWgsl()};
 ${unroll(pixels, (p) => `  let pixel${p} = min(firstPixel + ${p}u, OUT_PIXELS - 1u);\n  let start${p} = windowStart(pixel${p});`)}
 ${unroll(pixels * window, (t) => `  var acc${t} = vec4<i32>();`)}
 

@@ -1,6 +1,6 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { type Arithmetic, arithmeticWgsl } from './arithmetic.wgsl.ts';
-import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
+import { conv2dEpilogueWgsl, paddingWgsl } from './conv2d-epilogue.wgsl.ts';
 import { type Conv2dShape, conv2dShapeWgsl, lastLanes } from './conv2d-shape.wgsl.ts';
 import type { MatrixWeightsWgsl } from './conv2d-weights.ts';
 import { conv2dWindowWgsl, poolOf, windowOffset } from './conv2d-window.wgsl.ts';
@@ -65,7 +65,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let firstWord = index % WORD_BLOCKS * WORDS;
   let firstPixel = index / WORD_BLOCKS * PIXELS;
   let groupStart = firstWord / GROUP_OUT_WORDS * GROUP_IN_WORDS;
-  let padding = bitcast<u32>(epilogue[LAYER_RECORD].x);
+  let padding = ${paddingWgsl()};
 
 ${unroll(pixels, (p) => `  let pixel${p} = min(firstPixel + ${p}u, OUT_PIXELS - 1u);\n  let start${p} = windowStart(pixel${p});`)}
 ${unroll(taps, (t) => unroll(words, (j) => `  var acc${t}_${j} = vec4<i32>();`))}

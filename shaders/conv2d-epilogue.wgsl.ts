@@ -3,13 +3,28 @@ import type { Conv2dShape } from './conv2d-shape.wgsl.ts';
 import { requantizeWgsl } from './requantize.wgsl.ts';
 import { rescaleWgsl } from './rescale.wgsl.ts';
 
+/** Vectors of the record of a word of four channels, in order; the last only where the kernel corrects for zero points of weights. */
+export const CHANNEL_VECTORS = ['bias', 'limit', 'mantissa', 'fields', 'weightZeroPoint'] as const;
+
+/** Vectors of the layer, behind the records, in order. */
+export const LAYER_VECTORS = ['input', 'factors', 'result'] as const;
+
+/** Vectors of a record. */
+export function recordLength(weightZeroPoint: boolean): number {
+  return weightZeroPoint ? CHANNEL_VECTORS.length : CHANNEL_VECTORS.indexOf('weightZeroPoint');
+}
+
+const inRecord = (vector: (typeof CHANNEL_VECTORS)[number]) =>
+  `epilogue[record + ${CHANNEL_VECTORS.indexOf(vector)}u]`;
+
 /**
  * What all convolution kernels do with four finished accumulators: bias, requantize, residual, packed store.
  *
  * Bindings 2 to 4 (0 and 1 are the input and the weights):
- *   epilogue  [OUT_WORDS][RECORD] vec4<i32>: bias, limit, mantissa, fields (requantize.wgsl.ts), and the weights' zero points where there
- *             are any; then three vectors of the layer: (four times the input's zero point in one word, 0, 0, 0); the residual's
- *             (multiplier of the convolution, multiplier of the other input, and their zero points); its (shift, zero point, lo, hi)
+ *   epilogue  [OUT_WORDS][RECORD] vec4<i32>, records of CHANNEL_VECTORS: bias, limit, mantissa, fields (requantize.wgsl.ts), and the weights' zero
+ *             points where there are any; then LAYER_VECTORS: input, (four times the input's zero point in one word, 0, 0, 0); factors of the
+ *             residual, (multiplier of the convolution, multiplier of the other input, and their zero points); its result, (shift, zero point,
+ *             lo, hi)
  *   y         [OUT_PIXELS][OUT_WORDS] u32 of four int8, or vec4<i32> accumulators
  *   residual  like y
  *
@@ -28,11 +43,11 @@ export const conv2dEpilogueWgsl = (
   const pack = constant ? 'pack4xI8' : 'packBytes';
   const outputs = constant ? ', OUT_PIXELS * OUT_WORDS' : '';
   return wgsl`
-const RECORD = ${shape.weightZeroPoint ? 5 : 4}u;
+const RECORD = ${recordLength(shape.weightZeroPoint)}u;
 #if ${constant}
 const LAYER_RECORD = OUT_WORDS * RECORD;
 #endif
-@group(0) @binding(2) var<storage, read> epilogue: array<vec4<i32>${constant ? ', LAYER_RECORD + 3u' : ''}>;
+@group(0) @binding(2) var<storage, read> epilogue: array<vec4<i32>${constant ? `, LAYER_RECORD + ${LAYER_VECTORS.length}u` : ''}>;
 #if ${shape.int32}
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<i32>${outputs}>;
 #else
@@ -59,10 +74,10 @@ struct Channels {
 fn channelsOf(word: u32) -> Channels {
   let record = word * RECORD;
 #if ${shape.int32}
-  return Channels(word, epilogue[record]);
+  return Channels(word, ${inRecord('bias')});
 #else
-  let mantissa = bitcast<vec4<u32>>(epilogue[record + 2u]);
-  return Channels(word, epilogue[record], requantizerOf(epilogue[record + 1u], mantissa, epilogue[record + 3u]));
+  let mantissa = bitcast<vec4<u32>>(${inRecord('mantissa')});
+  return Channels(word, ${inRecord('bias')}, requantizerOf(${inRecord('limit')}, mantissa, ${inRecord('fields')}));
 #endif
 }
 
@@ -74,8 +89,8 @@ fn store(pixel: u32, channels: Channels, acc: vec4<i32>) {
 #else
   let q = requantize(biased, channels.requantizer);
 #if ${shape.residual}
-  let factors = epilogue[${layerRecord} + 1u];
-  let result = epilogue[${layerRecord} + 2u];
+  let factors = epilogue[${layerRecord} + ${LAYER_VECTORS.indexOf('factors')}u];
+  let result = epilogue[${layerRecord} + ${LAYER_VECTORS.indexOf('result')}u];
   let other = ${constant ? 'unpack4xI8' : 'bytesOf'}(residual[index]);
   let sum = (q - factors.z) * factors.x + (other - factors.w) * factors.y;
   let rescaled = rescaleSum(sum, u32(result.x), result.y, result.z, result.w);
@@ -90,8 +105,14 @@ fn store(pixel: u32, channels: Channels, acc: vec4<i32>) {
 
 // (w − z_w) · x summed over a window is what the packed dots give, less z_w · Σx.
 fn correct(acc: vec4<i32>, word: u32, sum: i32) -> vec4<i32> {
-  return acc - epilogue[word * RECORD + 4u] * sum;
+  let record = word * RECORD;
+  return acc - ${inRecord('weightZeroPoint')} * sum;
 }
 #endif
 `;
 };
+
+/** Expression of what a pixel in the padding reads as: the input's zero point in four channels. */
+export function paddingWgsl(layerRecord = 'LAYER_RECORD'): string {
+  return `bitcast<u32>(epilogue[${layerRecord} + ${LAYER_VECTORS.indexOf('input')}u].x)`;
+}

@@ -1,5 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
+import { conv2dEpilogueWgsl, paddingWgsl } from './conv2d-epilogue.wgsl.ts';
 import { type Conv2dShape, conv2dShapeWgsl } from './conv2d-shape.wgsl.ts';
 import type { MatrixWeightsWgsl } from './conv2d-weights.ts';
 import { conv2dWindowWgsl, poolOf, windowOffset } from './conv2d-window.wgsl.ts';
@@ -43,7 +43,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let word = index % OUT_WORDS;
   let pixel = index / OUT_WORDS;
   let start = windowStart(pixel);
-  let padding = bitcast<u32>(epilogue[LAYER_RECORD].x);
+  let padding = ${paddingWgsl()};
   let first = (vec4<u32>(word * 4u) + vec4<u32>(0u, 1u, 2u, 3u)) / GROUP_OUT * GROUP_IN;
 ${unroll(window, (t) => `  var acc${t} = vec4<i32>();`)}
 

@@ -14,6 +14,30 @@ export interface Conv2dLayer {
   readonly flushSteps?: number;
 }
 
+/** Members of the `Layer` struct, in order, and what the host puts there. */
+const FIELDS: Readonly<Record<string, (layer: Conv2dLayer) => number>> = {
+  batch: ({ shape }) => shape.batch,
+  height: ({ shape }) => shape.height,
+  width: ({ shape }) => shape.width,
+  inWords: ({ shape }) => shape.inWords,
+  outHeight: ({ shape }) => outputSize(shape)[0],
+  outWidth: ({ shape }) => outputSize(shape)[1],
+  outWords: ({ shape }) => shape.outWords,
+  outChannels: ({ shape }) => shape.outChannels,
+  groupInWords: ({ shape }) => Math.ceil(shape.groupInChannels / 4),
+  groupOutWords: ({ shape }) => shape.outWords / shape.groups,
+  padTop: ({ shape }) => shape.pad[0],
+  padLeft: ({ shape }) => shape.pad[1],
+  /** 1 where a 2×2 max pool of the accumulators is fused, else 0. */
+  pool: ({ shape }) => Number(shape.pool),
+  patchRows: ({ patchRows = 0 }) => patchRows,
+  patchColumns: ({ patchColumns = 0 }) => patchColumns,
+  steps: ({ steps = 0 }) => steps,
+  flushSteps: ({ flushSteps = 0 }) => flushSteps,
+  invocations: ({ grid }) => grid.invocations,
+  gridColumns: ({ grid }) => grid.columns,
+};
+
 /**
  * The layer's sizes as data instead of constants. Software adapters compile one kernel at a time and take some tenths of a second for each,
  * so kernels for them are made once for all layers of a kind; on a GPU, where constants fold into addresses, they stay constants. With it comes
@@ -21,26 +45,9 @@ export interface Conv2dLayer {
  */
 export const conv2dLayerWgsl = (binding: number) => wgsl`
 struct Layer {
-  batch: u32,
-  height: u32,
-  width: u32,
-  inWords: u32,
-  outHeight: u32,
-  outWidth: u32,
-  outWords: u32,
-  outChannels: u32,
-  groupInWords: u32,
-  groupOutWords: u32,
-  padTop: u32,
-  padLeft: u32,
-  // 1 where a 2×2 max pool of the accumulators is fused, else 0.
-  pool: u32,
-  patchRows: u32,
-  patchColumns: u32,
-  steps: u32,
-  flushSteps: u32,
-  invocations: u32,
-  gridColumns: u32,
+${Object.keys(FIELDS)
+  .map((name) => `  ${name}: u32,`)
+  .join('\n')}
 }
 @group(0) @binding(${binding}) var<storage, read> layer: Layer;
 
@@ -76,27 +83,5 @@ fn largeIntegersOf(v: vec4<f32>) -> vec4<i32> {
 
 /** The `Layer` struct of `conv2dLayerWgsl`. */
 export function packLayer(layer: Conv2dLayer): Uint32Array {
-  const { shape, grid, patchRows = 0, patchColumns = 0, steps = 0, flushSteps = 0 } = layer;
-  const [outHeight, outWidth] = outputSize(shape);
-  return Uint32Array.of(
-    shape.batch,
-    shape.height,
-    shape.width,
-    shape.inWords,
-    outHeight,
-    outWidth,
-    shape.outWords,
-    shape.outChannels,
-    Math.ceil(shape.groupInChannels / 4),
-    shape.outWords / shape.groups,
-    shape.pad[0],
-    shape.pad[1],
-    Number(shape.pool),
-    patchRows,
-    patchColumns,
-    steps,
-    flushSteps,
-    grid.invocations,
-    grid.columns,
-  );
+  return Uint32Array.from(Object.values(FIELDS), (valueOf) => valueOf(layer));
 }

@@ -1,5 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
+import { conv2dEpilogueWgsl, paddingWgsl } from './conv2d-epilogue.wgsl.ts';
 import { winogradStepsWgsl } from './conv2d-quad-winograd.wgsl.ts';
 import { conv2dLayerWgsl } from './conv2d-layer.wgsl.ts';
 import { type Conv2dShape, outputSize } from './conv2d-shape.wgsl.ts';
@@ -192,7 +192,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #endif
   let groupInWords = layer.groupInWords;
   let groupStart = firstWord / layer.groupOutWords * groupInWords;
-  let padding = bitcast<u32>(epilogue[layer.outWords * RECORD].x);
+  let padding = ${paddingWgsl('layer.outWords * RECORD')};
   let steps = layer.steps;
   let rowWords = width * layer.inWords;
 

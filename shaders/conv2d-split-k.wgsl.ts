@@ -1,6 +1,6 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { type Arithmetic, arithmeticWgsl } from './arithmetic.wgsl.ts';
-import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
+import { conv2dEpilogueWgsl, paddingWgsl } from './conv2d-epilogue.wgsl.ts';
 import { type Conv2dShape, conv2dShapeWgsl, lastLanes } from './conv2d-shape.wgsl.ts';
 import type { MatrixWeightsWgsl } from './conv2d-weights.ts';
 import { conv2dWindowWgsl, poolOf, windowOffset } from './conv2d-window.wgsl.ts';
@@ -72,7 +72,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let outWord = workgroup.x * WORDS + localWord;
   let loadWord = min(outWord, OUT_WORDS - 1u);
   let firstPixel = workgroup.y * PIXELS;
-  let padding = bitcast<u32>(epilogue[LAYER_RECORD].x);
+  let padding = ${paddingWgsl()};
 ${unroll(pixels, (p) => `  let start${p} = windowStart(min(firstPixel + ${p}u, OUT_PIXELS - 1u));`)}
 ${unroll(taps, (t) => `  var acc${t} = vec4<i32>();`)}
 #if ${shape.weightZeroPoint}

@@ -1,5 +1,5 @@
 import { type Arithmetic, arithmeticWgsl } from './arithmetic.wgsl.ts';
-import { conv2dEpilogueWgsl } from './conv2d-epilogue.wgsl.ts';
+import { conv2dEpilogueWgsl, paddingWgsl } from './conv2d-epilogue.wgsl.ts';
 import { type Conv2dShape, conv2dShapeWgsl, lastLanes } from './conv2d-shape.wgsl.ts';
 import type { MatrixWeightsWgsl } from './conv2d-weights.ts';
 import { conv2dWindowWgsl, poolOf } from './conv2d-window.wgsl.ts';
@@ -101,7 +101,7 @@ fn rowStart(m: u32) -> vec3<i32> {
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let tileStart = workgroup.x * TILE_M;
   let tileWord = workgroup.y * TILE_WORDS;
-  let padding = bitcast<u32>(epilogue[LAYER_RECORD].x);
+  let padding = ${paddingWgsl()};
 
   // Loader: this invocation's word of a K step, and its pixels.
   let loadK = local % K_STEP;

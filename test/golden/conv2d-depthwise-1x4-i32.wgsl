@@ -133,7 +133,7 @@ fn channelsOf(word: u32) -> Channels {
   let record = word * RECORD;
 
   let mantissa = bitcast<vec4<u32>>(epilogue[record + 2u]);
-  return Channels(word, epilogue[record], requantizerOf(epilogue[record + 1u], mantissa, epilogue[record + 3u]));
+  return Channels(word, epilogue[record + 0u], requantizerOf(epilogue[record + 1u], mantissa, epilogue[record + 3u]));
 
 }
 
@@ -167,7 +167,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
   let word = index % OUT_WORDS;
   let firstPixel = index / OUT_WORDS * PIXELS;
-  let padding = bitcast<u32>(epilogue[LAYER_RECORD].x);
+  let padding = bitcast<u32>(epilogue[LAYER_RECORD + 0u].x);
   let pixel0 = min(firstPixel + 0u, OUT_PIXELS - 1u);
   let start0 = windowStart(pixel0);
   var acc0 = vec4<i32>();

@@ -114,7 +114,7 @@ fn channelsOf(word: u32) -> Channels {
   let record = word * RECORD;
 
   let mantissa = bitcast<vec4<u32>>(epilogue[record + 2u]);
-  return Channels(word, epilogue[record], requantizerOf(epilogue[record + 1u], mantissa, epilogue[record + 3u]));
+  return Channels(word, epilogue[record + 0u], requantizerOf(epilogue[record + 1u], mantissa, epilogue[record + 3u]));
 
 }
 
@@ -144,7 +144,6 @@ struct Layer {
   groupOutWords: u32,
   padTop: u32,
   padLeft: u32,
-  // 1 where a 2×2 max pool of the accumulators is fused, else 0.
   pool: u32,
   patchRows: u32,
   patchColumns: u32,
@@ -200,7 +199,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let image = at / (layer.patchRows * layer.patchColumns);
   let firstRow = at / layer.patchColumns % layer.patchRows * PATCH_H;
   let firstColumn = at % layer.patchColumns * PATCH_W;
-  let padding = bitcast<u32>(epilogue[outWords * RECORD].x);
+  let padding = bitcast<u32>(epilogue[outWords * RECORD + 0u].x);
   let top = i32(firstRow) * STRIDE_H - i32(layer.padTop);
   let left = i32(firstColumn) * STRIDE_W - i32(layer.padLeft);
       let row0 = top + 0;

@@ -137,7 +137,7 @@ fn channelsOf(word: u32) -> Channels {
   let record = word * RECORD;
 
   let mantissa = bitcast<vec4<u32>>(epilogue[record + 2u]);
-  return Channels(word, epilogue[record], requantizerOf(epilogue[record + 1u], mantissa, epilogue[record + 3u]));
+  return Channels(word, epilogue[record + 0u], requantizerOf(epilogue[record + 1u], mantissa, epilogue[record + 3u]));
 
 }
 
@@ -203,7 +203,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let firstWord = index % WORD_BLOCKS * WORDS;
   let firstPixel = index / WORD_BLOCKS * PIXELS;
   let groupStart = firstWord / GROUP_OUT_WORDS * GROUP_IN_WORDS;
-  let padding = bitcast<u32>(epilogue[LAYER_RECORD].x);
+  let padding = bitcast<u32>(epilogue[LAYER_RECORD + 0u].x);
 
   let pixel0 = min(firstPixel + 0u, OUT_PIXELS - 1u);
   let start0 = windowStart(pixel0);

@@ -134,7 +134,7 @@ fn channelsOf(word: u32) -> Channels {
   let record = word * RECORD;
 
   let mantissa = bitcast<vec4<u32>>(epilogue[record + 2u]);
-  return Channels(word, epilogue[record], requantizerOf(epilogue[record + 1u], mantissa, epilogue[record + 3u]));
+  return Channels(word, epilogue[record + 0u], requantizerOf(epilogue[record + 1u], mantissa, epilogue[record + 3u]));
 
 }
 
@@ -175,7 +175,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let word = index % OUT_WORDS;
   let pixel = index / OUT_WORDS;
   let start = windowStart(pixel);
-  let padding = bitcast<u32>(epilogue[LAYER_RECORD].x);
+  let padding = bitcast<u32>(epilogue[LAYER_RECORD + 0u].x);
   let first = (vec4<u32>(word * 4u) + vec4<u32>(0u, 1u, 2u, 3u)) / GROUP_OUT * GROUP_IN;
   var acc0 = vec4<i32>();
 

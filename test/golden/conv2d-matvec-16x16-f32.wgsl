@@ -28,7 +28,7 @@ struct Channels {
 fn channelsOf(word: u32) -> Channels {
   let record = word * RECORD;
 
-  return Channels(word, epilogue[record]);
+  return Channels(word, epilogue[record + 0u]);
 
 }
 
@@ -55,7 +55,6 @@ struct Layer {
   groupOutWords: u32,
   padTop: u32,
   padLeft: u32,
-  // 1 where a 2×2 max pool of the accumulators is fused, else 0.
   pool: u32,
   patchRows: u32,
   patchColumns: u32,

@@ -116,7 +116,7 @@ fn channelsOf(word: u32) -> Channels {
   let record = word * RECORD;
 
   let mantissa = bitcast<vec4<u32>>(epilogue[record + 2u]);
-  return Channels(word, epilogue[record], requantizerOf(epilogue[record + 1u], mantissa, epilogue[record + 3u]));
+  return Channels(word, epilogue[record + 0u], requantizerOf(epilogue[record + 1u], mantissa, epilogue[record + 3u]));
 
 }
 
@@ -146,7 +146,6 @@ struct Layer {
   groupOutWords: u32,
   padTop: u32,
   padLeft: u32,
-  // 1 where a 2×2 max pool of the accumulators is fused, else 0.
   pool: u32,
   patchRows: u32,
   patchColumns: u32,

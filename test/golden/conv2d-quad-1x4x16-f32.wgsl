@@ -32,7 +32,7 @@ struct Channels {
 fn channelsOf(word: u32) -> Channels {
   let record = word * RECORD;
 
-  return Channels(word, epilogue[record]);
+  return Channels(word, epilogue[record + 0u]);
 
 }
 
@@ -59,7 +59,6 @@ struct Layer {
   groupOutWords: u32,
   padTop: u32,
   padLeft: u32,
-  // 1 where a 2×2 max pool of the accumulators is fused, else 0.
   pool: u32,
   patchRows: u32,
   patchColumns: u32,
@@ -139,7 +138,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 
   let groupInWords = layer.groupInWords;
   let groupStart = firstWord / layer.groupOutWords * groupInWords;
-  let padding = bitcast<u32>(epilogue[layer.outWords * RECORD].x);
+  let padding = bitcast<u32>(epilogue[layer.outWords * RECORD + 0u].x);
   let steps = layer.steps;
   let rowWords = width * layer.inWords;
 

@@ -120,7 +120,7 @@ fn channelsOf(word: u32) -> Channels {
   let record = word * RECORD;
 
   let mantissa = bitcast<vec4<u32>>(epilogue[record + 2u]);
-  return Channels(word, epilogue[record], requantizerOf(epilogue[record + 1u], mantissa, epilogue[record + 3u]));
+  return Channels(word, epilogue[record + 0u], requantizerOf(epilogue[record + 1u], mantissa, epilogue[record + 3u]));
 
 }
 
@@ -150,7 +150,6 @@ struct Layer {
   groupOutWords: u32,
   padTop: u32,
   padLeft: u32,
-  // 1 where a 2×2 max pool of the accumulators is fused, else 0.
   pool: u32,
   patchRows: u32,
   patchColumns: u32,
@@ -230,7 +229,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 
   let groupInWords = layer.groupInWords;
   let groupStart = firstWord / layer.groupOutWords * groupInWords;
-  let padding = bitcast<u32>(epilogue[layer.outWords * RECORD].x);
+  let padding = bitcast<u32>(epilogue[layer.outWords * RECORD + 0u].x);
   let steps = layer.steps;
   let rowWords = width * layer.inWords;
 

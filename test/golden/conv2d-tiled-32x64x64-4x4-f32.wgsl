@@ -141,7 +141,7 @@ fn channelsOf(word: u32) -> Channels {
   let record = word * RECORD;
 
   let mantissa = bitcast<vec4<u32>>(epilogue[record + 2u]);
-  return Channels(word, epilogue[record], requantizerOf(epilogue[record + 1u], mantissa, epilogue[record + 3u]));
+  return Channels(word, epilogue[record + 0u], requantizerOf(epilogue[record + 1u], mantissa, epilogue[record + 3u]));
 
 }
 
@@ -204,7 +204,7 @@ fn rowStart(m: u32) -> vec3<i32> {
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let tileStart = workgroup.x * TILE_M;
   let tileWord = workgroup.y * TILE_WORDS;
-  let padding = bitcast<u32>(epilogue[LAYER_RECORD].x);
+  let padding = bitcast<u32>(epilogue[LAYER_RECORD + 0u].x);
 
   // Loader: this invocation's word of a K step, and its pixels.
   let loadK = local % K_STEP;

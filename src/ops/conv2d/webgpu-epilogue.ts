@@ -1,4 +1,5 @@
 /** The constants of a convolution's epilogue, as shaders/conv2d-epilogue.wgsl.ts reads them. */
+import { CHANNEL_VECTORS, LAYER_VECTORS, recordLength } from '../../../shaders/conv2d-epilogue.wgsl.ts';
 import type { Conv2dOperation, ProgramTensor } from '../../program/program.ts';
 import { paddedChannels } from '../../program/program.ts';
 import { packBytes } from '../gpu-dispatch.ts';
@@ -33,31 +34,33 @@ export function packEpilogue(
   input: ProgramTensor,
 ): Int32Array {
   const words = paddedChannels(bias.length) / 4;
-  const record = weightZeroPoint ? 20 : 16;
-  const packed = new Int32Array(words * record + 12);
-  for (let word = 0; word < words; word++) {
-    for (let lane = 0; lane < 4; lane++) {
-      const c = word * 4 + lane;
-      const at = word * record + lane;
-      const real = c < bias.length;
-      if (real) packed[at] = bias[c];
-      if (requantize) {
-        const { zeroPoint } = requantize;
-        const factor = packMultiplier(real ? requantize.mantissa[c] : 0, real ? requantize.shift[c] : 0);
-        packed[at + 4] = factor.limit;
-        packed[at + 8] = factor.mantissa;
-        packed[at + 12] = real
-          ? packBytes(factor.exponent, zeroPoint, requantize.lo, requantize.hi)
-          : packBytes(0, zeroPoint, zeroPoint, zeroPoint);
-      }
-      if (weightZeroPoint && real) packed[at + 16] = weightZeroPoint[c];
+  const record = recordLength(weightZeroPoint !== null);
+  const packed = new Int32Array((words * record + LAYER_VECTORS.length) * 4);
+  for (let c = 0; c < words * 4; c++) {
+    const put = (vector: (typeof CHANNEL_VECTORS)[number], value: number) => {
+      packed[((c >> 2) * record + CHANNEL_VECTORS.indexOf(vector)) * 4 + (c & 3)] = value;
+    };
+    const real = c < bias.length;
+    if (real) put('bias', bias[c]);
+    if (requantize) {
+      const { zeroPoint, lo, hi } = requantize;
+      const factor = packMultiplier(real ? requantize.mantissa[c] : 0, real ? requantize.shift[c] : 0);
+      put('limit', factor.limit);
+      put('mantissa', factor.mantissa);
+      put(
+        'fields',
+        real ? packBytes(factor.exponent, zeroPoint, lo, hi) : packBytes(0, zeroPoint, zeroPoint, zeroPoint),
+      );
     }
+    if (weightZeroPoint && real) put('weightZeroPoint', weightZeroPoint[c]);
   }
-  const layer = words * record;
-  packed[layer] = packBytes(input.zeroPoint, input.zeroPoint, input.zeroPoint, input.zeroPoint);
+  const putLayer = (vector: (typeof LAYER_VECTORS)[number], values: readonly number[]) => {
+    packed.set(values, (words * record + LAYER_VECTORS.indexOf(vector)) * 4);
+  };
+  putLayer('input', [packBytes(input.zeroPoint, input.zeroPoint, input.zeroPoint, input.zeroPoint)]);
   if (residual) {
-    packed.set([...residual.multipliers, ...residual.inputZeroPoints], layer + 4);
-    packed.set([residual.shift, residual.zeroPoint, residual.lo, residual.hi], layer + 8);
+    putLayer('factors', [...residual.multipliers, ...residual.inputZeroPoints]);
+    putLayer('result', [residual.shift, residual.zeroPoint, residual.lo, residual.hi]);
   }
   return packed;
 }

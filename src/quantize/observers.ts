@@ -89,10 +89,11 @@ function quantile({ counts, first, binWidth, zeros }: Histogram, share: number):
   let total = zeros;
   for (const count of counts) total += count;
   const target = share * total;
+  // The zeros lie between bin −1 and bin 0, also where the histogram ends before these or starts behind them.
+  const zerosBefore = Math.min(Math.max(-first, 0), counts.length);
   let below = 0;
   for (let i = 0; i < counts.length; i++) {
-    // The zeros lie between bin −1 and bin 0.
-    if (first + i === 0) {
+    if (i === zerosBefore && zeros > 0) {
       below += zeros;
       if (below >= target) return 0;
     }
@@ -101,7 +102,7 @@ function quantile({ counts, first, binWidth, zeros }: Histogram, share: number):
     }
     below += counts[i];
   }
-  return (first + counts.length) * binWidth;
+  return zeros > 0 && zerosBefore === counts.length ? 0 : (first + counts.length) * binWidth;
 }
 
 /** Steps of the coarse and the fine grid on which a bound is searched. */

@@ -1,0 +1,104 @@
+/** The public API where a mistake would show in numbers that nobody looks at twice. */
+import { describe, expect, test } from 'vitest';
+import { InputError } from '../../src/errors.ts';
+import { LoadedModel } from '../../src/model/loaded-model.ts';
+import { createOperatorRegistry } from '../../src/ops/registry.ts';
+import type { AddOperation, Conv2dOperation, IntegerProgram } from '../../src/program/program.ts';
+import { createReferenceSession } from '../../src/reference/session.ts';
+import { createProgramBuilder, rescaleBy } from '../support/program-builder.ts';
+
+const operators = createOperatorRegistry();
+
+const load = (program: IntegerProgram): LoadedModel =>
+  new LoadedModel({
+    program,
+    operators,
+    session: createReferenceSession(program, operators),
+    backendReason: 'for a test',
+    labels: [],
+    preprocessing: { mean: [0, 0, 0], std: [1, 1, 1] },
+  });
+
+describe('two inputs', () => {
+  const builder = createProgramBuilder();
+  const [first, second] = [builder.input([1, 1, 4]), builder.input([1, 1, 4])];
+  builder.emit<AddOperation>({
+    kind: 'add',
+    name: 'sum',
+    inputs: [first.id, second.id],
+    output: builder.tensor([1, 1, 4]).id,
+    rescale: rescaleBy([1, 1], [0, 0], 0),
+  });
+  const program = builder.build('sum of two');
+
+  test.each([
+    [1, 2],
+    [2, 1],
+  ])('of batches of %i and %i are refused', async (a, b) => {
+    using model = load(program);
+    const inputs = { t0: new Int8Array(4 * a), t1: new Int8Array(4 * b) };
+    const error: unknown = await model.run(inputs).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(InputError);
+    expect((error as Error).message).toBe(`input "t1" is a batch of ${b}, the inputs before it of ${a}`);
+  });
+
+  test('of one batch are added', async () => {
+    using model = load(program);
+    const inputs = { t0: new Int8Array(8).fill(3), t1: new Int8Array(8).fill(4) };
+    const tensors = await model.inspect(inputs, { tensors: ['t2'] });
+    expect(tensors.get('t2')!.data).toEqual(new Int8Array(8).fill(7));
+  });
+});
+
+describe('a classifier that ends in a softmax', () => {
+  const builder = createProgramBuilder();
+  const input = builder.input([1, 1, 3], -128, 1 / 255);
+  const layer: Conv2dOperation = {
+    kind: 'conv2d',
+    name: 'layer',
+    inputs: [input.id],
+    output: builder.tensor([1, 1, 3], 0, 'int32', 1 / 255).id,
+    kernel: [1, 1],
+    stride: [1, 1],
+    pads: [0, 0, 0, 0],
+    dilation: [1, 1],
+    groups: 1,
+    weights: Int8Array.of(4, 0, 0, 0, 4, 0, 0, 0, 4),
+    weightZeroPoint: null,
+    bias: new Int32Array(3).fill(512),
+    requantize: null,
+    pool: false,
+    residual: null,
+  };
+  builder.emit(layer);
+  const plain = builder.build('softmax');
+  const ending = (activation: 'softmax' | 'none'): IntegerProgram => ({
+    ...plain,
+    outputs: plain.outputs.map((output) => ({ ...output, activation, shape: [3] })),
+  });
+  const picture = { width: 1, height: 1, data: Uint8Array.of(255, 0, 51) };
+
+  test('gives the probabilities that it computes, as one that ends in logits does', async () => {
+    using model = load(ending('softmax'));
+    using logits = load(ending('none'));
+    const { outputs } = await model.run({ t0: picture });
+    const sum = [4, 0, 0.8].reduce((total, logit) => total + Math.exp(logit), 0);
+    expect(outputs.t1.data[0]).toBeCloseTo(Math.exp(4) / sum, 6);
+    for (const each of [model, logits]) {
+      const { predictions } = await each.classify(picture);
+      expect(predictions.map(({ index }) => index)).toEqual([0, 2, 1]);
+      for (const { index, probability } of predictions) {
+        expect(probability).toBeCloseTo(outputs.t1.data[index], 6);
+      }
+    }
+  });
+
+  test('is profiled in billions of multiply-adds a second', async () => {
+    using model = load(plain);
+    const { operations } = await model.profile({ batch: 100, repetitions: 3 });
+    const [{ macs, ms, gmacsPerSecond }] = operations;
+    expect(macs).toBe(900);
+    expect(ms).toBeGreaterThan(0);
+    expect(gmacsPerSecond / (macs / 1e9 / (ms / 1000))).toBeCloseTo(1, 9);
+  });
+});

@@ -87,13 +87,19 @@ describe('a pool', () => {
   });
 
   it('averages exactly in int32, whatever the window and the count', () => {
-    for (const kernel of [1, 2, 3, 4]) {
-      const program = lowered(pool({ kernel_shape: [kernel, kernel], pads: [0, 0, 0, 0] }, 'AveragePool'));
-      const { rescale } = program.operations[0] as AveragePool2dOperation;
-      const bounds = Array.from(rescale.multipliers, (multiplier, i) => 255 * (i + 1) * multiplier);
-      expect(Math.max(...bounds) + 2 ** (rescale.shift - 1)).toBeLessThan(2 ** 31);
-      // No bit is given away: at the next shift, the bound does not hold.
-      expect(2 * Math.max(...bounds) + 2 ** rescale.shift).toBeGreaterThan(0.99 * 2 ** 31);
+    // The last ratio is the largest at a shift of 22 for one value; rounded multipliers of more values add up to more.
+    for (const scale of [0.02, 0.7, Math.floor((2 ** 31 - 2 ** 21 - 1) / 255) / 2 ** 22]) {
+      for (const kernel of [1, 2, 3, 4]) {
+        const program = lowered((b) => {
+          const x = b.qdq(b.input('y', ['N', 1, 4, 4]), scale, 0);
+          return b.qdq(b.node('AveragePool', [x], { kernel_shape: [kernel, kernel] }), 1, 0);
+        });
+        const { rescale } = program.operations[0] as AveragePool2dOperation;
+        const bounds = Array.from(rescale.multipliers, (multiplier, i) => 255 * (i + 1) * multiplier);
+        expect(Math.max(...bounds) + 2 ** (rescale.shift - 1)).toBeLessThan(2 ** 31);
+        // No bit is given away: at the next shift, the bound does not hold.
+        expect(2 * Math.max(...bounds) + 2 ** rescale.shift).toBeGreaterThan(0.99 * 2 ** 31);
+      }
     }
   });
 });

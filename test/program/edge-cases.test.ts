@@ -292,6 +292,22 @@ describe('fusion gives the bytes of the plain program', () => {
       ['conv2d', 'lookup'],
     ],
     [
+      'the average of single pixels, of another zero point',
+      (b, x) => {
+        const y = b.qdq(conv(b, x, 4, 4), 0.2, 3);
+        return b.qdq(b.node('AveragePool', [y], { kernel_shape: [1, 1] }), 0.2, -60);
+      },
+      ['conv2d', 'averagePool2d'],
+    ],
+    [
+      'a clamp beside another reader',
+      (b, x) => {
+        const y = b.qdq(conv(b, x, 4, 4), 0.2, 3);
+        return sum(b, b.qdq(b.node('Relu', [y]), 0.2, 3), y, 0.4);
+      },
+      ['conv2d', 'lookup', 'add'],
+    ],
+    [
       'a clamp behind an average pool',
       (b, x) => {
         const mean = b.node('AveragePool', [x], { kernel_shape: [3, 3] });

@@ -87,6 +87,12 @@ describe('multipliers', () => {
 });
 
 describe('quantizeReal', () => {
+  it('divides in float32: 0.35 / 0.1 is a tie there, and below it in float64', () => {
+    const [x, scale] = [Math.fround(0.35), Math.fround(0.1)];
+    expect([x / scale < 3.5, Math.fround(x / scale)]).toEqual([true, 3.5]);
+    expect(quantizeReal(x, scale, 0)).toBe(4);
+  });
+
   it('rounds the number to float32 before it divides', () => {
     const scale = Math.fround(0.1);
     expect(quantizeReal(1.55, scale, 0)).toBe(15);

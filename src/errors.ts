@@ -37,13 +37,43 @@ export class DeviceError extends OctetError {
   override name = 'DeviceError';
 }
 
+/** Lines of a message, names on a line, characters of a name and of a reason: `problems` has all of them. */
+const MOST_LINES = 20;
+const MOST_NAMES = 3;
+const LONGEST_NAME = 100;
+const LONGEST_REASON = 500;
+
+/** A line for each operator and reason, with the first nodes that it is true of. */
 function describeProblems(problems: readonly ModelProblem[]): string {
-  const lines = problems.map(({ node, op, opset, reason }) => {
-    const where = [op && `${op}${opset === undefined ? '' : ` (opset ${opset})`}`, node && `"${node}"`]
-      .filter(Boolean)
-      .join(' ');
-    return where ? `${where}: ${reason}` : reason;
-  });
-  if (lines.length === 1) return lines[0];
-  return `the model has ${lines.length} problems:\n${lines.map((line) => `  - ${line}`).join('\n')}`;
+  const groups = new Map<string, ModelProblem[]>();
+  for (const problem of problems) {
+    const key = JSON.stringify([problem.op, problem.opset, problem.reason]);
+    const group = groups.get(key);
+    if (group) group.push(problem);
+    else groups.set(key, [problem]);
+  }
+  const lines = [...groups.values()].slice(0, MOST_LINES).map(describeGroup);
+  if (problems.length === 1) return lines[0];
+  const more = groups.size - lines.length;
+  if (more > 0) lines.push(`and ${more} more, all of them in the error's \`problems\``);
+  return `the model has ${problems.length} problems:\n${lines.map((line) => `  - ${line}`).join('\n')}`;
+}
+
+function describeGroup(group: readonly ModelProblem[]): string {
+  const { op, opset, reason } = group[0];
+  const names = group.map(({ node }) => node).filter(Boolean);
+  const shown = names.slice(0, MOST_NAMES).map((name) => `"${shorten(name, LONGEST_NAME)}"`);
+  const rest = names.length - shown.length;
+  const where = [
+    op && `${shorten(op, LONGEST_NAME)}${opset === undefined ? '' : ` (opset ${opset})`}`,
+    shown.join(', ') + (rest > 0 ? ` and ${rest} more` : ''),
+  ].filter(Boolean);
+  const times = names.length === 0 && group.length > 1 ? ` (${group.length} times)` : '';
+  const what = shorten(reason, LONGEST_REASON) + times;
+  return where.length > 0 ? `${where.join(' ')}: ${what}` : what;
+}
+
+/** `text`, cut where it is longer than `length` characters. */
+export function shorten(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
 }

@@ -1,18 +1,21 @@
 /** Attributes and integer constants of nodes, with ONNX's defaults. */
 import type { Graph, Node } from './graph.ts';
+import { MAX_LIST } from './limits.ts';
 
 export function numberAttribute(node: Node, name: string, fallback: number): number {
   const value = node.attributes[name];
   return typeof value === 'number' ? value : fallback;
 }
 
-/** Longest list that stands for a shape, axes, pads or the like. */
-export const MAX_LIST = 1024;
-
-/** Elements of the constant called `name`, a list of axes or the like, undefined where there is none or it is too long. */
+/**
+ * Elements of the constant called `name`, a list of axes or the like; undefined where there is none, it is too long,
+ * or not all are integers.
+ */
 export function constantNumbers(graph: Graph, name: string | undefined): readonly number[] | undefined {
   const tensor = name ? graph.constants.get(name) : undefined;
-  return tensor && tensor.data.length <= MAX_LIST ? Array.from(tensor.data, Number) : undefined;
+  if (!tensor || tensor.data.length > MAX_LIST) return undefined;
+  const numbers = Array.from(tensor.data, Number);
+  return numbers.every(Number.isInteger) ? numbers : undefined;
 }
 
 /** The one element of the constant called `name`, undefined where there is none or it has more. */

@@ -15,8 +15,8 @@ export interface SlidingWindow {
   readonly overhang: Pair;
 }
 
-/** Largest size or step that is taken from a file: products of two of them stay exact. */
-const LIMIT = 2 ** 24;
+/** Sizes and steps that are taken from a file are smaller: what they are looped over stays short. */
+const LIMIT = 2 ** 16;
 
 /**
  * The window of a Conv, MaxPool or AveragePool node over an image of `size`, or what is wrong with it.

@@ -1,13 +1,10 @@
 /** Types and shapes of all values of a graph, from its inputs and constants. A symbolic batch stays symbolic. */
-import { MAX_LIST } from './attributes.ts';
 import type { DType, Graph, Tensor, ValueInfo } from './graph.ts';
+import { MAX_ELEMENTS, MAX_LIST, MAX_RANK } from './limits.ts';
 import type { Known, Shape, ShapeContext, ShapeResult } from './operators/operator.ts';
 import { operatorOf } from './operators/registry.ts';
 import { Problems } from './problems.ts';
 import { numericProduct, sameOrUnknown } from './shapes.ts';
-
-/** Most elements that a value may have. */
-const MAX_ELEMENTS = 2 ** 31 - 1;
 
 /**
  * Fills `values` with type and shape of every value that can be told, and the shapes of the outputs. What the file
@@ -40,6 +37,10 @@ export function inferShapes(graph: Graph, problems?: Problems): Graph {
     for (const [position, { dtype, shape }] of knownOutputs(result, inputs[0].dtype).entries()) {
       const name = node.outputs[position];
       if (!name) continue;
+      if (shape.length > MAX_RANK) {
+        found.node(node, `its result has ${shape.length} dimensions, more than ${MAX_RANK}`);
+        continue;
+      }
       if (numericProduct(shape) > MAX_ELEMENTS) {
         found.node(node, `its result, of shape [${shape}], has more elements than Octet can hold`);
         continue;

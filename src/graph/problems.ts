@@ -1,5 +1,8 @@
-import { ModelError, type ModelProblem } from '../errors.ts';
+import { ModelError, type ModelProblem, shorten } from '../errors.ts';
 import type { Node } from './graph.ts';
+
+/** Characters of a reason that are kept: what it quotes is the file's, and may be long. */
+const LONGEST_REASON = 1_000;
 
 /** Collects what is wrong with a model, so that one ModelError reports all of it. */
 export class Problems {
@@ -14,13 +17,18 @@ export class Problems {
 
   /** A problem of the file as a whole, or of the tensor or value called `name`. */
   add(reason: string, name = ''): void {
-    this.list.push({ node: name, op: '', reason });
+    this.list.push({ node: name, op: '', reason: shorten(reason, LONGEST_REASON) });
   }
 
   node(node: Pick<Node, 'name' | 'op'>, reason: string): void {
     const { opset } = this;
     this.#nodes.add(node.name);
-    this.list.push({ node: node.name, op: node.op, reason, ...(opset === undefined ? {} : { opset }) });
+    this.list.push({
+      node: node.name,
+      op: node.op,
+      reason: shorten(reason, LONGEST_REASON),
+      ...(opset === undefined ? {} : { opset }),
+    });
   }
 
   /** Whether a problem of `node` was reported. */

@@ -1,21 +1,38 @@
 /** What passes share: fresh names, and copies of a graph with parts replaced. */
 import type { Graph, Node } from './graph.ts';
 
+/** Names that are taken, and new ones beside them. */
+export class Names {
+  readonly #taken: Set<string>;
+  /** Suffixes to try next, so that a name that many ask for is not searched from the start each time. */
+  readonly #suffixes = new Map<string, number>();
+
+  constructor(taken: Iterable<string>) {
+    this.#taken = new Set(taken);
+  }
+
+  add(name: string): void {
+    this.#taken.add(name);
+  }
+
+  /** `wanted`, or with a number behind where that is taken; the result is then taken. */
+  fresh(wanted: string): string {
+    let name = wanted;
+    let suffix = this.#suffixes.get(wanted) ?? 1;
+    while (this.#taken.has(name)) name = `${wanted}_${suffix++}`;
+    this.#suffixes.set(wanted, suffix);
+    this.#taken.add(name);
+    return name;
+  }
+}
+
 /** Names of all values and constants. */
-export function takenNames(graph: Graph): Set<string> {
-  return new Set([
+export function valueNames(graph: Graph): Names {
+  return new Names([
     ...graph.inputs.map(({ name }) => name),
     ...graph.constants.keys(),
     ...graph.nodes.flatMap(({ outputs }) => outputs),
   ]);
-}
-
-/** `wanted`, or with a number behind where that is taken; the result is then taken. */
-export function freshName(wanted: string, taken: Set<string>): string {
-  let name = wanted;
-  for (let suffix = 1; taken.has(name); suffix++) name = `${wanted}_${suffix}`;
-  taken.add(name);
-  return name;
 }
 
 /**

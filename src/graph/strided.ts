@@ -1,6 +1,7 @@
 /** Views of row-major tensors by strides: what slices, transposes and broadcasts of constants have in common. */
-import { MAX_LIST, numberAttribute, resolveAxis } from './attributes.ts';
+import { numberAttribute, resolveAxis } from './attributes.ts';
 import type { Node, TensorData } from './graph.ts';
+import { MAX_LIST } from './limits.ts';
 
 /** Most channels that are listed one by one: far more than networks have, where a hostile file may declare billions. */
 export const MAX_CHANNELS = 2 ** 16;
@@ -70,7 +71,12 @@ export function splitSizes(
   }
   const sum = sizes.reduce((total, part) => total + part, 0);
   const isWhole = typeof size !== 'number' || sum === size;
-  if (isWhole && sizes.every((part) => part > 0) && sizes.length >= node.outputs.length) return sizes;
+  if (
+    isWhole &&
+    sizes.every((part) => Number.isInteger(part) && part > 0) &&
+    sizes.length >= node.outputs.length
+  )
+    return sizes;
   return `splits ${size} into ${node.outputs.length} parts of [${sizes}]`;
 }
 

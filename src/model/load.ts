@@ -6,6 +6,7 @@ import { readPreprocessing } from '../program/input.ts';
 import { lower } from '../program/lower.ts';
 import type { IntegerProgram } from '../program/program.ts';
 import { createReferenceSession } from '../reference/session.ts';
+import { checkActivationBytes } from '../schedule/memory.ts';
 import { createWasmSession } from '../wasm/session.ts';
 import { adapterName, classifyAdapter } from '../webgpu/adapter.ts';
 import { findAdapter } from '../webgpu/device.ts';
@@ -33,6 +34,7 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
     operators: (options.operators ?? []).flatMap(({ onnx }) => onnx),
   });
   const program = lower(graph, operators.operators, { fuse: options.fuse ?? true });
+  checkActivationBytes(program, options.maxActivationBytes ?? DEFAULT_MAX_ACTIVATION_BYTES);
   signal?.throwIfAborted();
   const { session, reason } = await openBackend(program, operators, options);
   try {
@@ -51,7 +53,13 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   }
 }
 
-function checkOptions({ backend = 'auto', tune = 'off', device }: LoadOptions): void {
+/** 512 MiB: four feature maps of 64 channels at 2048×1024 pixels. */
+const DEFAULT_MAX_ACTIVATION_BYTES = 2 ** 29;
+
+function checkOptions({ backend = 'auto', tune = 'off', device, maxActivationBytes = 1 }: LoadOptions): void {
+  if (!(maxActivationBytes > 0)) {
+    throw new InputError(`maxActivationBytes must be a positive number, got ${maxActivationBytes}`);
+  }
   const known = <T extends string>(what: string, value: T, values: readonly T[]) => {
     if (!values.includes(value)) {
       throw new InputError(`${what} must be one of ${values.join(', ')}, not ${JSON.stringify(value)}`);

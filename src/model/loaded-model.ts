@@ -7,6 +7,7 @@ import type { OperatorRegistry } from '../ops/registry.ts';
 import { dequantizeOutput, readOutput } from '../program/input.ts';
 import { byteCount, elementCount, paddedChannels } from '../program/program.ts';
 import type { IntegerProgram, Operation, TensorId } from '../program/program.ts';
+import { checkBatch, portTensors } from '../program/session-input.ts';
 import type { AsyncOptions } from '../progress.ts';
 import { createReferenceSession } from '../reference/session.ts';
 import { planMemory } from '../schedule/memory.ts';
@@ -160,7 +161,7 @@ export class LoadedModel implements Model {
         constantBytes,
       };
     }
-    checkCount('the batch size', batch);
+    checkBatch(batch, program.tensors);
     const wasm = this.#wasm?.plan(batch);
     const steps = stepsOf(program);
     return {
@@ -314,7 +315,7 @@ export class LoadedModel implements Model {
 
   async profile(options: ProfileOptions = {}): Promise<Profile> {
     const { batch = 1, repetitions = 10, ...rest } = options;
-    checkCount('the batch size', batch);
+    checkBatch(batch, portTensors(this.program));
     checkCount('repetitions', repetitions);
     const { method, samples, peak } = await this.#time(batch, repetitions, rest);
     const { operations } = await this.plan(batch);

@@ -30,6 +30,11 @@ export interface LoadOptions extends AsyncOptions {
   readonly tune?: 'off' | 'quick' | 'full';
   /** Batch sizes to plan (and tune) at load. Others are planned on their first run. Default `[1]`. */
   readonly batches?: readonly number[];
+  /**
+   * Bytes that the activations of one image may take at once: a small file can ask for any size. Default 512 MiB.
+   * `Infinity` for a file that you trust.
+   */
+  readonly maxActivationBytes?: number;
   /** Threads of the wasm backend. Default: the machine's cores, at most 8, where shared memory is allowed, else 1. */
   readonly threads?: number;
   /** Overrides what the file's metadata says. */

@@ -25,8 +25,16 @@ import { normalize } from '../graph/passes/normalize.ts';
 import { removeUnused } from '../graph/passes/remove-unused.ts';
 import { Problems } from '../graph/problems.ts';
 import { sortNodes } from '../graph/topology.ts';
+import { Names } from '../graph/rewrite.ts';
+import { checkLimits, hasFewMessages } from './limits.ts';
 import { readExtras } from './extras.ts';
-import { dataTypeName, decodeTensor, type ExternalData, externalLocations } from './tensor.ts';
+import {
+  checkExternalReadings,
+  dataTypeName,
+  decodeTensor,
+  type ExternalData,
+  externalLocations,
+} from './tensor.ts';
 
 export interface DecodeOptions {
   /** Gives the bytes of an external data file. Names come from `externalDataLocations`. */
@@ -34,9 +42,6 @@ export interface DecodeOptions {
   /** Rows of operators beyond the built-in ones. */
   readonly operators?: Iterable<OnnxOperator>;
 }
-
-/** Most nodes a graph may have: several times what the largest networks have, and few enough for a hostile file. */
-const MAX_NODES = 20_000;
 
 /** Range of default operator sets that Octet reads. */
 const MIN_OPSET = 10;
@@ -92,8 +97,12 @@ function parseModel(bytes: Uint8Array): ModelProto {
   if (bytes.length === 0) throw new ModelError('the file is empty');
   let model: ModelProto;
   try {
+    if (!hasFewMessages(ModelProtoSchema, bytes)) {
+      throw new ModelError('the file holds more parts than any model of its size');
+    }
     model = fromBinary(ModelProtoSchema, bytes);
   } catch (cause) {
+    if (cause instanceof ModelError) throw cause;
     throw new ModelError(describeForeignFile(bytes) ?? 'not an ONNX model, or a truncated or damaged one', {
       cause,
     });
@@ -103,6 +112,7 @@ function parseModel(bytes: Uint8Array): ModelProto {
       describeForeignFile(bytes) ?? 'not an ONNX model: there is no graph in it. The file may be truncated',
     );
   }
+  checkLimits(model.graph);
   return model;
 }
 
@@ -129,6 +139,12 @@ function importModel(model: ModelProto, options: DecodeOptions, problems: Proble
   const proto = model.graph!;
   const opset = defaultOpset(model, problems);
   problems.opset = opset;
+
+  if (options.externalData) {
+    const attributes = proto.node.flatMap(({ attribute }) => attribute).flatMap(({ t }) => t ?? []);
+    checkExternalReadings([...proto.initializer, ...attributes], options.externalData, problems);
+    problems.throwIfAny();
+  }
 
   const constants = new Map<string, Tensor>();
   // A tensor with a problem still defines its name, so that its readers are not reported as well.
@@ -259,21 +275,14 @@ function importNodes(
   broken: Set<string>,
   problems: Problems,
 ): Node[] {
-  if (protos.length > MAX_NODES) {
-    problems.add(`the graph has ${protos.length} nodes; Octet takes at most ${MAX_NODES}`);
-    return [];
-  }
   const custom = customRows(options);
-  const taken = new Set(protos.map(({ name }) => name).filter(Boolean));
+  const names = new Names(protos.map(({ name }) => name));
   const seen = new Set<string>();
   const nodes: Node[] = [];
   for (const [index, proto] of protos.entries()) {
     const op = isDefaultDomain(proto.domain) ? proto.opType : `${proto.domain}.${proto.opType}`;
     let name = proto.name;
-    if (!name || seen.has(name)) {
-      name = uniqueName(name || `${op}_${index}`, taken);
-      taken.add(name);
-    }
+    if (!name || seen.has(name)) name = names.fresh(name || `${op}_${index}`);
     seen.add(name);
 
     const spec = custom.get(op) ?? onnxOperators.get(op);
@@ -308,12 +317,6 @@ function importNodes(
     }
   }
   return nodes;
-}
-
-function uniqueName(wanted: string, taken: ReadonlySet<string>): string {
-  let name = wanted;
-  for (let suffix = 1; taken.has(name); suffix++) name = `${wanted}_${suffix}`;
-  return name;
 }
 
 function withoutTrailingEmpty(names: readonly string[]): string[] {

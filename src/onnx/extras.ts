@@ -8,12 +8,20 @@ export function readExtras<Desc extends DescMessage>(
   message: MessageShape<Desc>,
   known: ReadonlySet<string>,
 ): { extras?: Extras } {
-  const rest = create(schema);
-  for (const [key, value] of Object.entries(message)) {
-    if (!known.has(key) && key !== '$typeName') (rest as Record<string, unknown>)[key] = value;
-  }
-  const extras = toBinary(schema, rest);
+  const others = Object.entries(message).filter(
+    ([key, value]) => !known.has(key) && key !== '$typeName' && !isDefault(value),
+  );
+  // Nearly always: making and encoding a message takes several times as long as looking.
+  if (others.length === 0) return {};
+  const extras = toBinary(schema, Object.assign(create(schema), Object.fromEntries(others)));
   return extras.length > 0 ? { extras } : {};
+}
+
+/** Whether a field of this value is left out on the wire. */
+function isDefault(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return !value;
+  if (Array.isArray(value) || value instanceof Uint8Array) return value.length === 0;
+  return 'case' in value && value.case === undefined;
 }
 
 /** Puts `extras` back into `message`, and returns it. */

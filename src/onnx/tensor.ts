@@ -9,14 +9,12 @@ import {
 import { dtypeFromNumber, dtypeNumbers } from '../graph/dtypes.ts';
 import type { DType, Tensor, TensorData } from '../graph/graph.ts';
 import { narrowBfloat16, narrowFloat16, widenBfloat16, widenFloat16 } from '../graph/half.ts';
+import { MAX_ELEMENTS } from '../graph/limits.ts';
 import type { Problems } from '../graph/problems.ts';
 import { readExtras, writeExtras } from './extras.ts';
 
 /** Gives the bytes of an external data file, by its location as the model states it (a relative path). */
 export type ExternalData = (location: string) => Uint8Array | undefined;
-
-/** Most elements a tensor may have: what a typed array can surely index. */
-export const MAX_ELEMENTS = 2 ** 31 - 1;
 
 type TypedField = 'floatData' | 'int32Data' | 'int64Data' | 'uint64Data' | 'doubleData';
 
@@ -174,6 +172,32 @@ function externalBytes(
     return `external file "${location}" has ${file.length} bytes, but bytes ${offset} to ${offset + length} are asked for`;
   }
   return file.subarray(offset, offset + length);
+}
+
+/** How often all of a model's external data may be read: tensors may share bytes, but each may become a copy. */
+const MAX_READINGS = 8;
+
+/** Reports tensors that read the same external bytes over and over: their copies would take any memory. */
+export function checkExternalReadings(
+  tensors: readonly TensorProto[],
+  externalData: ExternalData,
+  problems: Problems,
+): void {
+  const sizes = new Map<string, number>();
+  let read = 0;
+  for (const { dataLocation, dataType, dims, externalData: entries } of tensors) {
+    const location = entries.find(({ key }) => key === 'location')?.value ?? '';
+    const dtype = dtypeFromNumber(dataType);
+    if (dataLocation !== TensorProto_DataLocation.EXTERNAL || !dtype) continue;
+    const size = sizes.get(location) ?? externalData(location)?.length ?? 0;
+    sizes.set(location, size);
+    const width = elementTypes[dtype].array.BYTES_PER_ELEMENT;
+    read += Math.min(size, Number(dims.reduce((product, dim) => product * dim, BigInt(width))));
+  }
+  const size = [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
+  if (read > MAX_READINGS * size + 2 ** 20) {
+    problems.add(`its tensors read ${read} bytes of external data, of which there are ${size}`);
+  }
 }
 
 function parseSize(text: string): number | undefined {

@@ -1,7 +1,7 @@
 /** Shorthands for describing calls of WebAssembly kernels. */
 import type { TensorId } from '../program/program.ts';
 import { type BlockFields, type BlockName, fieldsOf } from './wasm-parameters.ts';
-import type { WasmArgument, WasmCall, WasmConstantData, WasmVariant } from './wasm-kernel.ts';
+import type { WasmArgument, WasmCall, WasmConstant, WasmConstantData, WasmVariant } from './wasm-kernel.ts';
 
 export const scratch: WasmArgument = { kind: 'scratch' };
 const unitRange: readonly WasmArgument[] = [{ kind: 'unitStart' }, { kind: 'unitEnd' }];
@@ -21,13 +21,16 @@ export function parameterBlock<Name extends BlockName>(name: Name, fields: Block
 
 /** Collects what a variant's calls refer to, and hands out the references. */
 export class VariantBuilder {
-  readonly #constants: { readonly key: string; readonly data: () => WasmConstantData }[] = [];
+  readonly #constants: WasmConstant[] = [];
   readonly #workspaces: number[] = [];
 
-  /** @param key names the constant among the operation's; equal keys mean equal data at every batch size */
-  constant(key: string, data: () => WasmConstantData): WasmArgument {
+  /**
+   * @param key names the constant among the operation's; equal keys mean equal data at every batch size
+   * @param of names it among those made of this object instead, whatever the operation
+   */
+  constant(key: string, data: () => WasmConstantData, of?: object): WasmArgument {
     let index = this.#constants.findIndex((constant) => constant.key === key);
-    if (index < 0) index = this.#constants.push({ key, data }) - 1;
+    if (index < 0) index = this.#constants.push({ key, data, of }) - 1;
     return { kind: 'constant', index };
   }
 

@@ -48,15 +48,20 @@ export interface WasmCall {
 
 export type WasmConstantData = Int8Array | Int16Array | Int32Array | Uint8Array | Uint32Array;
 
+/** Prepacked weights, tables, shapes; made lazily. Shared across batch sizes by `key`. */
+export interface WasmConstant {
+  /** The operation's own, or with `of` that object's. */
+  readonly key: string;
+  /** What `data` depends on alone, beside what `key` says: operations that share it share the constant. */
+  readonly of?: object | undefined;
+  readonly data: () => WasmConstantData;
+}
+
 /** One way to run an operation at one batch size: calls in order, a barrier after each. */
 export interface WasmVariant {
   readonly name: string;
   readonly calls: readonly WasmCall[];
-  /** Prepacked weights, tables, shapes; made lazily. Shared across batch sizes by `key`, which is the operation's own. */
-  readonly constants: readonly {
-    readonly key: string;
-    readonly data: () => WasmConstantData;
-  }[];
+  readonly constants: readonly WasmConstant[];
   /** Bytes of each workspace. */
   readonly workspaces: readonly number[];
 }

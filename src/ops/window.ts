@@ -87,7 +87,13 @@ function seesOnlyPadding(
   image: ImageShape,
   axis: 0 | 1,
 ): boolean {
-  for (let output = 0; output < outputSize[axis]; output++) {
+  const last = (outputSize[axis] - 1) * stride[axis] - pads[axis];
+  if (last >= image[axis]) return true;
+  // From the image's first row on, a window has its first tap inside; before it, one that skips the image must
+  // have a dilation larger than that.
+  const before = Math.min(outputSize[axis], Math.ceil(pads[axis] / stride[axis]));
+  if (pads[axis] <= (kernel[axis] - 1) * dilation[axis] && dilation[axis] <= image[axis]) return false;
+  for (let output = 0; output < before; output++) {
     const start = output * stride[axis] - pads[axis];
     const firstInside = Math.max(0, Math.ceil(-start / dilation[axis]));
     if (firstInside >= kernel[axis] || start + firstInside * dilation[axis] >= image[axis]) return true;

@@ -113,6 +113,7 @@ class Lowering implements LoweringContext {
   readonly #absorbed = new Set<Node>();
   /** Values behind a problem: what reads them is not reported again. */
   readonly #failed = new Set<string>();
+  readonly #shifted = new Map<Uint8Array, Int8Array>();
   /** Values behind a softmax. */
   readonly #tails = new Map<string, TailValue>();
   /** Tables of float functions, by the function's name and what quantizes it: readers share them. */
@@ -199,7 +200,7 @@ class Lowering implements LoweringContext {
     const offset = tensor.dtype === 'uint8' ? 128 : 0;
     const data =
       tensor.data instanceof Uint8Array
-        ? Int8Array.from(tensor.data, (q) => q - 128)
+        ? this.#shiftedBy128(tensor.data)
         : tensor.data instanceof Int8Array || tensor.data instanceof Int32Array
           ? tensor.data
           : undefined;
@@ -213,6 +214,13 @@ class Lowering implements LoweringContext {
       ),
       axis: resolveAxis(numberAttribute(dequantize, 'axis', 1), tensor.shape.length) ?? 0,
     };
+  }
+
+  /** A uint8 constant as int8; made once, since nodes may share it. */
+  #shiftedBy128(data: Uint8Array): Int8Array {
+    let shifted = this.#shifted.get(data);
+    if (!shifted) this.#shifted.set(data, (shifted = Int8Array.from(data, (q) => q - 128)));
+    return shifted;
   }
 
   plainConstant(node: Node, index: number): Tensor | undefined {

@@ -130,11 +130,19 @@ export function commonRescale(
       );
     }
   }
+  const multiplierOf = (factor: number, shift: number) =>
+    roundHalfToEven(Math.min(factor * 2 ** shift, 2 ** 31));
   for (let shift = 30; shift >= 0; shift--) {
-    const multipliers = factors.map((factor) => roundHalfToEven(Math.min(factor * 2 ** shift, 2 ** 31)));
-    const bounds = multipliers.map((multiplier, i) => 255 * terms[i] * multiplier);
-    const bound = exclusive ? Math.max(...bounds) : bounds.reduce((sum, value) => sum + value, 0);
-    if (bound + 2 ** (shift - 1) < 2 ** 31) return { multipliers: Int32Array.from(multipliers), shift };
+    const limit = 2 ** 31 - 2 ** (shift - 1);
+    // Most shifts are ruled out by the first factors: an average over a large window has many.
+    let bound = 0;
+    for (let i = 0; i < factors.length && bound < limit; i++) {
+      const own = 255 * terms[i] * multiplierOf(factors[i], shift);
+      bound = exclusive ? Math.max(bound, own) : bound + own;
+    }
+    if (bound < limit) {
+      return { multipliers: Int32Array.from(factors, (factor) => multiplierOf(factor, shift)), shift };
+    }
   }
   throw new ModelError(
     `the ratio of an input's scale to the output's is too large for exact int32 arithmetic (${factors.join(', ')}): check the scales of the quantized model`,

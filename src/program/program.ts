@@ -187,7 +187,8 @@ export interface IntegerProgram {
 
 /** Channels as stored: the next multiple of 4, so that four int8 fill a u32. */
 export function paddedChannels(channels: number): number {
-  return (channels + 3) & ~3;
+  // Not by bits, which are an int32's: a hostile file may have more channels.
+  return Math.ceil(channels / 4) * 4;
 }
 
 /** Elements (bytes of an int8 tensor, words of an int32 one) that `batch` images occupy. */

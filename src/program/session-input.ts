@@ -2,6 +2,7 @@
 import { InputError } from '../errors.ts';
 import type { SessionInput } from '../model/session.ts';
 import {
+  byteCount,
   elementCount,
   type IntegerProgram,
   paddedChannels,
@@ -9,11 +10,30 @@ import {
   type TensorId,
 } from './program.ts';
 
-/** @throws {InputError} not a positive integer */
-export function checkBatch(batch: number): void {
+/** Bytes that one tensor of a batch may take: 32-bit addresses reach no further. */
+const MAX_TENSOR_BYTES = 2 ** 31;
+
+/**
+ * @param whole tensors that hold the whole batch at once
+ * @throws {InputError} not a positive integer, or so large that a tensor of it could not be held
+ */
+export function checkBatch(batch: number, whole: readonly ProgramTensor[]): void {
   if (!Number.isSafeInteger(batch) || batch < 1) {
     throw new InputError(`the batch size must be a positive integer, got ${batch}`);
   }
+  for (const tensor of whole) {
+    if (byteCount(tensor, batch) > MAX_TENSOR_BYTES) {
+      const most = Math.floor(MAX_TENSOR_BYTES / byteCount(tensor, 1));
+      throw new InputError(
+        `a batch of ${batch} is too large: tensor "${tensor.name}" holds at most ${most} images. Run it in parts`,
+      );
+    }
+  }
+}
+
+/** Tensors of a program's inputs and outputs. */
+export function portTensors({ inputs, outputs, tensors }: IntegerProgram): ProgramTensor[] {
+  return [...inputs, ...outputs].map(({ tensor }) => tensors[tensor]);
 }
 
 /**
@@ -21,12 +41,13 @@ export function checkBatch(batch: number): void {
  * @throws {InputError} the batch is not a positive integer, or an input is missing, of a kind that the backend does not read, or of the wrong size
  */
 export function checkRun(
-  { inputs: ports, tensors }: IntegerProgram,
+  program: IntegerProgram,
   inputs: ReadonlyMap<TensorId, SessionInput>,
   batch: number,
   { gpuBuffers = false } = {},
 ): void {
-  checkBatch(batch);
+  const { inputs: ports, tensors } = program;
+  checkBatch(batch, portTensors(program));
   for (const { name, tensor } of ports) {
     const input = inputs.get(tensor);
     if (!input) throw new InputError(`input "${name}" is missing`);

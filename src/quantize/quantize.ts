@@ -8,7 +8,7 @@ import { clip } from '../graph/operators/clip.ts';
 import { dequantizeLinear } from '../graph/operators/dequantize-linear.ts';
 import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
 import { relu } from '../graph/operators/relu.ts';
-import { freshName, takenNames } from '../graph/rewrite.ts';
+import { type Names, valueNames } from '../graph/rewrite.ts';
 import { log } from '../numerics/elementary.ts';
 import { quantizeReal } from '../program/pointwise.ts';
 import { biasCorrection } from './bias-correction.ts';
@@ -195,7 +195,7 @@ class QdqWriter {
   readonly #constants = new Map<string, Tensor>();
   readonly #outputs: ReadonlySet<string>;
   /** Names of values, constants and nodes. */
-  readonly #taken: Set<string>;
+  readonly #names: Names;
   /** Float value → name to read it by: its DequantizeLinear's output. */
   readonly #dequantized = new Map<string, string>();
   /** Value that owns a scale → names of its scale and zero point constants. */
@@ -204,8 +204,8 @@ class QdqWriter {
   constructor(source: Graph) {
     this.#source = source;
     this.#outputs = new Set(source.outputs.map(({ name }) => name));
-    this.#taken = takenNames(source);
-    for (const { name } of source.nodes) this.#taken.add(name);
+    this.#names = valueNames(source);
+    for (const { name } of source.nodes) this.#names.add(name);
   }
 
   /** The name under which a node of the QDQ graph reads the float value `name`. Copies constants over. */
@@ -347,7 +347,7 @@ class QdqWriter {
   }
 
   #unique(name: string): string {
-    return freshName(name, this.#taken);
+    return this.#names.fresh(name);
   }
 }
 

@@ -4,7 +4,7 @@ import type { Session, SessionInput, SessionResult, SessionRunOptions } from '..
 import type { TensorBuffer } from '../ops/operator.ts';
 import { createOperatorRegistry, type OperatorRegistry } from '../ops/registry.ts';
 import { elementCount, type IntegerProgram, type ProgramTensor, type TensorId } from '../program/program.ts';
-import { checkRun, writeInput } from '../program/session-input.ts';
+import { checkBatch, checkRun, writeInput } from '../program/session-input.ts';
 
 /** Runs `program` on the calling thread. */
 export function createReferenceSession(
@@ -26,6 +26,7 @@ export function createReferenceSession(
     { batch, signal, tensors: asked = [] }: SessionRunOptions,
   ): Promise<SessionResult> {
     checkRun(program, inputs, batch);
+    checkBatch(batch, program.tensors);
     const kept = new Set([...program.outputs.map((output) => output.tensor), ...asked]);
     for (const id of kept) tensorOf(id);
     const start = performance.now();
@@ -33,7 +34,7 @@ export function createReferenceSession(
     for (const { tensor: id } of program.inputs) {
       const tensor = tensorOf(id);
       // A copy, so that outputs never share memory with the caller's arrays.
-      const data = new Int8Array(elementCount(tensor, batch));
+      const data = allocate(tensor, batch) as Int8Array;
       writeInput(tensor, inputs.get(id)!, data);
       buffers.set(id, data);
     }
@@ -53,8 +54,7 @@ export function createReferenceSession(
       signal?.throwIfAborted();
       if (disposed) throw disposedError();
       const output = tensorOf(operation.output);
-      const elements = elementCount(output, batch);
-      buffers.set(output.id, output.dtype === 'int8' ? new Int8Array(elements) : new Int32Array(elements));
+      buffers.set(output.id, allocate(output, batch));
       operators.of(operation).reference(operation, context);
       for (const id of lastUses[step]) if (!kept.has(id)) buffers.delete(id);
     }
@@ -76,6 +76,15 @@ export function createReferenceSession(
     dispose,
     [Symbol.dispose]: dispose,
   };
+}
+
+function allocate(tensor: ProgramTensor, batch: number): TensorBuffer {
+  const elements = elementCount(tensor, batch);
+  try {
+    return tensor.dtype === 'int8' ? new Int8Array(elements) : new Int32Array(elements);
+  } catch (cause) {
+    throw new DeviceError(`there is no memory for tensor "${tensor.name}": use a smaller batch`, { cause });
+  }
 }
 
 function disposedError(): DeviceError {

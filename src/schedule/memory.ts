@@ -1,6 +1,7 @@
-import { InputError } from '../errors.ts';
-import type { TensorId } from '../program/program.ts';
+import { InputError, ModelError, shorten } from '../errors.ts';
+import type { IntegerProgram, TensorId } from '../program/program.ts';
 import type { Allocation, MemoryPlan, PlannedTensor, Step } from './plan.ts';
+import { plannedTensors, stepsOf } from './steps.ts';
 
 export interface MemoryPlanOptions {
   /**
@@ -24,8 +25,7 @@ interface Arena {
   bytes: number;
   /** Of the tensor that opened it. */
   readonly colour: number;
-  /** Sorted by offset. */
-  readonly allocations: Allocation[];
+  readonly allocations: Timeline;
 }
 
 interface Placement {
@@ -55,6 +55,7 @@ export function planMemory(
   const apart = separate ? readWritePairs(steps) : new Map<TensorId, Set<TensorId>>();
   const colours = coloursOf(lifetimes, apart);
   const arenas: Arena[] = [];
+  const allocations: Allocation[] = [];
   const arenaOf = new Map<TensorId, number>();
   for (const tensor of [...lifetimes].sort((a, b) => b.bytes - a.bytes || a.firstStep - b.firstStep)) {
     const shunned = new Set([...(apart.get(tensor.id) ?? [])].map((other) => arenaOf.get(other)));
@@ -64,32 +65,44 @@ export function planMemory(
     let best: Placement = { arena: arenas.length, offset: 0, growth: opened };
     for (const [index, arena] of arenas.entries()) {
       if (shunned.has(index)) continue;
-      const offset = lowestGap(arena.allocations, tensor, alignment);
+      const offset = lowestGap(arena.allocations.aliveWith(tensor), tensor.bytes, alignment);
       const growth = Math.max(0, offset + tensor.bytes - arena.bytes);
       const preferred = best.arena === arenas.length || arena.colour === colour;
       const better = growth < best.growth || (growth === best.growth && preferred);
       if (better || !separate) best = { arena: index, offset, growth };
     }
     const { arena: index, offset } = best;
-    const arena = (arenas[index] ??= { bytes: 0, colour, allocations: [] });
+    const arena = (arenas[index] ??= { bytes: 0, colour, allocations: new Timeline(steps.length) });
     arena.bytes = Math.max(arena.bytes, offset + tensor.bytes);
-    const after = arena.allocations.findIndex((other) => other.offset > offset);
-    arena.allocations.splice(after < 0 ? arena.allocations.length : after, 0, {
-      ...tensor,
-      arena: index,
-      offset,
-    });
+    const allocation = { ...tensor, arena: index, offset };
+    arena.allocations.add(allocation);
+    allocations.push(allocation);
     arenaOf.set(tensor.id, index);
   }
   return {
-    allocations: arenas
-      .flatMap(({ allocations }) => allocations)
-      .sort((a, b) => a.firstStep - b.firstStep || a.id - b.id),
+    allocations: allocations.sort((a, b) => a.firstStep - b.firstStep || a.id - b.id),
     arenas: arenas.map(({ bytes }) => bytes),
     peakBytes: sum(arenas.map(({ bytes }) => bytes)),
     lowerBoundBytes: alivePerStep(lifetimes, steps.length).reduce((most, bytes) => Math.max(most, bytes), 0),
     naiveBytes: sum(lifetimes.map(({ bytes }) => bytes)),
   };
+}
+
+/**
+ * @param limit bytes that the tensors of one image may take at once
+ * @throws ModelError they take more
+ */
+export function checkActivationBytes(program: IntegerProgram, limit: number): void {
+  const steps = stepsOf(program);
+  const tensors = plannedTensors(program, 1);
+  const bytes = alivePerStep(lifetimesOf(tensors, steps), steps.length).reduce((a, b) => Math.max(a, b), 0);
+  if (bytes <= limit) return;
+  const [first, ...rest] = tensors;
+  const largest = rest.reduce((most, tensor) => (tensor.bytes > most.bytes ? tensor : most), first);
+  throw new ModelError(
+    `one image takes ${bytes} bytes of activations at once ("${shorten(largest.name, 100)}" alone ${largest.bytes}), ` +
+      `more than ${limit}: pass a larger maxActivationBytes if the model is to be trusted with that`,
+  );
 }
 
 /** Bytes alive at each step. */
@@ -158,17 +171,64 @@ function coloursOf(
 }
 
 /**
- * Lowest aligned offset at which a tensor fits between those alive with it, or after them. `placed` is sorted
- * by offset.
+ * Lowest aligned offset at which `bytes` fit between allocations, or after them.
+ *
+ * @param placed sorted by offset
  */
-function lowestGap(placed: readonly Allocation[], tensor: Lifetime, alignment: number): number {
+function lowestGap(placed: readonly Allocation[], bytes: number, alignment: number): number {
   let offset = 0;
   for (const other of placed) {
-    if (tensor.firstStep > other.lastStep || other.firstStep > tensor.lastStep) continue;
-    if (offset + tensor.bytes <= other.offset) break;
+    if (offset + bytes <= other.offset) break;
     offset = Math.max(offset, Math.ceil((other.offset + other.bytes) / alignment) * alignment);
   }
   return offset;
+}
+
+/**
+ * Allocations by the steps that they are alive in: a segment tree, so that those alive with a tensor are found
+ * without a look at all.
+ */
+class Timeline {
+  readonly #steps: number;
+  /** Node `i` of the tree has the children 2i and 2i + 1; its list has what is alive in all of its steps. */
+  readonly #lists = new Map<number, Allocation[]>();
+  /** Nodes with a list in themselves or below. */
+  readonly #used = new Set<number>();
+
+  constructor(steps: number) {
+    this.#steps = steps;
+  }
+
+  add(allocation: Allocation): void {
+    const visit = (node: number, first: number, last: number): void => {
+      if (allocation.firstStep > last || first > allocation.lastStep) return;
+      this.#used.add(node);
+      if (allocation.firstStep <= first && last <= allocation.lastStep) {
+        const list = this.#lists.get(node);
+        if (list) list.push(allocation);
+        else this.#lists.set(node, [allocation]);
+        return;
+      }
+      const middle = (first + last) >> 1;
+      visit(2 * node, first, middle);
+      visit(2 * node + 1, middle + 1, last);
+    };
+    visit(1, 0, this.#steps - 1);
+  }
+
+  /** Sorted by offset. */
+  aliveWith(tensor: Lifetime): Allocation[] {
+    const found = new Set<Allocation>();
+    const visit = (node: number, first: number, last: number): void => {
+      if (tensor.firstStep > last || first > tensor.lastStep || !this.#used.has(node)) return;
+      for (const allocation of this.#lists.get(node) ?? []) found.add(allocation);
+      const middle = (first + last) >> 1;
+      visit(2 * node, first, middle);
+      visit(2 * node + 1, middle + 1, last);
+    };
+    visit(1, 0, this.#steps - 1);
+    return [...found].sort((a, b) => a.offset - b.offset);
+  }
 }
 
 function sum(values: readonly number[]): number {

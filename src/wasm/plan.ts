@@ -57,7 +57,7 @@ export function planWasm({
 }: WasmPlanRequest): WasmPlan {
   const tensors = plannedTensors(program, batch);
   const byId = new Map(program.tensors.map((tensor) => [tensor.id, tensor]));
-  let nextId = Math.max(-1, ...byId.keys()) + 1;
+  let nextId = program.tensors.reduce((next, { id }) => Math.max(next, id + 1), 0);
   const range = valueRanges(program, operators);
   const operations = program.operations.map((operation): PlannedOperation => {
     const variants =
@@ -84,7 +84,7 @@ export function planWasm({
     relaxedDot: capabilities.relaxedDot,
     operations,
     memory: planMemory(tensors, steps, { alignment: ALIGNMENT, separate: false }),
-    scratchBytes: Math.max(0, ...calls.map((call) => call.scratchBytes)),
+    scratchBytes: calls.reduce((most, call) => Math.max(most, call.scratchBytes), 0),
   };
 }
 
@@ -93,6 +93,7 @@ export function valueRanges(
   program: IntegerProgram,
   operators: OperatorRegistry,
 ): (id: TensorId) => ValueRange {
+  const byId = new Map(program.tensors.map((tensor) => [tensor.id, tensor]));
   const ranges = new Map<TensorId, ValueRange>();
   const range = (id: TensorId) => ranges.get(id) ?? { lo: -128, hi: 127 };
   for (const operation of program.operations) {
@@ -100,7 +101,7 @@ export function valueRanges(
     const narrow = kernel?.outputRange?.(operation, range);
     if (!narrow) continue;
     // Padded lanes hold the zero point.
-    const { zeroPoint } = program.tensors.find(({ id }) => id === operation.output)!;
+    const { zeroPoint } = byId.get(operation.output)!;
     ranges.set(operation.output, { lo: Math.min(narrow.lo, zeroPoint), hi: Math.max(narrow.hi, zeroPoint) });
   }
   return range;

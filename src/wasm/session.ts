@@ -5,19 +5,21 @@ import type { Session, SessionInput, SessionResult, SessionRunOptions } from '..
 import type { AsyncOptions } from '../progress.ts';
 import type { ReferenceContext, TensorBuffer } from '../ops/operator.ts';
 import { createOperatorRegistry, type OperatorRegistry } from '../ops/registry.ts';
-import type { WasmCapabilities, WasmVariant } from '../ops/wasm-kernel.ts';
+import type { WasmCapabilities, WasmConstant, WasmVariant } from '../ops/wasm-kernel.ts';
 import {
+  byteCount,
   elementCount,
   type IntegerProgram,
   type Operation,
   type ProgramTensor,
   type TensorId,
+  type Window2d,
 } from '../program/program.ts';
 import { checkBatch, checkRun, writeInput } from '../program/session-input.ts';
 import { loadEngine } from './engine.ts';
 import { MAX_CALLS, type PreparedCall } from './execute.ts';
 import { type Block, LinearMemory } from './memory.ts';
-import { type ChooseVariant, planWasm, prepareCalls, type WasmPlan } from './plan.ts';
+import { type ChooseVariant, type PlannedOperation, planWasm, prepareCalls, type WasmPlan } from './plan.ts';
 import { createInlineExecutor, createThreadPool, type Executor } from './pool.ts';
 
 /** More threads than this share a layer in pieces too small to pay. */
@@ -26,6 +28,11 @@ const MAX_DEFAULT_THREADS = 8;
 const MAX_THREADS = 256;
 /** Plans kept: each is a batch size and a choice of tensors to keep. */
 const MAX_PLANS = 8;
+/** The warm-up ends with the operation that reaches this time, and leaves out those of more work than this. */
+const WARM_UP_MS = 250;
+const WARM_UP_WORK = 2 ** 30;
+/** Multiply-adds in the time that it takes to write a byte of memory that is not yet there. */
+const WORK_PER_BYTE = 16;
 
 export interface WasmSessionOptions {
   /**
@@ -64,7 +71,7 @@ export async function createWasmSession(
 ): Promise<WasmSession> {
   const { operators = createOperatorRegistry(), signal, relaxedSimd = true, chooseVariant } = options;
   const { batches = [1] } = options;
-  for (const batch of batches) checkBatch(batch);
+  for (const batch of batches) checkBatch(batch, program.tensors);
   const threads = threadCount(options.threads);
   signal?.throwIfAborted();
   const open = (count: number) => openExecutor(count, relaxedSimd, signal);
@@ -183,21 +190,44 @@ class ProgramSession implements WasmSession {
   }
 
   /**
-   * Plans these batch sizes and packs their weights, then runs the kernels of the first once, on whatever the memory holds: the engine
-   * compiles them well only once they are used, and the first run should be as fast as the next.
+   * Plans these batch sizes and packs their weights, then runs kernels of the first once, on whatever the memory
+   * holds: the engine compiles them well only once they are used, and the first run should be as fast as the next.
    */
   async prepare(batches: readonly number[], signal: AbortSignal | undefined): Promise<void> {
     for (const [index, batch] of batches.entries()) {
       signal?.throwIfAborted();
       const prepared = this.#prepare(batch, []);
-      if (index > 0) continue;
-      // References may be a user's own and want sensible values.
-      for (const stage of prepared.stages) if (stage.kind === 'calls') await this.#runStage(stage, prepared);
+      if (index === 0) await this.#warmUp(prepared, signal);
     }
     signal?.throwIfAborted();
   }
 
+  /** Layers share their kernels: those that would take long, of a file that may be hostile, are left out. */
+  async #warmUp(prepared: PreparedPlan, signal: AbortSignal | undefined): Promise<void> {
+    const end = performance.now() + WARM_UP_MS;
+    for (const [i, stage] of prepared.operations.entries()) {
+      // References may be a user's own and want sensible values.
+      if (stage.kind !== 'calls' || this.#workOf(prepared.plan.operations[i], prepared.plan) > WARM_UP_WORK) {
+        continue;
+      }
+      await this.#runStage(stage, prepared);
+      signal?.throwIfAborted();
+      if (performance.now() > end) break;
+    }
+  }
+
+  /** Multiply-adds of an operation (of a pool: values looked at), and what writing its results costs in them. */
+  #workOf({ operation, variant }: PlannedOperation, { batch }: WasmPlan): number {
+    const output = this.#tensor(operation.output);
+    const { kernel = [1, 1] } = operation as Partial<Window2d>;
+    const looks = elementCount(output, batch) * kernel[0] * kernel[1];
+    const macs = batch * this.#operators.of(operation).macs(operation, (id) => this.#tensor(id));
+    const bytes = (variant?.workspaces ?? []).reduce((sum, size) => sum + size, byteCount(output, batch));
+    return Math.max(looks, macs) + bytes * WORK_PER_BYTE;
+  }
+
   plan(batch: number): WasmPlan {
+    checkBatch(batch, this.#program.tensors);
     return this.#makePlan(batch, []);
   }
 
@@ -316,6 +346,7 @@ class ProgramSession implements WasmSession {
 
   /** The plan for a batch size with constants and arena in memory, from the cache or new. */
   #prepare(batch: number, asked: readonly TensorId[]): PreparedPlan {
+    checkBatch(batch, this.#program.tensors);
     const keep = [...new Set(asked)].sort((a, b) => a - b);
     const key = `${batch}:${keep.join()}`;
     const known = this.#plans.get(key);
@@ -337,8 +368,9 @@ class ProgramSession implements WasmSession {
     try {
       plan.operations.forEach(({ variant }, i) => {
         for (const constant of variant?.constants ?? []) {
-          resources.constants.acquire(`${i}:${constant.key}`, constant.data);
-          constants.push(`${i}:${constant.key}`);
+          const name = resources.constants.nameOf(i, constant);
+          resources.constants.acquire(name, constant.data);
+          constants.push(name);
         }
       });
       this.#growArena(resources, plan);
@@ -391,7 +423,7 @@ class ProgramSession implements WasmSession {
   ): PreparedCall[] {
     return prepareCalls(variant, {
       tensor: (id) => addresses.get(id)!,
-      constant: (i) => constants.addressOf(`${index}:${variant.constants[i].key}`),
+      constant: (i) => constants.addressOf(constants.nameOf(index, variant.constants[i])),
       workspace: (i) => addresses.get(workspaces[i])!,
     });
   }
@@ -427,8 +459,19 @@ class ConstantStore {
   readonly #memory: LinearMemory;
   readonly #entries = new Map<string, { readonly block: Block; users: number }>();
 
+  /** Numbers of the objects that shared constants are made of. */
+  readonly #sources = new Map<object, number>();
+
   constructor(memory: LinearMemory) {
     this.#memory = memory;
+  }
+
+  /** @param operation index of the one that the constant belongs to */
+  nameOf(operation: number, { key, of }: WasmConstant): string {
+    if (!of) return `${operation}:${key}`;
+    let id = this.#sources.get(of);
+    if (id === undefined) this.#sources.set(of, (id = this.#sources.size));
+    return `shared ${id}:${key}`;
   }
 
   acquire(key: string, data: WasmVariant['constants'][number]['data']): void {

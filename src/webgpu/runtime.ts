@@ -135,7 +135,7 @@ export class Runtime {
       }
     }
     const { memory, dispatches } = this.#plan(count, []);
-    const arena = Math.max(...memory.arenas);
+    const arena = memory.arenas.reduce((most, bytes) => Math.max(most, bytes), 0);
     if (arena > limits.maxBufferSize) {
       return `its activations take ${arena} bytes in one buffer, and a buffer may have ${limits.maxBufferSize}`;
     }

@@ -11,7 +11,7 @@ import type { TensorBuffer } from '../ops/operator.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
 import { byteCount, elementCount } from '../program/program.ts';
 import type { IntegerProgram, TensorId } from '../program/program.ts';
-import { checkBatch, checkRun } from '../program/session-input.ts';
+import { checkBatch, checkRun, portTensors } from '../program/session-input.ts';
 import type { AsyncOptions } from '../progress.ts';
 import type { AdapterDescription } from './adapter.ts';
 import { openDevice } from './device.ts';
@@ -93,7 +93,7 @@ class GpuSession implements WebgpuSession {
     const { batches = [1], onProgress } = this.#options;
     const runtime = await this.runtime();
     for (const batch of batches) {
-      checkBatch(batch);
+      checkBatch(batch, portTensors(this.#program));
       await runtime.withPlan(runtime.largestPart(batch), [], onProgress, () => undefined);
     }
   }
@@ -124,7 +124,7 @@ class GpuSession implements WebgpuSession {
   }
 
   async plan(batch: number) {
-    checkBatch(batch);
+    checkBatch(batch, portTensors(this.#program));
     const runtime = await this.runtime();
     return runtime.withPlan(runtime.largestPart(batch), [], undefined, ({ prepared }) => ({
       plan: prepared.plan,

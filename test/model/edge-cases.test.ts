@@ -4,6 +4,7 @@ import { InputError } from '../../src/errors.ts';
 import { LoadedModel } from '../../src/model/loaded-model.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import type { AddOperation, Conv2dOperation, IntegerProgram } from '../../src/program/program.ts';
+import { int8Weights } from '../../src/program/weights.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
 import { createProgramBuilder, rescaleBy } from '../support/program-builder.ts';
 
@@ -63,8 +64,7 @@ describe('a classifier that ends in a softmax', () => {
     pads: [0, 0, 0, 0],
     dilation: [1, 1],
     groups: 1,
-    weights: Int8Array.of(4, 0, 0, 0, 4, 0, 0, 0, 4),
-    weightZeroPoint: null,
+    weights: int8Weights({ outChannels: 3, taps: 1, inChannels: 3 }, Int8Array.of(4, 0, 0, 0, 4, 0, 0, 0, 4)),
     bias: new Int32Array(3).fill(512),
     requantize: null,
     pool: false,
@@ -74,7 +74,11 @@ describe('a classifier that ends in a softmax', () => {
   const plain = builder.build('softmax');
   const ending = (activation: 'softmax' | 'none'): IntegerProgram => ({
     ...plain,
-    outputs: plain.outputs.map((output) => ({ ...output, activation, shape: [3] })),
+    outputs: plain.outputs.map((output) => ({
+      ...output,
+      tail: activation === 'softmax' ? [{ kind: 'softmax', length: 3, inner: 1 }] : [],
+      shape: [3],
+    })),
   });
   const picture = { width: 1, height: 1, data: Uint8Array.of(255, 0, 51) };
 

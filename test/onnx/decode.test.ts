@@ -435,6 +435,19 @@ describe('weights', () => {
       ]);
     });
 
+    test('is not copied thousands of times', () => {
+      const dump = new Uint8Array(100_001);
+      const readers = Array.from({ length: 1_000 }, (_, i) => ({
+        ...external({ location: 'dump', offset: '1', length: '100000' }),
+        name: `w${i}`,
+        dims: [25_000n],
+      }));
+      const bytes = modelBytes(graphOf([node('Add', ['x', 'w0'], ['y'])], readers));
+      expect(problemsOf(bytes, { externalData: () => dump })[0].reason).toBe(
+        'its tensors read 100000000 bytes of external data, of which there are 100001',
+      );
+    });
+
     test('is asked for where it is not given', () => {
       const bytes = modelBytes(graphOf([node('Add', ['x', 'w'], ['y'])], [external({ location: 'w.bin' })]));
       expect(problemsOf(bytes)[0].reason).toMatch(/"w.bin", which was not given/);

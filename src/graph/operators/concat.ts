@@ -1,5 +1,6 @@
 import { resolveAxis } from '../attributes.ts';
-import type { TensorData } from '../graph.ts';
+import type { Dimension, TensorData } from '../graph.ts';
+import { MAX_LIST } from '../limits.ts';
 import { sameOrUnknown } from '../shapes.ts';
 import { defineOperator } from './operator.ts';
 import { int, required } from './signature.ts';
@@ -30,8 +31,13 @@ export const concat = defineOperator({
     return shape;
   },
   sizes(node, context) {
-    const parts = node.inputs.map((input) => context.elements(input));
-    return parts.every((part) => part !== undefined) ? parts.flat() : undefined;
+    const parts: Dimension[] = [];
+    for (const input of node.inputs) {
+      const part = context.elements(input);
+      if (!part || parts.length > MAX_LIST) return undefined;
+      parts.push(...part);
+    }
+    return parts;
   },
   evaluate({ node, inputs, dtype, shape }) {
     const parts = inputs.filter((part) => part !== undefined);

@@ -23,8 +23,12 @@ export const gather = defineOperator({
     const axis = x && resolveAxis(this.number(node, 'axis'), x.shape.length);
     if (!x || !indices || axis === undefined) return undefined;
     const size = x.shape[axis];
-    const positions = Array.from(indices.data, Number).map((index) => resolveAxis(index, size));
-    if (!positions.every((position) => position !== undefined)) return undefined;
+    const positions = new Int32Array(indices.data.length);
+    for (let i = 0; i < positions.length; i++) {
+      const position = resolveAxis(Number(indices.data[i]), size);
+      if (position === undefined) return undefined;
+      positions[i] = position;
+    }
     const inner = x.shape.slice(axis + 1).reduce((product, dim) => product * dim, 1);
     const outer = x.shape.slice(0, axis).reduce((product, dim) => product * dim, 1);
     const data = new (x.data.constructor as new (length: number) => TensorData)(

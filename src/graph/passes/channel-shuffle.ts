@@ -6,8 +6,11 @@ import { gather } from '../operators/gather.ts';
 import { quantizeLinear } from '../operators/quantize-linear.ts';
 import { reshape } from '../operators/reshape.ts';
 import { transpose, transposedAxes } from '../operators/transpose.ts';
-import { freshName, takenNames } from '../rewrite.ts';
+import { valueNames } from '../rewrite.ts';
 import { MAX_CHANNELS } from '../strided.ts';
+
+/** Channels that the constants of one graph list: a hundred times those of a ShuffleNet. */
+const MAX_LISTED = 2 ** 22;
 
 /**
  * Makes a Gather of each channel shuffle: a Reshape to [N, groups, C / groups, …], a Transpose of the two, and a Reshape back (Zhang et al.
@@ -16,19 +19,29 @@ import { MAX_CHANNELS } from '../strided.ts';
  */
 export function channelShuffle(graph: Graph): Graph {
   const index = indexGraph(graph);
-  const taken = takenNames(graph);
+  const names = valueNames(graph);
+  // Layers that shuffle alike share the constant.
+  const orders = new Map<string, string>();
+  let left = MAX_LISTED;
   const constants = new Map(graph.constants);
   const nodes = graph.nodes.map((node): Node => {
     const shuffle = reshape.is(node) ? findShuffle(index, node) : undefined;
     if (!shuffle) return node;
     const { input, groups, channels } = shuffle;
-    const size = channels / groups;
-    const order = BigInt64Array.from({ length: channels }, (_, c) =>
-      BigInt((c % groups) * size + Math.floor(c / groups)),
-    );
-    const name = freshName(`${node.name}.channels`, taken);
-    const tensor: Tensor = { name, dtype: 'int64', shape: [channels], data: order };
-    constants.set(name, tensor);
+    if (channels > left) return node;
+    const key = `${groups}, ${channels}`;
+    let name = orders.get(key);
+    if (name === undefined) {
+      left -= channels;
+      const size = channels / groups;
+      const order = BigInt64Array.from({ length: channels }, (_, c) =>
+        BigInt((c % groups) * size + Math.floor(c / groups)),
+      );
+      name = names.fresh(`${node.name}.channels`);
+      const tensor: Tensor = { name, dtype: 'int64', shape: [channels], data: order };
+      constants.set(name, tensor);
+      orders.set(key, name);
+    }
     return { ...node, op: gather.op, inputs: [input, name], attributes: { axis: 1 } };
   });
   return { ...graph, nodes, constants };

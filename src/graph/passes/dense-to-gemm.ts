@@ -3,7 +3,7 @@ import type { Graph, Node, Tensor } from '../graph.ts';
 import { add } from '../operators/add.ts';
 import { gemm } from '../operators/gemm.ts';
 import { matMul } from '../operators/mat-mul.ts';
-import { freshName, takenNames } from '../rewrite.ts';
+import { valueNames } from '../rewrite.ts';
 
 /**
  * Brings dense layers into one form, Gemm with weights [outputs, inputs] (transB = 1), alpha = beta = 1 and a bias of
@@ -12,13 +12,13 @@ import { freshName, takenNames } from '../rewrite.ts';
  */
 export function denseToGemm(graph: Graph): Graph {
   const index = indexGraph(graph);
-  const taken = takenNames(graph);
+  const names = valueNames(graph);
   const constants = new Map(graph.constants);
   const merged = new Set<Node>();
 
   const store = (source: Tensor, change: Pick<Tensor, 'shape' | 'data'>): string => {
     // Replaced in place where nothing else reads it, so that layers keep the names of their weights.
-    const name = index.readers(source.name).length === 1 ? source.name : freshName(source.name, taken);
+    const name = index.readers(source.name).length === 1 ? source.name : names.fresh(source.name);
     constants.set(name, { name, dtype: 'float32', ...change });
     return name;
   };

@@ -13,7 +13,7 @@ import { gemm } from '../operators/gemm.ts';
 import { mul } from '../operators/mul.ts';
 import { sub } from '../operators/sub.ts';
 import { Problems } from '../problems.ts';
-import { freshName, takenNames } from '../rewrite.ts';
+import { valueNames } from '../rewrite.ts';
 
 /** One entry a channel, or a single one for all. Float64, so that only the folded weights are rounded. */
 interface Affine {
@@ -29,7 +29,7 @@ interface Affine {
 export function foldAffine(graph: Graph): Graph {
   const problems = new Problems(graph.opset);
   const index = indexGraph(graph);
-  const taken = takenNames(graph);
+  const names = valueNames(graph);
   const constants = new Map(graph.constants);
   // Layers so far, by the value they compute: several functions in a row fold one after the other.
   const layers = new Map<string, Node>();
@@ -59,7 +59,7 @@ export function foldAffine(graph: Graph): Graph {
     }
     const store = (wanted: string, shape: readonly number[], data: Float32Array): string => {
       const own = index.readers(wanted).length === 1 || !graph.constants.has(wanted);
-      const name = own && constants.has(wanted) ? wanted : freshName(wanted, taken);
+      const name = own && constants.has(wanted) ? wanted : names.fresh(wanted);
       constants.set(name, { name, dtype: 'float32', shape, data });
       return name;
     };
@@ -85,7 +85,7 @@ export function foldAffine(graph: Graph): Graph {
 
 /** Turns the batch normalizations of images that are left into depthwise 1×1 convolutions. Expects inferred shapes. */
 export function batchNormToConv(graph: Graph): Graph {
-  const taken = takenNames(graph);
+  const names = valueNames(graph);
   const constants = new Map(graph.constants);
   const problems = new Problems(graph.opset);
   const nodes = graph.nodes.map((node): Node => {
@@ -98,7 +98,7 @@ export function batchNormToConv(graph: Graph): Graph {
     const store = (kind: string, dims: readonly number[], values: Float64Array): string => {
       const data = Float32Array.from(values);
       if (!isFinite(data)) problems.node(node, `its ${kind} is not finite`);
-      const name = freshName(`${node.name}.${kind}`, taken);
+      const name = names.fresh(`${node.name}.${kind}`);
       constants.set(name, { name, dtype: 'float32', shape: dims, data });
       return name;
     };

@@ -1,5 +1,6 @@
-import { constantNumbers, MAX_LIST } from '../attributes.ts';
+import { constantNumbers } from '../attributes.ts';
 import type { Graph, Node, Tensor } from '../graph.ts';
+import { MAX_LIST } from '../limits.ts';
 import { shapeContext } from '../infer-shapes.ts';
 import type { Shape, ShapeContext } from '../operators/operator.ts';
 import { operatorOf } from '../operators/registry.ts';
@@ -41,6 +42,9 @@ export function foldConstants(graph: Graph, budget = foldingBudget(graph)): Grap
       : undefined;
     if (!tensor) {
       nodes.push(node);
+      // A look at every element, in vain, is paid for all the same.
+      if (affordable && node.inputs.every((input) => input === '' || constants.has(input)))
+        budget.left -= size;
       continue;
     }
     constants.set(output, tensor);

@@ -7,7 +7,7 @@ import { indexGraph } from '../graph-index.ts';
 import type { NormalizeContext } from '../operators/normalize-context.ts';
 import { operatorOf } from '../operators/registry.ts';
 import type { Problems } from '../problems.ts';
-import { freshName, takenNames } from '../rewrite.ts';
+import { valueNames } from '../rewrite.ts';
 
 /** Oldest opset that a normalized graph says it is of: Squeeze has its axes as an input, quantization is per axis. */
 const OLDEST_FORM = 13;
@@ -18,7 +18,7 @@ const OLDEST_FORM = 13;
  */
 export function normalize(graph: Graph, problems: Problems): Graph {
   const index = indexGraph(graph);
-  const taken = takenNames(graph);
+  const names = valueNames(graph);
   const constants = new Map<string, Tensor>();
   for (const [name, tensor] of graph.constants)
     constants.set(name, { ...tensor, dtype: widened(tensor.dtype) });
@@ -27,11 +27,11 @@ export function normalize(graph: Graph, problems: Problems): Graph {
     problems,
     isRead: (name) => index.outputs.has(name) || index.readers(name).length > 0,
     constant(wanted, tensor) {
-      const name = freshName(wanted, taken);
+      const name = names.fresh(wanted);
       constants.set(name, { ...tensor, name });
       return name;
     },
-    value: (wanted) => freshName(wanted, taken),
+    value: (wanted) => names.fresh(wanted),
   };
   const nodes = graph.nodes.flatMap((node) => {
     const row = operatorOf(graph, node);

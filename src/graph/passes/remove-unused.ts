@@ -9,14 +9,11 @@ export function removeUnused(graph: Graph): Graph {
     nodes.push(node);
     for (const name of node.inputs) used.add(name);
   }
+  const inputs = new Set(graph.inputs.map(({ name }) => name));
   return {
     ...graph,
     nodes: nodes.reverse(),
     constants: new Map([...graph.constants].filter(([name]) => used.has(name))),
-    values: new Map(
-      [...graph.values].filter(
-        ([name]) => used.has(name) || graph.inputs.some((input) => input.name === name),
-      ),
-    ),
+    values: new Map([...graph.values].filter(([name]) => used.has(name) || inputs.has(name))),
   };
 }

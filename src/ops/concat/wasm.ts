@@ -31,7 +31,7 @@ export const wasmKernel: WasmKernel<ConcatOperation> = {
   },
 
   outputRange: ({ rescales }) => ({
-    lo: Math.min(...rescales.map(({ lo }) => lo)),
-    hi: Math.max(...rescales.map(({ hi }) => hi)),
+    lo: rescales.reduce((least, { lo }) => Math.min(least, lo), 127),
+    hi: rescales.reduce((most, { hi }) => Math.max(most, hi), -128),
   }),
 };

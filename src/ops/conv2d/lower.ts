@@ -84,7 +84,9 @@ function convolution(
   if (typeof window === 'string') return window;
   if (q.scale.length > 1 && q.axis !== 0) return `its weight scales are along axis ${q.axis}, not 0`;
   const taps = kernelHeight * kernelWidth;
-  const values = channelsLast(data, outChannels, inChannels, taps);
+  const values = relaid(data, `OHWI ${outChannels} ${taps}`, () =>
+    channelsLast(data, outChannels, inChannels, taps),
+  );
   return {
     window: { kernel: window.kernel, stride: window.stride, pads: window.pads, dilation: window.dilation },
     groups: conv.number(node, 'group'),
@@ -125,8 +127,12 @@ function dense(
   if (shape[inAxis] !== pixels * channels) {
     return `its weights are for ${shape[inAxis]} values, but its input has ${pixels * channels}`;
   }
-  const rows = isTransposed ? data : transposed(data, pixels * channels, outChannels);
-  const values = channelsLast(rows, outChannels, channels, pixels);
+  const rows = isTransposed
+    ? data
+    : relaid(data, `rows ${outChannels}`, () => transposed(data, pixels * channels, outChannels));
+  const values = relaid(rows, `OHWI ${outChannels} ${pixels}`, () =>
+    channelsLast(rows, outChannels, channels, pixels),
+  );
   const weightShape = { outChannels, taps: pixels, inChannels: channels };
   return {
     window: { kernel: [height, width], stride: [1, 1], pads: [0, 0, 0, 0], dilation: [1, 1] },
@@ -135,6 +141,18 @@ function dense(
     weights: int8Weights(weightShape, values, zeroPoints(outChannels, q.zeroPoint)),
     weightScale: q.scale,
   };
+}
+
+/** Weights in the layout of the program by what they are in the file: layers may share them. */
+const relaidWeights = new WeakMap<object, Map<string, Int8Array>>();
+
+/** What `make` gives of `data`, made once for each `key`. */
+function relaid(data: Int8Array | Int32Array, key: string, make: () => Int8Array): Int8Array {
+  let made = relaidWeights.get(data);
+  if (!made) relaidWeights.set(data, (made = new Map<string, Int8Array>()));
+  let weights = made.get(key);
+  if (!weights) made.set(key, (weights = make()));
+  return weights;
 }
 
 /**

@@ -4,6 +4,7 @@ import { call, parameterBlock, tensorAt, type VariantBuilder } from '../wasm-cal
 import type { WasmArgument, WasmCall } from '../wasm-kernel.ts';
 import { type BlockFields, CONVOLUTION_MODES } from '../wasm-parameters.ts';
 import type { ConvolutionShape } from './wasm-shape.ts';
+import type { WeightLayout } from './weight-layout.ts';
 
 function modeOf({ requantize, pool, residual }: Conv2dOperation): (typeof CONVOLUTION_MODES)[number] {
   if (!requantize) return 'int32';
@@ -81,4 +82,24 @@ export function padCall(
 /** The other summand of a fused residual addition; without one, an address that is not read. */
 export function sideOf(operation: Conv2dOperation): WasmArgument {
   return tensorAt(operation.inputs[operation.residual ? 1 : 0]);
+}
+
+/**
+ * The layer's weights in `layout`. Layers that share them (and have no zero points, which are packed too) share what is packed.
+ *
+ * @param variant what the layout depends on beside the layer's sizes
+ */
+export function packedWeights(
+  builder: VariantBuilder,
+  { weights, kernel, groups }: Conv2dOperation,
+  input: ProgramTensor,
+  layout: WeightLayout,
+  variant = '',
+): WasmArgument {
+  const sizes = `${kernel.join('x')} ${input.shape[2]}/${groups}>${weights.outChannels}`;
+  return builder.constant(
+    `weights-${layout.name} ${sizes} ${variant}`,
+    () => layout.pack(weights),
+    weights.zeroPoint ? undefined : weights.rows(),
+  );
 }

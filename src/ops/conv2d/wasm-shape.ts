@@ -53,7 +53,7 @@ export function convolutionShape(operation: Conv2dOperation, input: ProgramTenso
         (Math.floor(lastOut / groupOut) + 1) * groupIn,
       ] as const;
     });
-    segmentLength = paddedChannels(Math.max(...ranges.map(([first, end]) => end - first)));
+    segmentLength = paddedChannels(ranges.reduce((most, [first, end]) => Math.max(most, end - first), 0));
     panelChannels = ranges.map(([first]) => Math.min(first, channels - segmentLength));
   }
   return {

@@ -3,7 +3,7 @@ import type { Conv2dOperation, ProgramTensor } from '../../program/program.ts';
 import { weightMagnitudes } from '../../program/weights.ts';
 import { call, number, parameterBlock, scratch, tensorAt, VariantBuilder } from '../wasm-call.ts';
 import { type CostedVariant, estimateCost } from './wasm-cost.ts';
-import { convolutionBlock, padCall, sideOf } from './wasm-block.ts';
+import { convolutionBlock, padCall, sideOf, packedWeights } from './wasm-block.ts';
 import { packEpilogue } from './wasm-epilogue.ts';
 import { transformed as transformedWeights, type WinogradTransform } from './wasm-layouts.ts';
 import { convolutionShape, PANEL } from './wasm-shape.ts';
@@ -58,7 +58,7 @@ export function winograd(
   const [height, width, channels] = input.shape;
   const plain = [...stride, ...dilation, groups].every((value) => value === 1) && !weights.zeroPoint;
   if (!plain || kernel[0] !== 3 || kernel[1] !== 3 || channels % 8 !== 0 || height * width < 2) return [];
-  const largest = Math.max(...weightMagnitudes(weights)) * 128;
+  const largest = weightMagnitudes(weights).reduce((most, sum) => Math.max(most, sum), 0) * 128;
   return FILTERS.filter(({ limit }) => largest < limit).map((filter) =>
     winogradVariant(operation, input, output, batch, filter),
   );
@@ -97,7 +97,7 @@ function winogradVariant(
     });
   });
   const layout = transformedWeights(panels, g);
-  const weights = builder.constant(`weights-${layout.name}`, () => layout.pack(operation.weights));
+  const weights = packedWeights(builder, operation, input, layout);
   const epilogue = builder.constant('epilogue-0', () => packEpilogue(operation, output, shape));
   const zero = builder.constant('zero', () => new Int32Array(1));
   const calls = [padCall(builder, operation, input, shape, frame, batch)];

@@ -2,7 +2,7 @@
 import type { Conv2dOperation, ProgramTensor } from '../../program/program.ts';
 import { call, parameterBlock, scratch, tensorAt, VariantBuilder } from '../wasm-call.ts';
 import type { RelaxedDot, ValueRange, WasmKernel, WasmVariant } from '../wasm-kernel.ts';
-import { convolutionBlock, padCall, sideOf } from './wasm-block.ts';
+import { convolutionBlock, padCall, sideOf, packedWeights } from './wasm-block.ts';
 import { type CostedVariant, estimateCost } from './wasm-cost.ts';
 import { winograd } from './wasm-winograd.ts';
 import { packEpilogue } from './wasm-epilogue.ts';
@@ -90,7 +90,7 @@ function direct(
   const { name, elementBytes, lane, offset, productCost } = arithmetic;
   const layout = panels(shape, operation.kernel[1], operation.groups, lane);
   const frame = builder.workspace(frameElements(shape, batch) * elementBytes);
-  const weights = builder.constant(`weights-${layout.name}`, () => layout.pack(operation.weights));
+  const weights = packedWeights(builder, operation, input, layout, `${shape.rowSegments}`);
   const inBytes = (offsets: readonly number[]) => Int32Array.from(offsets, (value) => value * elementBytes);
   const fields = convolutionBlock(operation, output, shape, batch, elementBytes);
   const units = Math.ceil(fields.rows / (4 * fields.tilesPerUnit)) * shape.panels;
@@ -164,7 +164,7 @@ function depthwise(
       'depthwise',
       [
         frame,
-        builder.constant(`weights-${DEPTHWISE.name}`, () => DEPTHWISE.pack(operation.weights)),
+        packedWeights(builder, operation, input, DEPTHWISE),
         builder.constant('epilogue-0', () => packEpilogue(operation, output, shape)),
         builder.constant('taps', () => Int32Array.from(taps)),
         tensorAt(output.id),

@@ -83,6 +83,7 @@ describe('multipliers', () => {
     // At a shift of 23, 255 · multiplier alone stays below 2³¹; with 2²² it does not.
     const factor = (2 ** 31 - 2 ** 21) / 255 / 2 ** 23;
     expect(commonRescale([factor], [1]).shift).toBe(22);
+    expect(commonRescale([2 ** 23], [1])).toEqual({ multipliers: Int32Array.of(2 ** 23), shift: 0 });
   });
 });
 

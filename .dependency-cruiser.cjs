@@ -27,7 +27,7 @@ const may = {
   platform: [],
 };
 /** Files without logic of their own that everyone may name. */
-const shared = '^src/(errors|progress|version)\\.ts$';
+const shared = '^src/(arguments|errors|progress|version)\\.ts$';
 
 module.exports = {
   forbidden: [
@@ -54,7 +54,7 @@ module.exports = {
     ...Object.entries(may).map(([folder, targets]) => ({
       name: `flow-${folder}`,
       severity: 'error',
-      comment: `src/${folder} may import only ${['errors', 'progress', 'version', ...targets].join(', ')}`,
+      comment: `src/${folder} may import only ${['arguments', 'errors', 'progress', 'version', ...targets].join(', ')}`,
       from: { path: `^src/${folder}/` },
       to: {
         path: '^src/',

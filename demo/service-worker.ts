@@ -51,7 +51,8 @@ async function page(request: Request): Promise<Response> {
     return isolated(await fetch(request));
   } catch (error) {
     // Frames (the engines of the benchmark) are other pages, and none of them is kept.
-    const kept = request.destination === 'document' && (await caches.match(self.registration.scope));
+    const kept =
+      request.destination === 'document' && (await (await caches.open(CACHE)).match(self.registration.scope));
     if (kept) return isolated(kept);
     throw error;
   }
@@ -60,11 +61,12 @@ async function page(request: Request): Promise<Response> {
 async function asset(request: Request): Promise<Response> {
   // An isolated page starts no worker whose script does not come with the headers too.
   const finish = request.destination === 'worker' ? isolated : (response: Response) => response;
-  const kept = await caches.match(request, { ignoreVary: true });
+  // Ours only: pages of the same origin have caches of their own, whose answers may be of another kind.
+  const cache = await caches.open(CACHE);
+  const kept = await cache.match(request, { ignoreVary: true });
   if (kept) return finish(kept);
   const response = await fetch(request);
   if (response.status === 200 && new URL(request.url).pathname.includes(HASHED)) {
-    const cache = await caches.open(CACHE);
     // Not awaited: the caller need not wait for the disk, and a full disk only costs the copy.
     cache.put(request, response.clone()).catch(() => undefined);
   }

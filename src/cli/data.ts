@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { fetchCifar10, type Cifar10Progress } from './cifar10.ts';
+import type { CommandContext } from './context.ts';
 import { print, printJson, progress, type Progress } from './output.ts';
 
-export function addDataCommand(program: Command): void {
+export function addDataCommand(program: Command, { signal }: CommandContext): void {
   program
     .command('data')
     .description('fetch a data set into the cache directory')
@@ -17,7 +18,7 @@ export function addDataCommand(program: Command): void {
     .action(async (name: string, options: { from?: string; json?: boolean }, command: Command) => {
       if (name !== 'cifar10') command.error(`error: unknown data set '${name}': there is cifar10`);
       const { directory, fetched } = await withBars((onProgress) =>
-        fetchCifar10({ onProgress, ...(options.from !== undefined && { tarball: options.from }) }),
+        fetchCifar10({ signal, onProgress, ...(options.from !== undefined && { tarball: options.from }) }),
       );
       if (options.json) printJson({ name, directory, fetched });
       else print(`${fetched ? 'CIFAR-10 is in' : 'CIFAR-10 was already in'} ${directory}`);

@@ -60,7 +60,7 @@ export function addEvaluateCommand(program: Command, { signal }: CommandContext)
     .option('--json', 'print JSON')
     .action(async (paths: string[], options: EvaluateCommandOptions) => {
       const models = await readModels(paths.length ? paths : [DEFAULT_MODEL], options, signal);
-      if (options.full) await withBars((onProgress) => fetchCifar10({ onProgress }));
+      if (options.full) await withBars((onProgress) => fetchCifar10({ signal, onProgress }));
       const found = options.full ? await findCifar10Test() : await findPictures(options.images);
       const classes = readLabels(models[0].graph.metadata);
       const pictures = labelled(found.slice(0, options.limit), classes);

@@ -10,7 +10,7 @@ import { planToSvg } from '../schedule/picture.ts';
 import type { MemoryPlan } from '../schedule/plan.ts';
 import { plannedTensors, stepsOf } from '../schedule/steps.ts';
 import { platform } from '#platform';
-import { writeWhole } from './files.ts';
+import { checkWritable, writeWhole } from './files.ts';
 import { bytes, counted, print, printJson, table } from './output.ts';
 import { positiveInteger } from './options.ts';
 
@@ -34,6 +34,7 @@ export function addInfoCommand(program: Command): void {
     .option('--batch <n>', 'batch size of the memory plan', positiveInteger, 1)
     .option('--json', 'print JSON')
     .action(async (path: string, options: InfoOptions) => {
+      if (options.svg !== undefined) await checkWritable(options.svg, [path]);
       const file = await platform.readFile(path);
       const graph = await readGraph(path);
       const description = describeModel(graph);

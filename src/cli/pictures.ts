@@ -15,6 +15,8 @@ export interface PictureItem {
   /** Name of the true class, where the source knows it. */
   readonly className?: string;
   readonly load: () => Promise<Picture>;
+  /** Files that it is read from. */
+  readonly files: readonly string[];
 }
 
 export const SOURCES_HELP =
@@ -40,7 +42,7 @@ export async function findPictures(sources: readonly string[]): Promise<PictureI
     } else if (extname(source).toLowerCase() === '.json') {
       found.push(...(await findInSheet(source)));
     } else {
-      found.push({ name: source, load: () => loadFile(source) });
+      found.push({ name: source, load: () => loadFile(source), files: [source] });
     }
   }
   return found;
@@ -51,6 +53,7 @@ export async function findCifar10Test(): Promise<PictureItem[]> {
   const data = await readCifar10('test');
   return Array.from({ length: data.count }, (_, index) => ({
     name: `cifar10 test ${index}`,
+    files: [],
     className: CIFAR10_CLASSES[data.label(index)],
     load: () => Promise.resolve({ width: 32, height: 32, data: data.pixels(index) }),
   }));
@@ -74,7 +77,12 @@ async function findInFolder(folder: string): Promise<PictureItem[]> {
     .map((path): PictureItem => {
       const load = () => loadFile(path);
       const isInClassFolder = dirname(relative(folder, path)) !== '.';
-      return { name: path, load, ...(isInClassFolder && { className: basename(dirname(path)) }) };
+      return {
+        name: path,
+        load,
+        files: [path],
+        ...(isInClassFolder && { className: basename(dirname(path)) }),
+      };
     })
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   if (items.length === 0) {
@@ -92,10 +100,11 @@ async function findInSheet(path: string): Promise<PictureItem[]> {
     if (cause instanceof InputError) throw cause;
     throw new InputError(`${path} is not JSON`, { cause });
   }
-  const png = await platform.readFile(path.replace(/\.json$/i, '.png'));
-  const { pictures, labels, classes } = await readSheet(png, index);
+  const pngPath = path.replace(/\.json$/i, '.png');
+  const { pictures, labels, classes } = await readSheet(await platform.readFile(pngPath), index);
   return pictures.map((picture, position) => ({
     name: `${path} ${position}`,
+    files: [path, pngPath],
     className: classes[labels[position]],
     load: () => Promise.resolve(picture),
   }));

@@ -28,7 +28,7 @@ function createProgram(context: CommandContext): Command {
   addEvaluateCommand(program, context);
   addCompareCommand(program, context);
   addSweepCommand(program, context);
-  addDataCommand(program);
+  addDataCommand(program, context);
   for (const command of program.commands) command.copyInheritedSettings(program);
   return program;
 }

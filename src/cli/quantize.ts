@@ -58,8 +58,10 @@ export function addQuantizeCommand(program: Command, { signal }: CommandContext)
       const recipe = await readRecipe(options.recipe);
       const file = await platform.readFile(path);
       const graph = await withMetadata(await readGraph(path, { signal }), options);
-      const pictures = (await findPictures(options.calibration)).slice(0, options.limit);
-      await checkWritable(output, [path]);
+      const found = await findPictures(options.calibration);
+      const pictures = found.slice(0, options.limit);
+      const given = [options.recipe, options.labels].filter((name) => name !== undefined);
+      await checkWritable(output, [path, ...given, ...found.flatMap(({ files }) => files)]);
       checkFloat(graph);
       const obstacles = findObstacles(graph);
       if (obstacles.length > 0) {

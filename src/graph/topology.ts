@@ -28,7 +28,10 @@ export function sortNodes(
       }
     }
   }
+  const declared = new Set<string>();
   for (const { name } of outputs) {
+    if (declared.has(name)) problems.add('two outputs have this name', name);
+    declared.add(name);
     if (!given.has(name) && !producers.has(name))
       problems.add('the graph output is computed by no node', name);
   }

@@ -1,4 +1,5 @@
 /** Two backends on one input, tensor by tensor, with `===`: the int8 path has no tolerance. */
+import { asyncOptions, check, options as optionsOf, withMethods } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import type {
   CompareOptions,
@@ -10,6 +11,11 @@ import type {
 } from './model.ts';
 import type { BackendName } from './session.ts';
 
+/** Checks `CompareOptions`. */
+export const compareOptions = optionsOf({ signal: asyncOptions.signal });
+
+const model = withMethods('a Model, as loadModel gives it', 'inspect', 'run', 'dispose');
+
 /**
  * Runs both models, which must be the same file lowered the same way, and compares every tensor.
  * @throws {InputError} the models have different tensors
@@ -20,6 +26,11 @@ export async function compareBackends(
   inputs: Readonly<Record<string, RunInput>>,
   options: CompareOptions = {},
 ): Promise<Comparison> {
+  check(
+    'compareBackends',
+    { actual: model, expected: model, options: compareOptions },
+    { actual, expected, options },
+  );
   // One after the other: both on the same cores would only wait for each other, and hold twice the memory.
   const actualTensors = await actual.inspect(inputs, options);
   const expectedTensors = await expected.inspect(inputs, options);

@@ -5,6 +5,8 @@ import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
 import { operatorOf } from '../graph/operators/registry.ts';
 import { isQuantized } from '../graph/patterns.ts';
 import { numericProduct } from '../graph/shapes.ts';
+import { check } from '../arguments.ts';
+import { graphSchema } from '../onnx/graph-schema.ts';
 
 export interface LayerDescription {
   readonly name: string;
@@ -40,7 +42,12 @@ export interface ModelDescription {
   readonly constantBytes: number;
 }
 
+/**
+ * What a graph takes, gives and holds, layer by layer.
+ * @throws {InputError} no graph
+ */
 export function describeModel(graph: Graph): ModelDescription {
+  check('describeModel', { graph: graphSchema }, { graph });
   const producers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node])));
   /** Shape of a constant, or of one behind its DequantizeLinear. */
   const constantShape = (name: string | undefined): readonly number[] | undefined => {

@@ -1,4 +1,6 @@
 /** Accuracy of several models on the same labelled pictures, and how far they agree. */
+import * as v from 'valibot';
+import { asyncOptions, check, count, fn, index, numbers, text, texts } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import type { AsyncOptions } from '../progress.ts';
 import type { Picture } from '../vision/picture.ts';
@@ -48,6 +50,26 @@ export interface Evaluation {
   readonly agreement: readonly number[];
 }
 
+const evaluateArguments = {
+  classifiers: v.pipe(
+    v.array(v.object({ name: text, scores: fn }, 'a classifier { name, scores }'), 'a list of classifiers'),
+    v.minLength(1, 'a list of at least one classifier'),
+  ),
+  pictures: v.pipe(
+    v.array(v.object({ label: index, load: fn }, 'a picture { label, load }'), 'a list of pictures'),
+    v.minLength(1, 'a list of at least one picture'),
+  ),
+  options: v.object(
+    {
+      classes: texts,
+      batch: v.optional(count),
+      signal: v.optional(asyncOptions.signal),
+      onProgress: v.optional(asyncOptions.onProgress),
+    },
+    'an object with classes',
+  ),
+};
+
 /**
  * Runs every classifier on every picture. Ties go to the lower class index.
  * @throws {InputError} no classifier, no picture, a label that is no class, or a model with another number of classes
@@ -57,13 +79,9 @@ export async function evaluateClassifiers(
   pictures: readonly LabelledPicture[],
   options: EvaluateOptions,
 ): Promise<Evaluation> {
+  check('evaluateClassifiers', evaluateArguments, { classifiers, pictures, options });
   const { classes, batch = 8, signal, onProgress } = options;
-  if (!Number.isSafeInteger(batch) || batch < 1) {
-    throw new InputError(`the batch size must be a positive integer, got ${batch}`);
-  }
-  if (classifiers.length === 0) throw new InputError('there is no classifier to evaluate: give at least one');
-  if (pictures.length === 0) throw new InputError('there is no picture to evaluate on: give at least one');
-  const wrong = pictures.find(({ label }) => !(label >= 0 && label < classes.length));
+  const wrong = pictures.find(({ label }) => label >= classes.length);
   if (wrong)
     throw new InputError(`a picture has label ${wrong.label}, but there are ${classes.length} classes`);
 
@@ -75,6 +93,12 @@ export async function evaluateClassifiers(
     for (const [index, classifier] of classifiers.entries()) {
       const before = performance.now();
       const scores = await classifier.scores(loaded);
+      check(classifier.name, { scores: v.array(numbers, 'a list of scores a picture') }, { scores });
+      if (scores.length !== loaded.length) {
+        throw new InputError(
+          `${classifier.name} gives scores of ${scores.length} pictures for ${loaded.length}`,
+        );
+      }
       tallies[index].seconds += (performance.now() - before) / 1000;
       for (const [offset, { label }] of items.entries())
         tallies[index].add(start + offset, label, scores[offset]);

@@ -1,10 +1,17 @@
 /** Pictures as the float input of a network: what calibration and ONNX Runtime take. */
+import { check, count, iterable, options as optionsOf } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
-import { normalizedPixels, readPreprocessing, type Preprocessing } from '../program/input.ts';
+import { graphSchema } from '../onnx/graph-schema.ts';
+import {
+  normalizedPixels,
+  preprocessingSchema,
+  readPreprocessing,
+  type Preprocessing,
+} from '../program/input.ts';
 import type { Batch } from '../quantize/onnx-runtime.ts';
 import type { Picture } from '../vision/picture.ts';
-import type { ResizeOptions } from '../vision/resize.ts';
+import { resizeOptions, type ResizeOptions } from '../vision/resize.ts';
 import { picturePixels } from './pictures.ts';
 
 export interface ImageBatchOptions extends ResizeOptions {
@@ -24,10 +31,16 @@ export async function* imageBatches(
   pictures: Iterable<Picture> | AsyncIterable<Picture>,
   options: ImageBatchOptions = {},
 ): AsyncGenerator<Batch> {
+  check(
+    'imageBatches',
+    {
+      graph: graphSchema,
+      pictures: iterable,
+      options: optionsOf({ ...resizeOptions, batch: count, preprocessing: preprocessingSchema }),
+    },
+    { graph, pictures, options },
+  );
   const { batch = 16, preprocessing = readPreprocessing(graph.metadata) } = options;
-  if (!Number.isInteger(batch) || batch < 1) {
-    throw new InputError(`the batch size must be a positive integer, not ${batch}`);
-  }
   if (!preprocessing) {
     throw new InputError(
       'the model file does not say how pixels are normalized (metadata "mean" and "std"): pass preprocessing: { mean, std }, or ' +
@@ -38,23 +51,23 @@ export async function* imageBatches(
   const tables = normalizedPixels(preprocessing, channels, name);
   const area = height * width;
   let data = new Float32Array(batch * channels * area);
-  let count = 0;
+  let filled = 0;
   for await (const picture of pictures) {
     const pixels = picturePixels(picture, height, width, channels, options);
     for (const [channel, table] of tables.entries()) {
-      const start = (count * channels + channel) * area;
+      const start = (filled * channels + channel) * area;
       for (let i = 0; i < area; i++) data[start + i] = table[pixels[i * channels + channel]];
     }
-    if (++count === batch) {
+    if (++filled === batch) {
       // ONNX Runtime may run on this very thread: an abort, or Ctrl-C, is heard only between two batches.
       await new Promise((resolve) => setTimeout(resolve));
-      yield { data, shape: [count, channels, height, width] };
+      yield { data, shape: [filled, channels, height, width] };
       data = new Float32Array(batch * channels * area);
-      count = 0;
+      filled = 0;
     }
   }
-  if (count > 0) {
-    yield { data: data.subarray(0, count * channels * area), shape: [count, channels, height, width] };
+  if (filled > 0) {
+    yield { data: data.subarray(0, filled * channels * area), shape: [filled, channels, height, width] };
   }
 }
 

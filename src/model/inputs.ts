@@ -1,4 +1,5 @@
 /** What a caller gives as input, as the program takes it. */
+import { describeValue } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import { pixelTable, quantizeInput } from '../program/input.ts';
 import type { Preprocessing } from '../program/input.ts';
@@ -86,19 +87,19 @@ export function readInput(
   }
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) {
     throw new InputError(
-      `input "${name}" takes a Float32Array, an Int8Array, { pixels } or pictures, not ${describe(value)}`,
+      `input "${name}" takes a Float32Array, an Int8Array, { pixels } or pictures, not ${describeValue(value)}`,
     );
   }
   if ('pixels' in value) {
     const { pixels } = value;
     if (pixels instanceof Uint8Array || pixels instanceof Uint8ClampedArray) {
+      const batch = batchOf(pixels.length);
       // A copy, as all other kinds are: the caller may write the next frame over them before this run begins.
-      const input = { kind: 'pixels', pixels: new Uint8Array(pixels), table: table() } as const;
-      return { batch: batchOf(pixels.length), input };
+      return { batch, input: { kind: 'pixels', pixels: new Uint8Array(pixels), table: table() } };
     }
-    if (typeof pixels !== 'object' || pixels === null || !('mapState' in pixels)) {
+    if (!isGpuBuffer(pixels)) {
       throw new InputError(
-        `the pixels of input "${name}" must be a Uint8Array or a GPUBuffer, not ${describe(pixels)}`,
+        `the pixels of input "${name}" must be a Uint8Array or a GPUBuffer, not ${describeValue(pixels)}`,
       );
     }
     const batch = value.batch ?? Math.floor(pixels.size / perImage);
@@ -132,7 +133,7 @@ function toProgramLayout(tensor: ProgramTensor, values: Int8Array, batch: number
   return data;
 }
 
-function describe(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return String(value);
-  return `an object of type ${value.constructor.name}`;
+function isGpuBuffer(value: unknown): value is GPUBuffer {
+  const buffer = value as Partial<GPUBuffer> | null | undefined;
+  return typeof buffer?.size === 'number' && typeof buffer.mapAsync === 'function';
 }

@@ -1,8 +1,21 @@
 /** `loadModel`: from a file to a network that is ready to run. */
+import * as v from 'valibot';
+import {
+  asyncOptions,
+  check,
+  count,
+  fn,
+  flag,
+  oneOf,
+  options as optionsOf,
+  text,
+  texts,
+  withMethods,
+} from '../arguments.ts';
 import { DeviceError, InputError } from '../errors.ts';
 import { createOperatorRegistry } from '../ops/registry.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
-import { readPreprocessing } from '../program/input.ts';
+import { preprocessingSchema, readPreprocessing } from '../program/input.ts';
 import { lower } from '../program/lower.ts';
 import type { IntegerProgram } from '../program/program.ts';
 import { createReferenceSession } from '../reference/session.ts';
@@ -56,17 +69,46 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
 /** 512 MiB: four feature maps of 64 channels at 2048×1024 pixels. */
 const DEFAULT_MAX_ACTIVATION_BYTES = 2 ** 29;
 
-function checkOptions({ backend = 'auto', tune = 'off', device, maxActivationBytes = 1 }: LoadOptions): void {
-  if (!(maxActivationBytes > 0)) {
-    throw new InputError(`maxActivationBytes must be a positive number, got ${maxActivationBytes}`);
-  }
-  const known = <T extends string>(what: string, value: T, values: readonly T[]) => {
-    if (!values.includes(value)) {
-      throw new InputError(`${what} must be one of ${values.join(', ')}, not ${JSON.stringify(value)}`);
-    }
-  };
-  known('backend', backend, ['auto', 'webgpu', 'wasm', 'reference']);
-  known('tune', tune, ['off', 'quick', 'full']);
+const operator = v.object(
+  {
+    kind: text,
+    onnx: v.array(v.object({ op: text, shape: fn, is: fn }, 'an OnnxOperator'), 'an array of OnnxOperators'),
+    lower: fn,
+    reference: fn,
+    macs: fn,
+    webgpu: v.optional(v.object({ variants: fn }, 'a GpuKernel')),
+    wasm: v.optional(v.object({ variants: fn }, 'a WasmKernel')),
+  },
+  'an Operator',
+);
+
+const loadOptions = optionsOf({
+  ...asyncOptions,
+  backend: oneOf('auto', 'webgpu', 'wasm', 'reference'),
+  device: withMethods<GPUDevice>(
+    'a GPUDevice',
+    'createBuffer',
+    'createBindGroup',
+    'createComputePipelineAsync',
+  ),
+  powerPreference: oneOf('low-power', 'high-performance'),
+  tune: oneOf('off', 'quick', 'full'),
+  batches: v.array(count, 'an array of positive integers'),
+  threads: count,
+  preprocessing: preprocessingSchema,
+  labels: texts,
+  operators: v.array(operator, 'an array of Operators'),
+  fuse: flag,
+  maxActivationBytes: v.pipe(
+    v.number(),
+    v.check((value) => value > 0, 'a number above 0'),
+  ),
+  externalData: v.map(text, v.instance(Uint8Array, 'a Uint8Array'), 'a Map of Uint8Arrays'),
+});
+
+function checkOptions(options: LoadOptions): void {
+  check('loadModel', { options: loadOptions }, { options });
+  const { backend = 'auto', device } = options;
   if (device && backend !== 'auto' && backend !== 'webgpu') {
     throw new InputError(`a device is for the webgpu backend, and backend is '${backend}'`);
   }

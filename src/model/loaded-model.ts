@@ -1,4 +1,5 @@
 /** The `Model` behind `loadModel`: names and pictures outside, tensors of the integer program inside. */
+import { asyncOptions, check, count, oneOf, options as optionsOf, texts } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import { median } from 'simple-statistics';
 import type { ArithmeticFamily } from '../ops/gpu-kernel.ts';
@@ -16,7 +17,7 @@ import { softmax, topK } from '../vision/ranking.ts';
 import type { WasmSession } from '../wasm/session.ts';
 import { profileWebgpu } from '../webgpu/profiler.ts';
 import type { WebgpuSession } from '../webgpu/session.ts';
-import { compareTensors } from './compare.ts';
+import { compareOptions, compareTensors } from './compare.ts';
 import { inputPort, readInput } from './inputs.ts';
 import type { InputPort } from './inputs.ts';
 import type {
@@ -65,6 +66,11 @@ interface ReadInputs {
   readonly batch: number;
   readonly sessionInputs: ReadonlyMap<TensorId, SessionInput>;
 }
+
+const runOptions = optionsOf({ signal: asyncOptions.signal, outputs: oneOf('cpu', 'gpu') });
+const classifyOptions = optionsOf({ signal: asyncOptions.signal, topK: count });
+const inspectOptions = optionsOf({ signal: asyncOptions.signal, tensors: texts });
+const profileOptions = optionsOf({ ...asyncOptions, batch: count, repetitions: count });
 
 export class LoadedModel implements Model {
   readonly #parts: LoadedParts;
@@ -146,6 +152,7 @@ export class LoadedModel implements Model {
   }
 
   async plan(batch = 1): Promise<ModelPlan> {
+    check('plan', { batch: count }, { batch });
     const { program } = this;
     const webgpu = await this.#webgpu?.plan(batch);
     if (webgpu) {
@@ -189,6 +196,7 @@ export class LoadedModel implements Model {
     inputs: Readonly<Record<string, RunInput>>,
     options: RunOptions = {},
   ): Promise<RunResult | RunResult<GpuOutputTensor>> {
+    check('run', { options: runOptions }, { options });
     const start = performance.now();
     const { batch, sessionInputs } = this.#readInputs(inputs);
     if (options.outputs === 'gpu') return this.#runOnGpu(sessionInputs, batch, options.signal, start);
@@ -196,15 +204,16 @@ export class LoadedModel implements Model {
       batch,
       ...(options.signal && { signal: options.signal }),
     });
-    const outputs: Record<string, OutputTensor> = {};
-    for (const output of this.program.outputs) {
+    const outputs = this.program.outputs.map((output): [string, OutputTensor] => {
       const tensor = this.program.tensors[output.tensor];
-      outputs[output.name] = {
-        ...readOutput(output, tensor, tensors.get(output.tensor)!, batch),
-        shape: [batch, ...output.shape],
-      };
-    }
-    return { outputs, timings: { ...timings, totalMs: performance.now() - start } };
+      const values = readOutput(output, tensor, tensors.get(output.tensor)!, batch);
+      return [output.name, { ...values, shape: [batch, ...output.shape] }];
+    });
+    // Not assigned one by one: an output may be called `__proto__`.
+    return {
+      outputs: Object.fromEntries(outputs),
+      timings: { ...timings, totalMs: performance.now() - start },
+    };
   }
 
   async #runOnGpu(
@@ -220,20 +229,25 @@ export class LoadedModel implements Model {
       );
     }
     const { buffers, timings } = await session.runOnGpu(inputs, { batch, ...(signal && { signal }) });
-    const outputs: Record<string, GpuOutputTensor> = {};
-    for (const { name, tensor: id } of this.program.outputs) {
+    const outputs = this.program.outputs.map(({ name, tensor: id }): [string, GpuOutputTensor] => {
       const { dtype, scale, zeroPoint, shape } = this.program.tensors[id];
       const [height, width, channels] = shape;
-      outputs[name] = {
-        buffer: buffers.get(id)!,
-        dtype,
-        shape: [batch, height, width, paddedChannels(channels)],
-        channels,
-        scale,
-        zeroPoint,
-      };
-    }
-    return { outputs, timings: { ...timings, totalMs: performance.now() - start } };
+      return [
+        name,
+        {
+          buffer: buffers.get(id)!,
+          dtype,
+          shape: [batch, height, width, paddedChannels(channels)],
+          channels,
+          scale,
+          zeroPoint,
+        },
+      ];
+    });
+    return {
+      outputs: Object.fromEntries(outputs),
+      timings: { ...timings, totalMs: performance.now() - start },
+    };
   }
 
   classify(picture: PictureSource, options?: ClassifyOptions): Promise<Classification>;
@@ -243,9 +257,10 @@ export class LoadedModel implements Model {
   ): Promise<Classification<readonly (readonly Prediction[])[]>>;
   async classify(
     pictures: PictureSource | readonly PictureSource[],
-    { topK: count = 5, signal }: ClassifyOptions = {},
+    options: ClassifyOptions = {},
   ): Promise<Classification | Classification<readonly (readonly Prediction[])[]>> {
-    checkCount('topK', count);
+    check('classify', { options: classifyOptions }, { options });
+    const { topK: ranks = 5, signal } = options;
     const output = this.program.outputs[0];
     const classes = output.shape.reduce((product, size) => product * size, 1);
     const input = this.program.inputs[0];
@@ -264,7 +279,7 @@ export class LoadedModel implements Model {
     const predictions: Prediction[][] = [];
     for (let image = 0; image < batch; image++) {
       const values = data.subarray(image * classes, (image + 1) * classes);
-      predictions.push(topK(output.tail.length > 0 ? values : softmax(values), this.labels, count));
+      predictions.push(topK(output.tail.length > 0 ? values : softmax(values), this.labels, ranks));
     }
     const timings = { ...run.timings, totalMs: performance.now() - start };
     return Array.isArray(pictures) ? { predictions, timings } : { predictions: predictions[0], timings };
@@ -272,15 +287,19 @@ export class LoadedModel implements Model {
 
   async inspect(
     inputs: Readonly<Record<string, RunInput>>,
-    { signal, tensors: names }: { readonly signal?: AbortSignal; readonly tensors?: readonly string[] } = {},
+    options: { readonly signal?: AbortSignal; readonly tensors?: readonly string[] } = {},
   ): Promise<ReadonlyMap<string, InspectedTensor>> {
-    return this.#inspect(this.#parts.session, this.#readInputs(inputs), names, signal);
+    check('inspect', { options: inspectOptions }, { options });
+    const { signal, tensors } = options;
+    return this.#inspect(this.#parts.session, this.#readInputs(inputs), tensors, signal);
   }
 
   async verify(
     inputs: Readonly<Record<string, RunInput>>,
-    { signal }: CompareOptions = {},
+    options: CompareOptions = {},
   ): Promise<Comparison> {
+    check('verify', { options: compareOptions }, { options });
+    const { signal } = options;
     // Once: what the caller does to them meanwhile must not look like a difference.
     const read = this.#readInputs(inputs);
     const actual = await this.#inspect(this.#parts.session, read, undefined, signal);
@@ -314,9 +333,9 @@ export class LoadedModel implements Model {
   }
 
   async profile(options: ProfileOptions = {}): Promise<Profile> {
+    check('profile', { options: profileOptions }, { options });
     const { batch = 1, repetitions = 10, ...rest } = options;
     checkBatch(batch, portTensors(this.program));
-    checkCount('repetitions', repetitions);
     const { method, samples, peak } = await this.#time(batch, repetitions, rest);
     const { operations } = await this.plan(batch);
     const profiled = operations.map((operation, index): ProfiledOperation => {
@@ -385,7 +404,7 @@ export class LoadedModel implements Model {
     let batch: number | undefined;
     const sessionInputs = new Map<TensorId, SessionInput>();
     for (const [name, port] of this.#ports) {
-      const value = inputs[name];
+      const value = Object.hasOwn(inputs, name) ? inputs[name] : undefined;
       if (value === undefined) throw new InputError(`input "${name}" is missing`);
       const read = readInput(port, value);
       if (batch !== undefined && read.batch !== batch) {
@@ -493,12 +512,6 @@ function withoutPadding(buffer: TensorBuffer, channels: number): TensorBuffer {
     data.set(buffer.subarray(pixel * stored, pixel * stored + channels), pixel * channels);
   }
   return data;
-}
-
-function checkCount(what: string, value: number): void {
-  if (!Number.isSafeInteger(value) || value < 1) {
-    throw new InputError(`${what} must be a positive integer, got ${value}`);
-  }
 }
 
 function list(names: readonly string[]): string {

@@ -1,4 +1,5 @@
 /** Pictures of every kind that a page has, as RGB bytes of the network's size. */
+import { describeValue } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import { pictureFromPixels } from '../vision/picture.ts';
 import type { Picture } from '../vision/picture.ts';
@@ -39,7 +40,7 @@ export function picturePixels(
 
 function toPicture(source: PictureSource): Picture {
   if (typeof source !== 'object' || source === null) {
-    throw new InputError(`a picture was expected, not ${String(source)}`);
+    throw new InputError(`a picture was expected, not ${describeValue(source)}`);
   }
   if (!('data' in source)) return draw(source);
   const { data, width, height } = source;
@@ -51,17 +52,25 @@ function toPicture(source: PictureSource): Picture {
 
 function draw(source: Drawable): Picture {
   const [width, height] = sizeOf(source);
-  if (!(width > 0 && height > 0)) {
+  if (!(Number.isSafeInteger(width) && Number.isSafeInteger(height) && width > 0 && height > 0)) {
     throw new InputError('the picture has no pixels: has it loaded (or the video started)?');
+  }
+  if (!('OffscreenCanvas' in globalThis)) {
+    throw new InputError(
+      'a picture without data is drawn on a canvas, which only browsers have: give { width, height, data }, as decodePicture makes it',
+    );
   }
   const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
   if (!context) throw new InputError(`a canvas of ${width}×${height} pixels is too large for this browser`);
   // Transparency on black, as decodePicture has it.
   context.fillRect(0, 0, width, height);
-  context.drawImage(source, 0, 0, width, height);
   try {
+    context.drawImage(source, 0, 0, width, height);
     return pictureFromPixels(width, height, context.getImageData(0, 0, width, height).data);
   } catch (cause) {
+    if (cause instanceof TypeError) {
+      throw new InputError(`a picture was expected, not ${describeValue(source)}`, { cause });
+    }
     throw new InputError(
       "the picture's pixels may not be read: it comes from another site that does not allow it (CORS)",
       { cause },
@@ -73,7 +82,7 @@ function sizeOf(source: Drawable): readonly [width: number, height: number] {
   if ('naturalWidth' in source) return [source.naturalWidth, source.naturalHeight];
   if ('videoWidth' in source) return [source.videoWidth, source.videoHeight];
   if ('displayWidth' in source) return [source.displayWidth, source.displayHeight];
-  if ('width' in source) return [source.width, source.height];
+  if ('width' in source && 'height' in source) return [source.width, source.height];
   throw new InputError('a picture was expected, not an object without a size');
 }
 

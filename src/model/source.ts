@@ -1,8 +1,10 @@
 /** Where a model comes from, and how it becomes a graph. */
+import { check, describeValue } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { OnnxOperator } from '../graph/operators/operator.ts';
 import { decodeModel, externalDataLocations } from '../onnx/decode.ts';
+import { graphSchema } from '../onnx/graph-schema.ts';
 import type { AsyncOptions } from '../progress.ts';
 import { platform } from '#platform';
 
@@ -26,7 +28,10 @@ export interface SourceOptions extends AsyncOptions {
  */
 export async function readGraph(source: ModelSource, options: SourceOptions = {}): Promise<Graph> {
   options.signal?.throwIfAborted();
-  if (isGraph(source)) return source;
+  if (isGraph(source)) {
+    check('loadModel', { source: graphSchema }, { source });
+    return source;
+  }
   const bytes = await readBytes(source, options);
   options.signal?.throwIfAborted();
   const external = options.externalData ?? (await readNeighbours(source, bytes, options));
@@ -40,10 +45,17 @@ export async function readGraph(source: ModelSource, options: SourceOptions = {}
 async function readBytes(source: Exclude<ModelSource, Graph>, options: AsyncOptions): Promise<Uint8Array> {
   if (typeof source === 'string' || source instanceof URL) return platform.readFile(source, options);
   if (source instanceof Uint8Array) return source;
-  if (source instanceof ArrayBuffer) return new Uint8Array(source);
-  if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
+  try {
+    if (source instanceof ArrayBuffer) return new Uint8Array(source);
+    if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new InputError(`the model cannot be read (${why}): give its bytes, not transferred elsewhere`, {
+      cause,
+    });
+  }
   throw new InputError(
-    `a model is an address, a file path, bytes, a Blob or a Graph, not ${describe(source)}`,
+    `a model is an address, a file path, bytes, a Blob or a Graph, not ${describeValue(source)}`,
   );
 }
 
@@ -63,10 +75,4 @@ async function readNeighbours(
 
 function isGraph(source: ModelSource): source is Graph {
   return typeof source === 'object' && source !== null && 'nodes' in source && 'constants' in source;
-}
-
-function describe(value: unknown): string {
-  return typeof value === 'object' && value !== null
-    ? `an object of type ${value.constructor.name}`
-    : String(value);
 }

@@ -1,5 +1,6 @@
 /** ONNX bytes to a `Graph`. The file is untrusted: whatever is wrong with it becomes one ModelError. */
 import { fromBinary } from '@bufbuild/protobuf';
+import * as v from 'valibot';
 import {
   type AttributeProto,
   AttributeProto_AttributeType as AttributeType,
@@ -11,7 +12,8 @@ import {
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from 'onnx-buf';
-import { InputError, ModelError } from '../errors.ts';
+import { check, fn, iterable, options as optionsOf } from '../arguments.ts';
+import { ModelError } from '../errors.ts';
 import { dtypeFromNumber } from '../graph/dtypes.ts';
 import type { Attribute, Dimension, Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
 import { inferShapes } from '../graph/infer-shapes.ts';
@@ -47,6 +49,11 @@ export interface DecodeOptions {
 const MIN_OPSET = 10;
 const MAX_OPSET = 25;
 
+const decodeArguments = {
+  bytes: v.instance(Uint8Array, 'a Uint8Array (new Uint8Array(buffer) makes one of an ArrayBuffer)'),
+  options: optionsOf({ externalData: fn, operators: iterable }),
+};
+
 /**
  * Decodes an ONNX model (opset 10 to 25). Differences between opsets are normalized to the forms of opset 13 and later,
  * half floats widened to float32, constants folded, shapes inferred, and nodes sorted topologically. Splits become Slices, channel shuffles
@@ -56,6 +63,7 @@ const MAX_OPSET = 25;
  * @throws ModelError with every problem of the file; InputError where `bytes` are none
  */
 export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Graph {
+  check('decodeModel', decodeArguments, { bytes, options });
   const model = parseModel(bytes);
   const problems = new Problems();
   const normal = normalize(settle(importModel(model, options, problems), problems), problems);
@@ -89,11 +97,6 @@ export function externalDataLocations(bytes: Uint8Array): string[] {
 }
 
 function parseModel(bytes: Uint8Array): ModelProto {
-  if (!(bytes instanceof Uint8Array)) {
-    throw new InputError(
-      'a model is decoded from a Uint8Array: new Uint8Array(buffer) makes one of an ArrayBuffer',
-    );
-  }
   if (bytes.length === 0) throw new ModelError('the file is empty');
   let model: ModelProto;
   try {

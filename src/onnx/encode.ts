@@ -11,11 +11,13 @@ import {
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from 'onnx-buf';
+import { check } from '../arguments.ts';
 import { dtypeNumbers } from '../graph/dtypes.ts';
 import type { Attribute, Graph, Node, ValueInfo } from '../graph/graph.ts';
 import { writeExtras } from './extras.ts';
 import { operatorOf } from '../graph/operators/registry.ts';
 import type { AttributeKind } from '../graph/operators/signature.ts';
+import { graphSchema } from './graph-schema.ts';
 import { encodeTensor } from './tensor.ts';
 
 /** First opset of each IR version since 4 (https://onnx.ai/onnx/repo-docs/Versioning.html). */
@@ -34,8 +36,10 @@ const irVersions: readonly (readonly [opset: number, irVersion: number])[] = [
 /**
  * Encodes `graph` as an ONNX model of its opset, weights as little-endian raw data. What `decodeModel` did not interpret
  * (`extras`) is written back. Decoding the result gives the same graph.
+ * @throws {InputError} no graph
  */
 export function encodeModel(graph: Graph): Uint8Array<ArrayBuffer> {
+  check('encodeModel', { graph: graphSchema }, { graph });
   const graphProto = create(GraphProtoSchema, {
     name: graph.name,
     node: graph.nodes.map((node) => encodeNode(graph, node)),

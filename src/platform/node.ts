@@ -40,7 +40,7 @@ export const platform: Platform = {
     if (isRemote(location)) return fetchBytes(location, options);
     const path = pathOf(location);
     try {
-      return new Uint8Array(await readFile(path));
+      return new Uint8Array(await readFile(path.startsWith('file:') ? fileURLToPath(path) : path));
     } catch (cause) {
       throw new InputError(`cannot read ${path}: ${describeFileError(cause)}`, { cause });
     }

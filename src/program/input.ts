@@ -2,6 +2,8 @@
  * The doors of the program: real values and pixels to integers, integers to real values, and the layouts on
  * both sides.
  */
+import * as v from 'valibot';
+import { finite } from '../arguments.ts';
 import { InputError, ModelError } from '../errors.ts';
 import { exp } from '../numerics/elementary.ts';
 import { quantizeReal } from './pointwise.ts';
@@ -12,6 +14,17 @@ export interface Preprocessing {
   readonly mean: readonly number[];
   readonly std: readonly number[];
 }
+
+const positive = v.pipe(
+  finite,
+  v.check((value) => value > 0, 'a number above 0'),
+);
+
+/** A `Preprocessing` that a caller made. */
+export const preprocessingSchema = v.object(
+  { mean: v.array(finite, 'a list of numbers'), std: v.array(positive, 'a list of numbers above 0') },
+  'an object { mean, std }',
+);
 
 /**
  * Preprocessing from a model's metadata: `mean` and `std` as numbers separated by commas (or a JSON array).

@@ -425,8 +425,8 @@ class Lowering implements LoweringContext {
 
   #checkConstant(node: Node): void {
     const scale = this.graph.constants.get(node.inputs[1]);
-    const bad = scale && Array.from(scale.data, Number).find((s) => !(s > 0 && s < Infinity));
-    if (bad !== undefined) this.problem(node, `its scale must be positive and finite, but one is ${bad}`);
+    const bad = scale && Array.from(scale.data, Number).find((s) => !isScale(s));
+    if (bad !== undefined) this.problem(node, scaleProblem(bad));
   }
 
   #rename(node: Node): void {
@@ -493,6 +493,17 @@ class Lowering implements LoweringContext {
     }
     if (!sizes.every((size) => typeof size === 'number')) {
       this.#problems.add(`the output has shape [${shape}]: sizes other than the batch must be fixed`, name);
+      return undefined;
+    }
+    // |q − zeroPoint| is at most 255, and an accumulator's at most 2³¹.
+    const scales = typeof tensor.scale === 'number' ? [tensor.scale] : tensor.scale;
+    const largest =
+      Array.from(scales).reduce((a, b) => Math.max(a, b)) * (tensor.dtype === 'int8' ? 255 : 2 ** 31);
+    if (!(largest <= LARGEST_FLOAT32)) {
+      this.#problems.add(
+        "the output's scale is so large that its values leave float32: check the scales of the quantized model",
+        name,
+      );
       return undefined;
     }
     if (countOf(shape) !== countOf(['', ...tensor.shape])) {
@@ -585,8 +596,8 @@ class Lowering implements LoweringContext {
       this.problem(node, 'an activation must have one scale, not one a channel');
     } else if (dtype !== 'int8' && dtype !== 'uint8') {
       this.problem(node, `quantizes to ${dtype ?? 'an unknown type'}; only int8 and uint8 are supported`);
-    } else if (!(Number(scale.data[0]) > 0 && Number(scale.data[0]) < Infinity)) {
-      this.problem(node, `its scale must be positive and finite, but is ${Number(scale.data[0])}`);
+    } else if (!isScale(Number(scale.data[0]))) {
+      this.problem(node, scaleProblem(Number(scale.data[0])));
     } else {
       const offset = dtype === 'uint8' ? 128 : 0;
       const zero = Number(zeroPoint?.data[0] ?? 0) - offset;
@@ -710,4 +721,15 @@ function joinMatMulBias(graph: Graph): Graph {
     return [replaced.get(node) ?? node];
   });
   return { ...graph, nodes };
+}
+
+const LARGEST_FLOAT32 = (2 - 2 ** -23) * 2 ** 127;
+
+/** Whether every integer of 8 bits is a float32 at this scale. */
+function isScale(scale: number): boolean {
+  return scale > 0 && scale * 255 <= LARGEST_FLOAT32;
+}
+
+function scaleProblem(scale: number): string {
+  return `its scale must be positive, and 255 times it a float32, but is ${scale}: check how the model was quantized`;
 }

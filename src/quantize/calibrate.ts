@@ -1,12 +1,15 @@
 /** Calibration: what ranges the activations of a float model have on real images. */
+import * as v from 'valibot';
+import { asyncOptions, check, index, iterable, options as optionsOf, text, texts } from '../arguments.ts';
 import { InputError, ModelError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
+import { graphSchema, nodeSchema, tensorSchema } from '../onnx/graph-schema.ts';
 import { optimize } from '../graph/passes/optimize.ts';
 import { isQuantized } from '../graph/patterns.ts';
 import type { AsyncOptions } from '../progress.ts';
 import { equalize } from './equalize.ts';
 import { findLayers, type QuantizationLayers } from './layers.ts';
-import { openFloatSession, type Batch, type OnnxRuntimeOptions } from './onnx-runtime.ts';
+import { onnxRuntimeOptions, openFloatSession, type Batch, type OnnxRuntimeOptions } from './onnx-runtime.ts';
 import { parseRecipe, type RecipeInput } from './recipe.ts';
 import { ActivationStatistics } from './statistics.ts';
 import { checkWeights } from './weights.ts';
@@ -18,6 +21,9 @@ export interface CalibrationOptions extends AsyncOptions, OnnxRuntimeOptions {
   readonly imageCount?: number;
 }
 
+/** What calls that run a float model over images take. The recipe has a check of its own. */
+export const imageRunOptions = { ...asyncOptions, ...onnxRuntimeOptions, imageCount: index };
+
 /** A calibrated model, from which int8 models are made at any bits and with any observer (`quantizeCalibrated`). */
 export interface Calibration {
   /** The float graph, optimized and, where the recipe asks, equalized. */
@@ -27,6 +33,43 @@ export interface Calibration {
   readonly statistics: ReadonlyMap<string, ActivationStatistics>;
   readonly images: number;
 }
+
+const quantizedValue = v.object({
+  name: text,
+  producer: v.optional(nodeSchema),
+  clamps: v.object({ nodes: v.array(nodeSchema), output: text, lo: v.number(), hi: v.number() }),
+  sharedWith: v.optional(text),
+  names: texts,
+});
+
+const weightedLayer = v.object({
+  node: nodeSchema,
+  input: text,
+  weights: tensorSchema,
+  bias: v.instance(Float32Array),
+  names: texts,
+});
+
+/** A `Calibration`: what `calibrate` made, as far as another object could be mistaken for it. */
+export const calibrationSchema = v.pipe(
+  v.object(
+    {
+      graph: graphSchema,
+      layers: v.object({ values: v.map(text, quantizedValue), weighted: v.map(text, weightedLayer) }),
+      statistics: v.map(text, v.instance(ActivationStatistics)),
+      images: index,
+    },
+    'what calibrate gave',
+  ),
+  v.check(
+    ({ layers: { values }, statistics }) =>
+      [...values].every(
+        ([name, { sharedWith }]) =>
+          statistics.has(name) && (sharedWith === undefined || values.has(sharedWith)),
+      ),
+    'what calibrate gave, statistics of every value included',
+  ),
+);
 
 /**
  * Runs the float graph over the images and gathers statistics of every value that will be quantized. Memory does not grow with the
@@ -40,6 +83,11 @@ export async function calibrate(
   images: AsyncIterable<Batch> | Iterable<Batch>,
   options: CalibrationOptions = {},
 ): Promise<Calibration> {
+  check(
+    'calibrate',
+    { graph: graphSchema, images: iterable, options: optionsOf(imageRunOptions) },
+    { graph, images, options },
+  );
   const { signal, onProgress, imageCount } = options;
   const recipe = parseRecipe(options.recipe);
   checkFloat(graph);

@@ -1,10 +1,13 @@
 /** Comparison of two models value by value: where does an int8 model lose what its float original had? */
+import { check, iterable, options as optionsOf } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { indexGraph } from '../graph/graph-index.ts';
 import { dequantizeLinear } from '../graph/operators/dequantize-linear.ts';
 import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
+import { graphSchema } from '../onnx/graph-schema.ts';
 import type { AsyncOptions } from '../progress.ts';
+import { imageRunOptions } from './calibrate.ts';
 import { openFloatSession, type Batch, type OnnxRuntimeOptions } from './onnx-runtime.ts';
 import { decibels } from './quantize.ts';
 
@@ -42,6 +45,11 @@ export async function compareModels(
   images: AsyncIterable<Batch> | Iterable<Batch>,
   options: CompareOptions = {},
 ): Promise<readonly ValueComparison[]> {
+  check(
+    'compareModels',
+    { a: graphSchema, b: graphSchema, images: iterable, options: optionsOf(imageRunOptions) },
+    { a, b, images, options },
+  );
   const { signal, onProgress, imageCount } = options;
   const readable = readableNames(b);
   const producers = new Map(a.nodes.flatMap((node) => node.outputs.map((name) => [name, node])));

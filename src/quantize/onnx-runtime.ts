@@ -3,9 +3,12 @@
  * optional peer dependency `onnxruntime-web` runs it.
  */
 import type * as OnnxRuntime from 'onnxruntime-web';
+import * as v from 'valibot';
+import { check, index, options, texts } from '../arguments.ts';
 import { InputError, ModelError, OctetError } from '../errors.ts';
 import type { Graph, ValueInfo } from '../graph/graph.ts';
 import { encodeModel } from '../onnx/encode.ts';
+import { graphSchema } from '../onnx/graph-schema.ts';
 
 export type OnnxRuntimeModule = typeof OnnxRuntime;
 
@@ -13,6 +16,18 @@ export interface OnnxRuntimeOptions {
   /** The module to use; by default `onnxruntime-web` is imported. Pass it where it has been configured (paths, threads). */
   readonly onnxRuntime?: OnnxRuntimeModule;
 }
+
+export const onnxRuntimeOptions = {
+  onnxRuntime: v.custom<OnnxRuntimeModule>((value) => {
+    const module = value as Partial<OnnxRuntimeModule> | null | undefined;
+    return typeof module?.InferenceSession?.create === 'function' && typeof module.Tensor === 'function';
+  }, 'the module onnxruntime-web'),
+};
+
+const batchSchema = v.object(
+  { data: v.instance(Float32Array, 'a Float32Array'), shape: v.array(index, 'a list of sizes') },
+  'a batch { data, shape }',
+);
 
 /** A batch of preprocessed images. */
 export interface Batch {
@@ -44,9 +59,14 @@ export interface FloatSession {
 export async function openFloatSession(
   graph: Graph,
   exposed: readonly string[],
-  { onnxRuntime }: OnnxRuntimeOptions = {},
+  runtime: OnnxRuntimeOptions = {},
 ): Promise<FloatSession> {
-  const ort = onnxRuntime ?? (await importOnnxRuntime());
+  check(
+    'openFloatSession',
+    { graph: graphSchema, exposed: texts, options: options(onnxRuntimeOptions) },
+    { graph, exposed, options: runtime },
+  );
+  const ort = runtime.onnxRuntime ?? (await importOnnxRuntime());
   if (graph.inputs.length !== 1) {
     throw new ModelError(
       `calibration feeds one image input, but the model has ${graph.inputs.length}: ${graph.inputs.map(({ name }) => name).join(', ')}`,
@@ -89,7 +109,9 @@ export async function openFloatSession(
     }
   };
   return {
-    async run({ data, shape }) {
+    async run(batch) {
+      check('run', { batch: batchSchema }, { batch });
+      const { data, shape } = batch;
       checkBatch(data, shape, input);
       const [images, ...image] = shape;
       // A model exported with a fixed batch takes its images that many at a time.

@@ -2,6 +2,7 @@
  * Quantization: a float graph and images in, a QDQ graph out. QDQ is standard ONNX: float operators between
  * QuantizeLinear/DequantizeLinear pairs, which any runtime can execute and Octet lowers to integers.
  */
+import { check } from '../arguments.ts';
 import type { Graph, Node, Tensor, TensorData } from '../graph/graph.ts';
 import { inferShapes } from '../graph/infer-shapes.ts';
 import { clip } from '../graph/operators/clip.ts';
@@ -12,7 +13,7 @@ import { type Names, valueNames } from '../graph/rewrite.ts';
 import { log } from '../numerics/elementary.ts';
 import { quantizeReal } from '../program/pointwise.ts';
 import { biasCorrection } from './bias-correction.ts';
-import { calibrate, type Calibration, type CalibrationOptions } from './calibrate.ts';
+import { calibrate, calibrationSchema, type Calibration, type CalibrationOptions } from './calibrate.ts';
 import type { QuantizedValue, WeightedLayer } from './layers.ts';
 import { clippedShare, observers, squaredError } from './observers.ts';
 import type { Batch } from './onnx-runtime.ts';
@@ -115,6 +116,7 @@ export async function quantize(
  * @throws InputError where the recipe is wrong or one of its patterns matches no layer
  */
 export function quantizeCalibrated(calibration: Calibration, source?: RecipeInput): QuantizationResult {
+  check('quantizeCalibrated', { calibration: calibrationSchema }, { calibration });
   const recipe = parseRecipe(source);
   const { graph, layers } = calibration;
   checkOverrides(

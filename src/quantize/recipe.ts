@@ -3,6 +3,7 @@
  * (`npm run docs`).
  */
 import { z } from 'zod';
+import { describeValue } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import { observers, type ObserverName } from './observers.ts';
 
@@ -122,7 +123,7 @@ export function parseRecipe(source: RecipeInput | string = {}): Recipe {
       (text, key) => text + (typeof key === 'number' ? `[${key}]` : `.${String(key)}`),
       'recipe',
     );
-    const given = input === undefined || typeof input === 'object' ? '' : `, got ${JSON.stringify(input)}`;
+    const given = input === undefined || typeof input === 'object' ? '' : `, got ${describeValue(input)}`;
     return `${where}: ${message}${given}`;
   });
   throw new InputError(lines.join('\n'));

@@ -2,6 +2,8 @@
  * Quantizers: how real numbers become integers of N bits and back. The equation is always
  * `real = scale · (q − zeroPoint)` (docs/quantization.md).
  */
+import * as v from 'valibot';
+import { byteArray, check, finite, fn, index as indexSchema, integer, numbers } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import { roundHalfToEven } from '../program/multiplier.ts';
 import { quantizeReal } from '../program/pointwise.ts';
@@ -109,16 +111,16 @@ export interface UniformQuantizer {
   value(index: number): number;
 }
 
+const notNaN = v.number('a number, not NaN');
+
 /**
  * @param bits 1…16
  * @throws InputError where the range is empty or not finite, or `bits` out of range
  */
 export function uniformQuantizer(min: number, max: number, bits: number): UniformQuantizer {
-  if (!(Number.isFinite(min) && Number.isFinite(max) && min < max)) {
+  check('uniformQuantizer', { min: finite, max: finite, bits: integer(1, 16) }, { min, max, bits });
+  if (!(min < max && Number.isFinite(max - min))) {
     throw new InputError(`a uniform quantizer needs a finite range with min < max, got ${min} to ${max}`);
-  }
-  if (!Number.isInteger(bits) || bits < 1 || bits > 16) {
-    throw new InputError(`bits must be a whole number from 1 to 16, got ${bits}`);
   }
   const levels = 2 ** bits;
   const step = (max - min) / levels;
@@ -128,15 +130,21 @@ export function uniformQuantizer(min: number, max: number, bits: number): Unifor
     levels,
     step,
     index(x) {
-      if (Number.isNaN(x)) throw new InputError('NaN cannot be quantized');
+      check('quantizer.index', { x: notNaN }, { x });
       return Math.min(Math.max(Math.floor((x - min) / step), 0), levels - 1);
     },
-    value: (index) => min + (index + 0.5) * step,
+    value(index) {
+      check('quantizer.value', { index: indexSchema }, { index });
+      return min + (index + 0.5) * step;
+    },
   };
 }
 
+const quantizerSchema = v.object({ index: fn, value: fn }, 'a UniformQuantizer');
+
 /** Each element of `data` replaced by the value of its cell, rounded to float32. */
 export function quantizeUniformly(data: ArrayLike<number>, quantizer: UniformQuantizer): Float32Array {
+  check('quantizeUniformly', { data: numbers, quantizer: quantizerSchema }, { data, quantizer });
   const result = new Float32Array(data.length);
   for (let i = 0; i < data.length; i++) result[i] = quantizer.value(quantizer.index(data[i]));
   return result;
@@ -150,9 +158,7 @@ export function quantizeUniformly(data: ArrayLike<number>, quantizer: UniformQua
  * @param bits 1…8
  */
 export function quantizeImage(pixels: Uint8Array | Uint8ClampedArray, bits: number): Uint8Array {
-  if (!Number.isInteger(bits) || bits < 1 || bits > 8) {
-    throw new InputError(`bits must be a whole number from 1 to 8, got ${bits}`);
-  }
+  check('quantizeImage', { pixels: byteArray, bits: integer(1, 8) }, { pixels, bits });
   const quantizer = uniformQuantizer(0, 256, bits);
   // The middle of a one-pixel cell is p + ½: rounding down keeps 8 bits the identity.
   const table = Uint8Array.from({ length: 256 }, (_, p) => Math.floor(quantizer.value(quantizer.index(p))));

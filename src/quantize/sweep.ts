@@ -1,9 +1,11 @@
 /** Bits sweep: one calibration, many quantizations. */
+import * as v from 'valibot';
+import { asyncOptions, check, fn, integer } from '../arguments.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { AsyncOptions } from '../progress.ts';
-import type { Calibration } from './calibrate.ts';
+import { calibrationSchema, type Calibration } from './calibrate.ts';
 import { quantizeCalibrated } from './quantize.ts';
-import type { RecipeInput } from './recipe.ts';
+import { parseRecipe, type RecipeInput } from './recipe.ts';
 
 export interface BitWidths {
   readonly weights: number;
@@ -27,6 +29,19 @@ export interface SweepResult<T> extends BitWidths {
 /** Bits that a sweep tries unless told. */
 export const SWEEP_BITS: readonly number[] = [8, 6, 5, 4, 3, 2];
 
+const bitList = v.optional(v.array(integer(2, 8), 'an array of whole numbers from 2 to 8'));
+
+const sweepOptions = v.object(
+  {
+    evaluate: fn,
+    weightBits: bitList,
+    activationBits: bitList,
+    signal: v.optional(asyncOptions.signal),
+    onProgress: v.optional(asyncOptions.onProgress),
+  },
+  'an object with evaluate',
+);
+
 /**
  * Quantizes a calibrated model at every combination of weight and activation bits and evaluates each, weights in the outer loop.
  *
@@ -34,15 +49,11 @@ export const SWEEP_BITS: readonly number[] = [8, 6, 5, 4, 3, 2];
  */
 export async function sweepBits<T>(
   calibration: Calibration,
-  {
-    weightBits = SWEEP_BITS,
-    activationBits = SWEEP_BITS,
-    recipe,
-    evaluate,
-    signal,
-    onProgress,
-  }: SweepOptions<T>,
+  options: SweepOptions<T>,
 ): Promise<SweepResult<T>[]> {
+  check('sweepBits', { calibration: calibrationSchema, options: sweepOptions }, { calibration, options });
+  const { weightBits = SWEEP_BITS, activationBits = SWEEP_BITS, evaluate, signal, onProgress } = options;
+  const recipe = parseRecipe(options.recipe);
   const results: SweepResult<T>[] = [];
   const total = weightBits.length * activationBits.length;
   for (const weights of weightBits) {
@@ -53,8 +64,8 @@ export async function sweepBits<T>(
       onProgress?.({ stage: 'quantize', done: results.length, total, item });
       const { graph } = quantizeCalibrated(calibration, {
         ...recipe,
-        weights: { ...recipe?.weights, bits: weights },
-        activations: { ...recipe?.activations, bits: activations },
+        weights: { ...recipe.weights, bits: weights },
+        activations: { ...recipe.activations, bits: activations },
       });
       results.push({ ...bits, result: await evaluate(graph, bits) });
     }

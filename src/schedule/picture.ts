@@ -1,3 +1,6 @@
+import * as v from 'valibot';
+import { check, finite, index, text } from '../arguments.ts';
+import { InputError } from '../errors.ts';
 import { bytesPerStep } from './memory.ts';
 import type { Allocation, MemoryPlan, Step } from './plan.ts';
 
@@ -16,14 +19,43 @@ const NAME_LENGTH = 18;
 /** Least height of an arena, so that a small one is still seen. */
 const LEAST_HEIGHT = 14;
 
+const allocation = v.object(
+  {
+    id: index,
+    name: text,
+    bytes: finite,
+    arena: index,
+    offset: finite,
+    firstStep: index,
+    lastStep: index,
+  },
+  'an allocation',
+);
+
+const planSchema = v.object(
+  {
+    allocations: v.array(allocation, 'a list of allocations'),
+    arenas: v.array(finite, 'a list of sizes'),
+    peakBytes: finite,
+    lowerBoundBytes: finite,
+    naiveBytes: finite,
+  },
+  'a MemoryPlan',
+);
+
+const ids = v.array(index, 'a list of tensors');
+const stepsSchema = v.array(v.object({ name: text, reads: ids, writes: ids }, 'a step'), 'a list of steps');
+
 /**
  * A picture of a memory plan: each buffer a rectangle, over the steps it is alive in (to the right) and the
  * bytes it takes in its arena (downwards), and below them the bytes alive at each step with the lower bound.
  * A whole SVG document, light and dark by the reader's preference, with the names as tooltips.
  *
  * @param steps the steps that the plan was made for
+ * @throws {InputError} no plan, or one of other steps
  */
 export function planToSvg(plan: MemoryPlan, steps: readonly Step[]): string {
+  checkPlan(plan, steps);
   const columnWidth = (WIDTH - LEFT - RIGHT) / steps.length;
   const x = (step: number) => LEFT + step * columnWidth;
   const scale = ARENAS_HEIGHT / Math.max(1, plan.peakBytes);
@@ -160,4 +192,14 @@ function escape(text: string): string {
 
 function round(value: number): number {
   return Math.round(value * 10) / 10;
+}
+
+function checkPlan(plan: MemoryPlan, steps: readonly Step[]): void {
+  check('planToSvg', { plan: planSchema, steps: stepsSchema }, { plan, steps });
+  const fits = plan.allocations.every(
+    ({ firstStep, lastStep, arena }) =>
+      firstStep <= lastStep && lastStep < steps.length && arena < plan.arenas.length,
+  );
+  if (!fits)
+    throw new InputError(`planToSvg: the plan was made for other steps than the ${steps.length} given`);
 }

@@ -4,8 +4,15 @@ import { HEIF } from 'image-size/types/heif';
 import { JPG } from 'image-size/types/jpg';
 import { PNG } from 'image-size/types/png';
 import { WEBP } from 'image-size/types/webp';
+import * as v from 'valibot';
+import { check, options, text } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import type { Picture } from './picture.ts';
+
+const decodeOptions = {
+  maxPixels: v.custom<number>((value) => typeof value === 'number' && value > 0, 'a number above 0'),
+  name: text,
+};
 
 /** What both Node (libvips) and browsers decode. */
 const FORMATS = { PNG, JPEG: JPG, WebP: WEBP, GIF, AVIF: HEIF };
@@ -25,9 +32,9 @@ export interface DecodeOptions {
  * everywhere; JPEG may differ by a step between decoders.
  * @throws {InputError} no Uint8Array, empty, not a picture, of an unknown format, too large, or damaged
  */
-export async function decodePicture(bytes: Uint8Array, options: DecodeOptions = {}): Promise<Picture> {
-  const name = options.name ?? 'the picture';
-  const maxPixels = options.maxPixels ?? MAX_PIXELS;
+export async function decodePicture(bytes: Uint8Array, decoding: DecodeOptions = {}): Promise<Picture> {
+  check('decodePicture', { options: options(decodeOptions) }, { options: decoding });
+  const { name = 'the picture', maxPixels = MAX_PIXELS } = decoding;
   const { width, height } = readSize(bytes, name);
   if (width * height > maxPixels) {
     const megapixels = (pixels: number) => (pixels / 1e6).toFixed(pixels < 1e7 ? 1 : 0);

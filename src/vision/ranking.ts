@@ -1,3 +1,4 @@
+import { check, index, numbers, texts } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import { exp } from '../numerics/elementary.ts';
 
@@ -8,8 +9,9 @@ export interface RankedClass {
   readonly probability: number;
 }
 
-/** `exp(xᵢ − max) / Σ exp(xⱼ − max)` in float64. Throws an InputError where a logit is not a number. */
+/** `exp(xᵢ − max) / Σ exp(xⱼ − max)` in float64. @throws {InputError} no numbers, or none that is finite */
 export function softmax(logits: ArrayLike<number>): Float64Array {
+  check('softmax', { logits: numbers }, { logits });
   const values = Float64Array.from(logits);
   const largest = values.reduce((a, b) => Math.max(a, b), -Infinity);
   if (!Number.isFinite(largest)) {
@@ -25,8 +27,12 @@ export function softmax(logits: ArrayLike<number>): Float64Array {
   return values.map((value) => value / sum);
 }
 
-/** The `k` most probable classes, most probable first; of equals, the lower index first. */
+/**
+ * The `k` most probable classes, most probable first; of equals, the lower index first.
+ * @throws {InputError} an argument of the wrong type
+ */
 export function topK(probabilities: ArrayLike<number>, labels: readonly string[], k: number): RankedClass[] {
+  check('topK', { probabilities: numbers, labels: texts, k: index }, { probabilities, labels, k });
   return Array.from(probabilities, (probability, index) => ({
     label: labels[index] ?? String(index),
     index,

@@ -1,5 +1,6 @@
+import { check, count, oneOf, options } from '../arguments.ts';
 import { InputError } from '../errors.ts';
-import type { Picture } from './picture.ts';
+import { pictureSchema, type Picture } from './picture.ts';
 
 export interface ResizeOptions {
   /**
@@ -9,6 +10,11 @@ export interface ResizeOptions {
   readonly fit?: 'crop' | 'stretch';
 }
 
+export const resizeOptions = { fit: oneOf('crop', 'stretch') };
+
+/** A gigabyte at 4 bytes a pixel: beyond what any network takes, and what a page can hold. */
+const MAX_PIXELS = 2 ** 28;
+
 /** Fraction bits of a filter weight: 255 · 2²² < 2³⁰, so a sum of weights times pixels stays in int32. */
 const WEIGHT_BITS = 22;
 
@@ -16,21 +22,28 @@ const WEIGHT_BITS = 22;
  * Resizes with a triangle filter that widens as the picture shrinks (antialiased bilinear), horizontally and then vertically,
  * each pass rounded to 8 bits. Fixed-point arithmetic throughout: the bytes are the same on every machine, and each pass gives those of
  * Pillow's `Image.resize(size, Resampling.BILINEAR)`.
- * @throws {InputError} a size that is not a positive integer
+ * @throws {InputError} no picture, a size that is not a positive integer, or more than 2²⁸ pixels on the way
  */
 export function resize(
   picture: Picture,
   width: number,
   height: number,
-  { fit = 'crop' }: ResizeOptions = {},
+  resizing: ResizeOptions = {},
 ): Picture {
-  for (const size of [width, height]) {
-    if (!Number.isInteger(size) || size < 1) {
-      throw new InputError(`cannot resize to ${width}×${height}: both must be positive integers`);
-    }
-  }
+  check(
+    'resize',
+    { picture: pictureSchema, width: count, height: count, options: options(resizeOptions) },
+    { picture, width, height, options: resizing },
+  );
+  const { fit = 'crop' } = resizing;
   const part = fit === 'crop' ? cropToAspect(picture, width, height) : picture;
   if (part.width === width && part.height === height) return part;
+  // Columns first: what lies between the two passes is as wide as the result and as high as the picture.
+  if (width * Math.max(height, part.height) > MAX_PIXELS) {
+    throw new InputError(
+      `cannot resize ${picture.width}×${picture.height} to ${width}×${height}: that takes more than ${MAX_PIXELS} pixels`,
+    );
+  }
   return resizeRows(resizeColumns(part, width), height);
 }
 

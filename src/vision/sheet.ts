@@ -2,6 +2,8 @@
  * A contact sheet: many labelled pictures of one size in one lossless PNG, row by row, beside a JSON file that names
  * them. A person can look at it, and a page can draw from it.
  */
+import * as v from 'valibot';
+import { check, count, index, text, texts } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import { decodePicture } from './decode.ts';
 import type { Picture } from './picture.ts';
@@ -21,6 +23,28 @@ export interface SheetIndex {
   readonly source: string;
 }
 
+const sheetIndex = v.pipe(
+  v.object(
+    {
+      tile: count,
+      columns: count,
+      classes: texts,
+      labels: v.pipe(v.array(index, 'a list of classes'), v.minLength(1, 'a list of at least one class')),
+      indices: v.array(index, 'a list of positions'),
+      source: text,
+    },
+    'an object',
+  ),
+  v.check(
+    ({ labels, indices }) => labels.length === indices.length,
+    'an index with as many labels as indices',
+  ),
+  v.check(
+    ({ labels, classes }) => labels.every((label) => label < classes.length),
+    'an index whose labels are below the number of its classes',
+  ),
+);
+
 export interface Sheet extends SheetIndex {
   readonly pictures: readonly Picture[];
 }
@@ -31,7 +55,8 @@ export interface Sheet extends SheetIndex {
  * @throws {InputError} the PNG is none, or the JSON does not describe it
  */
 export async function readSheet(png: Uint8Array, index: unknown): Promise<Sheet> {
-  const { tile, columns, classes, labels, indices, source } = checkIndex(index);
+  check('readSheet', { index: sheetIndex }, { index });
+  const { tile, columns, classes, labels, indices, source } = index as SheetIndex;
   const sheet = await decodePicture(png, { name: 'the contact sheet' });
   const rows = Math.ceil(labels.length / columns);
   if (sheet.width !== columns * tile || sheet.height !== rows * tile) {
@@ -50,39 +75,4 @@ export async function readSheet(png: Uint8Array, index: unknown): Promise<Sheet>
     return { width: tile, height: tile, data };
   });
   return { tile, columns, classes, labels, indices, source, pictures };
-}
-
-function checkIndex(index: unknown): SheetIndex {
-  const { tile, columns, classes, labels, indices, source } = (index ?? {}) as Record<
-    keyof SheetIndex,
-    unknown
-  >;
-  const refuse = (what: string): never => {
-    throw new InputError(`the index of the contact sheet is wrong: ${what}`);
-  };
-  if (!isCount(tile) || !isCount(columns)) return refuse('tile and columns must be positive integers');
-  if (!Array.isArray(classes) || !classes.every((name) => typeof name === 'string')) {
-    return refuse('classes must be a list of names');
-  }
-  const count = classes.length;
-  if (
-    !Array.isArray(labels) ||
-    labels.length === 0 ||
-    !labels.every((label) => isIndex(label) && label < count)
-  ) {
-    return refuse(`labels must be a list of class indices below ${count}`);
-  }
-  if (!Array.isArray(indices) || indices.length !== labels.length || !indices.every(isIndex)) {
-    return refuse('indices must be a list as long as labels');
-  }
-  if (typeof source !== 'string') return refuse('source must be a text');
-  return { tile, columns, classes, labels: labels as number[], indices, source };
-}
-
-function isIndex(value: unknown): value is number {
-  return Number.isInteger(value) && (value as number) >= 0;
-}
-
-function isCount(value: unknown): value is number {
-  return isIndex(value) && value > 0;
 }

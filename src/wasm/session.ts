@@ -19,6 +19,7 @@ import { checkBatch, checkRun, writeInput } from '../program/session-input.ts';
 import { loadEngine } from './engine.ts';
 import { MAX_CALLS, type PreparedCall } from './execute.ts';
 import { type Block, LinearMemory } from './memory.ts';
+import { nextTask } from './next-task.ts';
 import { type ChooseVariant, type PlannedOperation, planWasm, prepareCalls, type WasmPlan } from './plan.ts';
 import { createInlineExecutor, createThreadPool, type Executor } from './pool.ts';
 
@@ -26,6 +27,8 @@ import { createInlineExecutor, createThreadPool, type Executor } from './pool.ts
 const MAX_DEFAULT_THREADS = 8;
 /** More than this are a mistake, and would take the machine down before a worker could not be started. */
 const MAX_THREADS = 256;
+/** Runs on the calling thread let other tasks through this often. */
+const TASK_MS = 4;
 /** Plans kept: each is a batch size and a choice of tensors to keep. */
 const MAX_PLANS = 8;
 /** The warm-up ends with the operation that reaches this time, and leaves out those of more work than this. */
@@ -167,6 +170,8 @@ class ProgramSession implements WasmSession {
   /** Undefined once disposed of, so that whoever still holds the session holds none of its memory. */
   #resources: Resources | undefined;
   #nextPlan = 0;
+  /** When runs last let other tasks go first. */
+  #lastTask = 0;
   /** Runs wait for each other: they share the arena. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -258,7 +263,14 @@ class ProgramSession implements WasmSession {
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work);
+    const result = this.#last.then(async () => {
+      // Runs on the calling thread are made of microtasks: without this, no abort and no dispose would come through between them.
+      if (this.threads === 1 && performance.now() - this.#lastTask > TASK_MS) {
+        await nextTask();
+        this.#lastTask = performance.now();
+      }
+      return work();
+    });
     this.#last = result.catch(() => undefined);
     return result;
   }

@@ -1,11 +1,22 @@
 /** Whatever a command is fed: one clear message, exit code 2, no stack. */
-import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { writeWhole } from '../../src/cli/files.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { createFloatGraph } from '../support/onnx-models.ts';
 import { floats, modelBytes, node, value } from '../support/onnx-proto.ts';
 import { octet, type CliResult } from './run.ts';
-import { useWorkspace } from './workspace.ts';
+import { CLASSES, useWorkspace } from './workspace.ts';
 
 const path = useWorkspace();
 
@@ -159,8 +170,8 @@ describe('options', () => {
     for (const [output, message] of [
       [path('nowhere', 'x.onnx'), /there is no folder .*nowhere/],
       [path('folder.onnx'), /it is a folder/],
-      [path('float.onnx'), /that is the file that is read/],
-      [path('link.onnx'), /that is the file that is read/],
+      [path('float.onnx'), /that is a file that is read/],
+      [path('link.onnx'), /that is a file that is read/],
     ] as const) {
       const refusal = await write(output);
       expectRefusal(refusal, message);
@@ -219,5 +230,48 @@ describe('options', () => {
   ])('octet %j', async (args, message) => {
     vi.stubEnv('OCTET_CACHE', path('cache'));
     expectRefusal(await octet(...args), message);
+  });
+});
+
+describe('files to write', () => {
+  const refuse = async (output: string, options: readonly string[], message: RegExp) => {
+    const before = existsSync(output) && statSync(output).isFile() ? readFileSync(output) : undefined;
+    const result = await octet(
+      'quantize',
+      path('float.onnx'),
+      '-c',
+      path('pictures'),
+      '-o',
+      output,
+      ...options,
+    );
+    expectRefusal(result, message);
+    if (before) expect(readFileSync(output).equals(before)).toBe(true);
+  };
+
+  test('nothing that is read is replaced: pictures, recipe, labels, or a link to one', async () => {
+    writeFileSync(path('recipe.json'), '{}');
+    writeFileSync(path('labels.txt'), CLASSES.join('\n'));
+    linkSync(path('labels.txt'), path('labels-link.txt'));
+    const options = ['-r', path('recipe.json'), '--labels', path('labels.txt')];
+    for (const name of [['pictures', 'cat', '0.png'], ['recipe.json'], ['labels.txt'], ['labels-link.txt']]) {
+      await refuse(path(...name), options, /that is a file that is read/);
+    }
+    expectRefusal(await octet('info', path('float.onnx'), '--svg', path('float.onnx')), /file that is read/);
+  });
+
+  test('no device and no pipe is replaced', async () => {
+    execFileSync('mkfifo', [path('pipe')]);
+    await refuse(path('pipe'), [], /a device or a pipe/);
+    await refuse('/dev/null', [], /a device or a pipe|permission denied/);
+    expect(statSync(path('pipe')).isFIFO()).toBe(true);
+  });
+
+  test('what a killed process left of the same file is removed', async () => {
+    const dead = path('whole.svg.99999999.partial');
+    writeFileSync(dead, 'half');
+    await writeWhole(path('whole.svg'), 'whole');
+    expect(existsSync(dead)).toBe(false);
+    expect(readFileSync(path('whole.svg'), 'utf8')).toBe('whole');
   });
 });

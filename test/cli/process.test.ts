@@ -1,5 +1,6 @@
 /** The command line as a process of its own: exit code, streams, interruption. */
 import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { useWorkspace } from './workspace.ts';
@@ -8,11 +9,12 @@ const path = useWorkspace();
 const sheet = 'models/cifar10/test-1000.json';
 const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
-function start(...args: string[]) {
-  const child = spawn(process.execPath, ['--import', 'tsx', '--conditions=octet:source', main, ...args]);
+function start(args: readonly string[], stdout: 'pipe' | number = 'pipe') {
+  const command = ['--import', 'tsx', '--conditions=octet:source', main, ...args];
+  const child = spawn(process.execPath, command, { stdio: ['ignore', stdout, 'pipe'] });
   const text = { stdout: '', stderr: '' };
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text.stdout += chunk));
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (text.stderr += chunk));
+  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => (text.stdout += chunk));
+  child.stderr!.setEncoding('utf8').on('data', (chunk: string) => (text.stderr += chunk));
   const ended = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
     child.once('close', (code) => resolve({ code, ...text }));
   });
@@ -20,14 +22,14 @@ function start(...args: string[]) {
 }
 
 test('bad input: exit code 2, one message on stderr, nothing on stdout', async () => {
-  const { code, stdout, stderr } = await start('info', 'README.md').ended;
+  const { code, stdout, stderr } = await start(['info', 'README.md']).ended;
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   expect(stderr).toMatch(/^error: /);
   expect(stderr).not.toMatch(/^\s+at /m);
 });
 
 test('--verbose shows where', async () => {
-  const { code, stderr } = await start('--verbose', 'info', 'README.md').ended;
+  const { code, stderr } = await start(['--verbose', 'info', 'README.md']).ended;
   expect(code).toBe(2);
   expect(stderr).toMatch(/^\s+at /m);
 });
@@ -36,8 +38,8 @@ test.each([
   ['Evaluating', 'evaluate', ['-c', path('pictures'), '-i', sheet, '--batch', '1', '--backend', 'wasm']],
   ['Calibrating', 'quantize', ['-c', sheet, '-o', path('never.onnx')]],
 ])('Ctrl-C while it prints "%s" ends %s with exit code 130', async (progress, command, options) => {
-  const { child, ended } = start(command, path('float.onnx'), ...options);
-  child.stderr.on('data', (text: string) => {
+  const { child, ended } = start([command, path('float.onnx'), ...options]);
+  child.stderr!.on('data', (text: string) => {
     if (text.includes(progress)) child.kill('SIGINT');
   });
   const { code, stdout, stderr } = await ended;
@@ -46,8 +48,16 @@ test.each([
 });
 
 test('a reader that leaves early is no failure', async () => {
-  const { child, ended } = start('info', path('float.onnx'), '--json');
-  child.stdout.destroy();
+  const { child, ended } = start(['info', path('float.onnx'), '--json']);
+  child.stdout?.destroy();
   const { code, stderr } = await ended;
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+});
+
+test('a disk that is full costs a message, not a stack', async () => {
+  const full = openSync('/dev/full', 'w');
+  const { code, stderr } = await start(['info', path('float.onnx'), '--json'], full).ended;
+  closeSync(full);
+  expect(code).toBe(2);
+  expect(stderr).toBe('error: cannot write the output: no space left on the disk\n');
 });

@@ -40,9 +40,9 @@ describe('evaluateClassifiers', () => {
   });
 
   test.each<[string, readonly Classifier[], readonly LabelledPicture[], number, RegExp]>([
-    ['a batch of none', [perfect], [pictureOf(0, 0)], 0, /batch size must be a positive integer, got 0/],
-    ['no classifier', [], [pictureOf(0, 0)], 1, /no classifier/],
-    ['no picture', [perfect], [], 1, /no picture/],
+    ['a batch of none', [perfect], [pictureOf(0, 0)], 0, /batch must be a positive integer, got 0/],
+    ['no classifier', [], [pictureOf(0, 0)], 1, /at least one classifier/],
+    ['no picture', [perfect], [], 1, /at least one picture/],
     ['a label that is no class', [perfect], [pictureOf(0, 6)], 1, /label 6, but there are 6 classes/],
     ['other classes', [classifierOf('x', () => [1])], [pictureOf(0, 0)], 1, /x gives 1 scores/],
   ])('refuses %s', async (_, classifiers, pictures, batch, message) => {

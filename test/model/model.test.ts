@@ -185,7 +185,7 @@ describe.each(['reference', 'wasm'] as const)('on %s', (backend) => {
     await expect(model.run(inputs, { outputs: 'gpu' })).rejects.toThrow(InputError);
     await expect(model.inspect(inputs, { tensors: ['t9'] })).rejects.toThrow(/no tensor "t9".*"t0", "t1"/);
     await expect(model.classify(picture(0, 0, 0), { topK: 0 })).rejects.toThrow(/topK/);
-    await expect(model.plan(0)).rejects.toThrow(/batch size/);
+    await expect(model.plan(0)).rejects.toThrow(/batch must be a positive integer, got 0/);
     await expect(model.profile({ repetitions: 1.5 })).rejects.toThrow(/repetitions/);
   });
 
@@ -242,12 +242,21 @@ describe('loadModel refuses', () => {
       'an unknown backend',
       () => loadModel('', { backend: 'cuda' as never }),
       'InputError',
-      /auto, webgpu, wasm, reference, not "cuda"/,
+      /auto, webgpu, wasm, reference, got "cuda"/,
     ],
     ['an unknown mode of tuning', () => loadModel('', { tune: 'max' as never }), 'InputError', /tune/],
+    ['a device that is none', () => loadModel('', { device: {} as GPUDevice }), 'InputError', /a GPUDevice/],
     [
       'a device for another backend',
-      () => loadModel('', { backend: 'wasm', device: {} as GPUDevice }),
+      () =>
+        loadModel('', {
+          backend: 'wasm',
+          device: {
+            createBuffer: () => undefined,
+            createBindGroup: () => undefined,
+            createComputePipelineAsync: () => undefined,
+          } as unknown as GPUDevice,
+        }),
       'InputError',
       /device is for the webgpu backend/,
     ],

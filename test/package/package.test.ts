@@ -101,7 +101,7 @@ async function showsExpectedLogits(served: string): Promise<void> {
   }
 }
 
-test('a Vite page that only runs models stays under 100 kB, gzipped, without Node', async () => {
+test('a Vite page that only runs models stays under 105 kB, gzipped, without Node', async () => {
   const source = path.join(folder, 'page');
   const out = path.join(folder, 'site');
   await mkdir(source);
@@ -124,7 +124,7 @@ test('a Vite page that only runs models stays under 100 kB, gzipped, without Nod
   console.log(
     `loadModel in a Vite page: ${(gzipped / 1000).toFixed(1)} kB gzipped, ONNX definitions included`,
   );
-  expect(gzipped).toBeLessThan(100_000);
+  expect(gzipped).toBeLessThan(105_000);
   for (const text of texts) expect(text).not.toMatch(/from\s*["']node:/);
   await showsExpectedLogits(out);
 });

@@ -104,4 +104,16 @@ describe('resize', () => {
   ])('refuses a size of %d×%d', (width, height) => {
     expect(() => resize(noise(4, 4, 1), width, height)).toThrow(InputError);
   });
+
+  test('refuses what would take more memory than there is, also between its two passes', () => {
+    expect(() => resize(noise(4, 4, 1), 1e9, 1e9)).toThrow(/takes more than 268435456 pixels/);
+    expect(() => resize(noise(1, 40_000, 1), 40_000, 1, { fit: 'stretch' })).toThrow(/takes more than/);
+  });
+
+  test('refuses what is no picture', () => {
+    const negative = { width: -3, height: -3, data: new Uint8Array(27) };
+    expect(() => resize(negative, 2, 2)).toThrow(
+      'resize: picture.width must be a positive integer, got -3\nresize: picture.height must be',
+    );
+  });
 });

@@ -17,7 +17,7 @@ import { createReferenceSession } from '../../src/reference/session.ts';
 import { loadEngine } from '../../src/wasm/engine.ts';
 import { LinearMemory } from '../../src/wasm/memory.ts';
 import { createThreadPool } from '../../src/wasm/pool.ts';
-import { createWasmSession } from '../../src/wasm/session.ts';
+import { createWasmSession, type WasmSession } from '../../src/wasm/session.ts';
 import { createProgramBuilder, randomInputs, requantizeBy } from '../support/program-builder.ts';
 import { randomProgram } from '../support/random-program.ts';
 import { createRandom } from '../support/random.ts';
@@ -348,4 +348,49 @@ test.each(['session.dispose();', ''])('no thread keeps the process alive (%s)', 
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd, timeout: 60_000 });
   expect(stdout.trim()).toBe('2');
+});
+
+describe('queued runs on one thread let other tasks through', () => {
+  const program = randomProgram(3);
+  const inputs = inputsOf(program, 8);
+
+  /** Many more runs than fit between two tasks. Gives how many ended well, and why the others did not. */
+  async function queue(interrupt: (session: WasmSession) => void, signal?: AbortSignal) {
+    using used = await createWasmSession(program, { threads: 1 });
+    setTimeout(() => interrupt(used), 0);
+    const runs = Array.from({ length: 3000 }, () =>
+      used.run(inputs, { batch: 8, ...(signal && { signal }) }),
+    );
+    const settled = await Promise.allSettled(runs);
+    const reasons = settled
+      .filter((result) => result.status === 'rejected')
+      .map(({ reason }) => reason as unknown);
+    return { ended: settled.length - reasons.length, reasons: new Set(reasons.map(String)) };
+  }
+
+  test('an abort', async () => {
+    const controller = new AbortController();
+    const abort = () => controller.abort(new Error('enough'));
+    const { ended, reasons } = await queue(abort, controller.signal);
+    expect(ended).toBeLessThan(3000);
+    expect([...reasons]).toEqual(['Error: enough']);
+  });
+
+  test('a dispose', async () => {
+    const { ended, reasons } = await queue((session) => session.dispose());
+    expect(ended).toBeLessThan(3000);
+    expect([...reasons]).toEqual([expect.stringMatching(/disposed of/)]);
+  });
+
+  test('also where each run is awaited before the next', async () => {
+    using session = await createWasmSession(program, { threads: 1 });
+    let stopped = false;
+    setTimeout(() => (stopped = true), 0);
+    let runs = 0;
+    while (!stopped && runs < 3000) {
+      await session.run(inputs, { batch: 8 });
+      runs++;
+    }
+    expect(runs).toBeLessThan(3000);
+  });
 });

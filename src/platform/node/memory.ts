@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheDirectory } from './cache.ts';
+import { removeLeftovers, unfinishedPath } from './leftovers.ts';
 
 function fileOf(key: string): string {
   return join(cacheDirectory(), `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`);
@@ -19,9 +20,10 @@ export async function recall(key: string): Promise<string | undefined> {
 
 export async function remember(key: string, text: string): Promise<void> {
   const file = fileOf(key);
-  const part = `${file}.${process.pid}.part`;
+  const part = unfinishedPath(file);
   try {
     await mkdir(join(file, '..'), { recursive: true });
+    await removeLeftovers(file);
     await writeFile(part, JSON.stringify({ key, text }));
     await rename(part, file);
   } catch {

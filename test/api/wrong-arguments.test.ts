@@ -1,0 +1,316 @@
+/**
+ * Every exported function and every method of a model, called with wrong values in place of each argument, each option and each member
+ * of what is passed: the call succeeds, or an OctetError says why not. Nothing else leaves the public API.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import * as octet from '../../src/index.ts';
+import { createFloatGraph } from '../support/onnx-models.ts';
+
+/** A call that succeeds, with its arguments made anew each time: calls may keep or change what they get. */
+interface Call {
+  readonly call: (...args: never) => unknown;
+  readonly args: () => unknown[];
+  /** Members (`options.backend`) that are left alone: any value is fine, or the call would take long. */
+  readonly skip?: readonly string[];
+  /** Whether to go into the graphs that it takes: their check is one, and need not be tried at every door. */
+  readonly insideGraphs?: boolean;
+}
+
+const detached = () => {
+  const bytes = new Uint8Array(12);
+  structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+  return bytes;
+};
+
+const wrongValues: Readonly<Record<string, () => unknown>> = {
+  undefined: () => undefined,
+  null: () => null,
+  true: () => true,
+  zero: () => 0,
+  'minus one': () => -1,
+  'one and a half': () => 1.5,
+  NaN: () => NaN,
+  Infinity: () => Infinity,
+  'a bigint': () => 5n,
+  'an empty string': () => '',
+  'a string': () => 'x',
+  'an odd address': () => 'file://host/x',
+  'a path with NUL': () => 'a\0b',
+  'a symbol': () => Symbol('s'),
+  'an empty array': () => [],
+  'an array of null': () => [null],
+  'an array of strings': () => ['x'],
+  'an array of NaN': () => [NaN],
+  'an object': () => ({}),
+  'an object without a prototype': () => Object.create(null) as unknown,
+  'a size': () => ({ width: 2, height: 2 }),
+  'a negative picture': () => ({ width: -3, height: -3, data: new Uint8Array(27) }),
+  'a function': () => () => undefined,
+  'a date': () => new Date(0),
+  'a map': () => new Map([[1, 2]]),
+  'a promise': () => Promise.resolve(),
+  'no bytes': () => new Uint8Array(0),
+  'detached bytes': detached,
+  'a detached buffer': () => detached().buffer,
+  'shared bytes': () => new Uint8Array(new SharedArrayBuffer(4)),
+  'a data view': () => new DataView(new ArrayBuffer(4)),
+  bigints: () => new BigInt64Array(3),
+  floats: () => new Float32Array(3),
+};
+
+/** Paths of everything in `value` that can be replaced, itself included. */
+function* pathsIn(
+  value: unknown,
+  insideGraphs = false,
+  path: readonly unknown[] = [],
+): Generator<readonly unknown[]> {
+  yield path;
+  if (typeof value === 'object' && value !== null && 'nodes' in value && !insideGraphs) return;
+  if (value instanceof Map) {
+    const [first] = value.entries();
+    if (first) yield* pathsIn(first[1], insideGraphs, [...path, first[0]]);
+  } else if (Array.isArray(value)) {
+    if (value.length > 0) yield* pathsIn(value[0], insideGraphs, [...path, 0]);
+    if (value.length > 1) yield* pathsIn(value.at(-1), insideGraphs, [...path, value.length - 1]);
+  } else if (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.getPrototypeOf(value) === Object.prototype
+  ) {
+    for (const [key, member] of Object.entries(value)) yield* pathsIn(member, insideGraphs, [...path, key]);
+  }
+}
+
+function replaced(value: unknown, [key, ...rest]: readonly unknown[], by: unknown): unknown {
+  if (key === undefined) return by;
+  if (value instanceof Map) return new Map(value).set(key, replaced(value.get(key), rest, by));
+  if (Array.isArray(value))
+    return value.map((item, i) => (i === key ? replaced(item, rest, by) : (item as unknown)));
+  const record = value as Record<string, unknown>;
+  return { ...record, [key as string]: replaced(record[key as string], rest, by) };
+}
+
+/** Some calls give a generator, whose work begins when it is asked for values. */
+async function run({ call }: Call, args: readonly unknown[]): Promise<void> {
+  const result: unknown = await (call as (...args: readonly unknown[]) => unknown)(...args);
+  if (typeof result !== 'object' || result === null) return;
+  if (Symbol.asyncIterator in result) for await (const item of result as AsyncIterable<unknown>) void item;
+  if ('dispose' in result) await (result as { dispose: () => unknown }).dispose();
+}
+
+const picture = (): octet.Picture => ({ width: 4, height: 4, data: new Uint8Array(48).fill(90) });
+const preprocessing = () => ({ mean: [0, 0, 0], std: [1, 1, 1] });
+const batches = () => [{ data: new Float32Array(96).fill(0.5), shape: [2, 3, 4, 4] }];
+const asyncOptions = () => ({ signal: new AbortController().signal, onProgress: () => undefined });
+
+function floatGraph(): octet.Graph {
+  const b = createFloatGraph(1);
+  return b.finish(b.gemm(b.globalPool(b.relu(b.conv(b.input('input', ['N', 3, 4, 4]), 2))), 3));
+}
+
+let calibration: octet.Calibration;
+let graph: octet.Graph;
+let bytes: Uint8Array<ArrayBuffer>;
+let model: octet.Model;
+let plan: octet.ModelPlan;
+let png: Uint8Array;
+
+beforeAll(async () => {
+  calibration = await octet.calibrate(floatGraph(), batches());
+  graph = octet.quantizeCalibrated(calibration).graph;
+  bytes = octet.encodeModel(graph);
+  model = await octet.loadModel(graph, { backend: 'reference', preprocessing: preprocessing() });
+  plan = await model.plan();
+  const { default: sharp } = await import('sharp');
+  png = await sharp(picture().data, { raw: { width: 4, height: 4, channels: 3 } })
+    .png()
+    .toBuffer();
+});
+afterAll(() => model.dispose());
+
+const loadOptions = () => ({
+  ...asyncOptions(),
+  backend: 'reference',
+  powerPreference: 'low-power',
+  device: undefined,
+  tune: 'off',
+  batches: [1],
+  threads: 1,
+  preprocessing: preprocessing(),
+  labels: ['a', 'b', 'c'],
+  operators: [],
+  fuse: true,
+  externalData: new Map([['x', new Uint8Array(1)]]),
+});
+const runInputs = () => ({ input: { pixels: picture().data, batch: 1 } });
+const ranks = (name: string) => ({ name, scores: () => Promise.resolve([[0.1, 0.9]]) });
+
+/** Without options, `auto` would open a GPU and threads for each of them. */
+const otherBackends = ['1', '1.backend'];
+
+const calls: Readonly<Record<string, Call>> = {
+  loadModel: {
+    call: octet.loadModel,
+    args: () => [graph, loadOptions()],
+    insideGraphs: true,
+    skip: otherBackends,
+  },
+  'loadModel of bytes': {
+    call: octet.loadModel,
+    args: () => [bytes, { backend: 'reference' }],
+    skip: otherBackends,
+  },
+  'options of loadModel': {
+    // They are looked at first.
+    call: (options: never) =>
+      octet.loadModel('no such file', options).catch((error: unknown) => {
+        if (!String(error).includes('no such file')) throw error;
+      }),
+    args: () => [{}],
+  },
+  'loadModel on wasm': {
+    call: octet.loadModel,
+    args: () => [bytes, { backend: 'wasm', threads: 1, batches: [1] }],
+    skip: ['0', ...otherBackends],
+  },
+  compareBackends: {
+    call: octet.compareBackends,
+    args: () => [model, model, runInputs(), { signal: asyncOptions().signal }],
+  },
+  describeModel: { call: octet.describeModel, args: () => [graph] },
+  evaluateClassifiers: {
+    call: octet.evaluateClassifiers,
+    args: () => [
+      [ranks('one')],
+      [{ label: 0, load: () => Promise.resolve(picture()) }],
+      { classes: ['a', 'b'], batch: 1, ...asyncOptions() },
+    ],
+  },
+  imageBatches: {
+    call: octet.imageBatches,
+    args: () => [floatGraph(), [picture()], { batch: 1, preprocessing: preprocessing(), fit: 'crop' }],
+  },
+  planToSvg: {
+    call: octet.planToSvg,
+    args: () => [structuredClone(plan.memory), structuredClone(plan.steps)],
+  },
+  decodeModel: {
+    call: octet.decodeModel,
+    args: () => [bytes, { externalData: () => undefined, operators: ['Mine'] }],
+  },
+  encodeModel: { call: octet.encodeModel, args: () => [graph], insideGraphs: true },
+  calibrate: {
+    call: octet.calibrate,
+    args: () => [floatGraph(), batches(), { imageCount: 2, ...asyncOptions() }],
+  },
+  quantize: {
+    call: octet.quantize,
+    args: () => [floatGraph(), batches(), { recipe: {}, ...asyncOptions() }],
+  },
+  quantizeCalibrated: {
+    call: octet.quantizeCalibrated,
+    args: () => [{ ...calibration }, { weights: { bits: 8 }, layers: [{ match: '*' }] }],
+  },
+  compareModels: { call: octet.compareModels, args: () => [floatGraph(), graph, batches(), asyncOptions()] },
+  sweepBits: {
+    call: octet.sweepBits,
+    args: () => [
+      { ...calibration },
+      {
+        evaluate: () => 1,
+        weightBits: [8],
+        activationBits: [8],
+        recipe: { inputBits: 8 },
+        ...asyncOptions(),
+      },
+    ],
+  },
+  quantizeImage: { call: octet.quantizeImage, args: () => [picture().data, 4] },
+  quantizeUniformly: {
+    call: octet.quantizeUniformly,
+    args: () => [[0.5], octet.uniformQuantizer(0, 1, 8)],
+  },
+  uniformQuantizer: { call: octet.uniformQuantizer, args: () => [0, 1, 8] },
+  'uniformQuantizer.index': {
+    call: (x: never) => octet.uniformQuantizer(0, 1, 8).index(x),
+    args: () => [0.5],
+  },
+  'uniformQuantizer.value': { call: (i: never) => octet.uniformQuantizer(0, 1, 8).value(i), args: () => [3] },
+  openFloatSession: { call: octet.openFloatSession, args: () => [floatGraph(), ['relu_1'], {}] },
+  'FloatSession.run': {
+    call: async (batch: never) => {
+      const session = await octet.openFloatSession(floatGraph(), [floatGraph().outputs[0].name]);
+      return session.run(batch).finally(() => session.dispose());
+    },
+    args: batches,
+  },
+  decodePicture: { call: octet.decodePicture, args: () => [png, { maxPixels: 100, name: 'it' }] },
+  pictureFromPixels: { call: octet.pictureFromPixels, args: () => [4, 4, new Uint8ClampedArray(64)] },
+  softmax: { call: octet.softmax, args: () => [[1, 2]] },
+  topK: { call: octet.topK, args: () => [[0.1, 0.9], ['a', 'b'], 1] },
+  resize: { call: octet.resize, args: () => [picture(), 3, 3, { fit: 'crop' }] },
+  readSheet: {
+    call: octet.readSheet,
+    args: () => [png, { tile: 4, columns: 1, classes: ['a'], labels: [0], indices: [0], source: 'here' }],
+  },
+  'Model.plan': { call: (...args: [never]) => model.plan(...args), args: () => [1] },
+  'Model.run': {
+    call: (...args: [never]) => model.run(...args),
+    args: () => [runInputs(), { outputs: 'cpu' }],
+  },
+  'Model.run of a picture': {
+    call: (...args: [never]) => model.run(...args),
+    args: () => [{ input: [picture()] }],
+  },
+  'Model.classify': {
+    call: (...args: [never]) => model.classify(...args),
+    args: () => [picture(), { topK: 2 }],
+  },
+  'Model.inspect': {
+    call: (...args: [never]) => model.inspect(...args),
+    args: () => [runInputs(), { tensors: ['input'] }],
+  },
+  'Model.verify': { call: (...args: [never]) => model.verify(...args), args: () => [runInputs(), {}] },
+  'Model.profile': {
+    call: (...args: [never]) => model.profile(...args),
+    args: () => [{ batch: 1, repetitions: 1, ...asyncOptions() }],
+  },
+  'Model.dispose': {
+    call: async () => (await octet.loadModel(graph, { backend: 'reference' })).dispose(),
+    args: () => [1],
+  },
+};
+
+test('the table has every exported function', () => {
+  const exported = Object.entries(octet)
+    .filter(([, value]) => !(value.prototype instanceof Error))
+    .map(([name]) => name);
+  const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(model))
+    .filter((name) => name !== 'constructor' && typeof model[name as keyof octet.Model] === 'function')
+    .map((name) => `Model.${name}`);
+  expect(Object.keys(calls)).toEqual(expect.arrayContaining([...exported, ...methods]));
+});
+
+describe.each(Object.entries(calls))('%s', (_, entry) => {
+  test('succeeds as it is', async () => {
+    await run(entry, entry.args());
+  });
+
+  test('refuses wrong values with an OctetError, or takes them', async () => {
+    const foreign: string[] = [];
+    for (const path of pathsIn(entry.args(), entry.insideGraphs)) {
+      if (path.length === 0 || entry.skip?.includes(path.join('.'))) continue;
+      for (const [name, make] of Object.entries(wrongValues)) {
+        try {
+          await run(entry, replaced(entry.args(), path, make()) as unknown[]);
+        } catch (error) {
+          if (error instanceof octet.OctetError) continue;
+          foreign.push(
+            `${path.map(String).join('.')} = ${name}: ${error instanceof Error ? error.stack?.split('\n').slice(0, 3).join(' ') : String(error)}`,
+          );
+        }
+      }
+    }
+    expect(foreign).toEqual([]);
+  });
+});

@@ -24,7 +24,9 @@ export const flagship = join(root, 'models/vgg16-cifar10.int8.onnx');
 
 /** What the int8 model is made from: the two inputs, and the code that makes it. */
 async function sourceFiles(): Promise<string[]> {
-  const folders = ['src/graph', 'src/onnx', 'src/quantize'].map((folder) => join(root, folder));
+  const folders = ['src/graph', 'src/numerics', 'src/onnx', 'src/quantize'].map((folder) =>
+    join(root, folder),
+  );
   const code = await Promise.all(
     folders.map(async (folder) =>
       (await readdir(folder, { recursive: true }))

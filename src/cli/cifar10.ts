@@ -173,7 +173,7 @@ async function unpack(
     const file = await open(partial, 'w');
     try {
       for (const [index, png] of split.strips.entries()) {
-        const records = await decodeStrip(join(work, png), labels.slice(index * ROWS_PER_STRIP));
+        const records = await decodeStrip(join(work, png), labels, index);
         signal?.throwIfAborted();
         hash.update(records);
         await file.write(records);
@@ -191,14 +191,22 @@ async function unpack(
   }
 }
 
-async function decodeStrip(path: string, labels: readonly number[]): Promise<Uint8Array> {
+/**
+ * The records of one strip: a label and the pixels of each of its rows.
+ * @param labels of the whole split, of which `strip` is the index
+ */
+export async function decodeStrip(
+  path: string,
+  labels: readonly number[],
+  strip: number,
+): Promise<Uint8Array> {
   const { data, info } = await sharp(path).raw().toBuffer({ resolveWithObject: true });
   if (info.width !== 1024 || info.height !== ROWS_PER_STRIP || info.channels !== 3) {
     throw new OctetError(`${path} is ${info.width}×${info.height}×${info.channels}, expected 1024×10000×3`);
   }
   const records = new Uint8Array(ROWS_PER_STRIP * RECORD_BYTES);
   for (let row = 0; row < ROWS_PER_STRIP; row++) {
-    records[row * RECORD_BYTES] = labels[row]!;
+    records[row * RECORD_BYTES] = labels[strip * ROWS_PER_STRIP + row]!;
     records.set(data.subarray(row * PIXEL_BYTES, (row + 1) * PIXEL_BYTES), row * RECORD_BYTES + 1);
   }
   return records;

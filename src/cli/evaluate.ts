@@ -20,7 +20,7 @@ import {
   positiveInteger,
   readRecipe,
 } from './options.ts';
-import { note, onProgress, percent, print, printJson, progress, table } from './output.ts';
+import { note, onProgress, millisecondsEach, percent, print, printJson, progress, table } from './output.ts';
 import { findCifar10Test, findPictures, loadPictures, SOURCES_HELP, type PictureItem } from './pictures.ts';
 import type { CommandContext } from './context.ts';
 import { configuredOnnxRuntime } from './runtime.ts';
@@ -164,7 +164,7 @@ function printEvaluation(
           ? ''
           : `${top1 >= results[0].top1 ? '+' : '−'}${Math.abs((top1 - results[0].top1) * 100).toFixed(2)}`,
         percent(agreement[index]),
-        ((seconds * 1000) / images).toFixed(1),
+        millisecondsEach(seconds, images),
         engines[index],
       ]),
     ),

@@ -71,6 +71,10 @@ export function bytes(count: number): string {
   return count < 1e6 ? `${(count / 1e3).toFixed(1)} kB` : `${(count / 1e6).toFixed(2)} MB`;
 }
 
+/** Milliseconds of each of `count` pictures that took `seconds` together. */
+export const millisecondsEach = (seconds: number, count: number): string =>
+  ((seconds * 1000) / count).toFixed(1);
+
 export function decibels(value: number): string {
   return Number.isFinite(value) ? value.toFixed(1) : value > 0 ? '∞' : '–';
 }

@@ -141,10 +141,7 @@ async function describe(
     capabilities: {
       adapterClass: classifyAdapter(info),
       packedDot: packedDot.usable,
-      subgroupSize:
-        device.features.has('subgroups') && info.subgroupMinSize === info.subgroupMaxSize
-          ? info.subgroupMinSize
-          : 0,
+      subgroupSize: device.features.has('subgroups') ? fixedSubgroupSize(info) : 0,
       limits: {
         maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
         maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
@@ -163,6 +160,11 @@ async function describe(
       if (owned) device.destroy();
     },
   };
+}
+
+/** The size of every subgroup; 0 where it varies, or where the adapter does not tell, as on iPhones. */
+function fixedSubgroupSize({ subgroupMinSize, subgroupMaxSize }: Partial<GPUAdapterInfo>): number {
+  return subgroupMinSize !== undefined && subgroupMinSize === subgroupMaxSize ? subgroupMinSize : 0;
 }
 
 function messageOf(cause: unknown): string {

@@ -153,9 +153,7 @@ export class Tuner {
         const promising = promisingFamilies(await time(1));
         await prepare(variants.filter((v) => promising.has(v.family) && !likeliest.includes(v)));
       }
-      const inTheEnd = (await time(rounds)).filter(({ samples }) => samples.length === rounds);
-      inTheEnd.sort((a, b) => median(a.samples) - median(b.samples));
-      return inTheEnd[0].item.variant.name;
+      return fastest(await time(rounds), rounds).variant.name;
     } finally {
       stopwatch.dispose();
       for (const { plan } of prepared) plan.dispose();
@@ -181,6 +179,12 @@ export class Tuner {
     const engine = typeof navigator === 'undefined' ? '' : navigator.userAgent;
     return ['tuning', version, vendor, architecture, device, description, engine].join('|');
   }
+}
+
+/** The least median of those that were timed in all rounds. */
+export function fastest<T>(timed: readonly Timed<T>[], rounds: number): T {
+  const inTheEnd = timed.filter(({ samples }) => samples.length === rounds);
+  return inTheEnd.reduce((a, b) => (median(b.samples) < median(a.samples) ? b : a)).item;
 }
 
 /** Variants come in the order in which they are likely to be the fastest. */

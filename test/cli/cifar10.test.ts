@@ -11,8 +11,9 @@ import {
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { afterAll, afterEach, expect, test, vi } from 'vitest';
-import { fetchCifar10, readCifar10 } from '../../src/cli/cifar10.ts';
+import { decodeStrip, fetchCifar10, readCifar10 } from '../../src/cli/cifar10.ts';
 import { OctetError } from '../../src/errors.ts';
 import { cacheDirectory } from '../../src/platform/node/cache.ts';
 
@@ -60,6 +61,25 @@ test('records are a label and 32×32 RGB pixels, and a whole cache is not fetche
   expect(split.pixels(1234)).toHaveLength(3072);
   expect([...split.pixels(1234).subarray(0, 3)]).toEqual([1, 2, 3]);
   expect(split.pixels(1235).every((byte) => byte === 0)).toBe(true);
+});
+
+test('each strip has the labels of its own rows', async () => {
+  const strip = join(folder, 'strip.png');
+  const create = { width: 1024, height: 10_000, channels: 3, background: { r: 1, g: 2, b: 3 } } as const;
+  await sharp({ create }).png({ compressionLevel: 1 }).toFile(strip);
+  const labels = Array.from({ length: 30_000 }, (_, i) => Math.floor(i / 10_000) + (i % 7));
+  for (const index of [0, 1, 2]) {
+    const records = await decodeStrip(strip, labels, index);
+    expect(records).toHaveLength(10_000 * 3073);
+    for (const row of [0, 1, 6789, 9999]) {
+      expect([...records.subarray(row * 3073, row * 3073 + 4)]).toEqual([
+        labels[index * 10_000 + row],
+        1,
+        2,
+        3,
+      ]);
+    }
+  }
 });
 
 test('OCTET_CACHE names the cache directory', () => {

@@ -1,5 +1,6 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { InputError } from '../../src/errors.ts';
+import type { Picture } from '../../src/vision/picture.ts';
 import { evaluateClassifiers, type Classifier, type LabelledPicture } from '../../src/model/evaluate.ts';
 
 const classes = ['a', 'b', 'c', 'd', 'e', 'f'];
@@ -19,6 +20,33 @@ const perfect = classifierOf('perfect', (red) => classes.map((_, index) => (inde
 const undecided = classifierOf('undecided', () => classes.map(() => 0));
 
 describe('evaluateClassifiers', () => {
+  test('seconds are those of all batches, each classifier its own, the pictures not counted', async () => {
+    let now = 0;
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now);
+    const taking = (ms: number) => ({
+      name: `${ms} ms a batch`,
+      scores: (pictures: readonly Picture[]) => {
+        now += ms;
+        return Promise.resolve(pictures.map(() => classes.map(() => 0)));
+      },
+    });
+    const pictures = [0, 1, 2, 3, 4].map((label) => ({
+      label,
+      load: () => {
+        now += 7;
+        return pictureOf(label, label).load();
+      },
+    }));
+    try {
+      const options = { classes, batch: 2 };
+      const { results } = await evaluateClassifiers([taking(40), taking(500)], pictures, options);
+      expect(results[0].seconds).toBeCloseTo(0.12, 12);
+      expect(results[1].seconds).toBeCloseTo(1.5, 12);
+    } finally {
+      clock.mockRestore();
+    }
+  });
+
   test('counts, over batches of any size, who is right and how far they agree', async () => {
     const pictures = [0, 1, 1, 5].map((label) => pictureOf(label, label));
     for (const batch of [1, 3, 8]) {

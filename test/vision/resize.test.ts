@@ -78,6 +78,33 @@ describe('resize', () => {
     expect(resize(picture, 32, 32).data).toEqual(picture.data);
   });
 
+  test.each([
+    [11, 4, 4, 3],
+    [10, 5, 5, 2],
+    [9, 4, 4, 2],
+  ])(
+    'of an odd remainder, the right or bottom loses the greater half: %i by %i',
+    (long, short, size, first) => {
+      const index = (across: number, along: number) => 20 * across + along;
+      const wide = Uint8Array.from({ length: long * short * 3 }, (_, i) => {
+        const pixel = Math.floor(i / 3);
+        return index(Math.floor(pixel / long), pixel % long);
+      });
+      const tall = Uint8Array.from({ length: long * short * 3 }, (_, i) => {
+        const pixel = Math.floor(i / 3);
+        return index(pixel % short, Math.floor(pixel / short));
+      });
+      const part = Array.from({ length: size * size }, (_, i) => [Math.floor(i / size), i % size]);
+      const reds = ({ data }: Picture) => [...data].filter((_, i) => i % 3 === 0);
+      expect(reds(cropToAspect({ width: long, height: short, data: wide }, 1, 1))).toEqual(
+        part.map(([row, column]) => index(row, first + column)),
+      );
+      expect(reds(cropToAspect({ width: short, height: long, data: tall }, 1, 1))).toEqual(
+        part.map(([row, column]) => index(column, first + row)),
+      );
+    },
+  );
+
   test('crops the middle by default', () => {
     // Ten columns: three black, four white, three black; the middle square of 4 is all white.
     const data = Uint8Array.from({ length: 10 * 4 * 3 }, (_, i) => {

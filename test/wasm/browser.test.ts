@@ -2,17 +2,11 @@
  * The wasm backend in headless Chromium, on pages that Vite serves from the sources: one that may share memory and one that may not. Chromium
  * is where relaxed SIMD is tested: Node 20 hides it, and its instruction ignores the sum it is given, which the self-test sees.
  */
-import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright';
-import { createServer, defaultClientConditions, type ViteDevServer } from 'vite';
+import type { ViteDevServer } from 'vite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { launchChromium } from '../support/chromium.ts';
-
-const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
-const ISOLATION = {
-  'Cross-Origin-Opener-Policy': 'same-origin',
-  'Cross-Origin-Embedder-Policy': 'require-corp',
-};
+import { ISOLATION, servePage } from './page/serve.ts';
 
 let browser: Browser;
 const servers: ViteDevServer[] = [];
@@ -20,24 +14,14 @@ const servers: ViteDevServer[] = [];
 const complaints: string[] = [];
 
 async function openPage(headers: Record<string, string>, cache: string): Promise<Page> {
-  const server = await createServer({
-    root: path('../..'),
-    configFile: false,
-    logLevel: 'error',
-    cacheDir: path(`../../.cache/${cache}`),
-    resolve: { conditions: ['octet:source', ...defaultClientConditions] },
-    optimizeDeps: { entries: ['test/wasm/page/index.html'] },
-    server: { port: 0, host: '127.0.0.1', watch: null, hmr: false, headers },
-    appType: 'mpa',
-  });
+  const { server, url } = await servePage(headers, cache);
   servers.push(server);
-  await server.listen();
   const page = await browser.newPage();
   page.on('pageerror', (error) => complaints.push(error.stack ?? error.message));
   page.on('console', (message) => {
     if (message.type() === 'error') complaints.push(message.text());
   });
-  await page.goto(`${server.resolvedUrls!.local[0]}test/wasm/page/index.html`);
+  await page.goto(url);
   await page.waitForFunction(() => 'runSession' in window, undefined, { timeout: 120_000 });
   return page;
 }

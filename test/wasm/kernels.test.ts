@@ -7,10 +7,12 @@ import { createProgramBuilder, requantizeBy } from '../support/program-builder.t
 import { KernelBench } from './kernel-bench.ts';
 
 /**
- * Multipliers of one quad of channels too far apart for a common shift: lanes are taken one by one. Odd accumulators are ties at ½, those
- * that are odd multiples of 2¹² at 2⁻¹³.
+ * Multipliers of one quad of channels whose shifts differ by `bits`: brought to a common one they fit 31 bits up to 7 bits apart, beyond it lanes
+ * are taken one by one. Odd accumulators are ties at ½, those that are odd multiples of 2^bits at 2^−(bits + 1).
+ *
+ * @param mantissa from 1 (2²³, as a 24-bit integer) to below 2
  */
-function multipliersFarApart(): OperationCase {
+function multipliersApart(bits: number, mantissa: number): OperationCase {
   const builder = createProgramBuilder();
   const input = builder.input([8, 8, 4], 0);
   const output = builder.tensor([8, 8, 8], 0);
@@ -28,14 +30,14 @@ function multipliersFarApart(): OperationCase {
     groups: 1,
     weights: int8Weights({ outChannels: 8, taps: 1, inChannels: 4 }, weights),
     bias,
-    requantize: requantizeBy(8, (c) => (c % 2 === 0 ? 0.5 : 2 ** -13), 0),
+    requantize: requantizeBy(8, (c) => mantissa * 2 ** (c % 2 === 0 ? -1 : -1 - bits), 0),
     pool: false,
     residual: null,
   });
   const program = builder.build('far apart');
   const data = Int8Array.from({ length: 8 * 8 * 4 }, (_, i) => (i >> 2) - 32);
   return {
-    name: 'multipliers far apart',
+    name: `multipliers ${mantissa} · 2^−1 and 2^−${bits + 1}`,
     kind: 'conv2d',
     program,
     batch: 1,
@@ -43,7 +45,10 @@ function multipliersFarApart(): OperationCase {
   };
 }
 
-const cases = [...quickCases(), multipliersFarApart()];
+const cases = [
+  ...quickCases(),
+  ...[7, 8, 12].flatMap((bits) => [1, 1.75].map((mantissa) => multipliersApart(bits, mantissa))),
+];
 
 for (const threads of [1, 2]) {
   test(`SIMD kernels on ${threads} thread(s) equal the reference`, async () => {

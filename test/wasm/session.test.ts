@@ -28,6 +28,8 @@ function inputsOf(program: IntegerProgram, batch: number, seed = 1): Map<TensorI
   return new Map([...drawn].map(([id, data]) => [id, { kind: 'quantized', data }]));
 }
 
+const sizeOf = (input: SessionInput): number => (input.kind === 'quantized' ? input.data.byteLength : 0);
+
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
@@ -105,6 +107,53 @@ test('memory does not grow over runs, batch sizes and their plans', async () => 
   expect(session.memoryBytes).toBe(bytes);
   expect(session.plan(1).memory.arenas.length).toBe(1);
 });
+
+test('plans made before the arena grew are made again: batches 1, 8, 4, 1, 4, 8', async () => {
+  for (let seed = 0; seed < 12; seed++) {
+    const program = randomProgram(seed);
+    using session = await createWasmSession(program, { threads: 1 });
+    using reference = createReferenceSession(program);
+    for (const batch of [1, 8, 4, 1, 4, 8]) {
+      const inputs = inputsOf(program, batch, seed + batch);
+      const { tensors } = await session.run(inputs, { batch });
+      expect(tensors, `seed ${seed}, batch ${batch}`).toEqual(
+        (await reference.run(inputs, { batch })).tensors,
+      );
+    }
+  }
+});
+
+test.each([1, 2])(
+  'runs 1, 2 and 500 give the same bytes, and 2,000 runs hold no more memory than 20: %i thread(s)',
+  async (threads) => {
+    const program = randomProgram(24, 3);
+    using session = await createWasmSession(program, { threads, batches: [1, 2] });
+    using reference = createReferenceSession(program);
+    const inputs = [1, 2].map((batch) => inputsOf(program, batch, batch));
+    const expected = await Promise.all(
+      inputs.map(async (input, i) => (await reference.run(input, { batch: i + 1 })).tensors),
+    );
+    const used = () => {
+      collectGarbage();
+      const { arrayBuffers, external, heapUsed } = process.memoryUsage();
+      return { linear: session.memoryBytes, outside: arrayBuffers + external, heap: heapUsed };
+    };
+    let early = used();
+    for (let run = 1; run <= 2000; run++) {
+      // Of two batch sizes in turn, so that each run finds what another has left.
+      const i = run % 2;
+      const { tensors } = await session.run(inputs[i], { batch: i + 1 });
+      if ([1, 2, 20, 499, 500, 2000].includes(run)) expect(tensors, `run ${run}`).toEqual(expected[i]);
+      if (run === 20) early = used();
+    }
+    const late = used();
+    expect(late.linear).toBe(early.linear);
+    // A leak of one input a run would be 2,000 of them.
+    const leak = 1000 * [...inputs[0].values()].reduce((sum, input) => sum + sizeOf(input), 0);
+    expect(late.outside - early.outside).toBeLessThan(leak);
+    expect(late.heap - early.heap).toBeLessThan(2 ** 20);
+  },
+);
 
 test('profile() gives one sample an operation and repetition', async () => {
   const program = randomProgram(4);
@@ -212,6 +261,39 @@ describe('errors', () => {
     await expect(createWasmSession(program, { threads: 2, signal })).rejects.toThrow('enough');
     using session = await createWasmSession(program, { threads: 1 });
     await expect(session.run(inputsOf(program, 1), { batch: 1, signal })).rejects.toThrow('enough');
+  });
+
+  test.each([1, 2])('a signal that is aborted during a run ends it: %i threads', async (threads) => {
+    const controller = new AbortController();
+    let ran: string[] = [];
+    // Operators without a kernel run on this thread: the first of two aborts.
+    const custom: Operator = {
+      kind: 'custom',
+      onnx: [],
+      lower: () => undefined,
+      macs: () => 0,
+      reference({ name, inputs, output }, context) {
+        ran.push(name);
+        if (name === 'first') controller.abort(new Error('enough'));
+        context.buffer(output).set(context.buffer(inputs[0]));
+      },
+    };
+    const builder = createProgramBuilder();
+    const tensors = [builder.input([4, 4, 8], 0), builder.tensor([4, 4, 8], 0), builder.tensor([4, 4, 8], 0)];
+    ['first', 'second'].forEach((name, i) =>
+      builder.emit({ kind: 'custom', name, inputs: [tensors[i].id], output: tensors[i + 1].id }),
+    );
+    const copies = builder.build('copies');
+    using session = await createWasmSession(copies, { threads, operators: createOperatorRegistry([custom]) });
+    const inputs = inputsOf(copies, 1);
+    const { signal } = controller;
+    await expect(session.run(inputs, { batch: 1, signal })).rejects.toThrow('enough');
+    expect(ran).toEqual(['first']);
+    ran = [];
+    const { tensors: outputs } = await session.run(inputs, { batch: 1 });
+    expect(ran).toEqual(['first', 'second']);
+    const input = inputs.get(tensors[0].id)!;
+    expect(outputs.get(tensors[2].id)).toEqual(input.kind === 'quantized' && input.data);
   });
 
   test.each([

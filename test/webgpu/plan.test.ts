@@ -4,13 +4,13 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import type { GpuCapabilities } from '../../src/ops/gpu-kernel.ts';
-import type { Conv2dOperation } from '../../src/program/program.ts';
+import type { ConcatOperation, Conv2dOperation } from '../../src/program/program.ts';
 import { int8Weights } from '../../src/program/weights.ts';
 import { version } from '../../src/version.ts';
 import { classifyAdapter } from '../../src/webgpu/adapter.ts';
 import { bindingAlignment, planExecution } from '../../src/webgpu/execution-plan.ts';
 import { PlanCache } from '../../src/webgpu/plan-cache.ts';
-import { createProgramBuilder, requantizeBy } from '../support/program-builder.ts';
+import { createProgramBuilder, requantizeBy, rescaleBy } from '../support/program-builder.ts';
 import { randomProgram } from '../support/random-program.ts';
 
 const capabilities: GpuCapabilities = {
@@ -28,6 +28,39 @@ const capabilities: GpuCapabilities = {
 
 describe('execution plan', () => {
   const operators = createOperatorRegistry();
+
+  test.each([7, 8, 14, 15, 40])(
+    'a concat of %i inputs binds no more buffers than every device allows',
+    (count) => {
+      const builder = createProgramBuilder();
+      const parts = Array.from({ length: count }, () => builder.input([2, 2, 4], 0));
+      const output = builder.tensor([2, 2, 4 * count], 0);
+      builder.emit<ConcatOperation>({
+        kind: 'concat',
+        name: 'concat',
+        inputs: parts.map(({ id }) => id),
+        output: output.id,
+        rescales: parts.map(() => rescaleBy([0.5], [0], 0)),
+      });
+      const { dispatches } = planExecution({
+        program: builder.build('concat'),
+        operators,
+        batch: 1,
+        capabilities,
+        keep: [],
+        choose: ({ variants }) => variants[0],
+      });
+      // The default `maxStorageBuffersPerShaderStage`: software adapters have more, and would not notice.
+      for (const { dispatch } of dispatches) expect(dispatch.bindings.length).toBeLessThanOrEqual(8);
+      expect(dispatches).toHaveLength(Math.ceil(count / 7));
+      const read = dispatches.flatMap(({ dispatch }) =>
+        dispatch.bindings.flatMap((binding) =>
+          binding.kind === 'tensor' && binding.access === 'read' ? [binding.tensor] : [],
+        ),
+      );
+      expect(read).toEqual(parts.map(({ id }) => id));
+    },
+  );
 
   test('no dispatch reads and writes one buffer, no two live tensors overlap, offsets are aligned', () => {
     fc.assert(

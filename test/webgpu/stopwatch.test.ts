@@ -1,6 +1,7 @@
 /** Interleaved timing on a clock that is told what to say. */
 import { describe, expect, test } from 'vitest';
 import { timeInterleaved, type Stopwatch } from '../../src/webgpu/stopwatch.ts';
+import { fastest } from '../../src/webgpu/tuner.ts';
 
 /** One that rounds as browsers do, to 0.1 ms, and says that its first passes took `delays` longer. */
 function roundingStopwatch(msOf: Readonly<Record<string, number>>, delays: number[] = []) {
@@ -69,5 +70,28 @@ describe('timeInterleaved', () => {
     });
     await expect(run).rejects.toThrow('abort');
     expect(passes).toHaveLength(2);
+  });
+});
+
+describe('fastest', () => {
+  test('is the least median, whatever the order and the outliers', async () => {
+    const timed = [
+      { item: 'slow', samples: [4, 4, 4] },
+      { item: 'fast', samples: [9, 3, 3] },
+      { item: 'uneven', samples: [1, 5, 5] },
+    ];
+    for (const order of [timed, timed.toReversed()]) expect(fastest(order, 3)).toBe('fast');
+    const { stopwatch } = roundingStopwatch({ slow: 4, fast: 3, slower: 5 });
+    const measured = await timeInterleaved(stopwatch, ['slow', 'fast', 'slower'], { rounds: 3, encode });
+    expect(fastest(measured, 3)).toBe('fast');
+  });
+
+  test('is none of those that were left out early, and the first of equals', () => {
+    const timed = [
+      { item: 'left out', samples: [1] },
+      { item: 'default', samples: [2, 2] },
+      { item: 'as fast', samples: [2, 2] },
+    ];
+    expect(fastest(timed, 2)).toBe('default');
   });
 });

@@ -2,6 +2,7 @@
 import type { RelaxedDot } from '../../../src/ops/wasm-kernel.ts';
 import { createReferenceSession } from '../../../src/reference/session.ts';
 import { createWasmSession } from '../../../src/wasm/session.ts';
+import { type Digests, functionDigests, modelDigests, type MODELS } from '../../engines/digests.ts';
 import { quickCases } from '../../support/cases.ts';
 import { randomInputs } from '../../support/program-builder.ts';
 import { randomProgram } from '../../support/random-program.ts';
@@ -12,6 +13,9 @@ declare global {
   interface Window {
     runKernels(threads: number, relaxed: boolean): Promise<KernelReport & { relaxedDot: RelaxedDot }>;
     runSession(threads: number | undefined): Promise<{ threads: number; equal: boolean } | { error: string }>;
+    functionDigests(): Promise<Digests>;
+    /** @param folder address of what test/engines/prepare.ts has made */
+    modelDigests(model: (typeof MODELS)[number], folder: string, threads: number): Promise<Digests>;
   }
 }
 
@@ -51,4 +55,11 @@ window.runSession = async (threads) => {
   } catch (error) {
     return { error: String(error) };
   }
+};
+
+window.functionDigests = functionDigests;
+
+window.modelDigests = (model, folder, threads) => {
+  const read = async (name: string) => new Uint8Array(await (await fetch(`${folder}/${name}`)).arrayBuffer());
+  return modelDigests(model, 'wasm', read, threads);
 };

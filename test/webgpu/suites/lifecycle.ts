@@ -33,6 +33,8 @@ export const lifecycle: Suite = async () => {
     'a kernel that does not compile': () => brokenKernel(checks),
     'buffers in and out': () => gpuBuffers(checks),
     'a batch beyond the limits': () => splitBatch(checks),
+    'an adapter that tells no subgroup sizes': () => silentAdapter(checks),
+    'runs 1, 2 and 500': () => manyRuns(checks),
     tuner: () => tuner(checks),
     profile: () => profile(checks),
   };
@@ -379,6 +381,56 @@ function splitBatch(checks: Checks): Promise<void> {
     const { plan } = await session.plan(11);
     checks.that(plan.batch === 4, `parts of ${plan.batch} images, 4 were expected`);
     session.dispose();
+  });
+}
+
+/** iPhones: `subgroups` is there, but `info` does not have the sizes. */
+function silentAdapter(checks: Checks): Promise<void> {
+  return withDevice(async ({ device }) => {
+    const adapterInfo = { vendor: 'apple', architecture: 'metal-3', device: '', description: '' };
+    const silent = new Proxy(device, {
+      get(target, name) {
+        if (name === 'adapterInfo') return adapterInfo;
+        if (name === 'features') return new Set([...device.features, 'subgroups']);
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
+    using session = await createWebgpuSession(program, registry, { device: silent, batches: [2] });
+    const { open } = await session.runtime();
+    const { adapterClass, subgroupSize } = open.capabilities;
+    checks.that(
+      adapterClass === 'apple' && subgroupSize === 0,
+      `${adapterClass}, subgroups of ${subgroupSize}`,
+    );
+    const inputs = randomInputs(program, 2, 9);
+    const { tensors } = await session.run(inputs, { batch: 2 });
+    checks.that(same(tensors, await truth(inputs, 2)), 'a run on an adapter that tells no subgroup sizes');
+  });
+}
+
+function manyRuns(checks: Checks): Promise<void> {
+  return withDevice(async ({ device }) => {
+    const live = countLive(device);
+    using session = await createWebgpuSession(program, registry, { device, batches: [1, 2] });
+    // Of two batch sizes in turn, so that each run finds what another has left.
+    const inputs = [pixelInputs(1, 1), randomInputs(program, 2, 2)];
+    const expected = [await truth(inputs[0], 1), await truth(inputs[1], 2)];
+    let early = { ...live };
+    for (let run = 1; run <= 2000; run++) {
+      const i = run % 2;
+      const { tensors } = await session.run(inputs[i], { batch: i + 1 });
+      if ([1, 2, 20, 499, 500, 2000].includes(run)) {
+        checks.that(same(tensors, expected[i]), `run ${run} of 2,000 is wrong`);
+      }
+      if (run === 20) early = { ...live };
+    }
+    for (const what of ['buffers', 'bytes', 'querySets'] as const) {
+      checks.that(
+        live[what] === early[what],
+        `${live[what]} ${what} after 2,000 runs, ${early[what]} after 20`,
+      );
+    }
   });
 }
 

@@ -17,7 +17,6 @@ import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
 import { operatorOf } from '../graph/operators/registry.ts';
 import { softmax } from '../graph/operators/softmax.ts';
 import { followClamps, isQuantized } from '../graph/patterns.ts';
-import { removeUnused } from '../graph/passes/remove-unused.ts';
 import { Problems } from '../graph/problems.ts';
 import { fuse } from './fuse.ts';
 import type {
@@ -613,8 +612,11 @@ class Lowering implements LoweringContext {
     const key = `${name}, ${this.#parametersKey(quantizer)}`;
     const known = isRequantized ? undefined : this.#lookups.get(key);
     if (known) return known;
+    const [integers] = quantizer.outputs;
+    const isDirect = isRequantized || quantizer.inputs[0] === name;
+    const other = isDirect ? integers : `${name}.${integers}`;
     const isTaken = isRequantized || this.#names.has(name);
-    const tensor = this.#tensor(isTaken ? quantizer.outputs[0] : name, value.tensor.shape, parameters);
+    const tensor = this.#tensor(isTaken ? other : name, value.tensor.shape, parameters);
     this.emit<LookupOperation>({
       kind: 'lookup',
       name: (isRequantized ? undefined : this.#index.producer(name)?.name) ?? quantizer.name,
@@ -685,12 +687,16 @@ function imageShapeOf(shape: readonly (number | string)[]): ImageShape | undefin
 
 /** Without the nodes that compute the sizes of a Reshape and the like, which shape inference knows the result of. */
 function withoutSizes(graph: Graph): Graph {
-  const nodes = graph.nodes.map((node) =>
-    operatorOf(graph, node)?.role === 'renames' && node.inputs.length > 1
-      ? { ...node, inputs: node.inputs.slice(0, 1) }
-      : node,
-  );
-  return removeUnused({ ...graph, nodes });
+  const read = new Set(graph.outputs.map(({ name }) => name));
+  const nodes: Node[] = [];
+  for (const node of graph.nodes.toReversed()) {
+    const isOfSizes = node.outputs.every((name) => graph.values.get(name)?.dtype === 'int64');
+    if (isOfSizes && !node.outputs.some((name) => read.has(name))) continue;
+    const inputs = operatorOf(graph, node)?.role === 'renames' ? node.inputs.slice(0, 1) : node.inputs;
+    for (const name of inputs) read.add(name);
+    nodes.push(inputs.length === node.inputs.length ? node : { ...node, inputs });
+  }
+  return { ...graph, nodes: nodes.reverse() };
 }
 
 /** MatMul and the addition of a constant vector to its result, as the Gemm that they are. */

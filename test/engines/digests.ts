@@ -50,12 +50,14 @@ export async function modelDigests(
   const { outputs } = await loaded.run(input);
   for (const [name, { data }] of Object.entries(outputs)) {
     digests[`output ${name}`] = await sha256(data);
-    digests[`probabilities of ${name}`] = await sha256(softmax(data));
+    digests[`probabilities of ${name}`] = await sha256(softmax(Float64Array.from(data)));
   }
   return digests;
 }
 
-async function sha256(values: Float64Array | Float32Array | Int8Array | Int32Array): Promise<string> {
+async function sha256(
+  values: Float64Array | Float32Array | Int8Array | Uint8Array | Int32Array,
+): Promise<string> {
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength).slice();
   const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
   return Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('');

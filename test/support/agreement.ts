@@ -12,7 +12,7 @@ import {
   type ProgramTensor,
   type TensorId,
 } from '../../src/program/program.ts';
-import { runOrt } from './ort.ts';
+import { type OrtResults, runOrt } from './ort.ts';
 
 export interface TensorAgreement {
   readonly name: string;
@@ -31,24 +31,27 @@ export async function agreementWithOrt(
   batch: number,
 ): Promise<readonly TensorAgreement[]> {
   const program = lower(graph, builtinOperators, { fuse: false });
-  return (await compareOnTheirInputs(graph, program, inputs, batch)).tensors;
+  const quantized = quantizedNames(graph, program);
+  const { values } = inferShapes(graph);
+  const outputs = [...new Set(quantized.values())].map((name) => values.get(name)!);
+  const results = await runOrt({ ...graph, outputs }, inputs, batch);
+  return compareOnTheirInputs(program, inputs, batch, ortTensors(program, quantized, results, batch)).tensors;
 }
 
 /**
- * The same for a program of `graph`, lowered without fusion.
+ * The same for a program that was lowered without fusion, and ONNX Runtime's integers for its tensors.
  *
  * @returns `alone`: what each operation makes of ONNX Runtime's integers
  */
-export async function compareOnTheirInputs(
-  graph: Graph,
+export function compareOnTheirInputs(
   program: IntegerProgram,
   inputs: ReadonlyMap<string, Float32Array>,
   batch: number,
-): Promise<{
+  theirs: ReadonlyMap<TensorId, TensorBuffer>,
+): {
   readonly tensors: readonly TensorAgreement[];
   readonly alone: ReadonlyMap<TensorId, TensorBuffer>;
-}> {
-  const theirs = await ortTensors(graph, program.tensors, inputs, batch);
+} {
   const registry = createOperatorRegistry();
   const ours = new Map<TensorId, TensorBuffer>();
   const alone = new Map<TensorId, TensorBuffer>();
@@ -91,25 +94,26 @@ export async function compareOnTheirInputs(
   return { tensors, alone };
 }
 
-/** ONNX Runtime's integers for the program's tensors, in the program's layout. */
-async function ortTensors(
-  graph: Graph,
-  tensors: readonly ProgramTensor[],
-  inputs: ReadonlyMap<string, Float32Array>,
-  batch: number,
-): Promise<Map<TensorId, TensorBuffer>> {
-  const { values: infos } = inferShapes(graph);
-  const names = new Map(
+/** The integers in the file that each tensor holds, where it names them. */
+export function quantizedNames(graph: Graph, { tensors }: IntegerProgram): Map<TensorId, string> {
+  return new Map(
     tensors.flatMap((tensor) => {
       const quantizer = tensor.dtype === 'int8' ? quantizerOf(graph, tensor) : undefined;
       return quantizer ? [[tensor.id, quantizer.outputs[0]] as const] : [];
     }),
   );
-  const outputs = [...new Set(names.values())].map((name) => infos.get(name)!);
-  const results = await runOrt({ ...graph, outputs }, inputs, batch);
+}
+
+/** ONNX Runtime's integers for the program's tensors, in the program's layout. */
+export function ortTensors(
+  { tensors }: IntegerProgram,
+  quantized: ReadonlyMap<TensorId, string>,
+  results: OrtResults,
+  batch: number,
+): Map<TensorId, TensorBuffer> {
   const buffers = new Map<TensorId, TensorBuffer>();
   for (const tensor of tensors) {
-    const data = results.get(names.get(tensor.id) ?? '')?.data;
+    const data = results.get(quantized.get(tensor.id) ?? '')?.data;
     if (!(data instanceof Int8Array || data instanceof Uint8Array)) continue;
     const offset = data instanceof Uint8Array ? 128 : 0;
     const [height, width, channels] = tensor.shape;

@@ -4,15 +4,21 @@
  */
 import { ModelError } from '../../src/errors.ts';
 import { inferShapes } from '../../src/graph/infer-shapes.ts';
-import type { Graph } from '../../src/graph/graph.ts';
+import type { Graph, ValueInfo } from '../../src/graph/graph.ts';
+import { optimize } from '../../src/graph/passes/optimize.ts';
+import { quantize } from '../../src/quantize/quantize.ts';
+import { Problems } from '../../src/graph/problems.ts';
+import { decodeModel } from '../../src/onnx/decode.ts';
+import { encodeModel } from '../../src/onnx/encode.ts';
 import { builtinOperators } from '../../src/ops/registry.ts';
 import { quantizeInput, readOutput } from '../../src/program/input.ts';
 import { lower } from '../../src/program/lower.ts';
 import type { IntegerProgram, ProgramOutput } from '../../src/program/program.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
 import { createWasmSession } from '../../src/wasm/session.ts';
-import { compareOnTheirInputs } from './agreement.ts';
-import { runOrt } from './ort.ts';
+import { compareOnTheirInputs, ortTensors, quantizedNames } from './agreement.ts';
+import { randomInputs } from './onnx-models.ts';
+import { type OrtResults, relativeDifference, runOrt } from './ort.ts';
 
 export type Verdict =
   | { readonly kind: 'refused'; readonly reasons: readonly string[] }
@@ -28,23 +34,37 @@ export type Verdict =
 /** What may remain between float32 and float64: of a softmax, and relative to the largest value of accumulators. */
 const FLOAT_TOLERANCE = 2e-5;
 
+/** @param file a graph as it stands in a file; types and shapes of its outputs are inferred */
 export async function differential(
-  graph: Graph,
+  file: Graph,
   inputs: ReadonlyMap<string, Float32Array>,
   batch: number,
 ): Promise<Verdict> {
+  const written = inferShapes(file, new Problems());
+  let graph: Graph;
   let fused: IntegerProgram;
   let plain: IntegerProgram;
   try {
+    graph = decodeModel(encodeModel(written));
     fused = lower(graph, builtinOperators);
     plain = lower(graph, builtinOperators, { fuse: false });
   } catch (error) {
     if (!(error instanceof ModelError)) throw error;
     return { kind: 'refused', reasons: error.problems.map(({ op, reason }) => `${op}: ${reason}`) };
   }
+  const quantized = quantizedNames(written, plain);
+  const names = new Set(written.outputs.map(({ name }) => name));
+  const extra = [...new Set(quantized.values())].filter((name) => !names.has(name));
+  const outputs = [...written.outputs, ...extra.map((name) => written.values.get(name)!)];
+  let theirs: OrtResults;
+  try {
+    theirs = await runOrt({ ...written, outputs }, inputs, batch);
+  } catch (error) {
+    return { kind: 'differs', report: `ONNX Runtime refuses it: ${String(error)}` };
+  }
   const reports: string[] = [];
-  const theirs = await runOrt(inferShapes(graph), inputs, batch);
-  const { tensors, alone } = await compareOnTheirInputs(graph, plain, inputs, batch);
+  const onTheirs = ortTensors(plain, quantized, theirs, batch);
+  const { tensors, alone } = compareOnTheirInputs(plain, inputs, batch, onTheirs);
   let elements = 0;
   let offByOne = 0;
   for (const { name, differing, largestDifference, ...tensor } of tensors) {
@@ -69,7 +89,8 @@ export async function differential(
       reports.push(`output "${name}" is ${given}, not ${wanted}`);
       continue;
     }
-    const values = readOutput(output, plain.tensors[output.tensor], alone.get(output.tensor)!, batch).data;
+    const integers = onTheirs.get(output.tensor) ?? alone.get(output.tensor)!;
+    const values = readOutput(output, plain.tensors[output.tensor], integers, batch).data;
     const { differing, worst } = compareValues(
       values,
       expected.data as Float32Array,
@@ -82,6 +103,33 @@ export async function differential(
   return reports.length === 0
     ? { kind: 'agrees', elements, offByOne }
     : { kind: 'differs', report: reports.join('\n') };
+}
+
+/** A float graph: what `optimize` makes of it is the same function, and what `quantize` does passes `differential`. */
+export async function floatDifferential(file: Graph, seed: number): Promise<Verdict> {
+  let optimized: Graph;
+  let quantized: Graph;
+  const graph = decodeModel(encodeModel(file));
+  const images = randomInputs(graph, 4, seed);
+  try {
+    optimized = optimize(graph);
+    const [{ name, shape }] = graph.inputs as [ValueInfo];
+    const batch = { data: images.get(name)!, shape: [4, ...shape.slice(1).map(Number)] };
+    ({ graph: quantized } = await quantize(graph, [batch]));
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    return { kind: 'refused', reasons: error.problems.map(({ op, reason }) => `quantize ${op}: ${reason}`) };
+  }
+  const ours = await runOrt(optimized, images, 4);
+  for (const [name, expected] of await runOrt(file, images, 4)) {
+    const actual = ours.get(name)!;
+    const difference = relativeDifference(actual.data as Float32Array, expected.data as Float32Array);
+    if (actual.shape.join() !== expected.shape.join() || difference > 1e-4) {
+      const report = `optimize makes [${actual.shape}] of "${name}", [${expected.shape}], ${difference} off`;
+      return { kind: 'differs', report };
+    }
+  }
+  return differential(quantized, images, 4);
 }
 
 type Values = Float32Array | Int8Array | Uint8Array;
@@ -121,7 +169,9 @@ function stepOf(program: IntegerProgram, output: ProgramOutput, expected: Values
   const { dtype, scale } = program.tensors[output.tensor];
   if (dtype === 'int8') return scale as number;
   const largest = Array.from<number>(expected).reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3);
-  return FLOAT_TOLERANCE * largest;
+  // A bias that is no integer is rounded to one.
+  const unit = typeof scale === 'number' ? scale : Math.max(...scale);
+  return FLOAT_TOLERANCE * largest + unit / 2;
 }
 
 function compareValues(

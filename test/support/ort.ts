@@ -5,12 +5,17 @@ import { encodeModel } from '../../src/onnx/encode.ts';
 
 ort.env.wasm.numThreads = 1;
 
+export type OrtResults = ReadonlyMap<
+  string,
+  { readonly shape: readonly number[]; readonly data: ort.Tensor['data'] }
+>;
+
 /** Runs a model on float inputs of `batch` images and returns its outputs. */
 export async function runOrt(
   model: Graph | Uint8Array,
   inputs: ReadonlyMap<string, Float32Array>,
   batch: number,
-): Promise<Map<string, { shape: readonly number[]; data: ort.Tensor['data'] }>> {
+): Promise<OrtResults> {
   const bytes = model instanceof Uint8Array ? model : encodeModel(model);
   const session = await ort.InferenceSession.create(bytes, {
     graphOptimizationLevel: 'disabled',

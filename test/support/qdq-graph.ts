@@ -5,6 +5,13 @@ export interface QdqGraphBuilder {
   input(name: string, shape: readonly (number | string)[], dtype?: DType): string;
   constant(name: string, shape: readonly number[], data: TensorData): string;
   node(op: string, inputs: readonly string[], attributes?: Record<string, Attribute>): string;
+  /** A node of several results. */
+  parts(
+    op: string,
+    count: number,
+    inputs: readonly string[],
+    attributes: Record<string, Attribute>,
+  ): string[];
   /** QuantizeLinear and DequantizeLinear. @returns the float value behind them */
   qdq(value: string, scale: number, zeroPoint: number, dtype?: 'int8' | 'uint8'): string;
   /** An integer constant behind a DequantizeLinear. */
@@ -49,6 +56,12 @@ export function createQdqGraph(): QdqGraphBuilder {
     },
     constant,
     node,
+    parts(op, count, from, attributes) {
+      const name = unique(op);
+      const results = Array.from({ length: count }, (_, i) => `${name}_out${i}`);
+      nodes.push({ name, op, inputs: from, outputs: results, attributes });
+      return results;
+    },
     qdq(value, scale, zeroPoint, dtype = 'int8') {
       const parameters = [
         constant(unique('scale'), [], Float32Array.of(scale)),

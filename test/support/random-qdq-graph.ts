@@ -1,0 +1,523 @@
+/**
+ * Random QDQ graphs, in the shapes that quantizers write and in those that none does: mixed ranks, raw readers beside quantized ones,
+ * clamps, several outputs, odd sizes, shared constants, uint8 and int8. Seeded.
+ */
+import type { Attribute, Graph } from '../../src/graph/graph.ts';
+import { inferShapes } from '../../src/graph/infer-shapes.ts';
+import { Problems } from '../../src/graph/problems.ts';
+import { createQdqGraph } from './qdq-graph.ts';
+import { createRandom } from './random.ts';
+
+interface Value {
+  readonly name: string;
+  /** Typical size of its real values. */
+  readonly size: number;
+  /** Where it was dequantized just now: its quantization. */
+  readonly quantized?: Quantization;
+}
+
+interface Quantization {
+  readonly scale: number;
+  readonly zeroPoint: number;
+  readonly dtype: 'int8' | 'uint8';
+}
+
+const UNARY = [
+  'Abs',
+  'Elu',
+  'HardSigmoid',
+  'HardSwish',
+  'LeakyRelu',
+  'Neg',
+  'Relu',
+  'Sigmoid',
+  'Softplus',
+  'Softsign',
+  'Tanh',
+];
+
+/** A graph for `batch` images. */
+export function randomQdqGraph(seed: number, batch: number): Graph {
+  const random = createRandom(seed);
+  const b = createQdqGraph();
+  /** How often something is done that no quantizer does; most graphs do nothing of it. */
+  const oddity = random.pick([0, 0, 0.05, 0.15]);
+  const odd = () => random.chance(oddity);
+  const live: Value[] = [];
+  /** Results of what no quantizer writes: all of them are outputs. */
+  const strange: Value[] = [];
+  const weights = new Map<string, { readonly name: string; readonly scales: readonly number[] }>();
+
+  const shapeOf = (name: string): readonly (number | string)[] => {
+    const problems = new Problems();
+    const shape = inferShapes(b.build(), problems).values.get(name)?.shape;
+    if (!shape) throw new Error(`seed ${seed}: no shape for ${name}: ${JSON.stringify(problems.list)}`);
+    return shape;
+  };
+  const sizesOf = ({ name }: Value): number[] => shapeOf(name).slice(1).map(Number);
+  const isImage = (value: Value) => shapeOf(value.name).length === 4;
+  const source = (fits: (value: Value) => boolean = () => true): Value | undefined => {
+    const fitting = live.filter(
+      (value) =>
+        (value.quantized !== undefined || odd()) && sizesOf(value).every(Number.isInteger) && fits(value),
+    );
+    return fitting.length === 0 ? undefined : random.pick(fitting.slice(-4));
+  };
+  const scalar = (value: number) => {
+    const rank = random.pick([0, 0, 0, 1, odd() ? 5 : 2]);
+    return b.constant(`c${b.build().constants.size}`, Array<number>(rank).fill(1), Float32Array.of(value));
+  };
+  const numbers = (...values: readonly number[]) =>
+    b.constant(`n${b.build().constants.size}`, [values.length], BigInt64Array.from(values, BigInt));
+
+  function newQuantization(size: number, isPositive = false): Quantization {
+    const dtype = random.pick(['int8', 'int8', 'uint8'] as const);
+    const least = dtype === 'int8' ? -128 : 0;
+    const zeroPoint =
+      isPositive && random.chance(0.7)
+        ? least
+        : least + random.pick([128, random.int(90, 160), random.int(0, 255)]);
+    return { scale: Math.fround((size * (1 + 3 * random.next())) / 128), zeroPoint, dtype };
+  }
+
+  function pair(value: string, size: number, quantization: Quantization): Value {
+    const { scale, zeroPoint, dtype } = quantization;
+    return { name: b.qdq(value, scale, zeroPoint, dtype), size, quantized: quantization };
+  }
+
+  /** Clamps and quantizes a result; now and then leaves it raw, or gives it several readers. */
+  function finish(value: string, size: number, like?: Quantization): void {
+    let name = value;
+    let isPositive = false;
+    const clamp = () => {
+      if (random.chance(0.5)) {
+        isPositive = true;
+        return b.node('Relu', [name]);
+      }
+      const low = random.chance(0.5) ? 0 : -size * random.next();
+      isPositive = low === 0;
+      const bounds = [scalarOf(low), scalarOf(size * (0.5 + random.next()))];
+      return b.node('Clip', [name, ...bounds]);
+    };
+    if (odd()) live.push({ name, size });
+    while (random.chance(0.3)) name = clamp();
+    if (odd()) live.push({ name, size });
+    const quantization = like && random.chance(0.7) ? like : newQuantization(size, isPositive);
+    if (odd() && shapeOf(name).length === 4)
+      live.push(pair(b.node('MaxPool', [name], { kernel_shape: [1, 1] }), size, quantization));
+    if (odd()) live.push(pair(name, size, random.chance(0.5) ? quantization : newQuantization(size)));
+    // A raw result: the last layer's accumulators, or a selection of integers that are quantized already.
+    live.push(odd() ? { name, size } : pair(name, size, quantization));
+  }
+
+  /** Bounds of a Clip have no dimensions. */
+  function scalarOf(value: number): string {
+    return b.constant(`b${b.build().constants.size}`, [], Float32Array.of(value));
+  }
+
+  /** Weights [outChannels first, or last] of a layer with `k` products a sum. */
+  function layerWeights(shape: readonly number[], axis: number, k: number, x: Value) {
+    const key = `${shape.join()} ${axis}`;
+    const known = weights.get(key);
+    if (known && random.chance(0.3)) return known;
+    const length = shape.reduce((product, size) => product * size, 1);
+    const out = shape[axis];
+    const unit = () => Math.fround((0.5 + 2 * random.next()) / (74 * Math.sqrt(k) * Math.max(x.size, 1e-3)));
+    const kind = random.pick(['tensor', 'channel', 'channel', 'uint8', 'shifted', 'channel shifted']);
+    let name: string;
+    let scales = [unit()];
+    if (kind.startsWith('channel')) scales = Array.from({ length: out }, unit);
+    const zeroPoint = scales.map(() => random.int(-20, 20));
+    if (kind === 'uint8') {
+      const data = Uint8Array.from({ length }, () => random.int(0, 255));
+      name = b.dq(shape, data, scales[0], { zeroPoint: [random.int(100, 150)] });
+    } else {
+      const isShifted = kind.endsWith('shifted');
+      name = b.dq(shape, random.int8s(length), kind.startsWith('channel') ? scales : scales[0], {
+        axis,
+        ...(isShifted && { zeroPoint }),
+      });
+    }
+    const made = { name, scales };
+    weights.set(key, made);
+    return made;
+  }
+
+  function biasOf(out: number, scales: readonly number[], x: Value): readonly string[] {
+    const units = scales.map((scale) => Math.fround(Math.fround(x.quantized?.scale ?? 1) * scale));
+    const largest = Math.min(2 ** 20, 1 / Math.min(...units));
+    const data = Int32Array.from({ length: out }, () => random.int(-largest, largest));
+    switch (random.pick(['none', 'integer', 'integer', 'float'])) {
+      case 'none':
+        return [];
+      case 'integer':
+        return [b.dq([out], data, scales.length > 1 ? units : units[0])];
+      default:
+        return [
+          b.constant(
+            `bias${b.build().constants.size}`,
+            [out],
+            Float32Array.from(data, (q) => q * units[0]),
+          ),
+        ];
+    }
+  }
+
+  function conv(): void {
+    const x = source(isImage);
+    if (!x) return;
+    const [channels, height, width] = sizesOf(x) as [number, number, number];
+    const kernel = [Math.min(random.pick([1, 2, 3, 3, 5]), height), Math.min(random.pick([1, 3, 3]), width)];
+    const groups = random.chance(0.25) ? channels : channels % 2 === 0 && random.chance(0.1) ? 2 : 1;
+    const out = groups * (groups > 1 ? random.int(1, 2) : random.pick([1, 2, 3, 4, 5, 8, 9, 17]));
+    const shape = [out, channels / groups, ...kernel];
+    const k = (channels / groups) * kernel[0] * kernel[1];
+    const { name, scales } = layerWeights(shape, 0, k, x);
+    const attributes: Record<string, Attribute> = {
+      strides: [random.pick([1, 1, 2]), random.pick([1, 1, 2, 3])],
+      group: groups,
+      ...(random.chance(0.1)
+        ? { auto_pad: random.pick(['SAME_UPPER', 'SAME_LOWER', 'VALID']) }
+        : { pads: kernel.concat(kernel).map((size) => random.int(0, size - 1)) }),
+    };
+    const result = b.node('Conv', [x.name, name, ...biasOf(out, scales, x)], attributes);
+    finish(result, 1.5);
+  }
+
+  function dense(): void {
+    const x = source((value) => shapeOf(value.name).length === 2);
+    if (!x) return;
+    const [features] = sizesOf(x) as [number];
+    const out = random.pick([1, 2, 5, 10]);
+    const isTransposed = random.chance(0.5);
+    const isGemm = isTransposed || random.chance(0.5);
+    const shape = isTransposed ? [out, features] : [features, out];
+    const { name, scales } = layerWeights(shape, isTransposed ? 0 : 1, features, x);
+    const bias = biasOf(out, scales, x);
+    if (isGemm) {
+      finish(b.node('Gemm', [x.name, name, ...bias], isTransposed ? { transB: 1 } : {}), 1.5);
+      return;
+    }
+    const product = b.node('MatMul', [x.name, name]);
+    finish(
+      bias.length > 0 ? b.node('Add', random.chance(0.5) ? [product, bias[0]] : [bias[0], product]) : product,
+      1.5,
+    );
+  }
+
+  function pool(): void {
+    const x = source(isImage);
+    if (!x) return;
+    const [, height, width] = sizesOf(x) as [number, number, number];
+    const op = random.pick(['MaxPool', 'MaxPool', 'AveragePool', 'GlobalMaxPool', 'GlobalAveragePool']);
+    const kernel = [Math.min(random.int(1, 3), height), Math.min(random.int(1, 3), width)];
+    const strides = [random.int(1, 2), random.int(1, 2)];
+    // A last window that starts behind the image is one more to ONNX's shape inference, and none to ONNX Runtime's kernels.
+    const isCeil = random.chance(0.2) && strides.every((step, i) => step <= kernel[i]);
+    const pads = kernel
+      .concat(kernel)
+      .map((size, side) => (random.chance(0.3) && !(isCeil && side > 1) ? size - 1 : 0));
+    const attributes: Record<string, Attribute> = op.startsWith('Global')
+      ? {}
+      : {
+          kernel_shape: kernel,
+          strides,
+          pads,
+          ...(isCeil && { ceil_mode: 1 }),
+          ...(op === 'AveragePool' && { count_include_pad: random.int(0, 1) }),
+        };
+    const result = b.node(op, [x.name], attributes);
+    const isExact = op.endsWith('MaxPool');
+    if (isExact && random.chance(0.3)) live.push({ name: result, size: x.size, quantized: x.quantized! });
+    else finish(result, x.size, isExact ? x.quantized : undefined);
+  }
+
+  function unary(): void {
+    const x = source();
+    if (!x) return;
+    let name = x.name;
+    do {
+      const op = random.pick(UNARY);
+      const before = name;
+      name = b.node(op, [name]);
+      if (random.chance(0.2)) name = b.node('Mul', [before, name]);
+      if (random.chance(0.2))
+        name = b.node(random.pick(['Add', 'Mul', 'Sub', 'Max', 'Min']), [name, scalar(0.1 + random.next())]);
+      if (odd()) live.push({ name, size: x.size });
+    } while (random.chance(0.3));
+    finish(name, x.size);
+  }
+
+  function binary(): void {
+    const x = source();
+    if (!x) return;
+    const shape = shapeOf(x.name);
+    const gate = random.chance(0.3) && shape.length === 4;
+    const fits = (y: Value) => {
+      const other = shapeOf(y.name);
+      if (odd())
+        return (
+          [2, 4].includes(other.length) && other[1] === shape[1] && other.slice(2).every((size) => size === 1)
+        );
+      const wanted = gate ? [shape[0], shape[1], 1, 1] : shape;
+      return other.join() === wanted.join();
+    };
+    const op = gate
+      ? 'Mul'
+      : random.pick(['Add', 'Add', 'Mul', odd() ? random.pick(['Sub', 'Max', 'Div']) : 'Add']);
+    const y = source((value) => (value !== x || op === 'Mul') && fits(value));
+    if (!y) return;
+    finish(
+      b.node(op, random.chance(0.5) ? [x.name, y.name] : [y.name, x.name]),
+      op === 'Mul' ? x.size * y.size : x.size + y.size,
+    );
+  }
+
+  function constantOperand(): void {
+    const x = source();
+    if (!x) return;
+    const op = random.pick(['Add', 'Sub', 'Mul', 'Div', 'Max', 'Min', 'PRelu']);
+    const value = (0.2 + random.next()) * random.pick([1, -1]);
+    const constant = op === 'PRelu' ? scalarOf(value) : scalar(value);
+    const isReversed = op !== 'PRelu' && op !== 'Div' && random.chance(0.3);
+    finish(b.node(op, isReversed ? [constant, x.name] : [x.name, constant]), x.size * 1.2);
+  }
+
+  function concat(): void {
+    const x = source();
+    if (!x) return;
+    const shape = shapeOf(x.name);
+    const axis = odd() ? random.int(0, shape.length - 1) : random.pick([1, 1, 1 - shape.length]);
+    const joined = (axis + shape.length) % shape.length;
+    const parts = [x];
+    while (random.chance(0.6) && parts.length < 4) {
+      const y = source((value) => {
+        const other = shapeOf(value.name);
+        return other.length === shape.length && other.every((size, i) => i === joined || size === shape[i]);
+      });
+      if (y) parts.push(y);
+    }
+    const result = b.node(
+      'Concat',
+      parts.map(({ name }) => name),
+      { axis },
+    );
+    if (sizesOf({ name: result, size: 0 }).some(Number.isNaN)) return;
+    finish(result, Math.max(...parts.map(({ size }) => size)), x.quantized);
+  }
+
+  function select(): void {
+    const x = source((value) => isImage(value) || sizesOf(value).length === 1);
+    if (!x) return;
+    const [channels] = sizesOf(x) as [number];
+    const axis = odd() ? shapeOf(x.name).length - 1 : 1;
+    const size = Number(shapeOf(x.name)[axis]);
+    const kind = random.pick(['Gather', 'Slice', 'Split']);
+    const keep = (name: string) => {
+      if (random.chance(0.5))
+        live.push({ name, size: x.size, ...(x.quantized && { quantized: x.quantized }) });
+      else finish(name, x.size, x.quantized);
+    };
+    if (kind === 'Gather') {
+      const indices = Array.from({ length: random.int(1, channels + 1) }, () => random.int(-size, size - 1));
+      keep(b.node('Gather', [x.name, numbers(...indices)], { axis }));
+    } else if (kind === 'Slice') {
+      const start = random.int(0, size - 1);
+      const step = random.chance(0.2) ? 2 : 1;
+      keep(
+        b.node('Slice', [
+          x.name,
+          numbers(start),
+          numbers(random.int(start + 1, size)),
+          numbers(axis),
+          numbers(step),
+        ]),
+      );
+    } else if (size > 1) {
+      const first = random.int(1, size - 1);
+      for (const part of b.parts('Split', 2, [x.name, numbers(first, size - first)], { axis })) keep(part);
+    }
+  }
+
+  function rename(): void {
+    const x = source();
+    if (!x) return;
+    const sizes = sizesOf(x);
+    const count = sizes.reduce((product, size) => product * size, 1);
+    const shapes = [
+      [0, -1],
+      [0, count],
+      [-1, count],
+      [0, count, 1, 1],
+      [0, ...sizes],
+      ...(odd() ? [[0, -1, 2], [count, -1], [-1]] : []),
+    ];
+    const kind = random.pick([
+      'Flatten',
+      'Flatten',
+      'Reshape',
+      'Unsqueeze',
+      'Squeeze',
+      'Identity',
+      'Dropout',
+    ]);
+    let name: string;
+    if (kind === 'Reshape') {
+      const target = random.pick(shapes);
+      if (target.includes(2) && count % 2 !== 0) return;
+      name = b.node(kind, [x.name, numbers(...target)]);
+    } else if (kind === 'Unsqueeze') {
+      if (sizes.length !== 1) return;
+      name = b.node(kind, [x.name, numbers(2, 3)]);
+    } else if (kind === 'Squeeze') {
+      if (sizes.length !== 3 || sizes[1] !== 1 || sizes[2] !== 1) return;
+      name = b.node(kind, [x.name, numbers(2, 3)]);
+    } else {
+      name = b.node(kind, [x.name]);
+    }
+    if (random.chance(0.6)) live.push({ name, size: x.size, ...(x.quantized && { quantized: x.quantized }) });
+    else finish(name, x.size, x.quantized);
+  }
+
+  /** A float function whose readers want it in different ways. */
+  function disagreement(): void {
+    const x = source();
+    if (!x) return;
+    let name = b.node(random.pick(UNARY), [x.name]);
+    if (random.chance(0.2)) name = b.node('Identity', [name]);
+    const scale = () => newQuantization(x.size * random.pick([0.1, 1]));
+    const readers: readonly (() => void)[] = [
+      () => live.push(pair(name, x.size, scale())),
+      () => live.push(pair(b.node('Clip', [name, scalarOf(-0.1), scalarOf(0.1)]), 0.1, scale())),
+      () => {
+        if (shapeOf(name).length !== 4) return;
+        const pooled = b.node('GlobalMaxPool', [name]);
+        live.push(pair(pooled, x.size, scale()));
+        if (random.chance(0.3)) live.push({ name: pooled, size: x.size });
+      },
+      () => {
+        const flat = b.node('Flatten', [name]);
+        live.push(pair(flat, x.size, scale()));
+        if (random.chance(0.2)) live.push({ name: flat, size: x.size });
+      },
+      () => {
+        if (random.chance(0.5))
+          finish(
+            random.chance(0.5)
+              ? b.node('Add', [name, x.name])
+              : b.node('Concat', [name, x.name], { axis: 1 }),
+            x.size,
+          );
+      },
+    ];
+    for (let count = random.int(2, 3); count > 0; count--) {
+      random.pick(readers)();
+      strange.push(live.at(-1));
+    }
+  }
+
+  /** An element-wise operator of a value and the same value in another shape. */
+  function mixedRanks(): void {
+    const x = source((value) =>
+      sizesOf(value)
+        .slice(1)
+        .every((size) => size === 1),
+    );
+    if (!x) return;
+    const other = b.node(random.pick(['Identity', 'Neg', 'Tanh']), [x.name]);
+    const renamed = isImage(x) ? b.node('Flatten', [other]) : b.node('Unsqueeze', [other, numbers(2, 3)]);
+    const operands = random.chance(0.5) ? [x.name, renamed] : [renamed, x.name];
+    finish(b.node(random.pick(['Add', 'Sub', 'Mul', 'Max']), operands), x.size);
+    strange.push(live.at(-1));
+  }
+
+  /** Another order of the sizes of an image: readers see other rows and channels. */
+  function reorder(): void {
+    const x = source(isImage);
+    if (!x) return;
+    const target = random.pick([
+      [0, ...sizesOf(x).reverse()],
+      [0, 1, -1, 1],
+      [sizesOf(x)[0], -1, ...sizesOf(x).slice(1)],
+    ]);
+    live.push({ ...x, name: b.node('Reshape', [x.name, numbers(...target)]) });
+  }
+
+  function requantize(): void {
+    const x = source();
+    if (x) live.push(pair(x.name, x.size, newQuantization(x.size)));
+  }
+
+  const dimension = random.chance(0.8) ? 'N' : batch;
+  const shapes = Array.from({ length: random.chance(0.2) ? 2 : 1 }, () =>
+    random.chance(0.85)
+      ? [dimension, random.pick([1, 2, 3, 4, 6]), random.int(3, 9), random.int(3, 9)]
+      : [dimension, random.int(1, 9)],
+  );
+  const inputs = shapes.map((shape, i) => {
+    finish(b.input(`x${i}`, random.chance(0.6) ? shapes[0] : shape), 1.2);
+    return live.at(-1);
+  });
+  for (let layer = random.int(2, 9); layer > 0; layer--) {
+    random.pick([
+      conv,
+      conv,
+      conv,
+      dense,
+      dense,
+      pool,
+      unary,
+      binary,
+      binary,
+      constantOperand,
+      concat,
+      select,
+      rename,
+      requantize,
+      ...(oddity > 0 ? [disagreement, mixedRanks, reorder] : []),
+    ])();
+  }
+
+  const ends = new Set<string>();
+  /** Ends of the graph: what nothing reads, or some of it. */
+  function end(value: Value): void {
+    let { name } = value;
+    const rank = shapeOf(name).length;
+    const isQuantized = random.chance(0.2);
+    if (random.chance(0.25)) {
+      name = b.node('Softmax', [name], { axis: odd() ? random.int(0, rank - 1) : random.pick([1, -1]) });
+    }
+    if (random.chance(0.15)) name = b.node('Flatten', [name]);
+    else if (odd())
+      name = b.node('Reshape', [name, numbers(...random.pick([[-1], [0, -1, 1], [1, -1], [0, 1, -1]]))]);
+    if (random.chance(0.1)) name = pair(name, value.size, newQuantization(value.size)).name;
+    if (isQuantized) {
+      const { scale, zeroPoint, dtype } = newQuantization(value.size);
+      name = b.node('QuantizeLinear', [
+        name,
+        scalarOf(scale),
+        b.constant(
+          `z${b.build().constants.size}`,
+          [],
+          dtype === 'int8' ? Int8Array.of(zeroPoint) : Uint8Array.of(zeroPoint),
+        ),
+      ]);
+    }
+    if (ends.has(name)) name = b.node('Identity', [name]);
+    ends.add(name);
+    b.output(name, []);
+  }
+  end(live.at(-1));
+  for (const value of strange) end(value);
+  // Inputs that nothing depends on are refused.
+  if (inputs.length > 1) for (const input of inputs) end(input);
+  while (random.chance(0.3)) end(random.pick(live));
+  // A layer that is not requantized.
+  const last = source((value) => shapeOf(value.name).length === 2);
+  if (last && random.chance(0.4)) {
+    const [features] = sizesOf(last) as [number];
+    const { name, scales } = layerWeights([features, 4], 1, features, last);
+    end({ name: b.node('Gemm', [last.name, name, ...biasOf(4, scales, last)]), size: 1 });
+  }
+  return b.build();
+}

@@ -5,6 +5,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import type { FuzzMode } from './mode.ts';
 
 export interface WorkerTask {
   readonly seed: number;
@@ -25,9 +26,7 @@ export type WorkerMessage =
 
 export interface FileFuzzOptions {
   readonly seed: number;
-  /** Ends after this time, or this many files, whichever comes first. */
-  readonly milliseconds?: number;
-  readonly files?: number;
+  readonly files: number;
   /** Processor time in milliseconds from which a load counts as slow. Default 2,000. */
   readonly slowMs?: number;
 }
@@ -57,13 +56,19 @@ const HEAP_MB = 1_500;
 /** Files that a child loads before a fresh one takes its place, so that what is left of them does not add up. */
 const FILES_PER_CHILD = 1_000;
 
-export async function fuzzFiles({
-  seed,
-  milliseconds = Infinity,
-  files = Infinity,
-  slowMs = 2_000,
-}: FileFuzzOptions): Promise<FileFuzzResult> {
-  const end = performance.now() + milliseconds;
+/** Files of a case of the mode: enough that they take longer than the start of a child. */
+const FILES_PER_CASE = 250;
+
+export const mutatedFiles: FuzzMode = {
+  name: 'files',
+  async run(seed) {
+    const { counts, findings } = await fuzzFiles({ seed, files: FILES_PER_CASE });
+    const lines = findings.map(({ index, kind, what }) => `file ${index}: ${kind} ${what}`);
+    return { counts, ...(lines.length > 0 && { finding: lines.join('\n') }) };
+  },
+};
+
+export async function fuzzFiles({ seed, files, slowMs = 2_000 }: FileFuzzOptions): Promise<FileFuzzResult> {
   const counts = { files: 0, refused: 0, decoded: 0, loaded: 0 };
   const findings: FileFinding[] = [];
   const record = (index: number, outcome: FileOutcome) => {
@@ -72,22 +77,15 @@ export async function fuzzFiles({
       counts[outcome.kind]++;
     else findings.push({ seed, index, kind: outcome.kind, what: 'what' in outcome ? outcome.what : '' });
   };
-  for (let next = 0; next < files && performance.now() < end;) {
-    next = await runChild(
-      { seed, from: next, to: Math.min(files, next + FILES_PER_CHILD), slowMs },
-      end,
-      record,
-    );
+  for (let next = 0; next < files;) {
+    const to = Math.min(files, next + FILES_PER_CHILD);
+    next = await runChild({ seed, from: next, to, slowMs }, record);
   }
   return { counts, findings };
 }
 
-/** Runs a task until it is done, the time is over, or the child is. @returns the first index that is left */
-function runChild(
-  task: WorkerTask,
-  end: number,
-  record: (index: number, outcome: FileOutcome) => void,
-): Promise<number> {
+/** Runs a task until it is done, or the child is. @returns the first index that is left */
+function runChild(task: WorkerTask, record: (index: number, outcome: FileOutcome) => void): Promise<number> {
   return new Promise((resolve) => {
     const child: ChildProcess = fork(fileURLToPath(new URL('./file-worker.ts', import.meta.url)), {
       execArgv: ['--conditions=octet:source', '--import', 'tsx', `--max-old-space-size=${HEAP_MB}`],
@@ -119,7 +117,6 @@ function runChild(
         record(message.index, message.outcome);
         current = message.index + 1;
         working = false;
-        if (performance.now() > end) finish(current);
       } else if (sent) {
         finish(task.to);
       } else {

@@ -42,18 +42,14 @@ export function fuse(original: IntegerProgram): IntegerProgram {
   }
   // One sweep does: what is joined takes the reader's place (by then everything that it reads is computed),
   // which is yet to come.
-  const movedTo = new Map<number, number>();
   for (const [position, first] of operations.entries()) {
     if (!first || outputs.has(first.output)) continue;
     const [place, ...others] = readers.get(first.output)?.slice(0, 2) ?? [];
     if (place === undefined || others.length > 0) continue;
-    let current = place;
-    for (let next = movedTo.get(current); next !== undefined; next = movedTo.get(current)) current = next;
-    const joined = rewritten(first, operations[current]!, program);
+    const joined = rewritten(first, operations[place]!, program);
     if (!joined) continue;
     operations[position] = undefined;
-    operations[current] = joined;
-    movedTo.set(position, current);
+    operations[place] = joined;
   }
   return compact({ ...program, operations: operations.filter((operation) => operation !== undefined) });
 }

@@ -36,7 +36,7 @@ export function slidingWindow(node: Node, size: Pair, kernelShape?: Pair): Slidi
 
   const explicit = node.attributes.pads ?? [0, 0, 0, 0];
   if (!isIntegers(explicit, 4, 0))
-    return 'pads must be four integers from 0: top, left, bottom, right (2-D only)';
+    return `pads must be four integers from 0 to ${LIMIT - 1}: top, left, bottom, right (2-D only)`;
   const autoPad = node.attributes.auto_pad ?? 'NOTSET';
   const pads = [...explicit] as [number, number, number, number];
   const outputSize: [number, number] = [0, 0];
@@ -77,7 +77,7 @@ export function slidingWindow(node: Node, size: Pair, kernelShape?: Pair): Slidi
 function pair(node: Node, name: string, fallback: Pair | undefined): Pair | string {
   const value = node.attributes[name] ?? fallback;
   if (isIntegers(value, 2, 1)) return [value[0], value[1]];
-  return `${name} must be two positive integers (only 2-D images are supported)`;
+  return `${name} must be two integers from 1 to ${LIMIT - 1} (only 2-D images are supported)`;
 }
 
 function isIntegers(value: unknown, length: number, least: number): value is readonly number[] {

@@ -84,12 +84,12 @@ describe('slidingWindow', () => {
   });
 
   test.each<[Record<string, Attribute>, RegExp]>([
-    [{}, /kernel_shape must be two positive integers/],
+    [{}, /kernel_shape must be two integers from 1 to 65535/],
     [{ kernel_shape: [2, 0] }, /kernel_shape/],
     [{ kernel_shape: [2, 2], strides: [1.5, 1] }, /strides/],
     [{ kernel_shape: [2, 2], dilations: [2 ** 40, 1] }, /dilations/],
     [{ kernel_shape: [2, 2], pads: [1, 1] }, /pads must be four integers/],
-    [{ kernel_shape: [2, 2], pads: [-1, 0, 0, 0] }, /pads must be four integers from 0/],
+    [{ kernel_shape: [2, 2], pads: [-1, 0, 0, 0] }, /pads must be four integers from 0 to 65535/],
     [{ kernel_shape: [2, 2], auto_pad: 'SAME' }, /auto_pad must be .* not "SAME"/],
     [{ kernel_shape: [6, 2] }, /window, 6 high, is larger than the padded image, 5/],
   ])('refuses %j', (attributes, reason) => {

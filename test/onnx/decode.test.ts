@@ -578,7 +578,7 @@ describe('what is wrong with a file', () => {
           ),
         ]),
       ),
-      /more elements/,
+      /pads must be four integers from 0 to 65535/,
     ],
     [
       'an attribute beyond integers',

@@ -233,7 +233,7 @@ describe('lowering', () => {
     [
       'an infinite weight scale',
       (b) => b.qdq(b.node('Conv', [input(b), b.dq([1, 3, 1, 1], random.int8s(3), Infinity)]), 1, 0),
-      /scale must be positive and finite, but one is Infinity/,
+      /scale must be positive, and 255 times it a float32, but is Infinity/,
     ],
     [
       'a clamp behind the last layer',

@@ -6,6 +6,7 @@ import type { Model } from '../../src/model/model.ts';
 import { findObstacles } from '../../src/model/support.ts';
 import { decodeModel } from '../../src/onnx/decode.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
+import type { Weights } from '../../src/program/weights.ts';
 import type { FileOutcome, WorkerMessage, WorkerTask } from './files.ts';
 import { mutation, seedFiles } from './mutate.ts';
 
@@ -48,9 +49,9 @@ function workOf({ program, inputs }: Model): { readonly macs: number; readonly e
   let macs = 0;
   for (const { shape } of program.tensors) elements += shape[0] * shape[1] * shape[2];
   for (const { output, ...rest } of program.operations) {
-    const { weights, kernel = [1, 1] } = rest as { weights?: Int8Array; kernel?: readonly number[] };
+    const { weights, kernel = [1, 1] } = rest as { weights?: Weights; kernel?: readonly number[] };
     const [height, width, channels] = program.tensors[output].shape;
-    macs += height * width * (weights?.length ?? channels * kernel[0] * kernel[1]);
+    macs += height * width * channels * (weights?.k ?? kernel[0] * kernel[1]);
   }
   return { macs, elements };
 }

@@ -13,6 +13,7 @@ import {
   withMethods,
 } from '../arguments.ts';
 import { DeviceError, InputError } from '../errors.ts';
+import { onnxOperator } from '../graph/operators/operator.ts';
 import { createOperatorRegistry } from '../ops/registry.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
 import { preprocessingSchema, readPreprocessing } from '../program/input.ts';
@@ -72,7 +73,7 @@ const DEFAULT_MAX_ACTIVATION_BYTES = 2 ** 29;
 const operator = v.object(
   {
     kind: text,
-    onnx: v.array(v.object({ op: text, shape: fn, is: fn }, 'an OnnxOperator'), 'an array of OnnxOperators'),
+    onnx: v.array(onnxOperator, 'an array of OnnxOperators'),
     lower: fn,
     reference: fn,
     macs: fn,

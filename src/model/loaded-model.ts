@@ -1,5 +1,5 @@
 /** The `Model` behind `loadModel`: names and pictures outside, tensors of the integer program inside. */
-import { asyncOptions, check, count, oneOf, options as optionsOf, texts } from '../arguments.ts';
+import { asyncOptions, check, count, integer, oneOf, options as optionsOf, texts } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import { median } from 'simple-statistics';
 import type { ArithmeticFamily } from '../ops/gpu-kernel.ts';
@@ -70,7 +70,7 @@ interface ReadInputs {
 const runOptions = optionsOf({ signal: asyncOptions.signal, outputs: oneOf('cpu', 'gpu') });
 const classifyOptions = optionsOf({ signal: asyncOptions.signal, topK: count });
 const inspectOptions = optionsOf({ signal: asyncOptions.signal, tensors: texts });
-const profileOptions = optionsOf({ ...asyncOptions, batch: count, repetitions: count });
+const profileOptions = optionsOf({ ...asyncOptions, batch: count, repetitions: integer(1, 10_000) });
 
 export class LoadedModel implements Model {
   readonly #parts: LoadedParts;

@@ -163,7 +163,7 @@ export interface ModelPlan {
 export interface ProfileOptions extends AsyncOptions {
   /** Default 1. */
   readonly batch?: number;
-  /** Default 10. */
+  /** 1 to 10,000. Default 10. */
   readonly repetitions?: number;
 }
 

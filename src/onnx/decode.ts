@@ -18,7 +18,7 @@ import { dtypeFromNumber } from '../graph/dtypes.ts';
 import type { Attribute, Dimension, Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
 import { inferShapes } from '../graph/infer-shapes.ts';
 import { constant } from '../graph/operators/constant.ts';
-import type { OnnxOperator } from '../graph/operators/operator.ts';
+import { onnxOperator, type OnnxOperator } from '../graph/operators/operator.ts';
 import { onnxOperators } from '../graph/operators/registry.ts';
 import type { AttributeKind } from '../graph/operators/signature.ts';
 import { channelShuffle } from '../graph/passes/channel-shuffle.ts';
@@ -210,8 +210,11 @@ function importModel(model: ModelProto, options: DecodeOptions, problems: Proble
   };
 }
 
-function customRows({ operators = [] }: DecodeOptions): ReadonlyMap<string, OnnxOperator> {
-  return new Map([...operators].map((row) => [row.op, row]));
+function customRows(options: DecodeOptions): ReadonlyMap<string, OnnxOperator> {
+  // An iterable may give its items once only.
+  const operators = [...(options.operators ?? [])];
+  check('decodeModel', { operators: v.array(onnxOperator) }, { operators });
+  return new Map(operators.map((row) => [row.op, row]));
 }
 
 function isDefaultDomain(domain: string): boolean {

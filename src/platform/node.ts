@@ -16,7 +16,15 @@ function isRemote(location: string | URL): boolean {
 }
 
 function pathOf(location: string | URL): string {
-  return String(location).startsWith('file:') ? fileURLToPath(location) : String(location);
+  if (!String(location).startsWith('file:')) return String(location);
+  try {
+    return fileURLToPath(location);
+  } catch (cause) {
+    // A host, or an encoded slash.
+    throw new InputError(`${String(location)} is no address of a file here: ${describeFileError(cause)}`, {
+      cause,
+    });
+  }
 }
 
 export const platform: Platform = {
@@ -40,7 +48,7 @@ export const platform: Platform = {
     if (isRemote(location)) return fetchBytes(location, options);
     const path = pathOf(location);
     try {
-      return new Uint8Array(await readFile(path.startsWith('file:') ? fileURLToPath(path) : path));
+      return new Uint8Array(await readFile(path));
     } catch (cause) {
       throw new InputError(`cannot read ${path}: ${describeFileError(cause)}`, { cause });
     }

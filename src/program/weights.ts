@@ -1,3 +1,5 @@
+import * as v from 'valibot';
+import { check, count } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 
 /** Bits of one stored weight. */
@@ -45,6 +47,11 @@ class Int8Weights implements Weights {
         `${values.length} weights for ${outChannels} output channels of ${taps} taps × ${inChannels} channels each: pass ${outChannels * this.k}`,
       );
     }
+    if (zeroPoint && zeroPoint.length !== outChannels) {
+      throw new InputError(
+        `${zeroPoint.length} zero points for ${outChannels} output channels: pass one each`,
+      );
+    }
     this.values = values;
     if (zeroPoint) this.zeroPoint = zeroPoint;
   }
@@ -54,14 +61,22 @@ class Int8Weights implements Weights {
   }
 }
 
+const int8s = v.instance(Int8Array, 'an Int8Array');
+const int8WeightsArguments = {
+  shape: v.object({ outChannels: count, taps: count, inChannels: count }, 'a WeightShape'),
+  values: int8s,
+  zeroPoint: v.optional(int8s),
+};
+
 /**
  * Weights of eight bits.
  *
  * @param values [outChannels][taps][inChannels] (OHWI), kept, not copied
  * @param zeroPoint [outChannels]; left out where all are 0
- * @throws InputError where there are more or fewer values than the shape has
+ * @throws InputError where there are more or fewer values than the shape has, or zero points than output channels
  */
 export function int8Weights(shape: WeightShape, values: Int8Array, zeroPoint?: Int8Array): Weights {
+  check('int8Weights', int8WeightsArguments, { shape, values, zeroPoint });
   return new Int8Weights(shape, values, zeroPoint);
 }
 

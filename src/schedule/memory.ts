@@ -18,7 +18,7 @@ export interface MemoryPlanOptions {
 
 interface Lifetime extends PlannedTensor {
   readonly firstStep: number;
-  readonly lastStep: number;
+  lastStep: number;
 }
 
 interface Arena {
@@ -125,9 +125,14 @@ function lifetimesOf(tensors: readonly PlannedTensor[], steps: readonly Step[]):
   const lifetimes = new Map<TensorId, Lifetime>();
   for (const [step, { name, reads, writes }] of steps.entries()) {
     for (const id of [...reads, ...writes]) {
+      const known = lifetimes.get(id);
+      if (known) {
+        known.lastStep = step;
+        continue;
+      }
       const tensor = byId.get(id);
       if (!tensor) throw new InputError(`step "${name}" names tensor ${id}, which the planner was not given`);
-      lifetimes.set(id, { ...tensor, firstStep: lifetimes.get(id)?.firstStep ?? step, lastStep: step });
+      lifetimes.set(id, { ...tensor, firstStep: step, lastStep: step });
     }
   }
   return [...lifetimes.values()];

@@ -1,4 +1,5 @@
 /** What a run of a program does on this backend at one batch size, as plain data: no memory and no engine here. */
+import { DeviceError } from '../errors.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
 import type {
   RelaxedDot,
@@ -11,7 +12,7 @@ import type { IntegerProgram, Operation, TensorId } from '../program/program.ts'
 import { planMemory } from '../schedule/memory.ts';
 import type { MemoryPlan } from '../schedule/plan.ts';
 import { plannedTensors, stepsOf } from '../schedule/steps.ts';
-import type { PreparedCall } from './execute.ts';
+import { MAX_CALLS, type PreparedCall } from './execute.ts';
 
 /** Tensors lie at multiples of a vector's size. */
 const ALIGNMENT = 16;
@@ -71,6 +72,12 @@ export function planWasm({
     });
     return { operation, variant, workspaces };
   });
+  const calls = operations.flatMap(({ variant }) => variant?.calls ?? []);
+  if (calls.length > MAX_CALLS) {
+    throw new DeviceError(
+      `a run at batch ${batch} takes ${calls.length} kernel calls, more than ${MAX_CALLS}: use a smaller batch or model`,
+    );
+  }
   const [input, ...rest] = stepsOf(program);
   const output = rest.pop()!;
   const steps = [
@@ -78,7 +85,6 @@ export function planWasm({
     ...rest.map((step, i) => ({ ...step, writes: [...step.writes, ...operations[i].workspaces] })),
     { ...output, reads: [...new Set([...output.reads, ...keep])] },
   ];
-  const calls = operations.flatMap(({ variant }) => variant?.calls ?? []);
   return {
     batch,
     relaxedDot: capabilities.relaxedDot,

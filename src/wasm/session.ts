@@ -17,7 +17,7 @@ import {
 } from '../program/program.ts';
 import { checkBatch, checkRun, writeInput } from '../program/session-input.ts';
 import { loadEngine } from './engine.ts';
-import { MAX_CALLS, type PreparedCall } from './execute.ts';
+import type { PreparedCall } from './execute.ts';
 import { type Block, LinearMemory } from './memory.ts';
 import { nextTask } from './next-task.ts';
 import { type ChooseVariant, type PlannedOperation, planWasm, prepareCalls, type WasmPlan } from './plan.ts';
@@ -368,12 +368,6 @@ class ProgramSession implements WasmSession {
       return known;
     }
     const plan = this.#makePlan(batch, keep);
-    const calls = plan.operations.reduce((sum, { variant }) => sum + (variant?.calls.length ?? 0), 0);
-    if (calls > MAX_CALLS) {
-      throw new DeviceError(
-        `a run at batch ${batch} takes ${calls} kernel calls, more than ${MAX_CALLS}: use a smaller batch`,
-      );
-    }
     const resources = this.#open();
     // Its constants first, so that those it shares with plans that go are not packed again.
     const constants: string[] = [];

@@ -145,6 +145,9 @@ const loadOptions = () => ({
 const runInputs = () => ({ input: { pixels: picture().data, batch: 1 } });
 const ranks = (name: string) => ({ name, scores: () => Promise.resolve([[0.1, 0.9]]) });
 
+const operatorRow = () =>
+  octet.defineOperator({ op: 'Mine', inputs: [1, 1], role: 'computes', shape: () => undefined });
+
 /** Without options, `auto` would open a GPU and threads for each of them. */
 const otherBackends = ['1', '1.backend'];
 
@@ -196,7 +199,15 @@ const calls: Readonly<Record<string, Call>> = {
   },
   decodeModel: {
     call: octet.decodeModel,
-    args: () => [bytes, { externalData: () => undefined, operators: ['Mine'] }],
+    args: () => [bytes, { externalData: () => undefined, operators: [operatorRow()] }],
+  },
+  defineOperator: {
+    call: octet.defineOperator,
+    args: () => [{ op: 'Mine', inputs: [1, 1], role: 'computes', shape: () => undefined }],
+  },
+  int8Weights: {
+    call: octet.int8Weights,
+    args: () => [{ outChannels: 1, taps: 2, inChannels: 3 }, new Int8Array(6), new Int8Array(1)],
   },
   encodeModel: { call: octet.encodeModel, args: () => [graph], insideGraphs: true },
   calibrate: {

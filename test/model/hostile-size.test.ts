@@ -9,6 +9,7 @@ import { loadModel } from '../../src/model/load.ts';
 import type { LoadOptions } from '../../src/model/model.ts';
 import { decodeModel } from '../../src/onnx/decode.ts';
 import { paddedChannels } from '../../src/program/program.ts';
+import type { Weights } from '../../src/program/weights.ts';
 import {
   attribute,
   floats,
@@ -235,9 +236,7 @@ describe('loading', () => {
     const output = times(300, (i) => value(`c${i}`, []));
     const bytes = quantized(['N', 1024, 1, 1], nodes, [int8Weights('w', [1024, 1024, 1, 1])], { output });
     using model = await load(bytes);
-    const weights = model.program.operations.map(
-      (operation) => (operation as { weights?: Int8Array }).weights,
-    );
+    const weights = model.program.operations.map((operation) => (operation as { weights?: Weights }).weights);
     expect(new Set(weights).size).toBe(1);
     const x = Float32Array.from({ length: 1024 }, (_, i) => (i % 25) / 10);
     const { outputs } = await model.run({ x });

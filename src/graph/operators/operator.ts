@@ -3,6 +3,8 @@
  * brought to, the rule for its result's shape, its value, and what it does to quantized values. Decoding, inference,
  * folding, calibration, quantization, lowering and the docs ask the row; none of them keeps a table of its own.
  */
+import * as v from 'valibot';
+import { check, count, flag, fn, index, oneOf, text } from '../../arguments.ts';
 import type { Dimension, DType, Graph, Node, Tensor } from '../graph.ts';
 import type { NormalizeContext } from './normalize-context.ts';
 import type { AttributeSpec } from './signature.ts';
@@ -133,10 +135,42 @@ export interface OnnxOperator<Name extends string = string> extends OperatorDefi
   number(node: Node, name: Name): number;
 }
 
-/** A row of the table of operators. Its methods may use `this`, the row. */
+const definitionEntries = {
+  op: text,
+  // The most may be Infinity.
+  inputs: v.tuple([index, v.number('a number')], 'the fewest and most inputs'),
+  role: oneOf('computes', 'selects', 'moves', 'renames', 'clamps', 'pointwise', 'none'),
+  shape: fn,
+  since: v.optional(count),
+  outputs: v.optional(count),
+  attributes: v.optional(v.record(text, v.object({}, 'an AttributeSpec'), 'an object of AttributeSpecs')),
+  homogeneous: v.optional(flag),
+  learned: v.optional(v.array(index, 'an array of indices of inputs')),
+  ...Object.fromEntries(
+    ['normalize', 'sizes', 'evaluate', 'unary', 'binary', 'integer', 'macs'].map((name) => [
+      name,
+      v.optional(fn),
+    ]),
+  ),
+};
+
+const definitionSchema = v.object(definitionEntries, 'an OperatorDefinition');
+
+/** A row that `defineOperator` made. */
+export const onnxOperator = v.object(
+  { ...definitionEntries, is: fn, number: fn },
+  'an OnnxOperator (defineOperator makes them)',
+);
+
+/**
+ * A row of the table of operators. Its methods may use `this`, the row.
+ *
+ * @throws InputError `definition` lacks a member, or has one of the wrong type
+ */
 export function defineOperator<Name extends string = never>(
   definition: OperatorDefinition<Name> & ThisType<OnnxOperator<Name>>,
 ): OnnxOperator<Name> {
+  check('defineOperator', { definition: definitionSchema }, { definition });
   const attributes = definition.attributes ?? ({} as Readonly<Record<Name, AttributeSpec>>);
   return {
     outputs: 1,

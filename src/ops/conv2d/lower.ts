@@ -11,7 +11,7 @@ import type {
   Requantize,
   Window2d,
 } from '../../program/program.ts';
-import { int8Weights, type Weights, weightSums } from '../../program/weights.ts';
+import { int8Weights, type Weights, type WeightShape, weightSums } from '../../program/weights.ts';
 
 /** What Conv, Gemm and MatMul have in common. */
 interface Layer {
@@ -84,14 +84,13 @@ function convolution(
   if (typeof window === 'string') return window;
   if (q.scale.length > 1 && q.axis !== 0) return `its weight scales are along axis ${q.axis}, not 0`;
   const taps = kernelHeight * kernelWidth;
-  const values = relaid(data, `OHWI ${outChannels} ${taps}`, () =>
-    channelsLast(data, outChannels, inChannels, taps),
-  );
   return {
     window: { kernel: window.kernel, stride: window.stride, pads: window.pads, dilation: window.dilation },
     groups: conv.number(node, 'group'),
     outputShape: [...window.outputSize, outChannels],
-    weights: int8Weights({ outChannels, taps, inChannels }, values, zeroPoints(outChannels, q.zeroPoint)),
+    weights: sharedWeights({ outChannels, taps, inChannels }, q.zeroPoint, data, 'OI', () =>
+      channelsLast(data, outChannels, inChannels, taps),
+    ),
     weightScale: q.scale,
   };
 }
@@ -127,32 +126,37 @@ function dense(
   if (shape[inAxis] !== pixels * channels) {
     return `its weights are for ${shape[inAxis]} values, but its input has ${pixels * channels}`;
   }
-  const rows = isTransposed
-    ? data
-    : relaid(data, `rows ${outChannels}`, () => transposed(data, pixels * channels, outChannels));
-  const values = relaid(rows, `OHWI ${outChannels} ${pixels}`, () =>
-    channelsLast(rows, outChannels, channels, pixels),
-  );
   const weightShape = { outChannels, taps: pixels, inChannels: channels };
   return {
     window: { kernel: [height, width], stride: [1, 1], pads: [0, 0, 0, 0], dilation: [1, 1] },
     groups: 1,
     outputShape: [1, 1, outChannels],
-    weights: int8Weights(weightShape, values, zeroPoints(outChannels, q.zeroPoint)),
+    weights: sharedWeights(weightShape, q.zeroPoint, data, isTransposed ? 'OI' : 'IO', () => {
+      const rows = isTransposed ? data : transposed(data, pixels * channels, outChannels);
+      return channelsLast(rows, outChannels, channels, pixels);
+    }),
     weightScale: q.scale,
   };
 }
 
-/** Weights in the layout of the program by what they are in the file: layers may share them. */
-const relaidWeights = new WeakMap<object, Map<string, Int8Array>>();
+/** Weights without zero points, by what they are in the file: layers may share them. */
+const knownWeights = new WeakMap<object, Map<string, Weights>>();
 
-/** What `make` gives of `data`, made once for each `key`. */
-function relaid(data: Int8Array | Int32Array, key: string, make: () => Int8Array): Int8Array {
-  let made = relaidWeights.get(data);
-  if (!made) relaidWeights.set(data, (made = new Map<string, Int8Array>()));
-  let weights = made.get(key);
-  if (!weights) made.set(key, (weights = make()));
-  return weights;
+/** The weights that `data` has in `order`, laid out by `values` once for all layers that share them. */
+function sharedWeights(
+  shape: WeightShape,
+  zeroPoint: Int32Array,
+  data: Int8Array | Int32Array,
+  order: 'OI' | 'IO',
+  values: () => Int8Array,
+): Weights {
+  let known = knownWeights.get(data);
+  if (!known) knownWeights.set(data, (known = new Map<string, Weights>()));
+  const key = `${order} ${shape.outChannels} ${shape.taps}`;
+  let weights = known.get(key);
+  if (!weights) known.set(key, (weights = int8Weights(shape, values())));
+  const ownZeroPoints = zeroPoints(shape.outChannels, zeroPoint);
+  return ownZeroPoints ? int8Weights(shape, weights.rows(), ownZeroPoints) : weights;
 }
 
 /**

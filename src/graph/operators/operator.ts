@@ -137,12 +137,12 @@ export interface OnnxOperator<Name extends string = string> extends OperatorDefi
 
 const definitionEntries = {
   op: text,
-  // The most may be Infinity.
+  // Most may be Infinity, here and below.
   inputs: v.tuple([index, v.number('a number')], 'the fewest and most inputs'),
   role: oneOf('computes', 'selects', 'moves', 'renames', 'clamps', 'pointwise', 'none'),
   shape: fn,
   since: v.optional(count),
-  outputs: v.optional(count),
+  outputs: v.optional(v.number('a number')),
   attributes: v.optional(v.record(text, v.object({}, 'an AttributeSpec'), 'an object of AttributeSpecs')),
   homogeneous: v.optional(flag),
   learned: v.optional(v.array(index, 'an array of indices of inputs')),

@@ -64,7 +64,7 @@ export type WinogradTransform = readonly (readonly [number, number, number])[];
  * zero points whose input channels are a multiple of 8.
  */
 export function transformed(panels: number, g: WinogradTransform): WeightLayout {
-  const elements = ({ inChannels }: Weights) => g.length ** 2 * panels * PANEL * inChannels;
+  const elements = ({ inChannels }: Weights) => g.length * g.length * panels * PANEL * inChannels;
   return {
     name: `winograd-${g.length - 2}`,
     centred: true,

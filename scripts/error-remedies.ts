@@ -20,7 +20,10 @@ const rules: readonly (readonly [message: RegExp, remedy: string])[] = [
     /external (file|data)|weights are in/,
     'Keep the data files beside the model under the names it gives, or pass them as `externalData`.',
   ],
-  [/not an ONNX model|the file is empty|truncated|versions of the default/, DAMAGED],
+  [
+    /not an ONNX model|the file is empty|truncated|more parts than any model|versions of the default/,
+    DAMAGED,
+  ],
   [
     /uses opset|came with opset/,
     'Convert the model with `onnx.version_converter` to an opset that Octet reads.',
@@ -65,7 +68,7 @@ const rules: readonly (readonly [message: RegExp, remedy: string])[] = [
   [/raw_data has|tensor has|the input has shape/, EXPORT],
   // Uses.
   [
-    /batch size|topK|threads must|must be .*, got|is missing$|takes two of|mean and --std|planToSvg|was not given|no tensor|before it is written|both reads|pixel table|elements?, got|values?, got|bytes, not|pixels, got|multiple of that|inputs before it|given by name|no input "|outputs can stay|GPUBuffer|takes a Float32Array|a device is for|must be a Uint8Array|must be finite|a model is an address|images have shape|softmax needs|decoded from a Uint8Array/,
+    /batch size|topK|threads must|must be .*, got|is missing$|takes two of|mean and --std|planToSvg|was not given|no tensor|before it is written|both reads|pixel table|elements?, got|values?, got|bytes, not|pixels, got|multiple of that|inputs before it|given by name|no input "|outputs can stay|GPUBuffer|takes a Float32Array|a device is for|must be a Uint8Array|must be finite|a model is an address|images have shape|softmax needs|zero points for|weights for|no address of a file|decoded from a Uint8Array/,
     CALLER,
   ],
   [
@@ -107,7 +110,8 @@ const rules: readonly (readonly [message: RegExp, remedy: string])[] = [
     /device was lost|outside any call|refused it/,
     'Run again: Octet opens a new device (your own must be made anew). If it recurs, update the driver, or use wasm.',
   ],
-  [/memory|does not fit|kernel calls/, BATCH],
+  [/maxActivationBytes/, 'Raise `maxActivationBytes` (`--max-activation-bytes`) for a model that you trust.'],
+  [/memory|does not fit|kernel calls|a batch of/, BATCH],
   [/disposed of|worker thread|reference backend|picture came before/, 'Load the model again.'],
   [
     /kernels from|no WebAssembly SIMD/,

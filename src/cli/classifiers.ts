@@ -6,6 +6,7 @@ import { loadModel } from '../model/load.ts';
 import type { LoadOptions } from '../model/model.ts';
 import { openFloatSession } from '../quantize/onnx-runtime.ts';
 import type { Picture } from '../vision/picture.ts';
+import { activationLimit } from './options.ts';
 import { ReferencePool } from './reference-pool.ts';
 import { configuredOnnxRuntime } from './runtime.ts';
 
@@ -46,14 +47,14 @@ export async function openFloatClassifier(
 export async function openQuantizedClassifier(
   name: string,
   graph: Graph,
-  options: Pick<LoadOptions, 'backend' | 'signal' | 'threads'>,
+  options: Pick<LoadOptions, 'backend' | 'signal' | 'threads' | 'maxActivationBytes'>,
 ): Promise<OpenClassifier> {
   const model = await loadModel(graph, options);
   const output = model.outputs[0].name;
   const input = model.inputs[0].name;
   if (model.backend === 'reference') {
     model.dispose();
-    const pool = new ReferencePool(graph, options.threads);
+    const pool = new ReferencePool(graph, activationLimit(options), options.threads);
     return {
       name,
       engine: `octet (reference, ${pool.processes} processes), int8`,

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { loadModel } from '../model/load.ts';
 import type { LoadOptions } from '../model/model.ts';
-import { backendOption, positiveInteger } from './options.ts';
+import { activationLimit, backendOption, maxActivationBytesOption, positiveInteger } from './options.ts';
 import { note, percent, print, printJson } from './output.ts';
 import { findPictures } from './pictures.ts';
 import type { CommandContext } from './context.ts';
@@ -9,6 +9,7 @@ import type { CommandContext } from './context.ts';
 interface ClassifyCommandOptions {
   readonly model: string;
   readonly backend: NonNullable<LoadOptions['backend']>;
+  readonly maxActivationBytes?: number;
   readonly top: number;
   readonly json?: boolean;
 }
@@ -23,11 +24,16 @@ export function addClassifyCommand(program: Command, { signal }: CommandContext)
     )
     .option('-m, --model <file>', 'quantized ONNX file', 'models/vgg16-cifar10.int8.onnx')
     .addOption(backendOption())
+    .addOption(maxActivationBytesOption())
     .option('--top <k>', 'how many classes to show', positiveInteger, 5)
     .option('--json', 'print JSON')
     .action(async (sources: string[], options: ClassifyCommandOptions) => {
       const pictures = await findPictures(sources);
-      const model = await loadModel(options.model, { backend: options.backend, signal });
+      const model = await loadModel(options.model, {
+        backend: options.backend,
+        signal,
+        ...activationLimit(options),
+      });
       try {
         const results = [];
         for (const item of pictures) {

@@ -8,7 +8,7 @@ import type { BackendName } from '../model/session.ts';
 import { readGraph } from '../model/source.ts';
 import { compareModels } from '../quantize/compare.ts';
 import { shareMetadata } from './metadata.ts';
-import { DEFAULT_IMAGES, positiveInteger } from './options.ts';
+import { activationLimit, DEFAULT_IMAGES, maxActivationBytesOption, positiveInteger } from './options.ts';
 import { counted, decibels, onProgress, print, printJson, progress, table } from './output.ts';
 import { findPictures, loadPictures, SOURCES_HELP, type PictureItem } from './pictures.ts';
 import { CheckFailure, type CommandContext } from './context.ts';
@@ -18,6 +18,7 @@ interface CompareCommandOptions {
   readonly backend?: string;
   readonly images: string[];
   readonly limit: number;
+  readonly maxActivationBytes?: number;
   readonly json?: boolean;
 }
 
@@ -34,6 +35,7 @@ export function addCompareCommand(program: Command, { signal }: CommandContext):
     .option('--backend <a,b>', 'compare these two backends: webgpu, wasm, reference')
     .option('-i, --images <source...>', SOURCES_HELP, [DEFAULT_IMAGES])
     .option('--limit <n>', 'the first n pictures only', positiveInteger, 16)
+    .addOption(maxActivationBytesOption())
     .option('--json', 'print JSON')
     .action(async (path: string, others: string[], options: CompareCommandOptions, command: Command) => {
       if (options.backend !== undefined) {
@@ -66,13 +68,15 @@ async function compareOnBackends(
   path: string,
   [first, second]: [BackendName, BackendName],
   pictures: readonly PictureItem[],
-  { json }: CompareCommandOptions,
+  options: CompareCommandOptions,
   signal: AbortSignal,
 ): Promise<void> {
+  const { json } = options;
+  const shared = { signal, ...activationLimit(options) };
   const graph = await readGraph(path, { signal });
-  const actual = await loadModel(graph, { backend: first, signal });
+  const actual = await loadModel(graph, { backend: first, ...shared });
   try {
-    const expected = await loadModel(graph, { backend: second, signal });
+    const expected = await loadModel(graph, { backend: second, ...shared });
     try {
       const comparisons: { picture: string; comparison: Comparison }[] = [];
       const bar = progress('Comparing');

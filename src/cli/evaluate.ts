@@ -13,10 +13,12 @@ import { withBars } from './data.ts';
 import { openFloatClassifier, openQuantizedClassifier, type OpenClassifier } from './classifiers.ts';
 import { shareMetadata } from './metadata.ts';
 import {
+  activationLimit,
   backendOption,
   DEFAULT_CALIBRATION,
   DEFAULT_IMAGES,
   DEFAULT_MODEL,
+  maxActivationBytesOption,
   positiveInteger,
   readRecipe,
 } from './options.ts';
@@ -30,6 +32,7 @@ interface EvaluateCommandOptions {
   readonly full?: boolean;
   readonly limit?: number;
   readonly backend: NonNullable<LoadOptions['backend']>;
+  readonly maxActivationBytes?: number;
   readonly batch: number;
   readonly threads?: number;
   readonly calibration: string[];
@@ -51,6 +54,7 @@ export function addEvaluateCommand(program: Command, { signal }: CommandContext)
     .option('--full', 'all 10,000 test images of CIFAR-10 (fetched where they are not cached)')
     .option('--limit <n>', 'the first n pictures only', positiveInteger)
     .addOption(backendOption())
+    .addOption(maxActivationBytesOption())
     .option('--batch <n>', 'pictures a run', positiveInteger, 8)
     .option('--threads <n>', 'threads of each model (default: one a core)', positiveInteger)
     .option('-c, --calibration <source...>', 'what to quantize on, where that is needed', [
@@ -74,6 +78,7 @@ export function addEvaluateCommand(program: Command, { signal }: CommandContext)
               ? await openQuantizedClassifier(name, graph, {
                   backend: options.backend,
                   signal,
+                  ...activationLimit(options),
                   ...(options.threads !== undefined && { threads: options.threads }),
                 })
               : await openFloatClassifier(name, graph, options.threads),

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { InvalidArgumentError, Option } from 'commander';
 import { InputError } from '../errors.ts';
+import type { LoadOptions } from '../model/model.ts';
 import { describeFileError } from '../platform/node/file-error.ts';
 import { parseRecipe, type Recipe } from '../quantize/recipe.ts';
 
@@ -28,6 +29,18 @@ export const backendOption = (): Option =>
   new Option('--backend <name>', 'what runs the int8 model')
     .choices(['auto', 'webgpu', 'wasm', 'reference'])
     .default('auto');
+
+export const maxActivationBytesOption = (): Option =>
+  new Option(
+    '--max-activation-bytes <n>',
+    'bytes that one picture may take at once (default: 512 MiB); raise it for models that you trust',
+  ).argParser(positiveInteger);
+
+/** The member of `LoadOptions` that `maxActivationBytesOption` sets. */
+export const activationLimit = ({
+  maxActivationBytes,
+}: Pick<LoadOptions, 'maxActivationBytes'>): Pick<LoadOptions, 'maxActivationBytes'> =>
+  maxActivationBytes === undefined ? {} : { maxActivationBytes };
 
 /** Reads and checks a recipe file; without one, the defaults. */
 export async function readRecipe(path: string | undefined): Promise<Recipe> {

@@ -8,10 +8,15 @@ import { fileURLToPath } from 'node:url';
 import { OctetError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { loadModel } from '../model/load.ts';
-import type { Model } from '../model/model.ts';
+import type { LoadOptions, Model } from '../model/model.ts';
 import type { Picture } from '../vision/picture.ts';
 
-type Request = { readonly graph: Graph } | { readonly id: number; readonly picture: Picture };
+/** What a process loads its model with. */
+type PoolOptions = Pick<LoadOptions, 'maxActivationBytes'>;
+
+type Request =
+  | { readonly graph: Graph; readonly options: PoolOptions }
+  | { readonly id: number; readonly picture: Picture };
 
 interface Response {
   readonly id: number;
@@ -32,11 +37,11 @@ export class ReferencePool {
   readonly #waiting = new Map<number, Waiting>();
   #next = 0;
 
-  constructor(graph: Graph, processes = availableParallelism()) {
+  constructor(graph: Graph, options: PoolOptions, processes = availableParallelism()) {
     this.processes = processes;
     this.#children = Array.from({ length: processes }, () => {
       const child = fork(THIS_FILE, { serialization: 'advanced' });
-      child.send({ graph } satisfies Request);
+      child.send({ graph, options } satisfies Request);
       child.on('message', ({ id, scores, error }: Response) => {
         const waiting = this.#waiting.get(id);
         this.#waiting.delete(id);
@@ -78,7 +83,7 @@ function serve(send: (response: Response) => void): void {
   let opened: Promise<Model> | undefined;
   process.on('message', (request: Request) => {
     if ('graph' in request) {
-      opened = loadModel(request.graph, { backend: 'reference' });
+      opened = loadModel(request.graph, { backend: 'reference', ...request.options });
       return;
     }
     const { id, picture } = request;

@@ -9,11 +9,13 @@ import { SWEEP_BITS, sweepBits } from '../quantize/sweep.ts';
 import { openFloatClassifier, openQuantizedClassifier } from './classifiers.ts';
 import { labelled } from './evaluate.ts';
 import {
+  activationLimit,
   backendOption,
   bitList,
   DEFAULT_CALIBRATION,
   DEFAULT_IMAGES,
   DEFAULT_MODEL,
+  maxActivationBytesOption,
   positiveInteger,
   readRecipe,
 } from './options.ts';
@@ -30,6 +32,7 @@ interface SweepCommandOptions {
   readonly limit?: number;
   readonly recipe?: string;
   readonly backend: NonNullable<LoadOptions['backend']>;
+  readonly maxActivationBytes?: number;
   readonly json?: boolean;
 }
 
@@ -45,6 +48,7 @@ export function addSweepCommand(program: Command, { signal }: CommandContext): v
     .option('-c, --calibration <source...>', 'what to calibrate on', [DEFAULT_CALIBRATION])
     .option('-r, --recipe <file>', 'all but the bits')
     .addOption(backendOption())
+    .addOption(maxActivationBytesOption())
     .option('--json', 'print JSON')
     .action(async (path: string, options: SweepCommandOptions) => {
       const recipe = await readRecipe(options.recipe);
@@ -81,6 +85,7 @@ export function addSweepCommand(program: Command, { signal }: CommandContext): v
             openQuantizedClassifier(`W${weights}A${activations}`, quantized, {
               backend: options.backend,
               signal,
+              ...activationLimit(options),
             }),
           ),
         onProgress: onProgress(bar),

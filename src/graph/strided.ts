@@ -6,6 +6,9 @@ import { MAX_LIST } from './limits.ts';
 /** Most channels that are listed one by one: far more than networks have, where a hostile file may declare billions. */
 export const MAX_CHANNELS = 2 ** 16;
 
+/** Channels that one model lists altogether: a hundred times those of a ShuffleNet. */
+export const MAX_LISTED = 2 ** 22;
+
 /** Elements of a list of integers, undefined where they are not known: `constantNumbers`, or what inference knows beyond. */
 export type NumbersOf = (name: string) => readonly number[] | undefined;
 

@@ -256,3 +256,15 @@ describe('compare', () => {
     expect(one.stdout).toMatch(/^1 picture\. wasm equals/);
   });
 });
+
+describe('--max-activation-bytes', () => {
+  test.each([
+    ['classify', '-m', path('int8.onnx'), path('pictures')],
+    ['evaluate', path('int8.onnx'), '-i', path('pictures')],
+    ['compare', path('int8.onnx'), path('pictures'), '--backend', 'wasm,reference'],
+  ])('bounds what %s loads', async (...args) => {
+    const { code, stderr } = await octet(...args, '--max-activation-bytes', '10');
+    expect(stderr).toMatch(/bytes of activations at once .* more than 10: pass a larger maxActivationBytes/);
+    expect(code).toBe(2);
+  });
+});

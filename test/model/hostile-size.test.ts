@@ -245,6 +245,25 @@ describe('loading', () => {
     expect(equal).toBe(true);
   });
 
+  test('more channels in slices than a model may list', async () => {
+    const bounds = ['from', 'to', 'axis'].map((name, i): TensorInit => {
+      return { name, dataType: DataType.INT64, dims: [1n], int64Data: [[0n, 65_536n, 1n][i]] };
+    });
+    const slices = times(70, (i) => node('Slice', [`x${i}`, 'from', 'to', 'axis'], [`x${i + 1}`]));
+    const bytes = quantized(['N', 65_536, 1, 1], slices, bounds, { output: [value('x70', [])] });
+    await expect(load(bytes)).rejects.toThrow(
+      /Slice .*selects channels where the model has selected 4194304 already/,
+    );
+  });
+
+  test('more kernel calls than a run may have', async () => {
+    const chain = times(16_400, (i) =>
+      node('MaxPool', [`x${i}`], [i === 16_399 ? 'y' : `x${i + 1}`], [attribute('kernel_shape', [1, 1])]),
+    );
+    const loading = loadModel(quantized(['N', 1, 2, 2], chain), { backend: 'wasm', threads: 1 });
+    await expect(loading).rejects.toThrow(/takes 16400 kernel calls, more than 16368/);
+  });
+
   test('a chain of 6,000 operations is planned', async () => {
     const chain = times(6_000, (i) =>
       node('MaxPool', [`x${i}`], [i === 5_999 ? 'y' : `x${i + 1}`], [attribute('kernel_shape', [1, 1])]),
@@ -258,6 +277,7 @@ describe('loading', () => {
     using model = await load(bytes, { backend });
     await expect(model.plan(1e9)).rejects.toThrow(InputError);
     await expect(model.profile({ batch: 1e9 })).rejects.toThrow(InputError);
+    await expect(model.profile({ repetitions: 1e9 })).rejects.toThrow(InputError);
     if (backend === 'wasm') await expect(load(bytes, { batches: [1e9] })).rejects.toThrow(InputError);
   });
 

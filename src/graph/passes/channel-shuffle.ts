@@ -7,10 +7,7 @@ import { quantizeLinear } from '../operators/quantize-linear.ts';
 import { reshape } from '../operators/reshape.ts';
 import { transpose, transposedAxes } from '../operators/transpose.ts';
 import { valueNames } from '../rewrite.ts';
-import { MAX_CHANNELS } from '../strided.ts';
-
-/** Channels that the constants of one graph list: a hundred times those of a ShuffleNet. */
-const MAX_LISTED = 2 ** 22;
+import { MAX_CHANNELS, MAX_LISTED } from '../strided.ts';
 
 /**
  * Makes a Gather of each channel shuffle: a Reshape to [N, groups, C / groups, …], a Transpose of the two, and a Reshape back (Zhang et al.

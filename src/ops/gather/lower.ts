@@ -2,10 +2,13 @@ import { constantNumbers, resolveAxis } from '../../graph/attributes.ts';
 import type { Graph, Node } from '../../graph/graph.ts';
 import { gather as gatherRow } from '../../graph/operators/gather.ts';
 import { slice } from '../../graph/operators/slice.ts';
-import { MAX_CHANNELS, sliceRanges } from '../../graph/strided.ts';
+import { MAX_CHANNELS, MAX_LISTED, sliceRanges } from '../../graph/strided.ts';
 import type { LoweringContext } from '../../program/lowering.ts';
 import type { GatherOperation } from '../../program/program.ts';
 import { emitSelection } from '../selection.ts';
+
+/** Channels that the selections of each program list so far: small files can ask for gigabytes of them. */
+const listedChannels = new WeakMap<LoweringContext, number>();
 
 export function lowerGather(node: Node, context: LoweringContext): void {
   const input = context.activation(node, 0);
@@ -32,6 +35,15 @@ export function lowerGather(node: Node, context: LoweringContext): void {
     context.problem(node, `selects ${what} ${inChannels} channels`);
     return;
   }
+  const listed = (listedChannels.get(context) ?? 0) + channels.length;
+  if (listed > MAX_LISTED) {
+    context.problem(
+      node,
+      `selects channels where the model has selected ${MAX_LISTED} already, the most that is supported`,
+    );
+    return;
+  }
+  listedChannels.set(context, listed);
   emitSelection(node, input, [height, width, channels.length], context, (output): GatherOperation => ({
     kind: 'gather',
     name: node.name,

@@ -148,8 +148,8 @@ test.each([1, 2])(
     }
     const late = used();
     expect(late.linear).toBe(early.linear);
-    // A leak of one input a run would be 2,000 of them.
-    const leak = 1000 * [...inputs[0].values()].reduce((sum, input) => sum + sizeOf(input), 0);
+    // A leak of one input a run would be 1,980 of them; garbage that is not collected yet comes to half of that.
+    const leak = 1500 * [...inputs[0].values()].reduce((sum, input) => sum + sizeOf(input), 0);
     expect(late.outside - early.outside).toBeLessThan(leak);
     expect(late.heap - early.heap).toBeLessThan(2 ** 20);
   },

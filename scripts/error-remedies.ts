@@ -10,6 +10,10 @@ const BATCH = 'Run fewer images at once, or dispose of models that are no longer
 const CALLER = 'Correct the argument as the message says.';
 
 const rules: readonly (readonly [message: RegExp, remedy: string])[] = [
+  [
+    /holds accumulators|offsets, with those before it|moves single elements|too large to be regrouped/,
+    REPLACE,
+  ],
   // Files.
   [/Git LFS/, 'Run `git lfs pull` in the checkout that the file is from.'],
   [

@@ -3,19 +3,18 @@ import type { Conv2dShape } from './conv2d-shape.wgsl.ts';
 import { requantizeWgsl } from './requantize.wgsl.ts';
 import { rescaleWgsl } from './rescale.wgsl.ts';
 
-/** Vectors of the record of a word of four channels, in order; the last only where the kernel corrects for zero points of weights. */
-export const CHANNEL_VECTORS = ['bias', 'limit', 'mantissa', 'fields', 'weightZeroPoint'] as const;
+/** Vectors of the record of a word of four channels; the last only where the kernel corrects for zero points of weights. */
+export const CHANNEL_VECTORS = { bias: 0, limit: 1, mantissa: 2, fields: 3, weightZeroPoint: 4 } as const;
 
-/** Vectors of the layer, behind the records, in order. */
-export const LAYER_VECTORS = ['input', 'factors', 'result'] as const;
+/** Vectors of the layer, behind the records. */
+export const LAYER_VECTORS = { input: 0, factors: 1, result: 2 } as const;
 
 /** Vectors of a record. */
 export function recordLength(weightZeroPoint: boolean): number {
-  return weightZeroPoint ? CHANNEL_VECTORS.length : CHANNEL_VECTORS.indexOf('weightZeroPoint');
+  return CHANNEL_VECTORS.weightZeroPoint + (weightZeroPoint ? 1 : 0);
 }
 
-const inRecord = (vector: (typeof CHANNEL_VECTORS)[number]) =>
-  `epilogue[record + ${CHANNEL_VECTORS.indexOf(vector)}u]`;
+const inRecord = (vector: keyof typeof CHANNEL_VECTORS) => `epilogue[record + ${CHANNEL_VECTORS[vector]}u]`;
 
 /**
  * What all convolution kernels do with four finished accumulators: bias, requantize, residual, packed store.
@@ -47,7 +46,7 @@ const RECORD = ${recordLength(shape.weightZeroPoint)}u;
 #if ${constant}
 const LAYER_RECORD = OUT_WORDS * RECORD;
 #endif
-@group(0) @binding(2) var<storage, read> epilogue: array<vec4<i32>${constant ? `, LAYER_RECORD + ${LAYER_VECTORS.length}u` : ''}>;
+@group(0) @binding(2) var<storage, read> epilogue: array<vec4<i32>${constant ? `, LAYER_RECORD + ${Object.keys(LAYER_VECTORS).length}u` : ''}>;
 #if ${shape.int32}
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<i32>${outputs}>;
 #else
@@ -89,8 +88,8 @@ fn store(pixel: u32, channels: Channels, acc: vec4<i32>) {
 #else
   let q = requantize(biased, channels.requantizer);
 #if ${shape.residual}
-  let factors = epilogue[${layerRecord} + ${LAYER_VECTORS.indexOf('factors')}u];
-  let result = epilogue[${layerRecord} + ${LAYER_VECTORS.indexOf('result')}u];
+  let factors = epilogue[${layerRecord} + ${LAYER_VECTORS.factors}u];
+  let result = epilogue[${layerRecord} + ${LAYER_VECTORS.result}u];
   let other = ${constant ? 'unpack4xI8' : 'bytesOf'}(residual[index]);
   let sum = (q - factors.z) * factors.x + (other - factors.w) * factors.y;
   let rescaled = rescaleSum(sum, u32(result.x), result.y, result.z, result.w);
@@ -114,5 +113,5 @@ fn correct(acc: vec4<i32>, word: u32, sum: i32) -> vec4<i32> {
 
 /** Expression of what a pixel in the padding reads as: the input's zero point in four channels. */
 export function paddingWgsl(layerRecord = 'LAYER_RECORD'): string {
-  return `bitcast<u32>(epilogue[${layerRecord} + ${LAYER_VECTORS.indexOf('input')}u].x)`;
+  return `bitcast<u32>(epilogue[${layerRecord} + ${LAYER_VECTORS.input}u].x)`;
 }

@@ -84,7 +84,7 @@ export interface Activation {
   readonly name: string;
   readonly shape: readonly [height: number, width: number, channels: number];
   /** Row-major in `shape`, without padded channels. */
-  readonly data: Int8Array | Int32Array;
+  readonly data: Int8Array | Int32Array | Float32Array;
   /** `real = scale · (q − zeroPoint)`; the first scale where there is one a channel. */
   readonly scale: number;
   readonly zeroPoint: number;

@@ -5,10 +5,8 @@ const KINDS: ReadonlySet<string> = new Set<BuiltinOperation['kind']>([
   'conv2d',
   'maxPool2d',
   'averagePool2d',
-  'add',
-  'mul',
-  'concat',
-  'gather',
+  'binary',
+  'move',
   'lookup',
 ]);
 
@@ -21,26 +19,22 @@ export function titleOf(operation: Operation, from: ProgramTensor, to: ProgramTe
   const size = ([height, width]: readonly [number, number]) => `${height}×${width}`;
   switch (operation.kind) {
     case 'conv2d': {
-      const channels = to.shape[2];
+      const channels = to.image[2];
       const pooled = operation.pool ? ' and pool' : '';
       // A dense layer is a convolution over the whole of its input.
-      if (operation.kernel[0] === from.shape[0] && operation.kernel[1] === from.shape[1])
+      if (operation.kernel[0] === from.image[0] && operation.kernel[1] === from.image[1])
         return `Dense ${channels}`;
-      const depthwise = operation.groups > 1 && operation.groups === from.shape[2] ? 'Depthwise' : 'Conv';
+      const depthwise = operation.groups > 1 && operation.groups === from.image[2] ? 'Depthwise' : 'Conv';
       return `${depthwise} ${size(operation.kernel)}, ${channels}${pooled}`;
     }
     case 'maxPool2d':
       return `Max pool ${size(operation.kernel)}`;
     case 'averagePool2d':
       return `Average pool ${size(operation.kernel)}`;
-    case 'add':
-      return 'Add';
-    case 'mul':
-      return 'Multiply';
-    case 'concat':
-      return 'Concat';
-    case 'gather':
-      return 'Select channels';
+    case 'binary':
+      return operation.function === 'sum' ? 'Add' : 'Multiply';
+    case 'move':
+      return operation.parts.length > 1 ? 'Concat' : 'Move';
     case 'lookup':
       return 'Lookup table';
   }

@@ -1,4 +1,5 @@
 /** The process that loads mutated files for files.ts, which watches it: it may hang, run out of memory, or crash. */
+import type { Weights } from '../../src/program/weights.ts';
 import { OctetError } from '../../src/errors.ts';
 import { optimize } from '../../src/graph/passes/optimize.ts';
 import { loadModel } from '../../src/model/load.ts';
@@ -6,7 +7,6 @@ import type { Model } from '../../src/model/model.ts';
 import { findObstacles } from '../../src/model/support.ts';
 import { decodeModel } from '../../src/onnx/decode.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
-import type { Weights } from '../../src/program/weights.ts';
 import type { FileOutcome, WorkerMessage, WorkerTask } from './files.ts';
 import { mutation, seedFiles } from './mutate.ts';
 
@@ -47,10 +47,10 @@ async function isReproduced(model: Model): Promise<boolean> {
 function workOf({ program, inputs }: Model): { readonly macs: number; readonly elements: number } {
   let elements = inputs.length;
   let macs = 0;
-  for (const { shape } of program.tensors) elements += shape[0] * shape[1] * shape[2];
+  for (const { image } of program.tensors) elements += image[0] * image[1] * image[2];
   for (const { output, ...rest } of program.operations) {
     const { weights, kernel = [1, 1] } = rest as { weights?: Weights; kernel?: readonly number[] };
-    const [height, width, channels] = program.tensors[output].shape;
+    const [height, width, channels] = program.tensors[output].image;
     macs += height * width * channels * (weights?.k ?? kernel[0] * kernel[1]);
   }
   return { macs, elements };

@@ -1,10 +1,9 @@
 /** What a caller gives as input, as the program takes it. */
 import { describeValue } from '../arguments.ts';
 import { InputError } from '../errors.ts';
-import { pixelTable, quantizeInput } from '../program/input.ts';
+import { pixelTable, quantizeInput, storeIntegers } from '../program/input.ts';
 import type { Preprocessing } from '../program/input.ts';
-import { elementCount, paddedChannels } from '../program/program.ts';
-import type { ProgramInput, ProgramTensor } from '../program/program.ts';
+import { type Int8Tensor, int8Tensor, type ProgramInput, type ProgramTensor } from '../program/program.ts';
 import { picturePixels } from './pictures.ts';
 import type { PictureSource } from './pictures.ts';
 import type { SessionInput } from './session.ts';
@@ -26,7 +25,7 @@ export type RunInput = Float32Array | Int8Array | PixelsInput | PictureSource | 
 /** An input of the program, and what pixels need on their way to it. */
 export interface InputPort {
   readonly input: ProgramInput;
-  readonly tensor: ProgramTensor;
+  readonly tensor: Int8Tensor;
   /**
    * The table that quantizes pixels, made on the first call.
    * @throws {InputError} nobody says how pixels are normalized, or for another number of channels
@@ -40,9 +39,10 @@ export function inputPort(
   preprocessing: Preprocessing | null,
 ): InputPort {
   let table: Int8Array | undefined;
+  const int8 = int8Tensor(tensor);
   return {
     input,
-    tensor,
+    tensor: int8,
     table() {
       if (!preprocessing) {
         throw new InputError(
@@ -50,7 +50,7 @@ export function inputPort(
             'preprocessing: { mean, std } to loadModel, or quantize it with --mean and --std',
         );
       }
-      table ??= pixelTable(tensor, preprocessing);
+      table ??= pixelTable(int8, preprocessing);
       return table;
     },
   };
@@ -64,7 +64,7 @@ export function readInput(
   { input: { name }, tensor, table }: InputPort,
   value: RunInput,
 ): { readonly batch: number; readonly input: SessionInput } {
-  const [height, width, channels] = tensor.shape;
+  const [height, width, channels] = tensor.image;
   const perImage = height * width * channels;
   const batchOf = (length: number): number => {
     const batch = length / perImage;
@@ -83,7 +83,7 @@ export function readInput(
   }
   if (value instanceof Int8Array) {
     const batch = batchOf(value.length);
-    return { batch, input: { kind: 'quantized', data: toProgramLayout(tensor, value, batch) } };
+    return { batch, input: { kind: 'quantized', data: storeIntegers(tensor, value, batch) } };
   }
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) {
     throw new InputError(
@@ -115,22 +115,6 @@ export function readInput(
 
 function isList(value: PictureSource | readonly PictureSource[]): value is readonly PictureSource[] {
   return Array.isArray(value);
-}
-
-/** [batch, C, H, W] to the program's NHWC, padded lanes at the zero point. */
-function toProgramLayout(tensor: ProgramTensor, values: Int8Array, batch: number): Int8Array {
-  const [height, width, channels] = tensor.shape;
-  const stored = paddedChannels(channels);
-  const data = new Int8Array(elementCount(tensor, batch)).fill(tensor.zeroPoint);
-  const area = height * width;
-  for (let n = 0; n < batch; n++) {
-    for (let c = 0; c < channels; c++) {
-      for (let i = 0; i < area; i++) {
-        data[(n * area + i) * stored + c] = values[(n * channels + c) * area + i]!;
-      }
-    }
-  }
-  return data;
 }
 
 function isGpuBuffer(value: unknown): value is GPUBuffer {

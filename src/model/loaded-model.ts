@@ -100,8 +100,8 @@ export class LoadedModel implements Model {
 
   get inputs(): readonly ModelInput[] {
     return this.program.inputs.map(({ name, tensor: id }) => {
-      const { shape, scale, zeroPoint } = this.program.tensors[id];
-      const [height, width, channels] = shape;
+      const { image, scale, zeroPoint } = this.program.tensors[id];
+      const [height, width, channels] = image;
       return {
         name,
         shape: ['N', channels, height, width],
@@ -230,13 +230,13 @@ export class LoadedModel implements Model {
     }
     const { buffers, timings } = await session.runOnGpu(inputs, { batch, ...(signal && { signal }) });
     const outputs = this.program.outputs.map(({ name, tensor: id }): [string, GpuOutputTensor] => {
-      const { dtype, scale, zeroPoint, shape } = this.program.tensors[id];
-      const [height, width, channels] = shape;
+      const { type, scale, zeroPoint, image } = this.program.tensors[id];
+      const [height, width, channels] = image;
       return [
         name,
         {
           buffer: buffers.get(id)!,
-          dtype,
+          dtype: type === 'int8' ? 'int8' : 'int32',
           shape: [batch, height, width, paddedChannels(channels)],
           channels,
           scale,
@@ -325,9 +325,9 @@ export class LoadedModel implements Model {
     });
     return new Map(
       wanted.map((id) => {
-        const { name, shape, scale, zeroPoint } = this.program.tensors[id];
-        const data = withoutPadding(tensors.get(id)!, shape[2]);
-        return [name, { name, shape: [batch, ...shape], data, scale, zeroPoint }];
+        const { name, image, scale, zeroPoint } = this.program.tensors[id];
+        const data = withoutPadding(tensors.get(id)!, image[2]);
+        return [name, { name, shape: [batch, ...image], data, scale, zeroPoint }];
       }),
     );
   }

@@ -11,12 +11,12 @@ export function pool2dShape(
 ): Pool2dShape {
   return {
     batch,
-    height: input.shape[0],
-    width: input.shape[1],
-    outHeight: output.shape[0],
-    outWidth: output.shape[1],
-    words: channelWords(output.shape[2]),
-    channels: output.shape[2],
+    height: input.image[0],
+    width: input.image[1],
+    outHeight: output.image[0],
+    outWidth: output.image[1],
+    words: channelWords(output.image[2]),
+    channels: output.image[2],
     kernel: window.kernel,
     stride: window.stride,
     pad: [window.pads[0], window.pads[1]],
@@ -27,5 +27,5 @@ export function pool2dShape(
 
 export function pool2dKey(window: Window2d, input: ProgramTensor, batch: number): string {
   const { kernel, stride, pads, dilation } = window;
-  return `${kernel.join('x')}s${stride.join('x')}p${pads.join(',')}d${dilation.join('x')} ${batch}x${input.shape.join('x')}`;
+  return `${kernel.join('x')}s${stride.join('x')}p${pads.join(',')}d${dilation.join('x')} ${batch}x${input.image.join('x')}`;
 }

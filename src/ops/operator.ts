@@ -4,7 +4,7 @@ import type { GpuKernel } from './gpu-kernel.ts';
 import type { WasmKernel } from './wasm-kernel.ts';
 
 /** A tensor of a running program: the layout of program.ts, padded lanes included. */
-export type TensorBuffer = Int8Array | Int32Array;
+export type TensorBuffer = Int8Array | Int32Array | Float32Array;
 
 /** What the reference implementation of an operator reads and writes. */
 export interface ReferenceContext {
@@ -23,6 +23,8 @@ export interface Operator<T extends Operation = Operation> extends LoweringRule 
   readonly kind: T['kind'];
   /** Plain loops. Writes every element of the output, padded lanes included. */
   reference(operation: T, context: ReferenceContext): void;
+  /** Where it runs on every backend: on the `device` by default, or on the `host`, by `reference`. */
+  readonly stage?: 'device' | 'host';
   /** Multiply-adds for one image; 0 for what only moves or compares. */
   macs(operation: T, tensor: (id: TensorId) => ProgramTensor): number;
   readonly webgpu?: GpuKernel<T>;

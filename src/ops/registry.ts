@@ -1,26 +1,15 @@
 import { InputError, ModelError } from '../errors.ts';
 import type { Operation } from '../program/program.ts';
-import { add } from './add/index.ts';
 import { averagePool2d } from './averagePool2d/index.ts';
-import { concat } from './concat/index.ts';
+import { binary } from './binary/index.ts';
 import { conv2d } from './conv2d/index.ts';
-import { gather } from './gather/index.ts';
 import { lookup } from './lookup/index.ts';
 import { maxPool2d } from './maxPool2d/index.ts';
-import { mul } from './mul/index.ts';
+import { move } from './move/index.ts';
 import type { Operator } from './operator.ts';
 
 /** Operators that come with Octet, in the order of their folders. */
-export const builtinOperators: readonly Operator[] = [
-  add,
-  averagePool2d,
-  concat,
-  conv2d,
-  gather,
-  lookup,
-  maxPool2d,
-  mul,
-];
+export const builtinOperators: readonly Operator[] = [averagePool2d, binary, conv2d, lookup, maxPool2d, move];
 
 /** Operators by the `kind` of their operations. Immutable. */
 export interface OperatorRegistry {

@@ -83,55 +83,39 @@ export const PARAMETER_BLOCKS = {
     ],
   },
   /** elementwise.ts */
-  Add: {
+  Binary: {
     fields: [
       'channels', // stored
       'lastLanes', // real channels of the last quad, 1…4
       'multiplier',
       'inputZeroPoint',
-      'otherMultiplier', // of the second operand
+      'otherMultiplier', // sum only: of the second operand
       'otherZeroPoint',
+      'repeats', // pixels that one of the second operand meets
       'shift',
       'zeroPoint',
       'lo',
       'hi',
     ],
   },
-  Mul: {
+  /** move.ts */
+  Move: {
     fields: [
-      'channels', // stored
-      'lastLanes', // real channels of the last quad, 1…4
-      'multiplier',
-      'inputZeroPoint',
-      'otherZeroPoint',
-      'repeats', // pixels that one of the second operand multiplies
-      'shift',
-      'zeroPoint',
-      'lo',
-      'hi',
-    ],
-  },
-  Concat: {
-    fields: [
-      'channels', // stored, of this input
-      'lastLanes', // real channels of its last quad, 1…4
-      'multiplier',
-      'inputZeroPoint',
-      'shift',
-      'zeroPoint',
-      'lo',
-      'hi',
-      'outChannels', // stored, of the output
-      'firstChannel', // where this input begins in the output
-      'fillFrom', // real channels of the output, where this input is the last one; else outChannels
-    ],
-  },
-  Gather: {
-    fields: [
-      'inChannels', // stored
-      'channels', // real ones of the output
-      'stored',
-      'zeroPoint',
+      'height', // of the box that this input fills
+      'width',
+      'channels', // real ones
+      'firstRow',
+      'firstColumn',
+      'firstChannel',
+      'outHeight',
+      'outWidth',
+      'outChannels', // stored
+      'inBytes', // of one image of the input
+      'run', // 1: the box's channels lie one behind the other in the input; 0: each has an offset of its own; -1: each element has
+      'mapped', // whether there is a table
+      'fill',
+      'fillFrom', // first padded lane that this part fills, up to outChannels
+      'zeroPoint', // of padded lanes
     ],
   },
   Lookup: {

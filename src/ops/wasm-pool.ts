@@ -7,14 +7,14 @@ export function poolBlock(
   input: ProgramTensor,
   output: ProgramTensor,
 ): BlockFields<'Pool'> {
-  const [height, width, channels] = input.shape;
+  const [height, width, channels] = input.image;
   return {
     height,
     width,
     channels: paddedChannels(channels),
     lastLanes: ((channels - 1) & 3) + 1,
-    outHeight: output.shape[0],
-    outWidth: output.shape[1],
+    outHeight: output.image[0],
+    outWidth: output.image[1],
     kernelHeight: kernel[0],
     kernelWidth: kernel[1],
     strideHeight: stride[0],

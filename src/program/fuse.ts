@@ -3,17 +3,16 @@
  * that stays as they were; the kernels need not know that it happened.
  */
 import { compact } from './compact.ts';
+import { composedSource, hasOutside } from './move.ts';
 import type {
-  AddOperation,
   AveragePool2dOperation,
   BuiltinOperation,
-  ConcatOperation,
+  BinaryOperation,
   Conv2dOperation,
-  GatherOperation,
   IntegerProgram,
   LookupOperation,
   MaxPool2dOperation,
-  MulOperation,
+  MoveOperation,
   Operation,
   ProgramTensor,
   Rescale,
@@ -28,7 +27,7 @@ const REWRITES: readonly Rewrite[] = [clampIntoProducer, poolIntoConvolution, re
 
 /** Applies the rewrites wherever they fit. */
 export function fuse(original: IntegerProgram): IntegerProgram {
-  const program = compact(throughGathers(original));
+  const program = compact(throughMoves(original));
   const outputs = new Set(program.outputs.map(({ tensor }) => tensor));
   const operations: (Operation | undefined)[] = [...program.operations];
   /** Positions of the operations that read each tensor, one for each time they do. */
@@ -54,19 +53,29 @@ export function fuse(original: IntegerProgram): IntegerProgram {
   return compact({ ...program, operations: operations.filter((operation) => operation !== undefined) });
 }
 
-/** A selection from a selection takes from the first one's input: a channel shuffle and the two halves that are read of it are two gathers. */
-function throughGathers(program: IntegerProgram): IntegerProgram {
-  const gathers = new Map<TensorId, GatherOperation>();
+/** A selection of channels of what was moved takes them from where that came from: a channel shuffle and the two halves that are read of it are two moves. */
+function throughMoves(program: IntegerProgram): IntegerProgram {
+  const moves = new Map<TensorId, MoveOperation>();
   const operations = program.operations.map((operation) => {
-    if (!isGather(operation)) return operation;
-    const first = gathers.get(operation.inputs[0]);
-    const direct = first
-      ? { ...operation, inputs: first.inputs, channels: operation.channels.map((c) => first.channels[c]) }
-      : operation;
-    gathers.set(direct.output, direct);
+    if (!isMove(operation)) return operation;
+    const direct = throughMove(operation, moves.get(operation.inputs[0]), program.tensors) ?? operation;
+    moves.set(direct.output, direct);
     return direct;
   });
   return { ...program, operations };
+}
+
+function throughMove(
+  outer: MoveOperation,
+  inner: MoveOperation | undefined,
+  tensors: readonly ProgramTensor[],
+): MoveOperation | undefined {
+  if (!inner || outer.parts.length > 1 || inner.parts.length > 1) return undefined;
+  const [part] = outer.parts;
+  const [innerPart] = inner.parts;
+  if (innerPart.table || (hasOutside(innerPart.source) && inner.fill !== outer.fill)) return undefined;
+  const source = composedSource(part.source, tensors[inner.output], innerPart.source);
+  return source && { ...outer, inputs: inner.inputs, parts: [{ ...part, source }] };
 }
 
 function rewritten(
@@ -101,12 +110,15 @@ function residualIntoConvolution(
   reader: Operation,
   program: IntegerProgram,
 ): BuiltinOperation | undefined {
-  if (!isConv2d(first) || !isAdd(reader)) return undefined;
+  if (!isConv2d(first) || !isBinary(reader) || reader.function !== 'sum') return undefined;
   if (!first.requantize || first.pool || first.residual) return undefined;
   const own = reader.inputs.indexOf(first.output);
   const other = reader.inputs[1 - own];
-  if (program.tensors[other].dtype !== 'int8') return undefined;
+  if (program.tensors[other].type !== 'int8') return undefined;
   const { multipliers, inputZeroPoints } = reader.rescale;
+  const sameImage = (id: TensorId) =>
+    program.tensors[id].image.join() === program.tensors[reader.output].image.join();
+  if (!reader.inputs.every(sameImage) || multipliers.some((multiplier) => multiplier <= 0)) return undefined;
   return {
     ...first,
     inputs: [first.inputs[0], other],
@@ -138,12 +150,13 @@ function clampIntoProducer(
     if (first.residual) return { ...first, output, residual: narrow<Rescale>(first.residual) };
     return first.requantize ? { ...first, output, requantize: narrow(first.requantize) } : undefined;
   }
-  if (isAdd(first) || isMul(first)) return { ...first, output, rescale: narrow(first.rescale) };
-  if (isAveragePool2d(first)) {
+  if (isBinary(first) || isAveragePool2d(first)) {
     return { ...first, output, rescale: narrow(first.rescale) };
   }
-  if (isConcat(first)) {
-    return { ...first, output, rescales: first.rescales.map(narrow) };
+  if (isMove(first)) {
+    const clamp = (q: number) => Math.min(Math.max(q, bounds.lo), bounds.hi);
+    const parts = first.parts.map((part) => ({ ...part, table: (part.table ?? IDENTITY).map(clamp) }));
+    return { ...first, output, parts, fill: clamp(first.fill) };
   }
   return undefined;
 }
@@ -173,8 +186,8 @@ const isConv2d = (operation: Operation): operation is Conv2dOperation => operati
 const isMaxPool2d = (operation: Operation): operation is MaxPool2dOperation => operation.kind === 'maxPool2d';
 const isAveragePool2d = (operation: Operation): operation is AveragePool2dOperation =>
   operation.kind === 'averagePool2d';
-const isAdd = (operation: Operation): operation is AddOperation => operation.kind === 'add';
-const isMul = (operation: Operation): operation is MulOperation => operation.kind === 'mul';
-const isConcat = (operation: Operation): operation is ConcatOperation => operation.kind === 'concat';
-const isGather = (operation: Operation): operation is GatherOperation => operation.kind === 'gather';
+const isBinary = (operation: Operation): operation is BinaryOperation => operation.kind === 'binary';
+const isMove = (operation: Operation): operation is MoveOperation => operation.kind === 'move';
+/** The table that changes nothing. */
+const IDENTITY = Int8Array.from({ length: 256 }, (_, i) => i - 128);
 const isLookup = (operation: Operation): operation is LookupOperation => operation.kind === 'lookup';

@@ -7,7 +7,14 @@ import { finite } from '../arguments.ts';
 import { InputError, ModelError } from '../errors.ts';
 import { exp } from '../numerics/elementary.ts';
 import { quantizeReal } from './pointwise.ts';
-import { elementCount, paddedChannels, type ProgramOutput, type ProgramTensor } from './program.ts';
+import {
+  elementCount,
+  type Int8Tensor,
+  type Layout,
+  paddedChannels,
+  type ProgramOutput,
+  type ProgramTensor,
+} from './program.ts';
 
 /** How a picture becomes the network's input: `(pixel / 255 − mean) / std`, one entry a channel (RGB). */
 export interface Preprocessing {
@@ -84,11 +91,11 @@ export function normalizedPixels(
  * @returns [channels·256]
  * @throws InputError where mean and std are not of as many channels as the input
  */
-export function pixelTable(tensor: ProgramTensor, preprocessing: Preprocessing): Int8Array {
-  const reals = normalizedPixels(preprocessing, tensor.shape[2], tensor.name);
+export function pixelTable(tensor: Int8Tensor, preprocessing: Preprocessing): Int8Array {
+  const reals = normalizedPixels(preprocessing, tensor.image[2], tensor.name);
   return Int8Array.from(
     reals.flatMap((channel) => [...channel]),
-    (real) => quantizeReal(real, tensor.scale as number, tensor.zeroPoint),
+    (real) => quantizeReal(real, tensor.scale, tensor.zeroPoint),
   );
 }
 
@@ -99,8 +106,8 @@ export function pixelTable(tensor: ProgramTensor, preprocessing: Preprocessing):
  * @returns the program's layout: NHWC, padded lanes at the zero point
  * @throws InputError where the length does not fit, or a value is not a number
  */
-export function quantizeInput(tensor: ProgramTensor, values: Float32Array, batch: number): Int8Array {
-  const [height, width, channels] = tensor.shape;
+export function quantizeInput(tensor: Int8Tensor, values: Float32Array, batch: number): Int8Array {
+  const [height, width, channels] = tensor.image;
   const expected = batch * height * width * channels;
   if (values.length !== expected) {
     throw new InputError(
@@ -108,11 +115,12 @@ export function quantizeInput(tensor: ProgramTensor, values: Float32Array, batch
     );
   }
   const data = new Int8Array(elementCount(tensor, batch)).fill(tensor.zeroPoint);
-  const scale = tensor.scale as number;
-  visitLayouts(tensor, batch, (program, onnx) => {
-    const value = values[onnx];
-    if (Number.isNaN(value)) throw new InputError(`input "${tensor.name}" is not a number at index ${onnx}`);
-    data[program] = quantizeReal(value, scale, tensor.zeroPoint);
+  const { scale } = tensor;
+  visitElements(tensor, batch, (stored, logical) => {
+    const value = values[logical];
+    if (Number.isNaN(value))
+      throw new InputError(`input "${tensor.name}" is not a number at index ${logical}`);
+    data[stored] = quantizeReal(value, scale, tensor.zeroPoint);
   });
   return data;
 }
@@ -131,7 +139,7 @@ export type OutputValues =
 export function readOutput(
   output: ProgramOutput,
   tensor: ProgramTensor,
-  buffer: Int8Array | Int32Array,
+  buffer: Int8Array | Int32Array | Float32Array,
   batch: number,
 ): OutputValues {
   const { dtype } = output;
@@ -145,7 +153,7 @@ export function readOutput(
 function outputIntegers(
   output: ProgramOutput,
   tensor: ProgramTensor,
-  buffer: Int8Array | Int32Array,
+  buffer: Int8Array | Int32Array | Float32Array,
   batch: number,
 ): Int8Array {
   const last = output.tail.at(-1);
@@ -154,10 +162,10 @@ function outputIntegers(
     const reals = dequantizeOutput(output, tensor, buffer, batch);
     return Int8Array.from(reals, (real) => quantizeReal(real, last.scale, last.zeroPoint));
   }
-  const [height, width, channels] = tensor.shape;
+  const [height, width, channels] = tensor.image;
   const integers = new Int8Array(batch * height * width * channels);
-  visitLayouts(tensor, batch, (program, onnx) => {
-    integers[onnx] = buffer[program];
+  visitElements(tensor, batch, (stored, logical) => {
+    integers[logical] = buffer[stored];
   });
   return integers;
 }
@@ -171,16 +179,16 @@ function outputIntegers(
 export function dequantizeOutput(
   output: ProgramOutput,
   tensor: ProgramTensor,
-  buffer: Int8Array | Int32Array,
+  buffer: Int8Array | Int32Array | Float32Array,
   batch: number,
 ): Float32Array {
-  const [height, width, channels] = tensor.shape;
+  const [height, width, channels] = tensor.image;
   const { scale, zeroPoint } = tensor;
-  const stored = paddedChannels(channels);
+  const padded = paddedChannels(channels);
   const reals = new Float64Array(batch * height * width * channels);
-  visitLayouts(tensor, batch, (program, onnx) => {
-    const channelScale = typeof scale === 'number' ? scale : scale[program % stored];
-    reals[onnx] = channelScale * (buffer[program] - zeroPoint);
+  visitElements(tensor, batch, (stored, logical) => {
+    const channelScale = typeof scale === 'number' ? scale : scale[stored % padded];
+    reals[logical] = channelScale * (buffer[stored] - zeroPoint);
   });
   for (const step of output.tail) {
     if (step.kind === 'softmax') softmax(reals, step.length, step.inner);
@@ -208,19 +216,35 @@ function softmax(values: Float64Array, length: number, inner: number): void {
   }
 }
 
-/** Calls `visit` with the index of each real element in the program's layout and in ONNX's. */
-function visitLayouts(
-  tensor: ProgramTensor,
+/**
+ * Integers of a tensor as stored, padded lanes at the zero point.
+ *
+ * @param values row-major, of the tensor's logical shape
+ */
+export function storeIntegers(tensor: Int8Tensor, values: Int8Array, batch: number): Int8Array {
+  const data = new Int8Array(elementCount(tensor, batch)).fill(tensor.zeroPoint);
+  visitElements(tensor, batch, (stored, logical) => {
+    data[stored] = values[logical];
+  });
+  return data;
+}
+
+/** Calls `visit` with the index of each element as stored, and in the row-major order of the logical shape. */
+export function visitElements(
+  { image, strides }: Layout,
   batch: number,
-  visit: (program: number, onnx: number) => void,
+  visit: (stored: number, logical: number) => void,
 ): void {
-  const [height, width, channels] = tensor.shape;
-  const stored = paddedChannels(channels);
-  const pixels = height * width;
+  const [height, width, channels] = image;
+  const [rowStride, columnStride, channelStride] = strides;
+  const padded = paddedChannels(channels);
+  const perImage = height * width * channels;
   for (let n = 0; n < batch; n++) {
-    for (let c = 0; c < channels; c++) {
-      for (let pixel = 0; pixel < pixels; pixel++) {
-        visit((n * pixels + pixel) * stored + c, (n * channels + c) * pixels + pixel);
+    for (let h = 0; h < height; h++) {
+      for (let w = 0; w < width; w++) {
+        const stored = ((n * height + h) * width + w) * padded;
+        const logical = n * perImage + h * rowStride + w * columnStride;
+        for (let c = 0; c < channels; c++) visit(stored + c, logical + c * channelStride);
       }
     }
   }

@@ -23,16 +23,23 @@ import type {
   LoweredOutput,
   LoweringContext,
   LoweringRule,
+  AccumulatorOptions,
   OutputOptions,
   PointwiseValue,
   QuantizedConstant,
 } from './lowering.ts';
 import { lookupTable, quantizeReal } from './pointwise.ts';
 import { compact } from './compact.ts';
+import { isListable, moveSource, offsetCount, relayout, wholePart } from './move.ts';
+import { imageLayout, sameLayout } from './program.ts';
 import type {
+  AccumulatorTensor,
   ImageShape,
+  Int8Tensor,
+  Layout,
   IntegerProgram,
   LookupOperation,
+  MoveOperation,
   Operation,
   ProgramInput,
   ProgramOutput,
@@ -83,6 +90,9 @@ interface Demand {
   readonly conflict: string | undefined;
 }
 
+/** A float value of the graph in the program's terms. */
+type Value = PointwiseValue | { readonly tensor: AccumulatorTensor; readonly values: null };
+
 /** A value behind a final softmax, computed on the CPU from the tensor's real values. */
 interface TailValue {
   readonly tensor: ProgramTensor;
@@ -103,20 +113,24 @@ class Lowering implements LoweringContext {
   readonly #operations: Operation[] = [];
   readonly #inputs: ProgramInput[] = [];
   /** Float values by name. */
-  readonly #values = new Map<string, PointwiseValue>();
+  readonly #values = new Map<string, Value>();
   /** Integer values: results of QuantizeLinear, integer graph inputs. */
-  readonly #quantized = new Map<string, ProgramTensor>();
+  readonly #quantized = new Map<string, Int8Tensor>();
   /** QuantizeLinear nodes whose result an operation computes already. */
-  readonly #resolved = new Map<Node, ProgramTensor>();
+  readonly #resolved = new Map<Node, Int8Tensor>();
   /** Nodes that another node's operation does the work of. */
   readonly #absorbed = new Set<Node>();
   /** Values behind a problem: what reads them is not reported again. */
   readonly #failed = new Set<string>();
   readonly #shifted = new Map<Uint8Array, Int8Array>();
+  /** Offsets of moves so far. */
+  #listed = 0;
   /** Values behind a softmax. */
   readonly #tails = new Map<string, TailValue>();
   /** Tables of float functions, by the function's name and what quantizes it: readers share them. */
-  readonly #lookups = new Map<string, ProgramTensor>();
+  readonly #lookups = new Map<string, Int8Tensor>();
+  /** Tensors in other layouts. */
+  readonly #regrouped = new Map<string, Int8Tensor>();
 
   constructor(graph: Graph, rules: readonly LoweringRule[], problems: Problems) {
     this.graph = graph;
@@ -146,7 +160,7 @@ class Lowering implements LoweringContext {
 
   // What operators call.
 
-  activation(node: Node, index: number): ProgramTensor | undefined {
+  activation(node: Node, index: number): Int8Tensor | undefined {
     const name = node.inputs[index] ?? '';
     if (this.#failed.has(name)) return undefined;
     const value = this.#values.get(name);
@@ -159,15 +173,7 @@ class Lowering implements LoweringContext {
       );
       return undefined;
     }
-    const shape = this.graph.values.get(name)?.shape;
-    if (shape && !isImageOf(value.tensor, shape)) {
-      this.problem(
-        node,
-        `its input "${name}" is an image of ${imageText(value.tensor)} reshaped to [${shape}]: only flattening to [N, C·H·W] is supported`,
-      );
-      return undefined;
-    }
-    if (value.tensor.dtype === 'int8') {
+    if (isInt8(value)) {
       if (value.values === null) return value.tensor;
       // What quantizes a selection may quantize what is selected from, for this reader alone.
       const { quantizer, conflict } =
@@ -183,9 +189,42 @@ class Lowering implements LoweringContext {
     return undefined;
   }
 
+  image(node: Node, index: number): Int8Tensor | undefined {
+    const layout = imageLayout(this.shape(node, index) ?? []);
+    return layout ? this.inLayout(node, index, layout) : this.activation(node, index);
+  }
+
+  inLayout(node: Node, index: number, layout: Layout): Int8Tensor | undefined {
+    const input = this.activation(node, index);
+    if (!input || sameLayout(input, layout)) return input;
+    const name = node.inputs[index];
+    const sizes = this.shape(node, index)?.slice(1) ?? [];
+    const isFixed = sizes.every((size): size is number => typeof size === 'number');
+    const source = isFixed && isListable(sizes) ? moveSource(input, layout, relayout(sizes)) : undefined;
+    if (!source) {
+      this.problem(node, `its input "${name}", of shape [${sizes}], is too large to be regrouped`);
+      return undefined;
+    }
+    // Readers that ask for the same layout share what is moved.
+    const key = `${input.id} ${layout.image.join()} ${layout.strides.join()}`;
+    const known = this.#regrouped.get(key);
+    if (known) return known;
+    const tensor = this.#tensor(`${name}.regrouped${this.#regrouped.size}`, layout, input);
+    this.emit<MoveOperation>({
+      kind: 'move',
+      name: `${node.name}.regroup`,
+      inputs: [input.id],
+      output: tensor.id,
+      parts: [wholePart(tensor, source, null)],
+      fill: tensor.zeroPoint,
+    });
+    this.#regrouped.set(key, tensor);
+    return tensor;
+  }
+
   pointwise(node: Node, index: number): PointwiseValue | undefined {
     const value = this.#values.get(node.inputs[index] ?? '');
-    return value?.tensor.dtype === 'int8' ? value : undefined;
+    return value && isInt8(value) ? value : undefined;
   }
 
   constant(node: Node, index: number): QuantizedConstant | undefined {
@@ -226,22 +265,24 @@ class Lowering implements LoweringContext {
     return this.graph.constants.get(node.inputs[index] ?? '');
   }
 
-  rank(node: Node, index: number): number | undefined {
+  shape(node: Node, index: number): readonly Dimension[] | undefined {
     const name = node.inputs[index] ?? '';
-    return (this.graph.values.get(name) ?? this.graph.constants.get(name))?.shape.length;
+    return (this.graph.values.get(name) ?? this.graph.constants.get(name))?.shape;
   }
 
-  output(node: Node, shape: ImageShape, options: OutputOptions = {}): LoweredOutput | undefined {
-    const { like, accumulatorScale } = options;
+  output(node: Node, layout: Layout, options?: OutputOptions): LoweredOutput | undefined;
+  output(node: Node, layout: Layout, options: AccumulatorOptions): LoweredOutput<ProgramTensor> | undefined;
+  output(
+    node: Node,
+    layout: Layout,
+    { like, accumulatorScale }: OutputOptions & Partial<AccumulatorOptions> = {},
+  ): LoweredOutput<ProgramTensor> | undefined {
     const clamps = followClamps(this.#index, node.outputs[0]);
     const { output: name, lo: min, hi: max } = clamps;
     const { quantizer, conflict } = this.#demand(name);
     if (like && (!quantizer || conflict !== undefined)) {
       // Exact for every reader: clamps and QuantizeLinears take it from here, each for itself.
-      const tensor = this.#tensor(node.outputs[0], shape, {
-        scale: like.scale as number,
-        zeroPoint: like.zeroPoint,
-      });
+      const tensor = this.#tensor(node.outputs[0], layout, like);
       this.#values.set(node.outputs[0], { tensor, values: null });
       return { tensor, lo: -128, hi: 127 };
     }
@@ -257,7 +298,7 @@ class Lowering implements LoweringContext {
         this.#failed.add(name);
         return undefined;
       }
-      const tensor = this.#tensor(name, shape, parameters);
+      const tensor = this.#tensor(name, layout, parameters);
       this.#resolve(name, tensor);
       const { scale, zeroPoint } = parameters;
       return { tensor, lo: quantizeReal(min, scale, zeroPoint), hi: quantizeReal(max, scale, zeroPoint) };
@@ -265,24 +306,33 @@ class Lowering implements LoweringContext {
     if (min !== -Infinity || max !== Infinity || !accumulatorScale) {
       return fail(`its result "${name}" must be quantized: no QuantizeLinear follows it`);
     }
-    const tensor = this.#accumulators(name, shape, accumulatorScale);
+    const tensor = this.#accumulators(name, layout, accumulatorScale);
     this.#values.set(name, { tensor, values: null });
     return { tensor, lo: -128, hi: 127 };
   }
 
-  intermediate(node: Node, shape: ImageShape, like: ProgramTensor): ProgramTensor {
-    return this.#tensor(`${node.outputs[0]}.unclamped`, shape, {
-      scale: like.scale as number,
-      zeroPoint: like.zeroPoint,
-    });
+  intermediate(node: Node, layout: Layout, like: Int8Tensor, what: string): Int8Tensor {
+    return this.#tensor(`${node.outputs[0]}.${what}`, layout, like);
+  }
+
+  layoutBehind(node: Node): Layout | undefined {
+    let [name] = node.outputs;
+    for (let reader = this.#index.onlyReader(name); reader; reader = this.#index.onlyReader(name)) {
+      const isPair = quantizeLinear.is(reader) || dequantizeLinear.is(reader);
+      if (!isPair && operatorOf(this.graph, reader)?.role !== 'renames') break;
+      [name] = reader.outputs;
+    }
+    return imageLayout(this.graph.values.get(name)?.shape ?? []);
   }
 
   emit<T extends Operation>(operation: T): void {
+    if (isMove(operation)) {
+      for (const { source } of operation.parts) this.#listed += offsetCount(source);
+      if (this.#listed > MAX_LISTED) {
+        throw new ModelError(`its offsets, with those before it, are more than ${MAX_LISTED}`);
+      }
+    }
     this.#operations.push(operation);
-  }
-
-  alias(node: Node, tensor: ProgramTensor): void {
-    this.#values.set(node.outputs[0], { tensor, values: null });
   }
 
   bind(node: Node, value: PointwiseValue): void {
@@ -297,10 +347,10 @@ class Lowering implements LoweringContext {
   // The sweep over the graph.
 
   #input({ name, dtype, shape }: ValueInfo): void {
-    const image = imageShapeOf(shape);
-    if (!image) {
+    const layout = imageLayout(shape);
+    if (!layout) {
       this.#problems.add(
-        `the input has shape [${shape}]: only [N, C, H, W] and [N, C] with fixed sizes (but for N) are supported`,
+        `the input has shape [${shape}]: it needs a batch and, behind it, fixed sizes above 0`,
         name,
       );
       this.#failed.add(name);
@@ -308,7 +358,7 @@ class Lowering implements LoweringContext {
     }
     if (this.#index.readers(name).length === 0 && !this.#index.outputs.has(name)) {
       // Whoever runs the model passes it all the same; any scale will do.
-      const tensor = this.#tensor(name, image, { scale: 1, zeroPoint: 0 });
+      const tensor = this.#tensor(name, layout, { scale: 1, zeroPoint: 0 });
       const fileDtype = dtype === 'int8' || dtype === 'uint8' ? dtype : 'float32';
       this.#inputs.push({ name, tensor: tensor.id, fileDtype });
       return;
@@ -321,7 +371,7 @@ class Lowering implements LoweringContext {
         this.#failed.add(name);
         return;
       }
-      const tensor = this.#tensor(name, image, parameters);
+      const tensor = this.#tensor(name, layout, parameters);
       this.#inputs.push({ name, tensor: tensor.id, fileDtype: dtype });
       this.#quantized.set(name, tensor);
       return;
@@ -334,7 +384,7 @@ class Lowering implements LoweringContext {
       this.#failed.add(name);
       return;
     }
-    const tensor = this.#tensor(name, image, parameters);
+    const tensor = this.#tensor(name, layout, parameters);
     this.#inputs.push({ name, tensor: tensor.id, fileDtype: 'float32' });
     this.#resolve(name, tensor);
   }
@@ -389,7 +439,7 @@ class Lowering implements LoweringContext {
       this.#tails.set(node.outputs[0], { ...behind, tail, isQuantized: true });
       return;
     }
-    if (value?.tensor.dtype !== 'int8') {
+    if (!value || !isInt8(value)) {
       this.problem(node, `it quantizes "${name}", which is not computed from quantized tensors`);
       return;
     }
@@ -445,15 +495,15 @@ class Lowering implements LoweringContext {
       return;
     }
     // Elements keep their order in any shape; operators ask for those that they understand (`activation`).
-    if (countOf(shape) !== countOf(['', ...tensor.shape])) {
+    if (countOf(shape) !== countOf(tensor.shape)) {
       this.problem(
         node,
-        `it gives [${shape ?? '?'}] from an image of ${imageText(tensor)}: the batch must stay the first dimension`,
+        `it gives [${shape ?? '?'}] from [${tensor.shape}]: the batch must stay the first dimension`,
       );
       return;
     }
     if (quantized) this.#quantized.set(node.outputs[0], quantized);
-    if (value) this.bind(node, value);
+    if (value) this.#values.set(node.outputs[0], value);
   }
 
   /** Softmax as the last function of the network, computed on the CPU. */
@@ -497,7 +547,7 @@ class Lowering implements LoweringContext {
     // |q − zeroPoint| is at most 255, and an accumulator's at most 2³¹.
     const scales = typeof tensor.scale === 'number' ? [tensor.scale] : tensor.scale;
     const largest =
-      Array.from(scales).reduce((a, b) => Math.max(a, b)) * (tensor.dtype === 'int8' ? 255 : 2 ** 31);
+      Array.from(scales).reduce((a, b) => Math.max(a, b)) * (tensor.type === 'int8' ? 255 : 2 ** 31);
     if (!(largest <= LARGEST_FLOAT32)) {
       this.#problems.add(
         "the output's scale is so large that its values leave float32: check the scales of the quantized model",
@@ -505,9 +555,9 @@ class Lowering implements LoweringContext {
       );
       return undefined;
     }
-    if (countOf(shape) !== countOf(['', ...tensor.shape])) {
+    if (countOf(shape) !== countOf(tensor.shape)) {
       this.#problems.add(
-        `the output has shape [${shape}], but is an image of ${imageText(tensor)}: the batch must stay the first dimension`,
+        `the output has shape [${shape}], but is computed as [${tensor.shape}]: the batch must stay the first dimension`,
         name,
       );
       return undefined;
@@ -568,7 +618,7 @@ class Lowering implements LoweringContext {
   }
 
   /** Binds a float value to the tensor that quantizes it. */
-  #resolve(name: string, tensor: ProgramTensor): void {
+  #resolve(name: string, tensor: Int8Tensor): void {
     this.#values.set(name, { tensor, values: null });
     for (const reader of this.#index.readers(name)) {
       if (quantizeLinear.is(reader)) this.#resolved.set(reader, tensor);
@@ -606,7 +656,7 @@ class Lowering implements LoweringContext {
   }
 
   /** The tensor of `value`, called `name`, quantized as `quantizer` says, by a table. */
-  #lookup(name: string, value: PointwiseValue, quantizer: Node): ProgramTensor {
+  #lookup(name: string, value: PointwiseValue, quantizer: Node): Int8Tensor {
     const parameters = this.#parameters(quantizer)!;
     const isRequantized = value.values === null;
     const key = `${name}, ${this.#parametersKey(quantizer)}`;
@@ -616,7 +666,7 @@ class Lowering implements LoweringContext {
     const isDirect = isRequantized || quantizer.inputs[0] === name;
     const other = isDirect ? integers : `${name}.${integers}`;
     const isTaken = isRequantized || this.#names.has(name);
-    const tensor = this.#tensor(isTaken ? other : name, value.tensor.shape, parameters);
+    const tensor = this.#tensor(isTaken ? other : name, value.tensor, parameters);
     this.emit<LookupOperation>({
       kind: 'lookup',
       name: (isRequantized ? undefined : this.#index.producer(name)?.name) ?? quantizer.name,
@@ -630,18 +680,43 @@ class Lowering implements LoweringContext {
 
   #tensor(
     name: string,
-    shape: ImageShape,
-    { scale, zeroPoint }: Pick<QuantizationParameters, 'scale' | 'zeroPoint'>,
-  ): ProgramTensor {
-    return this.#add({ id: this.#tensors.length, name, shape, dtype: 'int8', scale, zeroPoint });
+    { image, strides }: Layout,
+    { scale, zeroPoint }: Pick<Int8Tensor, 'scale' | 'zeroPoint'>,
+  ): Int8Tensor {
+    const shape = this.#shapeOf(name, image);
+    return this.#add({
+      id: this.#tensors.length,
+      name,
+      shape,
+      image,
+      strides,
+      type: 'int8',
+      scale,
+      zeroPoint,
+    });
   }
 
-  #accumulators(name: string, shape: ImageShape, scales: Float32Array): ProgramTensor {
+  #accumulators(name: string, { image, strides }: Layout, scales: Float32Array): AccumulatorTensor {
     const scale = scales.every((s) => s === scales[0]) ? scales[0] : scales;
-    return this.#add({ id: this.#tensors.length, name, shape, dtype: 'int32', scale, zeroPoint: 0 });
+    const shape = this.#shapeOf(name, image);
+    return this.#add({
+      id: this.#tensors.length,
+      name,
+      shape,
+      image,
+      strides,
+      type: 'accumulator',
+      scale,
+      zeroPoint: 0,
+    });
   }
 
-  #add(tensor: ProgramTensor): ProgramTensor {
+  /** The ONNX shape of a value; of one that only the program knows, that of its image. */
+  #shapeOf(name: string, [height, width, channels]: ImageShape): readonly Dimension[] {
+    return this.graph.values.get(name)?.shape ?? ['N', channels, height, width];
+  }
+
+  #add<T extends ProgramTensor>(tensor: T): T {
     this.#tensors.push(tensor);
     this.#names.add(tensor.name);
     return tensor;
@@ -654,35 +729,22 @@ function countOf(shape: readonly Dimension[] = []): number | undefined {
   return shape.length === 0 || Number.isNaN(count) ? undefined : count;
 }
 
-/** Whether [N, C, H, W] or [N, C·H·W] is the tensor's shape. */
-function isImageOf(
-  { shape: [height, width, channels] }: ProgramTensor,
-  shape: readonly Dimension[],
-): boolean {
-  const sizes = shape.length === 2 ? [height * width * channels] : [channels, height, width];
-  return shape.slice(1).join() === sizes.join();
+function isInt8(value: Value): value is PointwiseValue {
+  return value.tensor.type === 'int8';
 }
 
-function imageText({ shape: [height, width, channels] }: ProgramTensor): string {
-  return `${channels}×${height}×${width}`;
-}
+/** Offsets that the moves of one model list altogether: small files can ask for gigabytes of them. */
+const MAX_LISTED = 2 ** 24;
+
+const isMove = (operation: Operation): operation is MoveOperation => operation.kind === 'move';
 
 const NO_DEMAND: Demand = { quantizer: undefined, conflict: undefined };
 
 function sameParameters(
-  a: Pick<ProgramTensor, 'scale' | 'zeroPoint'>,
+  a: Pick<Int8Tensor, 'scale' | 'zeroPoint'>,
   b: Pick<QuantizationParameters, 'scale' | 'zeroPoint'>,
 ): boolean {
   return a.scale === b.scale && a.zeroPoint === b.zeroPoint;
-}
-
-/** [N, C, H, W] or [N, C] as an image, undefined for other ranks and sizes that are not fixed. */
-function imageShapeOf(shape: readonly (number | string)[]): ImageShape | undefined {
-  const [, channels, height = 1, width = 1] = shape;
-  if (shape.length !== 4 && shape.length !== 2) return undefined;
-  const image = [height, width, channels];
-  const isFixed = image.every((size): size is number => typeof size === 'number' && size > 0);
-  return isFixed ? [image[0], image[1], image[2]] : undefined;
 }
 
 /** Without the nodes that compute the sizes of a Reshape and the like, which shape inference knows the result of. */

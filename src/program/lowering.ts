@@ -1,6 +1,6 @@
-import type { Graph, Node, Tensor } from '../graph/graph.ts';
+import type { Dimension, Graph, Node, Tensor } from '../graph/graph.ts';
 import type { OnnxOperator } from '../graph/operators/operator.ts';
-import type { ImageShape, Operation, ProgramTensor } from './program.ts';
+import type { Int8Tensor, Layout, Operation, ProgramTensor } from './program.ts';
 
 /** A quantized value seen through its DequantizeLinear. */
 export interface QuantizedConstant {
@@ -17,7 +17,7 @@ export interface QuantizedConstant {
 
 /** A float value that depends on one quantized tensor, element by element. */
 export interface PointwiseValue {
-  readonly tensor: ProgramTensor;
+  readonly tensor: Int8Tensor;
   /** [256] its value for each integer of the tensor, from −128 on; null: the tensor's own real value. */
   readonly values: Float64Array | null;
 }
@@ -26,8 +26,8 @@ export interface PointwiseValue {
  * Where a float node's result ends: quantized by a QuantizeLinear, with the clamps met on the way, or kept as
  * int32.
  */
-export interface LoweredOutput {
-  readonly tensor: ProgramTensor;
+export interface LoweredOutput<T extends ProgramTensor = Int8Tensor> {
+  readonly tensor: T;
   /** Integer clip bounds: the int8 range narrowed by Relu/Clip between the node and its QuantizeLinear. */
   readonly lo: number;
   readonly hi: number;
@@ -35,21 +35,26 @@ export interface LoweredOutput {
 
 export interface OutputOptions {
   /**
-   * Where no QuantizeLinear follows, the tensor is int32 with these scales: the accumulators of a last layer.
-   */
-  readonly accumulatorScale?: Float32Array;
-  /**
    * Where no QuantizeLinear follows, the tensor is quantized as this one: for operators that select values
    * (max pooling).
    */
-  readonly like?: ProgramTensor;
+  readonly like?: Int8Tensor;
+}
+
+export interface AccumulatorOptions {
+  /** Where no QuantizeLinear follows, the tensor is int32 with these scales: the accumulators of a last layer. */
+  readonly accumulatorScale: Float32Array;
 }
 
 /** What an operator's `lower` sees of the graph and does to the program. */
 export interface LoweringContext {
   readonly graph: Graph;
   /** Quantized activation behind input `index` of `node`, or a problem and undefined. */
-  activation(node: Node, index: number): ProgramTensor | undefined;
+  activation(node: Node, index: number): Int8Tensor | undefined;
+  /** The same in the layout of images, [N, C, …] with the channels innermost (`imageLayout`): moved there if need be. */
+  image(node: Node, index: number): Int8Tensor | undefined;
+  /** The same in any layout. */
+  inLayout(node: Node, index: number, layout: Layout): Int8Tensor | undefined;
   /** Float function of a quantized activation behind input `index`, or undefined, without a problem. */
   pointwise(node: Node, index: number): PointwiseValue | undefined;
   /**
@@ -58,19 +63,23 @@ export interface LoweringContext {
   constant(node: Node, index: number): QuantizedConstant | undefined;
   /** Plain constant (shapes, axes, clip bounds). */
   plainConstant(node: Node, index: number): Tensor | undefined;
-  /** Number of dimensions of input `index` in the ONNX graph, where known. */
-  rank(node: Node, index: number): number | undefined;
+  /** ONNX shape of input `index`, where known. */
+  shape(node: Node, index: number): readonly Dimension[] | undefined;
   /**
-   * Declares the result of `node` with its image shape, follows Relu/Clip to the QuantizeLinear, and makes
+   * Declares the result of `node` with its layout, follows Relu/Clip to the QuantizeLinear, and makes
    * the program's tensor. A problem and undefined where no QuantizeLinear follows and `options` has no other
    * way.
    */
-  output(node: Node, shape: ImageShape, options?: OutputOptions): LoweredOutput | undefined;
-  /** A tensor between two operations that one node becomes; `like` gives its scale and zero point. */
-  intermediate(node: Node, shape: ImageShape, like: ProgramTensor): ProgramTensor;
+  output(node: Node, layout: Layout, options?: OutputOptions): LoweredOutput | undefined;
+  output(node: Node, layout: Layout, options: AccumulatorOptions): LoweredOutput<ProgramTensor> | undefined;
+  /** A tensor between two operations that one node becomes; `like` gives its scale and zero point, `what` says what it is. */
+  intermediate(node: Node, layout: Layout, like: Int8Tensor, what: string): Int8Tensor;
+  /**
+   * The layout in which what stands behind `node` wants its result: that of images, of the shape that reshapes right behind it give.
+   * Undefined where sizes are not fixed.
+   */
+  layoutBehind(node: Node): Layout | undefined;
   emit<T extends Operation>(operation: T): void;
-  /** Makes `node`'s output another name of an existing tensor (Identity, Dropout, Flatten). */
-  alias(node: Node, tensor: ProgramTensor): void;
   /** Makes `node`'s output a float function of a tensor; its QuantizeLinear becomes a table lookup. */
   bind(node: Node, value: PointwiseValue): void;
   problem(node: Node, reason: string): void;

@@ -107,6 +107,14 @@ export function rescaleSum(sum: number, rescale: Rescale): number {
   return y < rescale.lo ? rescale.lo : y > rescale.hi ? rescale.hi : y;
 }
 
+/** [256] what a `Rescale` of one input makes of each int8, from −128 on; null where that is itself. */
+export function rescaleTable(rescale: Rescale): Int8Array | null {
+  const table = Int8Array.from({ length: 256 }, (_, i) =>
+    rescaleSum((i - 128 - rescale.inputZeroPoints[0]) * rescale.multipliers[0], rescale),
+  );
+  return table.every((q, i) => q === i - 128) ? null : table;
+}
+
 /**
  * Integers for real factors at a common exponent: `multipliers[i] = rne(factors[i] · 2^shift)` with the
  * largest shift at which `Σ_i 255 · terms[i] · multipliers[i] + 2^(shift−1) < 2³¹`, so that the sum of a

@@ -3,7 +3,7 @@ import { ModelError } from '../errors.ts';
 import type { Node } from '../graph/graph.ts';
 import { binaryFunction, unaryFunction } from '../graph/patterns.ts';
 import type { LoweringContext, PointwiseValue } from './lowering.ts';
-import type { ProgramTensor } from './program.ts';
+import type { Int8Tensor } from './program.ts';
 
 /** `saturate(rint(x / scale) + zeroPoint)`: ONNX QuantizeLinear, the division in float32, ties to even. */
 export function quantizeReal(real: number, scale: number, zeroPoint: number): number {
@@ -21,7 +21,7 @@ function roundFloat32(x: number): number {
 
 /** What the value is for each integer of its tensor, from −128 on. */
 function realValues({ tensor, values }: PointwiseValue): Float64Array {
-  const scale = tensor.scale as number;
+  const scale = tensor.scale;
   return (
     values ?? Float64Array.from({ length: 256 }, (_, i) => Math.fround((i - 128 - tensor.zeroPoint) * scale))
   );
@@ -32,13 +32,13 @@ function realValues({ tensor, values }: PointwiseValue): Float64Array {
  *
  * @throws ModelError where the value is not a number for some x
  */
-export function lookupTable(value: PointwiseValue, output: ProgramTensor): Int8Array {
+export function lookupTable(value: PointwiseValue, output: Int8Tensor): Int8Array {
   const reals = realValues(value);
   const bad = reals.findIndex(Number.isNaN);
   if (bad >= 0) {
     throw new ModelError(`its function is not a number where its input, an int8, is ${bad - 128}`);
   }
-  return Int8Array.from(reals, (real) => quantizeReal(real, output.scale as number, output.zeroPoint));
+  return Int8Array.from(reals, (real) => quantizeReal(real, output.scale, output.zeroPoint));
 }
 
 /**
@@ -98,6 +98,11 @@ function keepsShape({ inputs, outputs }: Node, index: number, { graph }: Lowerin
   const from = graph.values.get(inputs[index])?.shape;
   const to = graph.values.get(outputs[0])?.shape;
   return !from || !to || (from.length === to.length && from.slice(1).join() === to.slice(1).join());
+}
+
+/** Whether one of the operands is constant: the node is then a function of one tensor. */
+export function hasConstantOperand(node: Node, context: LoweringContext): boolean {
+  return [0, 1].some((index) => context.constant(node, index) ?? context.plainConstant(node, index));
 }
 
 /** The operands' ONNX shapes, for messages: `[N,3,4,4] and [N,3]`. */

@@ -1,31 +1,64 @@
 /**
  * The integer program: what a quantized network computes between the input pixels and the logits, as plain
  * data. Every backend runs it and gives the same bytes (docs/quantization.md derives the arithmetic).
- *
- * Layout of every activation, on every backend: NHWC, channels padded to `paddedChannels(C)`, a multiple of 4;
- * element (n, h, w, c) of an int8 tensor is byte `((n·H + h)·W + w)·paddedChannels(C) + c`, of an int32 tensor the
- * word at that index. Padded lanes hold the tensor's zero point (0 in int32 tensors).
  */
+import { ModelError } from '../errors.ts';
+import type { Dimension } from '../graph/graph.ts';
 import type { Weights } from './weights.ts';
 
 /** Index of a tensor in `IntegerProgram.tensors`. */
 export type TensorId = number;
 
-/** Height, width and channels of one image of the batch. Dense activations are [1, 1, C]. */
+/** Height, width and channels of one image of the batch, as stored. Dense activations are [1, 1, C]. */
 export type ImageShape = readonly [height: number, width: number, channels: number];
 
-/** `real = scale · (q − zeroPoint)`. */
-export interface ProgramTensor {
+/**
+ * How one image of a tensor lies in memory, the same on every backend: NHWC, channels padded to `paddedChannels(C)`, a multiple of
+ * 4; element (n, h, w, c) is byte `((n·H + h)·W + w)·paddedChannels(C) + c` of an int8 tensor, the word at that index of an int32
+ * or float32 one. Padded lanes hold the tensor's zero point (0 in others than int8).
+ *
+ * Which logical element that is, `strides` says: (h, w, c) is element `h·strides[0] + w·strides[1] + c·strides[2]` of the image in row-major
+ * order. [N, C, H, W] has strides [W, 1, H·W]. A reshape of a tensor changes neither `image` nor `strides`.
+ */
+export interface Layout {
+  readonly image: ImageShape;
+  readonly strides: ImageShape;
+}
+
+interface TensorBase extends Layout {
   readonly id: TensorId;
-  /** ONNX name of the float value it quantizes. */
+  /** ONNX name of the value. */
   readonly name: string;
-  readonly shape: ImageShape;
-  /** int32 only for accumulators of a last layer that is not requantized. */
-  readonly dtype: 'int8' | 'int32';
-  /** One scale a tensor, or one a channel (int32 accumulators of per-channel weights). */
-  readonly scale: number | Float32Array;
+  /** ONNX shape, the batch first. */
+  readonly shape: readonly Dimension[];
+}
+
+/** `real = scale · (q − zeroPoint)`. */
+export interface Int8Tensor extends TensorBase {
+  readonly type: 'int8';
+  /** A float32 above 0. */
+  readonly scale: number;
   readonly zeroPoint: number;
 }
+
+/** int32 sums of a last layer that is not requantized: `real = scale · q`. */
+export interface AccumulatorTensor extends TensorBase {
+  readonly type: 'accumulator';
+  /** One for the tensor, or one a channel. */
+  readonly scale: number | Float32Array;
+  readonly zeroPoint: 0;
+}
+
+/**
+ * Real values of a host stage, row-major in the logical shape, without padding: `image` is [1, 1, values of one image].
+ */
+export interface FloatTensor extends TensorBase {
+  readonly type: 'float32';
+  readonly scale: 1;
+  readonly zeroPoint: 0;
+}
+
+export type ProgramTensor = Int8Tensor | AccumulatorTensor | FloatTensor;
 
 export interface ProgramInput {
   readonly name: string;
@@ -130,31 +163,54 @@ export interface AveragePool2dOperation extends Operation, Window2d {
   readonly rescale: Rescale;
 }
 
-export interface AddOperation extends Operation {
-  readonly kind: 'add';
+/**
+ * Sum or product of two tensors. The second one's layout is the first's, or a single pixel, which stands for every pixel of its image.
+ *
+ * - `sum`: `y = clamp(zeroPoint + rne(((a − z_a) · multipliers[0] + (b − z_b) · multipliers[1]) · 2^−shift), lo, hi)`;
+ *   a difference has a negative second multiplier.
+ * - `product`: `y = clamp(zeroPoint + rne((a − z_a) · (b − z_b) · multipliers[0] · 2^−shift), lo, hi)`
+ */
+export interface BinaryOperation extends Operation {
+  readonly kind: 'binary';
+  readonly function: 'sum' | 'product';
   readonly rescale: Rescale;
 }
 
 /**
- * Product of two tensors; the second may be a single pixel, which multiplies every pixel of its image.
- * `y = clamp(zeroPoint + rne((a − inputZeroPoints[0]) · (b − inputZeroPoints[1]) · multipliers[0] · 2^−shift), lo, hi)`
+ * Where each element of an output comes from: a byte of the image of the same number of the input. Negative: nowhere, it holds the fill.
  */
-export interface MulOperation extends Operation {
-  readonly kind: 'mul';
-  readonly rescale: Rescale;
+export type MoveSource =
+  /** The sum of one entry a row, one a column and one a channel. */
+  | {
+      readonly kind: 'axes';
+      readonly rows: Int32Array;
+      readonly columns: Int32Array;
+      readonly channels: Int32Array;
+    }
+  /** [H][W][C] */
+  | { readonly kind: 'elements'; readonly offsets: Int32Array };
+
+/** What a move takes from one of its inputs. */
+export interface MovePart {
+  /** First row, column and channel of the box of the output that this input fills, and the box's size. */
+  readonly first: ImageShape;
+  readonly size: ImageShape;
+  /** Of the elements of the box. */
+  readonly source: MoveSource;
+  /** [256] what each int8 of the input becomes, from −128 on; null: itself. */
+  readonly table: Int8Array | null;
 }
 
-/** Concatenation along channels; each input rescaled on its own by `rescales[i]` (one multiplier each). */
-export interface ConcatOperation extends Operation {
-  readonly kind: 'concat';
-  readonly rescales: readonly Rescale[];
-}
-
-/** Channels of one tensor, in any order, any number of times: `y[…, c] = x[…, channels[c]]`. */
-export interface GatherOperation extends Operation {
-  readonly kind: 'gather';
-  /** [C] */
-  readonly channels: Int32Array;
+/**
+ * Elements of one or more tensors in other places: transposition, slicing, padding, concatenation, nearest resizing. The boxes of the parts
+ * tile the output.
+ */
+export interface MoveOperation extends Operation {
+  readonly kind: 'move';
+  /** One an input. */
+  readonly parts: readonly MovePart[];
+  /** What elements hold that come from nowhere. */
+  readonly fill: number;
 }
 
 /** Any unary function of one tensor: `y = table[x + 128]`. */
@@ -168,10 +224,8 @@ export type BuiltinOperation =
   | Conv2dOperation
   | MaxPool2dOperation
   | AveragePool2dOperation
-  | AddOperation
-  | MulOperation
-  | ConcatOperation
-  | GatherOperation
+  | BinaryOperation
+  | MoveOperation
   | LookupOperation;
 
 export interface IntegerProgram {
@@ -185,6 +239,16 @@ export interface IntegerProgram {
   readonly metadata: ReadonlyMap<string, string>;
 }
 
+/**
+ * A tensor that holds int8, as all inputs do.
+ *
+ * @throws {ModelError} it holds accumulators
+ */
+export function int8Tensor(tensor: ProgramTensor): Int8Tensor {
+  if (tensor.type === 'int8') return tensor;
+  throw new ModelError(`"${tensor.name}" holds accumulators, where int8 is needed`);
+}
+
 /** Channels as stored: the next multiple of 4, so that four int8 fill a u32. */
 export function paddedChannels(channels: number): number {
   // Not by bits, which are an int32's: a hostile file may have more channels.
@@ -193,11 +257,37 @@ export function paddedChannels(channels: number): number {
 
 /** Elements (bytes of an int8 tensor, words of an int32 one) that `batch` images occupy. */
 export function elementCount(tensor: ProgramTensor, batch: number): number {
-  const [height, width, channels] = tensor.shape;
-  return batch * height * width * paddedChannels(channels);
+  const [height, width, channels] = tensor.image;
+  return batch * height * width * (tensor.type === 'float32' ? channels : paddedChannels(channels));
 }
 
 /** Bytes that `batch` images occupy. */
 export function byteCount(tensor: ProgramTensor, batch: number): number {
-  return elementCount(tensor, batch) * (tensor.dtype === 'int8' ? 1 : 4);
+  return elementCount(tensor, batch) * (tensor.type === 'int8' ? 1 : 4);
+}
+
+/**
+ * The layout of a value that comes from outside or from an operator on images: axis 1 holds the channels, the axes behind it are
+ * the image, the last one its width. Undefined where there is no batch, or a size behind it is not a fixed positive number.
+ */
+export function imageLayout(shape: readonly Dimension[]): Layout | undefined {
+  const [, channels = 1, ...spatial] = shape;
+  const isFixed = (size: Dimension): size is number => typeof size === 'number' && size > 0;
+  if (shape.length === 0 || !isFixed(channels) || !spatial.every(isFixed)) return undefined;
+  const pixels = spatial.reduce((product, size) => product * size, 1);
+  const width = spatial.at(-1) ?? 1;
+  return nchw([pixels / width, width, channels]);
+}
+
+/** The layout of images [N, C, H, W] of `image`. */
+export function nchw(image: ImageShape): Layout {
+  const [height, width] = image;
+  return { image, strides: [width, 1, height * width] };
+}
+
+/** Whether two layouts put the same logical element in the same place. */
+export function sameLayout(a: Layout, b: Layout): boolean {
+  return a.image.every(
+    (size, axis) => size === b.image[axis] && (size === 1 || a.strides[axis] === b.strides[axis]),
+  );
 }

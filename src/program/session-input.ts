@@ -69,7 +69,7 @@ function checkSize(name: string, tensor: ProgramTensor, input: SessionInput, bat
     );
   }
   const { pixels, table } = input;
-  const [height, width, channels] = tensor.shape;
+  const [height, width, channels] = tensor.image;
   const expected = batch * height * width * channels;
   const length = pixels instanceof Uint8Array ? pixels.length : pixels.size;
   // A GPU buffer is copied in whole words, and may be larger.
@@ -98,7 +98,7 @@ export function writeInput(tensor: ProgramTensor, input: SessionInput, to: Int8A
   }
   const pixels = input.pixels as Uint8Array;
   const { table } = input;
-  const channels = tensor.shape[2];
+  const channels = tensor.image[2];
   const stored = paddedChannels(channels);
   to.fill(tensor.zeroPoint);
   for (let from = 0, at = 0; from < pixels.length; from += channels, at += stored) {

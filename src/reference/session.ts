@@ -81,7 +81,7 @@ export function createReferenceSession(
 function allocate(tensor: ProgramTensor, batch: number): TensorBuffer {
   const elements = elementCount(tensor, batch);
   try {
-    return tensor.dtype === 'int8' ? new Int8Array(elements) : new Int32Array(elements);
+    return tensor.type === 'int8' ? new Int8Array(elements) : new Int32Array(elements);
   } catch (cause) {
     throw new DeviceError(`there is no memory for tensor "${tensor.name}": use a smaller batch`, { cause });
   }

@@ -336,7 +336,7 @@ class ProgramSession implements WasmSession {
     const elements = elementCount(tensor, plan.batch);
     const { buffer } = this.#open().memory.memory;
     const address = addresses.get(id)!;
-    return tensor.dtype === 'int8'
+    return tensor.type === 'int8'
       ? new Int8Array(buffer, address, elements)
       : new Int32Array(buffer, address, elements);
   }

@@ -82,7 +82,7 @@ export class PixelStages {
         continue;
       }
       const stage = this.#ready.get(id)!;
-      const [height, width, channels] = tensor.shape;
+      const [height, width, channels] = tensor.image;
       const perImage = height * width * channels;
       if (input.pixels instanceof Uint8Array) {
         const pixels = input.pixels.subarray(first * perImage, (first + count) * perImage);
@@ -121,7 +121,7 @@ export class PixelStages {
   async #make(id: TensorId): Promise<PixelStage> {
     const tensor = this.#program.tensors[id];
     const { batch } = this.#prepared.plan;
-    const [height, width, channels] = tensor.shape;
+    const [height, width, channels] = tensor.image;
     const pixelCount = batch * height * width;
     const { grid, workgroups } = layGrid(wordCount(tensor, batch), this.#capabilities);
     const label = `${tensor.name} pixels`;

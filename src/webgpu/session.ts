@@ -143,7 +143,7 @@ class GpuSession implements WebgpuSession {
       const tensor = this.#program.tensors[id];
       if (!tensor) throw new InputError(`the program has no tensor ${id}`);
       const length = elementCount(tensor, batch);
-      results.set(id, tensor.dtype === 'int8' ? new Int8Array(length) : new Int32Array(length));
+      results.set(id, tensor.type === 'int8' ? new Int8Array(length) : new Int32Array(length));
     }
     const timings = await this.#inParts(inputs, wanted, batch, signal, (runtime, part) =>
       runtime.run(part, (id, bytes) => {

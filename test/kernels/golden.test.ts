@@ -20,10 +20,11 @@ const SHOWN = [
   'conv2d: groups 3 of odd channels',
   'maxPool2d: 3x3 stride 2 padded',
   'averagePool2d: 3x3 uneven padding',
-  'add: primes',
-  'mul: primes by a pixel',
-  'concat: 5, 8 and 3',
-  'gather: shuffle of 2 groups',
+  'binary: sum, primes',
+  'binary: product, primes by a pixel',
+  'move: joined, 5, 8 and 3',
+  'move: padded in whole words, through a table',
+  'move: regrouped element by element',
 ];
 
 const capabilities: GpuCapabilities = {
@@ -58,7 +59,13 @@ function shownTexts(): Map<string, string> {
       batch,
       capabilities,
     )) {
-      const file = name.startsWith(kind) ? name : `${kind}-${name}`;
+      // The texts of a sum and a product, or of moves, are texts of one variant.
+      const isVariantOf = kind === 'binary' || kind === 'move';
+      const file = isVariantOf
+        ? found.name.replace(/[^a-z0-9]+/gi, '-')
+        : name.startsWith(kind)
+          ? name
+          : `${kind}-${name}`;
       if (!texts.has(file)) texts.set(file, dispatches.map(({ code }) => code).join('\n'));
     }
   }

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { InputError } from '../../src/errors.ts';
 import { LoadedModel } from '../../src/model/loaded-model.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
-import type { AddOperation, Conv2dOperation, IntegerProgram } from '../../src/program/program.ts';
+import type { BinaryOperation, Conv2dOperation, IntegerProgram } from '../../src/program/program.ts';
 import { int8Weights } from '../../src/program/weights.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
 import { createProgramBuilder, rescaleBy } from '../support/program-builder.ts';
@@ -23,8 +23,9 @@ const load = (program: IntegerProgram): LoadedModel =>
 describe('two inputs', () => {
   const builder = createProgramBuilder();
   const [first, second] = [builder.input([1, 1, 4]), builder.input([1, 1, 4])];
-  builder.emit<AddOperation>({
-    kind: 'add',
+  builder.emit<BinaryOperation>({
+    kind: 'binary',
+    function: 'sum',
     name: 'sum',
     inputs: [first.id, second.id],
     output: builder.tensor([1, 1, 4]).id,
@@ -58,7 +59,7 @@ describe('a classifier that ends in a softmax', () => {
     kind: 'conv2d',
     name: 'layer',
     inputs: [input.id],
-    output: builder.tensor([1, 1, 3], 0, 'int32', 1 / 255).id,
+    output: builder.tensor([1, 1, 3], 0, 'accumulator', 1 / 255).id,
     kernel: [1, 1],
     stride: [1, 1],
     pads: [0, 0, 0, 0],

@@ -17,7 +17,7 @@ import { createProgramBuilder } from '../support/program-builder.ts';
 function channelSums(): IntegerProgram {
   const builder = createProgramBuilder();
   const input = builder.input([2, 2, 3], -128, 1 / 255);
-  const output = builder.tensor([1, 1, 3], 0, 'int32', 1 / 255);
+  const output = builder.tensor([1, 1, 3], 0, 'accumulator', 1 / 255);
   // OHWI: weight 1 where the output's channel is the input's.
   const weights = Int8Array.from({ length: 36 }, (_, i) => (Math.floor(i / 12) === i % 3 ? 1 : 0));
   const operation: Conv2dOperation = {

@@ -4,13 +4,12 @@
  */
 import { describe, expect, it } from 'vitest';
 import type {
-  AddOperation,
   AveragePool2dOperation,
   BuiltinOperation,
-  ConcatOperation,
+  BinaryOperation,
   Conv2dOperation,
   MaxPool2dOperation,
-  MulOperation,
+  MoveOperation,
   ProgramTensor,
   Requantize,
   Rescale,
@@ -62,7 +61,7 @@ function convolution(op: Conv2dOperation, x: Element, input: ProgramTensor, side
   const outChannels = op.bias.length / op.groups;
   const acc: Element = (n, h, w, c) => {
     let sum = op.bias[c];
-    taps(op, input.shape, h, w).forEach((at, tap) => {
+    taps(op, input.image, h, w).forEach((at, tap) => {
       for (let i = 0; i < inChannels; i++) {
         const channel = Math.floor(c / outChannels) * inChannels + i;
         const value = at ? x(n, at[0], at[1], channel) : input.zeroPoint;
@@ -88,12 +87,12 @@ function convolution(op: Conv2dOperation, x: Element, input: ProgramTensor, side
 
 function maxPool(op: MaxPool2dOperation, x: Element, input: ProgramTensor): Element {
   return (n, h, w, c) =>
-    Math.max(...taps(op, input.shape, h, w).flatMap((at) => (at ? [x(n, at[0], at[1], c)] : [])));
+    Math.max(...taps(op, input.image, h, w).flatMap((at) => (at ? [x(n, at[0], at[1], c)] : [])));
 }
 
 function averagePool(op: AveragePool2dOperation, x: Element, input: ProgramTensor): Element {
   return (n, h, w, c) => {
-    const all = taps(op, input.shape, h, w);
+    const all = taps(op, input.image, h, w);
     const values = all.flatMap((at) => (at ? [x(n, at[0], at[1], c) - op.rescale.inputZeroPoints[0]] : []));
     const multiplier = op.rescale.multipliers[(op.countIncludePad ? all.length : values.length) - 1];
     return rescaled(
@@ -104,17 +103,8 @@ function averagePool(op: AveragePool2dOperation, x: Element, input: ProgramTenso
   };
 }
 
-function add({ rescale }: AddOperation, [a, b]: readonly Element[]): Element {
-  return (n, h, w, c) =>
-    rescaled(
-      [a(n, h, w, c) - rescale.inputZeroPoints[0], b(n, h, w, c) - rescale.inputZeroPoints[1]],
-      rescale,
-      [...rescale.multipliers],
-    );
-}
-
-function mul(
-  { rescale }: MulOperation,
+function binary(
+  { function: of, rescale }: BinaryOperation,
   [a, b]: readonly Element[],
   [height, width]: readonly number[],
 ): Element {
@@ -122,27 +112,32 @@ function mul(
   return (n, h, w, c) => {
     const first = a(n, h, w, c) - rescale.inputZeroPoints[0];
     const second = (isPixel ? b(n, 0, 0, c) : b(n, h, w, c)) - rescale.inputZeroPoints[1];
-    return rescaled([first * second], rescale, [...rescale.multipliers]);
+    return of === 'sum'
+      ? rescaled([first, second], rescale, [...rescale.multipliers])
+      : rescaled([first * second], rescale, [...rescale.multipliers]);
   };
 }
 
-function concat(
-  { rescales }: ConcatOperation,
-  inputs: readonly Element[],
-  channels: readonly number[],
-): Element {
+/** Bytes of images, found by the offsets. */
+function move(op: MoveOperation, images: readonly ((n: number, offset: number) => number)[]): Element {
   return (n, h, w, c) => {
-    let part = 0;
-    while (c >= channels[part]) c -= channels[part++];
-    const rescale = rescales[part];
-    return rescaled([inputs[part](n, h, w, c) - rescale.inputZeroPoints[0]], rescale, [
-      ...rescale.multipliers,
-    ]);
+    const inside = (at: number, i: number, axis: number) =>
+      at >= op.parts[i].first[axis] && at < op.parts[i].first[axis] + op.parts[i].size[axis];
+    const i = op.parts.findIndex((_, k) => [h, w, c].every((at, axis) => inside(at, k, axis)));
+    const { first, size, source, table } = op.parts[i];
+    const [row, column, lane] = [h - first[0], w - first[1], c - first[2]];
+    const offset =
+      source.kind === 'axes'
+        ? source.rows[row] + source.columns[column] + source.channels[lane]
+        : source.offsets[(row * size[1] + column) * size[2] + lane];
+    if (offset < 0) return op.fill;
+    const q = images[i](n, offset);
+    return table ? table[q + 128] : q;
   };
 }
 
 function elementOf(tensor: ProgramTensor, data: Int8Array): Element {
-  const [height, width, channels] = tensor.shape;
+  const [height, width, channels] = tensor.image;
   return (n, h, w, c) => data[((n * height + h) * width + w) * paddedChannels(channels) + c];
 }
 
@@ -159,25 +154,23 @@ function expectedOf({ program, inputs, batch }: OperationCase): Int8Array | Int3
         return maxPool(op, elements[0], tensors[0]);
       case 'averagePool2d':
         return averagePool(op, elements[0], tensors[0]);
-      case 'add':
-        return add(op, elements);
-      case 'mul':
-        return mul(op, elements, tensors[1].shape);
-      case 'concat':
-        return concat(
+      case 'binary':
+        return binary(op, elements, tensors[1].image);
+      case 'move':
+        return move(
           op,
-          elements,
-          tensors.map(({ shape }) => shape[2]),
+          tensors.map((tensor) => {
+            const data = inputs.get(tensor.id)!;
+            return (n, offset) => data[n * elementCount(tensor, 1) + offset];
+          }),
         );
-      case 'gather':
-        return ((n, h, w, c) => elements[0](n, h, w, op.channels[c])) as Element;
       case 'lookup':
         return ((n, h, w, c) => op.table[elements[0](n, h, w, c) + 128]) as Element;
     }
   })();
-  const [height, width, channels] = output.shape;
+  const [height, width, channels] = output.image;
   const count = elementCount(output, batch);
-  const data = output.dtype === 'int8' ? new Int8Array(count) : new Int32Array(count);
+  const data = output.type === 'int8' ? new Int8Array(count) : new Int32Array(count);
   for (let i = 0; i < count; i++) {
     const c = i % paddedChannels(channels);
     const pixel = Math.floor(i / paddedChannels(channels));

@@ -4,7 +4,7 @@ import { DEPTHWISE as WASM_DEPTHWISE, panels } from '../../src/ops/conv2d/wasm-l
 import { convolutionShape } from '../../src/ops/conv2d/wasm-shape.ts';
 import { blocked, DEPTHWISE, PACKED, UNPACKED } from '../../src/ops/conv2d/webgpu-layouts.ts';
 import type { WeightLayout } from '../../src/ops/conv2d/weight-layout.ts';
-import type { Conv2dOperation } from '../../src/program/program.ts';
+import { nchw, type Conv2dOperation } from '../../src/program/program.ts';
 import { int8Weights, type Weights, type WeightShape } from '../../src/program/weights.ts';
 import { createRandom } from '../support/random.ts';
 
@@ -102,7 +102,15 @@ describe('panels', () => {
     residual: null,
   });
   const input = (channels: number) =>
-    ({ id: 0, name: 'x', shape: [8, 8, channels], dtype: 'int8', scale: 1, zeroPoint: 0 }) as const;
+    ({
+      id: 0,
+      name: 'x',
+      shape: ['N', channels, 8, 8],
+      ...nchw([8, 8, channels]),
+      type: 'int8',
+      scale: 1,
+      zeroPoint: 0,
+    }) as const;
 
   test.each(['2xint8', '2xint16', '4xint8'] as const)('%s', (lane) => {
     const depth = lane === '4xint8' ? 4 : 2;

@@ -7,13 +7,14 @@ import {
   quantizeInput,
   readPreprocessing,
 } from '../../src/program/input.ts';
-import type { ProgramOutput, ProgramTensor } from '../../src/program/program.ts';
+import { type Int8Tensor, nchw, type ProgramOutput, type ProgramTensor } from '../../src/program/program.ts';
 
-const tensor: ProgramTensor = {
+const tensor: Int8Tensor = {
   id: 0,
   name: 'x',
-  shape: [1, 2, 3],
-  dtype: 'int8',
+  shape: ['N', 3, 1, 2],
+  ...nchw([1, 2, 3]),
+  type: 'int8',
   scale: 0.5,
   zeroPoint: -4,
 };
@@ -85,7 +86,7 @@ describe('quantizeInput', () => {
     const f = Math.fround;
     const scale = f(0.1);
     const y = (x: number) =>
-      quantizeInput({ ...tensor, shape: [1, 1, 1], scale, zeroPoint: 0 }, Float32Array.of(x), 1)[0];
+      quantizeInput({ ...tensor, ...nchw([1, 1, 1]), scale, zeroPoint: 0 }, Float32Array.of(x), 1)[0];
     // Above 4.5 in float64, but 4.5 in float32: a tie, to even.
     expect(f(4.5 * scale) / scale).toBeGreaterThan(4.5);
     expect(f(f(4.5 * scale) / scale)).toBe(4.5);
@@ -109,8 +110,9 @@ describe('dequantizeOutput', () => {
   it('takes a scale a channel, and softmax over channels in float64', () => {
     const logits: ProgramTensor = {
       ...tensor,
-      shape: [1, 1, 3],
-      dtype: 'int32',
+      shape: ['N', 3],
+      ...nchw([1, 1, 3]),
+      type: 'accumulator',
       scale: Float32Array.of(1, 2, 0.5),
       zeroPoint: 0,
     };

@@ -3,12 +3,12 @@ import { inferShapes } from '../../src/graph/infer-shapes.ts';
 import type { Graph, Node } from '../../src/graph/graph.ts';
 import type { TensorBuffer } from '../../src/ops/operator.ts';
 import { builtinOperators, createOperatorRegistry } from '../../src/ops/registry.ts';
-import { quantizeInput } from '../../src/program/input.ts';
+import { quantizeInput, visitElements } from '../../src/program/input.ts';
 import { lower } from '../../src/program/lower.ts';
 import {
   elementCount,
   type IntegerProgram,
-  paddedChannels,
+  int8Tensor,
   type ProgramTensor,
   type TensorId,
 } from '../../src/program/program.ts';
@@ -56,7 +56,7 @@ export function compareOnTheirInputs(
   const ours = new Map<TensorId, TensorBuffer>();
   const alone = new Map<TensorId, TensorBuffer>();
   for (const { name, tensor } of program.inputs) {
-    const data = quantizeInput(program.tensors[tensor], inputs.get(name)!, batch);
+    const data = quantizeInput(int8Tensor(program.tensors[tensor]), inputs.get(name)!, batch);
     ours.set(tensor, data);
     alone.set(tensor, data);
   }
@@ -64,7 +64,7 @@ export function compareOnTheirInputs(
     const output = program.tensors[operation.output];
     const runOn = (buffers: (id: TensorId) => TensorBuffer) => {
       const count = elementCount(output, batch);
-      const result = output.dtype === 'int8' ? new Int8Array(count) : new Int32Array(count);
+      const result = output.type === 'int8' ? new Int8Array(count) : new Int32Array(count);
       registry.of(operation).reference(operation, {
         batch,
         tensor: (id) => program.tensors[id],
@@ -87,7 +87,7 @@ export function compareOnTheirInputs(
     if (!expected) return [];
     const [differing, largestDifference] = compare(alone.get(tensor.id)!, expected);
     const [differingEndToEnd] = compare(ours.get(tensor.id)!, expected);
-    const [height, width, channels] = tensor.shape;
+    const [height, width, channels] = tensor.image;
     const elements = batch * height * width * channels;
     return [{ name: tensor.name, elements, differing, largestDifference, differingEndToEnd }];
   });
@@ -98,7 +98,7 @@ export function compareOnTheirInputs(
 export function quantizedNames(graph: Graph, { tensors }: IntegerProgram): Map<TensorId, string> {
   return new Map(
     tensors.flatMap((tensor) => {
-      const quantizer = tensor.dtype === 'int8' ? quantizerOf(graph, tensor) : undefined;
+      const quantizer = tensor.type === 'int8' ? quantizerOf(graph, tensor) : undefined;
       return quantizer ? [[tensor.id, quantizer.outputs[0]] as const] : [];
     }),
   );
@@ -116,17 +116,10 @@ export function ortTensors(
     const data = results.get(quantized.get(tensor.id) ?? '')?.data;
     if (!(data instanceof Int8Array || data instanceof Uint8Array)) continue;
     const offset = data instanceof Uint8Array ? 128 : 0;
-    const [height, width, channels] = tensor.shape;
-    const pixels = height * width;
     const buffer = new Int8Array(elementCount(tensor, batch)).fill(tensor.zeroPoint);
-    for (let i = 0; i < data.length; i++) {
-      const [n, c, pixel] = [
-        Math.floor(i / (pixels * channels)),
-        Math.floor(i / pixels) % channels,
-        i % pixels,
-      ];
-      buffer[(n * pixels + pixel) * paddedChannels(channels) + c] = data[i] - offset;
-    }
+    visitElements(tensor, batch, (stored, logical) => {
+      buffer[stored] = data[logical] - offset;
+    });
     buffers.set(tensor.id, buffer);
   }
   return buffers;

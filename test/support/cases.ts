@@ -3,24 +3,31 @@
  * reference's bytes on them. Seeded, so that a name repeats a case. No Node imports: browsers run these too.
  */
 import type {
-  AddOperation,
   AveragePool2dOperation,
-  ConcatOperation,
+  BinaryOperation,
   Conv2dOperation,
-  GatherOperation,
   ImageShape,
   IntegerProgram,
   LookupOperation,
   MaxPool2dOperation,
-  MulOperation,
+  MoveOperation,
   Operation,
   TensorId,
   Window2d,
 } from '../../src/program/program.ts';
 import { int8Weights } from '../../src/program/weights.ts';
+import { moveSource, relayout } from '../../src/program/move.ts';
 import { commonRescale } from '../../src/program/multiplier.ts';
 import { windowOutput } from '../../src/ops/window.ts';
-import { createProgramBuilder, fillImage, multiplyBy, rescaleBy, requantizeBy } from './program-builder.ts';
+import {
+  createProgramBuilder,
+  fillImage,
+  joined,
+  multiplyBy,
+  rescaleBy,
+  requantizeBy,
+  selection,
+} from './program-builder.ts';
 import { createRandom, type Random } from './random.ts';
 
 export interface OperationCase {
@@ -416,7 +423,7 @@ function convCase(label: string, spec: ConvSpec, random: Random): OperationCase 
   const shape: ImageShape = pool ? [height >> 1, width >> 1, out] : [height, width, out];
   const convZeroPoint = spec.residual ? -11 : outZeroPoint;
   const side = spec.residual ? builder.input(shape, 20) : undefined;
-  const output = builder.tensor(shape, spec.int32 ? 0 : outZeroPoint, spec.int32 ? 'int32' : 'int8');
+  const output = builder.tensor(shape, spec.int32 ? 0 : outZeroPoint, spec.int32 ? 'accumulator' : 'int8');
   builder.emit<Conv2dOperation>({
     kind: 'conv2d',
     name: label,
@@ -582,8 +589,9 @@ function addCase(label: string, spec: AddSpec, random: Random): OperationCase {
   const b = spec.twice ? a : builder.input(image, zeroPoints[1]);
   const output = builder.tensor(image, zeroPoints[2]);
   const [lo, hi] = spec.clip ?? [-128, 127];
-  builder.emit<AddOperation>({
-    kind: 'add',
+  builder.emit<BinaryOperation>({
+    kind: 'binary',
+    function: 'sum',
     name: label,
     inputs: [a.id, b.id],
     output: output.id,
@@ -591,7 +599,7 @@ function addCase(label: string, spec: AddSpec, random: Random): OperationCase {
   });
   const draw = drawValues(spec.x ?? 'random', random, 0);
   const inputs = new Map([a, b].map((tensor) => [tensor.id, fillImage(tensor, batch, draw)]));
-  return finish('add', label, builder.build(label), batch, inputs);
+  return finish('binary', `sum, ${label}`, builder.build(label), batch, inputs);
 }
 
 interface MulSpec {
@@ -634,8 +642,9 @@ function mulCase(label: string, spec: MulSpec, random: Random): OperationCase {
   const b = builder.input(spec.pixel ? [1, 1, image[2]] : image, zeroPoints[1]);
   const output = builder.tensor(image, zeroPoints[2]);
   const [lo, hi] = spec.clip ?? [-128, 127];
-  builder.emit<MulOperation>({
-    kind: 'mul',
+  builder.emit<BinaryOperation>({
+    kind: 'binary',
+    function: 'product',
     name: label,
     inputs: [a.id, b.id],
     output: output.id,
@@ -643,7 +652,7 @@ function mulCase(label: string, spec: MulSpec, random: Random): OperationCase {
   });
   const draw = drawValues(spec.x ?? 'random', random, 0);
   const inputs = new Map([a, b].map((tensor) => [tensor.id, fillImage(tensor, batch, draw)]));
-  return finish('mul', label, builder.build(label), batch, inputs);
+  return finish('binary', `product, ${label}`, builder.build(label), batch, inputs);
 }
 
 interface ConcatSpec {
@@ -674,17 +683,19 @@ function concatCase(label: string, spec: ConcatSpec, random: Random): OperationC
     builder.input([...size, count], factors === 'same' ? zeroPoint : 5 * i - 8),
   );
   const output = builder.tensor([...size, channels.reduce((sum, count) => sum + count, 0)], zeroPoint);
-  builder.emit<ConcatOperation>({
-    kind: 'concat',
+  const rescales = parts.map((part, i) =>
+    rescaleBy([factors === 'same' ? 1 : factors[i]], [part.zeroPoint], zeroPoint),
+  );
+  builder.emit<MoveOperation>({
+    kind: 'move',
     name: label,
     inputs: parts.map((part) => part.id),
     output: output.id,
-    rescales: parts.map((part, i) =>
-      rescaleBy([factors === 'same' ? 1 : factors[i]], [part.zeroPoint], zeroPoint),
-    ),
+    parts: joined(parts, rescales),
+    fill: zeroPoint,
   });
   const inputs = new Map(parts.map((part) => [part.id, fillImage(part, batch, () => random.int(-128, 127))]));
-  return finish('concat', label, builder.build(label), batch, inputs);
+  return finish('move', `joined, ${label}`, builder.build(label), batch, inputs);
 }
 
 interface GatherSpec {
@@ -718,21 +729,109 @@ function gatherCase(
   const builder = createProgramBuilder();
   const input = builder.input(image, -77);
   const output = builder.tensor([image[0], image[1], channels.length], -77);
-  builder.emit<GatherOperation>({
-    kind: 'gather',
+  builder.emit<MoveOperation>({
+    kind: 'move',
     name: label,
     inputs: [input.id],
     output: output.id,
-    channels: Int32Array.from(channels),
+    parts: [selection(input, output, channels)],
+    fill: -77,
   });
   const draw = drawValues('random', random, 0);
   return finish(
-    'gather',
-    label,
+    'move',
+    `selected, ${label}`,
     builder.build(label),
     batch,
     new Map([[input.id, fillImage(input, batch, draw)]]),
   );
+}
+
+interface MoveSpec {
+  readonly batch?: number;
+  readonly from: ImageShape;
+  readonly to: ImageShape;
+  /** Where the elements of each axis of [C, H, W] come from, as `LogicalMove.axes`; by default the logical order stays. */
+  readonly axes?: (from: readonly [channels: number, height: number, width: number]) => readonly number[][];
+  readonly table?: boolean;
+}
+
+const OUT = -1;
+/** Rows or columns of `size` with borders of nowhere. */
+const framed = (size: number, before: number, behind: number, stride: number) => [
+  ...range(before).map(() => OUT),
+  ...range(size).map((i) => i * stride),
+  ...range(behind).map(() => OUT),
+];
+
+const MOVE_SPECS: Record<string, MoveSpec> = {
+  'height and channels exchanged': {
+    batch: 3,
+    from: [5, 7, 13],
+    to: [13, 7, 5],
+    axes: ([c, h, w]) => [range(h, 0, w), range(c, 0, h * w), range(w)],
+  },
+  'width and channels exchanged, through a table': {
+    from: [3, 6, 8],
+    to: [3, 8, 6],
+    axes: ([c, h, w]) => [range(w), range(h, 0, w), range(c, 0, h * w)],
+    table: true,
+  },
+  'rows backwards, every second column': {
+    from: [5, 6, 10],
+    to: [5, 3, 10],
+    axes: ([c, h, w]) => [range(c, 0, h * w), range(h, (h - 1) * w, -w), range(w / 2, 0, 2)],
+  },
+  'padded on all sides': {
+    batch: 2,
+    from: [3, 4, 5],
+    to: [6, 6, 9],
+    axes: ([c, h, w]) => [framed(c, 1, 3, h * w), framed(h, 1, 2, w), framed(w, 2, 0, 1)],
+  },
+  'padded in whole words, through a table': {
+    from: [2, 3, 8],
+    to: [4, 3, 8],
+    axes: ([c, h, w]) => [range(c, 0, h * w), framed(h, 1, 1, w), range(w)],
+    table: true,
+  },
+  'depth to space': {
+    from: [3, 2, 12],
+    to: [6, 4, 3],
+    axes: ([, h, w]) => [
+      range(3, 0, 4 * h * w),
+      range(6).map((y) => (y >> 1) * w + (y & 1) * 2 * h * w),
+      range(4).map((x) => (x >> 1) + (x & 1) * h * w),
+    ],
+  },
+  'regrouped element by element': { batch: 3, from: [4, 5, 6], to: [8, 3, 5] },
+};
+
+function moveCase(
+  label: string,
+  { batch = 1, from, to, axes, table = false }: MoveSpec,
+  random: Random,
+): OperationCase {
+  const builder = createProgramBuilder();
+  const input = builder.input(from, -5);
+  const output = builder.tensor(to, table ? 9 : -5);
+  const sizes = ([height, width, channels]: ImageShape) => [channels, height, width] as const;
+  const move = axes
+    ? { shape: sizes(to), axes: axes(sizes(from)).map((list) => Int32Array.from(list)) }
+    : relayout(sizes(to));
+  const map = Int8Array.from({ length: 256 }, () => random.int(-128, 127));
+  builder.emit<MoveOperation>({
+    kind: 'move',
+    name: label,
+    inputs: [input.id],
+    output: output.id,
+    parts: [
+      { first: [0, 0, 0], size: to, source: moveSource(input, output, move)!, table: table ? map : null },
+    ],
+    fill: 77,
+  });
+  const draw = drawValues('random', random, 0);
+  const inputs = new Map([[input.id, fillImage(input, batch, draw)]]);
+  return finish('move', label, builder.build(label), batch, inputs);
 }
 
 const LOOKUP_SPECS: Record<string, { batch?: number; image: ImageShape }> = {
@@ -787,6 +886,7 @@ export function quickCases(): OperationCase[] {
     ...make(MUL_SPECS, mulCase),
     ...make(CONCAT_SPECS, concatCase),
     ...make(GATHER_SPECS, gatherCase),
+    ...make(MOVE_SPECS, moveCase),
     ...make(LOOKUP_SPECS, lookupCase),
   ];
 }

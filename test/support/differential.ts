@@ -13,7 +13,7 @@ import { encodeModel } from '../../src/onnx/encode.ts';
 import { builtinOperators } from '../../src/ops/registry.ts';
 import { quantizeInput, readOutput } from '../../src/program/input.ts';
 import { lower } from '../../src/program/lower.ts';
-import type { IntegerProgram, ProgramOutput } from '../../src/program/program.ts';
+import { int8Tensor, type IntegerProgram, type ProgramOutput } from '../../src/program/program.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
 import { createWasmSession } from '../../src/wasm/session.ts';
 import { compareOnTheirInputs, ortTensors, quantizedNames } from './agreement.ts';
@@ -147,7 +147,7 @@ async function runProgram(
       tensor,
       {
         kind: 'quantized' as const,
-        data: quantizeInput(program.tensors[tensor], inputs.get(name)!, batch),
+        data: quantizeInput(int8Tensor(program.tensors[tensor]), inputs.get(name)!, batch),
       },
     ]),
   );
@@ -166,8 +166,9 @@ function stepOf(program: IntegerProgram, output: ProgramOutput, expected: Values
   const last = output.tail.at(-1);
   if (last?.kind === 'quantize') return last.scale;
   if (last) return FLOAT_TOLERANCE;
-  const { dtype, scale } = program.tensors[output.tensor];
-  if (dtype === 'int8') return scale as number;
+  const tensor = program.tensors[output.tensor];
+  if (tensor.type === 'int8') return tensor.scale;
+  const { scale } = tensor;
   const largest = Array.from<number>(expected).reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3);
   // A bias that is no integer is rounded to one.
   const unit = typeof scale === 'number' ? scale : Math.max(...scale);

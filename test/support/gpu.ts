@@ -150,7 +150,7 @@ async function run(
       }
     }
     const bytes = contents[0].slice().buffer.slice(0, result.bytes);
-    return tensor(output).dtype === 'int8' ? new Int8Array(bytes) : new Int32Array(bytes);
+    return tensor(output).type === 'int8' ? new Int8Array(bytes) : new Int32Array(bytes);
   } finally {
     for (const buffer of buffers) buffer.destroy();
   }

@@ -30,7 +30,7 @@ export function compareBuffers(
   actual: TensorBuffer,
   expected: TensorBuffer,
 ): string | undefined {
-  const head = `${subject.kernel} · ${subject.variant} · ${subject.seed} · tensor "${tensor.name}" [${batch}, ${tensor.shape.join(', ')}] ${tensor.dtype}`;
+  const head = `${subject.kernel} · ${subject.variant} · ${subject.seed} · tensor "${tensor.name}" [${batch}, ${tensor.image.join(', ')}] ${tensor.type}`;
   if (actual.constructor !== expected.constructor || actual.length !== expected.length) {
     return `${head}\n  expected ${expected.constructor.name}(${expected.length}), got ${actual.constructor.name}(${actual.length})`;
   }
@@ -62,7 +62,7 @@ export function compareBuffers(
 
 /** (n, h, w, c) of an element, `pad` where it is a padded lane. */
 function position(tensor: ProgramTensor, index: number): string {
-  const [height, width, channels] = tensor.shape;
+  const [height, width, channels] = tensor.image;
   const stored = paddedChannels(channels);
   const c = index % stored;
   const pixel = Math.floor(index / stored);

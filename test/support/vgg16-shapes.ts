@@ -19,11 +19,11 @@ export function vgg16Shapes(): IntegerProgram {
   const builder = createProgramBuilder();
   let tensor: ProgramTensor = builder.input([32, 32, 3]);
   const conv = (out: number, size: 1 | 3, pool: boolean, last = false) => {
-    const [height, width, channels] = tensor.shape;
+    const [height, width, channels] = tensor.image;
     const output = builder.tensor(
       pool ? [height / 2, width / 2, out] : [height, width, out],
       0,
-      last ? 'int32' : 'int8',
+      last ? 'accumulator' : 'int8',
     );
     const pad = (size - 1) / 2;
     builder.emit<Conv2dOperation>({

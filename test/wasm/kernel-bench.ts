@@ -135,7 +135,7 @@ export class KernelBench {
       const place = layout.tensors.get(operation.output)!;
       const elements = elementCount(tensor, batch);
       const output =
-        tensor.dtype === 'int8'
+        tensor.type === 'int8'
           ? new Int8Array(new Int8Array(buffer, at(place), elements))
           : new Int32Array(new Int32Array(buffer, at(place), elements));
       return {
@@ -205,10 +205,10 @@ function findTrespasses(before: Uint8Array, after: Uint8Array, allowed: readonly
 export function narrowCases(cases: readonly OperationCase[]): OperationCase[] {
   return cases.map((each) => {
     const inputs = [...each.inputs].map(([id, data]) => {
-      const { zeroPoint, shape } = each.program.tensors[id];
+      const { zeroPoint, image } = each.program.tensors[id];
       const lo = Math.max(-128, Math.min(zeroPoint - 64, 0));
-      const stored = (shape[2] + 3) & ~3;
-      const narrow = data.map((x, i) => (i % stored < shape[2] ? lo + ((x + 128) >> 1) : zeroPoint));
+      const stored = (image[2] + 3) & ~3;
+      const narrow = data.map((x, i) => (i % stored < image[2] ? lo + ((x + 128) >> 1) : zeroPoint));
       return [id, narrow] as const;
     });
     return { ...each, inputs: new Map(inputs) };

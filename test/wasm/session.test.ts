@@ -62,7 +62,7 @@ for (const threads of [1, 2]) {
 test('pixels go through the table, overlapping runs do not mix, results are the caller’s own', async () => {
   const program = randomProgram(3);
   const [{ tensor }] = program.inputs;
-  const [height, width, channels] = program.tensors[tensor].shape;
+  const [height, width, channels] = program.tensors[tensor].image;
   const random = createRandom(5);
   const table = random.int8s(channels * 256);
   const others = [...inputsOf(program, 2)].filter(([id]) => id !== tensor);

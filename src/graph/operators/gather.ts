@@ -1,14 +1,12 @@
 import { resolveAxis } from '../attributes.ts';
 import type { TensorData } from '../graph.ts';
-import { defineOperator } from './operator.ts';
+import { movingOperator, wholeAxes } from './moving.ts';
 import { int } from './signature.ts';
 
-export const gather = defineOperator({
+export const gather = movingOperator({
   op: 'Gather',
   inputs: [2, 2],
   attributes: { axis: int(0) },
-  role: 'moves',
-  note: '`gather`: of channels',
   shape({ shape }, [indices], node) {
     const axis = resolveAxis(this.number(node, 'axis'), shape.length);
     if (axis === undefined) return `axis is outside a tensor of shape [${shape}]`;
@@ -18,6 +16,24 @@ export const gather = defineOperator({
     const from = context.elements(node.inputs[0]);
     const picked = context.numbers(node.inputs[1])?.map((index) => from?.at(index));
     return picked?.every((dim) => dim !== undefined) ? picked : undefined;
+  },
+  move(node, { from, to, numbers }) {
+    const axis = resolveAxis(this.number(node, 'axis'), from.length);
+    const indices = numbers(node.inputs[1] ?? '');
+    if (axis === undefined || !indices) return undefined;
+    const indexRank = to.length - from.length + 1;
+    if (indexRank > 1) return 'is picked by indices of several dimensions, which is not supported';
+    const axes = wholeAxes(from);
+    const own = axes[axis];
+    const positions = indices.map((index) => resolveAxis(index, from[axis]));
+    const outside = positions.indexOf(undefined);
+    if (outside >= 0) return `is element ${indices[outside]} of ${from[axis]}`;
+    const picked = Int32Array.from(positions, (position) => own[position!]);
+    if (indexRank === 1) return { axes: axes.with(axis, picked) };
+    // A single index takes the axis away: what it adds, the last one left adds.
+    const left = axes.toSpliced(axis, 1);
+    const last = left.pop();
+    return last && { axes: [...left, last.map((at) => at + picked[0])] };
   },
   evaluate({ node, inputs: [x, indices], shape }) {
     const axis = x && resolveAxis(this.number(node, 'axis'), x.shape.length);

@@ -4,6 +4,6 @@ export const mul = binaryOperator({
   op: 'Mul',
   binary: (a, b) => a * b,
   role: 'computes',
-  note: '`mul`; of one tensor, or with a constant of one element, `lookup`',
+  note: '`binary`; of one tensor, or with a constant of one element, `lookup`',
   integer: (a, b) => a * b,
 });

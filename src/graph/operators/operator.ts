@@ -65,6 +65,29 @@ export interface Evaluation {
  */
 export type Role = 'computes' | 'selects' | 'moves' | 'renames' | 'clamps' | 'pointwise' | 'none';
 
+/** What a move is asked about: shapes without symbols. */
+export interface MoveCall {
+  readonly from: readonly number[];
+  readonly to: readonly number[];
+  /** Elements of an input that is a list of integers. */
+  readonly numbers: NumbersOf;
+  /** The one element of a constant input. */
+  scalar(name: string): number | undefined;
+}
+
+export interface Move {
+  /**
+   * One list an axis of the result: element (i₀, i₁, …) is element Σ `axes[a][i_a]` of the input in row-major order, or the fill where one of the
+   * entries is `OUTSIDE`.
+   */
+  readonly axes: readonly ArrayLike<number>[];
+  /** Default 0. */
+  readonly fill?: number;
+}
+
+/** An entry of `Move.axes` that lies outside the input. */
+export const OUTSIDE = -1;
+
 /** Element-wise functions, in float64, of arithmetic that is the same on every engine. */
 export type Unary = (x: number) => number;
 export type Binary = (a: number, b: number) => number;
@@ -101,6 +124,11 @@ export interface OperatorDefinition<Name extends string = string> {
   readonly binary?: Binary;
   /** The same on integers, where sizes are computed with it; undefined: has no value. */
   readonly integer?: (a: bigint, b: bigint) => bigint | undefined;
+  /**
+   * For operators that move elements of their first input: where each element of the result comes from, or what is wrong, or undefined: cannot be told.
+   * `evaluate` and the operation of the integer program both follow from it.
+   */
+  move?(node: Node, call: MoveCall): Move | string | undefined;
   /** Inputs whose constants are learned. */
   readonly learned?: readonly number[];
   /** Multiply-adds for one image. `shape` is the result's, `weights` the shape of the learned operand. */

@@ -10,7 +10,6 @@ export const reshape = defineOperator({
   inputs: [2, 2],
   attributes: { allowzero: since(14, int(0)) },
   role: 'renames',
-  note: 'no operation: flattening, or part of a channel shuffle',
   /** A Reshape to [batch, everything else], by constants or by computed shapes, is a Flatten. */
   normalize: (node, context) => [isFlatten(node, context) ? asFlatten(node) : node],
   shape({ shape }, _, node, context) {

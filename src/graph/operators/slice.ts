@@ -1,11 +1,9 @@
-import { copyStrided, rowMajorStrides, sliceRanges } from '../strided.ts';
-import { defineOperator } from './operator.ts';
+import { rowMajorStrides, sliceRanges } from '../strided.ts';
+import { movingOperator, wholeAxes } from './moving.ts';
 
-export const slice = defineOperator({
+export const slice = movingOperator({
   op: 'Slice',
   inputs: [3, 5],
-  role: 'moves',
-  note: '`gather`: of channels',
   shape({ shape }, _, node, { numbers }) {
     const ranges = sliceRanges(node, shape, numbers);
     return ranges && shape.map((dim, axis) => ranges.get(axis)?.length ?? dim);
@@ -15,15 +13,13 @@ export const slice = defineOperator({
     const range = from && sliceRanges(node, [from.length], context.numbers)?.get(0);
     return range && Array.from({ length: range.length }, (_, i) => from[range.start + i * range.step]);
   },
-  evaluate({ node, inputs: [x], shape, numbers }) {
-    const ranges = x && sliceRanges(node, x.shape, numbers);
-    if (!ranges) return undefined;
-    const strides = rowMajorStrides(x.shape);
-    let offset = 0;
-    for (const [axis, { start, step }] of ranges) {
-      offset += start * strides[axis];
-      strides[axis] *= step;
+  move(node, { from, numbers }) {
+    const ranges = sliceRanges(node, from, numbers);
+    const strides = rowMajorStrides(from);
+    const axes = wholeAxes(from);
+    for (const [axis, { start, step, length }] of ranges ?? []) {
+      axes[axis] = Int32Array.from({ length }, (_, i) => (start + i * step) * strides[axis]);
     }
-    return { dtype: x.dtype, shape, data: copyStrided(x.data, shape, strides, offset) };
+    return ranges && { axes };
   },
 });

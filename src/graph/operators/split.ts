@@ -11,7 +11,7 @@ export const split = defineOperator({
   outputs: Infinity,
   attributes: { axis: int(0), split: until(13, ints()), num_outputs: since(18, int()) },
   role: 'none',
-  note: '`gather`, one a part: of channels',
+  note: '`move`, one a part',
   /** Each part that is read is a Slice. */
   normalize(node, context) {
     const [input] = node.inputs;

@@ -1,6 +1,5 @@
 import type { Node } from '../graph.ts';
-import { copyStrided, rowMajorStrides } from '../strided.ts';
-import { defineOperator } from './operator.ts';
+import { movingOperator, wholeAxes } from './moving.ts';
 import { ints } from './signature.ts';
 
 /** The input's axis that each axis of the result is; the axes reversed where `perm` is left out. */
@@ -9,12 +8,10 @@ export function transposedAxes(node: Node, rank: number): readonly number[] {
   return Array.isArray(perm) ? perm.map(Number) : Array.from({ length: rank }, (_, axis) => rank - 1 - axis);
 }
 
-export const transpose = defineOperator({
+export const transpose = movingOperator({
   op: 'Transpose',
   inputs: [1, 1],
   attributes: { perm: ints() },
-  role: 'moves',
-  note: 'in channel shuffles only: `gather`',
   shape({ shape }, _, node) {
     const axes = transposedAxes(node, shape.length);
     if (axes.toSorted((a, b) => a - b).join() !== [...shape.keys()].join()) {
@@ -22,10 +19,8 @@ export const transpose = defineOperator({
     }
     return axes.map((axis) => shape[axis]);
   },
-  evaluate({ node, inputs: [x], shape }) {
-    if (!x) return undefined;
-    const strides = rowMajorStrides(x.shape);
-    const order = transposedAxes(node, strides.length).map((axis) => strides[axis]);
-    return { dtype: x.dtype, shape, data: copyStrided(x.data, shape, order) };
+  move(node, { from }) {
+    const axes = wholeAxes(from);
+    return { axes: transposedAxes(node, from.length).map((axis) => axes[axis]) };
   },
 });

@@ -2,14 +2,14 @@ import type { Node } from '../../graph/graph.ts';
 import { averagePool } from '../../graph/operators/average-pool.ts';
 import type { LoweringContext } from '../../program/lowering.ts';
 import { commonRescale } from '../../program/multiplier.ts';
-import type { AveragePool2dOperation } from '../../program/program.ts';
+import { type AveragePool2dOperation, nchw } from '../../program/program.ts';
 import { poolWindow } from '../window.ts';
 
 export function lowerAveragePool2d(node: Node, context: LoweringContext): void {
-  const input = context.activation(node, 0);
+  const input = context.image(node, 0);
   if (!input) return;
   const countIncludePad = averagePool.is(node) && averagePool.number(node, 'count_include_pad') !== 0;
-  const window = poolWindow(node, input.shape);
+  const window = poolWindow(node, input.image);
   if (typeof window === 'string') {
     context.problem(node, window);
     return;
@@ -21,12 +21,12 @@ export function lowerAveragePool2d(node: Node, context: LoweringContext): void {
     );
     return;
   }
-  const output = context.output(node, [...window.outputSize, input.shape[2]]);
+  const output = context.output(node, nchw([...window.outputSize, input.image[2]]));
   if (!output) return;
   const { tensor, lo, hi } = output;
   const { kernel, stride, pads, dilation } = window;
   const counts = Array.from({ length: kernel[0] * kernel[1] }, (_, i) => i + 1);
-  const ratio = Math.fround((input.scale as number) / (tensor.scale as number));
+  const ratio = Math.fround(input.scale / tensor.scale);
   const { multipliers, shift } = commonRescale(
     counts.map((count) => ratio / count),
     counts,

@@ -14,8 +14,8 @@ export function averagePool2dReference(operation: AveragePool2dOperation, contex
   const output = context.tensor(operation.output);
   const x = context.buffer(input.id);
   const y = context.buffer(output.id);
-  const [height, width, channels] = input.shape;
-  const [outHeight, outWidth] = output.shape;
+  const [height, width, channels] = input.image;
+  const [outHeight, outWidth] = output.image;
   const stored = paddedChannels(channels);
   const sums = new Int32Array(channels);
   for (let n = 0; n < context.batch; n++) {
@@ -23,7 +23,7 @@ export function averagePool2dReference(operation: AveragePool2dOperation, contex
       for (let column = 0; column < outWidth; column++) {
         sums.fill(0);
         let inside = 0;
-        visitWindow(operation, input.shape, row, column, (inRow, inColumn) => {
+        visitWindow(operation, input.image, row, column, (inRow, inColumn) => {
           const from = ((n * height + inRow) * width + inColumn) * stored;
           for (let c = 0; c < channels; c++) sums[c] += x[from + c] - rescale.inputZeroPoints[0];
           inside++;

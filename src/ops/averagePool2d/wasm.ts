@@ -22,7 +22,7 @@ export const wasmKernel: WasmKernel<AveragePool2dOperation> = {
     );
     const multipliers = builder.constant('multipliers', () => rescale.multipliers);
     const args = [tensorAt(input.id), tensorAt(output.id), multipliers, block];
-    return [builder.build('simd', [call('averagePool', args, batch * output.shape[0])])];
+    return [builder.build('simd', [call('averagePool', args, batch * output.image[0])])];
   },
 
   outputRange: ({ rescale: { lo, hi } }) => ({ lo, hi }),

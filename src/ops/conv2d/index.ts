@@ -15,7 +15,7 @@ export const conv2d: Operator<Conv2dOperation> = {
   lower: lowerConv2d,
   reference: conv2dReference,
   macs: (operation, tensor) => {
-    const [height, width] = windowOutput(operation, tensor(operation.inputs[0]).shape);
+    const [height, width] = windowOutput(operation, tensor(operation.inputs[0]).image);
     return height * width * operation.weights.outChannels * operation.weights.k;
   },
   wasm: wasmKernel,

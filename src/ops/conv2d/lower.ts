@@ -4,12 +4,15 @@ import { conv } from '../../graph/operators/conv.ts';
 import { gemm } from '../../graph/operators/gemm.ts';
 import type { LoweringContext, QuantizedConstant } from '../../program/lowering.ts';
 import { requantizeMultiplier, toMultiplier } from '../../program/multiplier.ts';
-import type {
-  Conv2dOperation,
-  ImageShape,
-  ProgramTensor,
-  Requantize,
-  Window2d,
+import {
+  nchw,
+  sameLayout,
+  type Conv2dOperation,
+  type ImageShape,
+  type Requantize,
+  type Window2d,
+  type Int8Tensor,
+  type Layout,
 } from '../../program/program.ts';
 import { int8Weights, type Weights, type WeightShape, weightSums } from '../../program/weights.ts';
 
@@ -24,7 +27,7 @@ interface Layer {
 }
 
 export function lowerConv2d(node: Node, context: LoweringContext): void {
-  const input = context.activation(node, 0);
+  const input = conv.is(node) ? context.image(node, 0) : context.activation(node, 0);
   const weights = context.constant(node, 1);
   if (!input) return;
   if (!(weights?.data instanceof Int8Array)) {
@@ -33,7 +36,7 @@ export function lowerConv2d(node: Node, context: LoweringContext): void {
   }
   const layer = conv.is(node)
     ? convolution(node, input, weights)
-    : dense(node, input, weights, context.rank(node, 0) ?? 2);
+    : dense(node, input, weights, context.shape(node, 0)?.length ?? 2);
   if (typeof layer === 'string') {
     context.problem(node, layer);
     return;
@@ -41,11 +44,8 @@ export function lowerConv2d(node: Node, context: LoweringContext): void {
   const outChannels = layer.outputShape[2];
   const scaleOf = (c: number) => layer.weightScale[layer.weightScale.length > 1 ? c : 0];
   // fl32(s_x · s_w): the scale of accumulators and bias, and the first half of the multiplier.
-  const accumulatorScale = Float32Array.from(
-    { length: outChannels },
-    (_, c) => (input.scale as number) * scaleOf(c),
-  );
-  const output = context.output(node, layer.outputShape, { accumulatorScale });
+  const accumulatorScale = Float32Array.from({ length: outChannels }, (_, c) => input.scale * scaleOf(c));
+  const output = context.output(node, nchw(layer.outputShape), { accumulatorScale });
   if (!output) return;
   const bias = biasIntegers(node, context, accumulatorScale);
   if (typeof bias === 'string') {
@@ -67,7 +67,7 @@ export function lowerConv2d(node: Node, context: LoweringContext): void {
     groups: layer.groups,
     weights: layer.weights,
     bias: folded,
-    requantize: tensor.dtype === 'int32' ? null : requantizeOf(outChannels, input, scaleOf, tensor, lo, hi),
+    requantize: tensor.type !== 'int8' ? null : requantizeOf(outChannels, input, scaleOf, tensor, lo, hi),
     pool: false,
     residual: null,
   });
@@ -75,10 +75,10 @@ export function lowerConv2d(node: Node, context: LoweringContext): void {
 
 function convolution(
   node: Node,
-  input: ProgramTensor,
+  input: Int8Tensor,
   { data, shape, ...q }: QuantizedConstant,
 ): Layer | string {
-  const [height, width] = input.shape;
+  const [height, width] = input.image;
   const [outChannels, inChannels, kernelHeight, kernelWidth] = shape;
   const window = slidingWindow(node, [height, width], [kernelHeight, kernelWidth]);
   if (typeof window === 'string') return window;
@@ -100,7 +100,7 @@ function convolution(
  */
 function dense(
   node: Node,
-  input: ProgramTensor,
+  input: Int8Tensor,
   { data, shape, ...q }: QuantizedConstant,
   rank: number,
 ): Layer | string {
@@ -121,22 +121,41 @@ function dense(
   const outChannels = shape[outAxis];
   if (q.scale.length > 1 && q.axis !== outAxis)
     return `its weight scales are along axis ${q.axis}, not ${outAxis}`;
-  const [height, width, channels] = input.shape;
+  const [height, width, channels] = input.image;
   const pixels = height * width;
   if (shape[inAxis] !== pixels * channels) {
     return `its weights are for ${shape[inAxis]} values, but its input has ${pixels * channels}`;
   }
   const weightShape = { outChannels, taps: pixels, inChannels: channels };
+  const strides = sameLayout(input, nchw(input.image)) ? '' : input.strides.join();
   return {
     window: { kernel: [height, width], stride: [1, 1], pads: [0, 0, 0, 0], dilation: [1, 1] },
     groups: 1,
     outputShape: [1, 1, outChannels],
-    weights: sharedWeights(weightShape, q.zeroPoint, data, isTransposed ? 'OI' : 'IO', () => {
+    weights: sharedWeights(weightShape, q.zeroPoint, data, `${isTransposed ? 'OI' : 'IO'} ${strides}`, () => {
       const rows = isTransposed ? data : transposed(data, pixels * channels, outChannels);
-      return channelsLast(rows, outChannels, channels, pixels);
+      return strides === ''
+        ? channelsLast(rows, outChannels, channels, pixels)
+        : inOrderOf(input, rows, outChannels);
     }),
     weightScale: q.scale,
   };
+}
+
+/** Rows of weights in the order in which the elements of an image are stored. */
+function inOrderOf({ image, strides }: Layout, rows: Int8Array | Int32Array, outChannels: number): Int8Array {
+  const [height, width, channels] = image;
+  const k = height * width * channels;
+  const result = new Int8Array(outChannels * k);
+  for (let o = 0, to = 0; o < outChannels; o++) {
+    for (let h = 0; h < height; h++) {
+      for (let w = 0; w < width; w++) {
+        const from = o * k + h * strides[0] + w * strides[1];
+        for (let c = 0; c < channels; c++) result[to++] = rows[from + c * strides[2]];
+      }
+    }
+  }
+  return result;
 }
 
 /** Weights without zero points, by what they are in the file: layers may share them. */
@@ -147,7 +166,7 @@ function sharedWeights(
   shape: WeightShape,
   zeroPoint: Int32Array,
   data: Int8Array | Int32Array,
-  order: 'OI' | 'IO',
+  order: string,
   values: () => Int8Array,
 ): Weights {
   let known = knownWeights.get(data);
@@ -257,18 +276,16 @@ function zeroPoints(outChannels: number, zeroPoint: Int32Array): Int8Array | und
 
 function requantizeOf(
   outChannels: number,
-  input: ProgramTensor,
+  input: Int8Tensor,
   weightScaleOf: (c: number) => number,
-  output: ProgramTensor,
+  output: Int8Tensor,
   lo: number,
   hi: number,
 ): Requantize {
   const mantissa = new Uint32Array(outChannels);
   const shift = new Uint8Array(outChannels);
   for (let c = 0; c < outChannels; c++) {
-    const multiplier = toMultiplier(
-      requantizeMultiplier(input.scale as number, weightScaleOf(c), output.scale as number),
-    );
+    const multiplier = toMultiplier(requantizeMultiplier(input.scale, weightScaleOf(c), output.scale));
     mantissa[c] = multiplier.mantissa;
     shift[c] = multiplier.shift;
   }

@@ -6,7 +6,7 @@ import { windowOutput } from '../window.ts';
 
 /** `acc = Σ x · (w − z_w) + b`, then requantized, pooled or added to the residual (see `Conv2dOperation`). */
 export function conv2dReference(operation: Conv2dOperation, context: ReferenceContext): void {
-  const [height, width] = windowOutput(operation, context.tensor(operation.inputs[0]).shape);
+  const [height, width] = windowOutput(operation, context.tensor(operation.inputs[0]).image);
   const { outChannels } = operation.weights;
   const acc = new Int32Array(height * width * outChannels);
   for (let n = 0; n < context.batch; n++) {
@@ -26,7 +26,7 @@ function accumulate(
 ): void {
   const input = context.tensor(operation.inputs[0]);
   const x = context.buffer(input.id);
-  const [height, width, channels] = input.shape;
+  const [height, width, channels] = input.image;
   const stored = paddedChannels(channels);
   const { kernel, stride, pads, dilation, groups, bias } = operation;
   const { outChannels, inChannels, k, zeroPoint } = operation.weights;
@@ -85,7 +85,7 @@ function storeRequantized(
   const output = context.tensor(operation.output);
   const y = context.buffer(output.id);
   const side = operation.residual ? context.buffer(operation.inputs[1]) : y;
-  const [outHeight, outWidth, channels] = output.shape;
+  const [outHeight, outWidth, channels] = output.image;
   const stored = paddedChannels(channels);
   const at = (row: number, column: number, c: number) =>
     requantize(acc[(row * width + column) * channels + c], mantissa[c], shift[c], zeroPoint, lo, hi);

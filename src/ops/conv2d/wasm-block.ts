@@ -66,8 +66,8 @@ export function padCall(
   const offset = narrow?.offset ?? 0;
   const block = builder.constant(`frame-${shape.frameHeight}x${shape.frameWidth}-${offset}`, () =>
     parameterBlock('Frame', {
-      height: input.shape[0],
-      rowElements: input.shape[1] * shape.channels,
+      height: input.image[0],
+      rowElements: input.image[1] * shape.channels,
       frameHeight: shape.frameHeight,
       frameRowElements: shape.frameWidth * shape.channels,
       top: operation.pads[0],

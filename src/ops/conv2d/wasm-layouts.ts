@@ -1,4 +1,4 @@
-/** How weights lie in linear memory, less their zero points: what `pack` writes, the kernels named here read (src/wasm/assembly/). */
+/** How weights lie in linear memory: what `pack` writes, the kernels named here read (src/wasm/assembly/). */
 import type { Weights } from '../../program/weights.ts';
 import { PANEL, type ConvolutionShape } from './wasm-shape.ts';
 import { elementLayout, type WeightLayout } from './weight-layout.ts';
@@ -20,41 +20,31 @@ export function panels(
   const depth = lane === '4xint8' ? 4 : 2;
   const panelLength = segmentOffsets.length * segmentLength * PANEL;
   const groupOut = outChannels / groups;
-  return elementLayout(
-    `panels-${lane}`,
-    lane === '2xint16' ? 'int16' : 'int8',
-    { centred: true },
-    ({ inChannels }) => ({
-      length: shape.panels * panelLength,
-      outChannel: (o) => Math.floor(o / PANEL) * panelLength + (o % PANEL) * depth,
-      tap(tap) {
-        if (!rowSegments) return tap * segmentLength * PANEL;
-        const [segment, column] = [Math.floor(tap / kernelWidth), tap % kernelWidth];
-        return (segment * segmentLength + column * channels) * PANEL;
-      },
-      lanes: depth,
-      stride: depth * PANEL,
-      firstChannel: (o) => Math.floor(o / groupOut) * inChannels - panelChannels[Math.floor(o / PANEL)],
-    }),
-  );
+  return elementLayout(`panels-${lane}`, lane === '2xint16' ? 'int16' : 'int8', ({ inChannels }) => ({
+    length: shape.panels * panelLength,
+    outChannel: (o) => Math.floor(o / PANEL) * panelLength + (o % PANEL) * depth,
+    tap(tap) {
+      if (!rowSegments) return tap * segmentLength * PANEL;
+      const [segment, column] = [Math.floor(tap / kernelWidth), tap % kernelWidth];
+      return (segment * segmentLength + column * channels) * PANEL;
+    },
+    lanes: depth,
+    stride: depth * PANEL,
+    firstChannel: (o) => Math.floor(o / groupOut) * inChannels - panelChannels[Math.floor(o / PANEL)],
+  }));
 }
 
 /** [octet of channels][tap pair][8 channels][2 taps] int16, read by depthwise.ts. The second tap of an odd last pair is 0. */
-export const DEPTHWISE: WeightLayout = elementLayout(
-  'depthwise',
-  'int16',
-  { centred: true },
-  ({ outChannels, taps }) => {
-    const octetLength = Math.ceil(taps / 2) * 16;
-    return {
-      length: Math.ceil(outChannels / 8) * octetLength,
-      outChannel: (o) => Math.floor(o / 8) * octetLength + (o % 8) * 2,
-      tap: (tap) => (tap >> 1) * 16 + (tap & 1),
-      lanes: 1,
-      stride: 0,
-    };
-  },
-);
+export const DEPTHWISE: WeightLayout = elementLayout('depthwise', 'int16', ({ outChannels, taps }) => {
+  const octetLength = Math.ceil(taps / 2) * 16;
+  return {
+    length: Math.ceil(outChannels / 8) * octetLength,
+    outChannel: (o) => Math.floor(o / 8) * octetLength + (o % 8) * 2,
+    tap: (tap) => (tap >> 1) * 16 + (tap & 1),
+    lanes: 1,
+    stride: 0,
+  };
+});
 
 /** G, its rows scaled to integers (src/wasm/assembly/winograd.ts). */
 export type WinogradTransform = readonly (readonly [number, number, number])[];

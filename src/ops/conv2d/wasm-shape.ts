@@ -27,10 +27,10 @@ export interface ConvolutionShape {
 
 export function convolutionShape(operation: Conv2dOperation, input: ProgramTensor): ConvolutionShape {
   const { kernel, pads, dilation, groups } = operation;
-  const [height, width] = windowOutput(operation, input.shape);
-  const channels = paddedChannels(input.shape[2]);
-  const frameHeight = input.shape[0] + pads[0] + pads[2];
-  const frameWidth = input.shape[1] + pads[1] + pads[3];
+  const [height, width] = windowOutput(operation, input.image);
+  const channels = paddedChannels(input.image[2]);
+  const frameHeight = input.image[0] + pads[0] + pads[2];
+  const frameWidth = input.image[1] + pads[1] + pads[3];
   const outChannels = operation.bias.length;
   const panels = Math.ceil(outChannels / PANEL);
   const rowSegments = groups === 1 && dilation[1] === 1;
@@ -44,7 +44,7 @@ export function convolutionShape(operation: Conv2dOperation, input: ProgramTenso
   let panelChannels = new Array<number>(panels).fill(0);
   if (groups > 1) {
     // A panel reads the channels of the groups that its outputs belong to; a whole number of quads, inside the image.
-    const groupIn = input.shape[2] / groups;
+    const groupIn = input.image[2] / groups;
     const groupOut = outChannels / groups;
     const ranges = panelChannels.map((_, panel) => {
       const lastOut = Math.min((panel + 1) * PANEL, outChannels) - 1;

@@ -55,7 +55,7 @@ export function winograd(
   batch: number,
 ): CostedVariant[] {
   const { kernel, stride, dilation, groups, weights } = operation;
-  const [height, width, channels] = input.shape;
+  const [height, width, channels] = input.image;
   const plain = [...stride, ...dilation, groups].every((value) => value === 1) && !weights.zeroPoint;
   if (!plain || kernel[0] !== 3 || kernel[1] !== 3 || channels % 8 !== 0 || height * width < 2) return [];
   const largest = weightMagnitudes(weights).reduce((most, sum) => Math.max(most, sum), 0) * 128;

@@ -134,7 +134,7 @@ function frameElements(shape: ConvolutionShape, batch: number): number {
 }
 
 function isDepthwise({ groups, bias, pool }: Conv2dOperation, input: ProgramTensor): boolean {
-  return groups > 1 && groups === input.shape[2] && bias.length === groups && !pool;
+  return groups > 1 && groups === input.image[2] && bias.length === groups && !pool;
 }
 
 /** The kernel reads 8 channels at once, beyond the last pixel too. */

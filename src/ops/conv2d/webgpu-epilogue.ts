@@ -35,27 +35,24 @@ export function packEpilogue(
 ): Int32Array {
   const words = paddedChannels(bias.length) / 4;
   const record = recordLength(weightZeroPoint !== null);
-  const packed = new Int32Array((words * record + LAYER_VECTORS.length) * 4);
+  const packed = new Int32Array((words * record + Object.keys(LAYER_VECTORS).length) * 4);
   for (let c = 0; c < words * 4; c++) {
-    const put = (vector: (typeof CHANNEL_VECTORS)[number], value: number) => {
-      packed[((c >> 2) * record + CHANNEL_VECTORS.indexOf(vector)) * 4 + (c & 3)] = value;
-    };
+    const at = (c >> 2) * record * 4 + (c & 3);
     const real = c < bias.length;
-    if (real) put('bias', bias[c]);
+    if (real) packed[at + 4 * CHANNEL_VECTORS.bias] = bias[c];
     if (requantize) {
       const { zeroPoint, lo, hi } = requantize;
       const factor = packMultiplier(real ? requantize.mantissa[c] : 0, real ? requantize.shift[c] : 0);
-      put('limit', factor.limit);
-      put('mantissa', factor.mantissa);
-      put(
-        'fields',
-        real ? packBytes(factor.exponent, zeroPoint, lo, hi) : packBytes(0, zeroPoint, zeroPoint, zeroPoint),
-      );
+      packed[at + 4 * CHANNEL_VECTORS.limit] = factor.limit;
+      packed[at + 4 * CHANNEL_VECTORS.mantissa] = factor.mantissa;
+      packed[at + 4 * CHANNEL_VECTORS.fields] = real
+        ? packBytes(factor.exponent, zeroPoint, lo, hi)
+        : packBytes(0, zeroPoint, zeroPoint, zeroPoint);
     }
-    if (weightZeroPoint && real) put('weightZeroPoint', weightZeroPoint[c]);
+    if (weightZeroPoint && real) packed[at + 4 * CHANNEL_VECTORS.weightZeroPoint] = weightZeroPoint[c];
   }
-  const putLayer = (vector: (typeof LAYER_VECTORS)[number], values: readonly number[]) => {
-    packed.set(values, (words * record + LAYER_VECTORS.indexOf(vector)) * 4);
+  const putLayer = (vector: keyof typeof LAYER_VECTORS, values: readonly number[]) => {
+    packed.set(values, (words * record + LAYER_VECTORS[vector]) * 4);
   };
   putLayer('input', [packBytes(input.zeroPoint, input.zeroPoint, input.zeroPoint, input.zeroPoint)]);
   if (residual) {

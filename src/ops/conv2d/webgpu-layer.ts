@@ -22,19 +22,19 @@ export function describeLayer(
   capabilities: GpuCapabilities,
 ): Layer {
   const input = tensor(operation.inputs[0]);
-  const [convHeight, convWidth] = windowOutput(operation, input.shape);
+  const [convHeight, convWidth] = windowOutput(operation, input.image);
   const outChannels = operation.bias.length;
   const shape: Conv2dShape = {
     batch,
-    height: input.shape[0],
-    width: input.shape[1],
-    inWords: channelWords(input.shape[2]),
+    height: input.image[0],
+    width: input.image[1],
+    inWords: channelWords(input.image[2]),
     convHeight,
     convWidth,
     outWords: channelWords(outChannels),
     outChannels,
     groups: operation.groups,
-    groupInChannels: input.shape[2] / operation.groups,
+    groupInChannels: input.image[2] / operation.groups,
     kernel: operation.kernel,
     stride: operation.stride,
     pad: [operation.pads[0], operation.pads[1]],

@@ -11,7 +11,7 @@ export interface GpuWeightLayout<Text = MatrixWeightsWgsl> extends WeightLayout 
 
 /** [taps · inWords][outWords][4] words of four input channels each. Rows of K are words of input channels. */
 export const PACKED: GpuWeightLayout = {
-  ...elementLayout('packed', 'int8', { centred: false }, ({ outChannels, taps, inChannels }) => {
+  ...elementLayout('packed', 'int8', ({ outChannels, taps, inChannels }) => {
     const stored = paddedChannels(inChannels);
     const storedOut = paddedChannels(outChannels);
     return {
@@ -30,7 +30,7 @@ export const PACKED: GpuWeightLayout = {
 
 /** [taps · inChannels][paddedOut] int32, less their zero points. Rows of K are single input channels. */
 export const UNPACKED: GpuWeightLayout = {
-  ...elementLayout('unpacked', 'int32', { centred: true }, ({ outChannels, k, inChannels }) => {
+  ...elementLayout('unpacked', 'int32', ({ outChannels, k, inChannels }) => {
     const storedOut = paddedChannels(outChannels);
     return {
       length: k * storedOut,
@@ -48,7 +48,7 @@ export const UNPACKED: GpuWeightLayout = {
 
 /** [taps][outWords] words of four output channels, for depthwise kernels. */
 export const DEPTHWISE: GpuWeightLayout = {
-  ...elementLayout('depthwise', 'int8', { centred: false }, ({ outChannels, taps }) => {
+  ...elementLayout('depthwise', 'int8', ({ outChannels, taps }) => {
     const storedOut = paddedChannels(outChannels);
     return {
       length: taps * storedOut,
@@ -77,31 +77,26 @@ export function blocked(
   const [height, width] = kernel;
   const rowLength = width * block * 4;
   return {
-    ...elementLayout(
-      `blocked-${kernel.join('x')}-${block}`,
-      'int8',
-      { centred: false },
-      ({ outChannels, taps, inChannels }) => {
-        const words = paddedChannels(inChannels) / 4;
-        const isSeen = taps === height * width;
-        // Rows of taps of a block of output channels. A 1×1 kernel seen instead of an image has one for each of the image's words.
-        const rows = (taps * words) / width;
-        const wordBytes = block * 16;
-        return {
-          length: paddedChannels(outChannels) * taps * words * 4,
-          outChannel: (o) => {
-            const word = o >> 2;
-            return (Math.floor(word / block) * rows * rowLength + (word % block) * 4 + (o & 3)) * 4;
-          },
-          tap: (tap) =>
-            isSeen
-              ? (Math.floor(tap / width) * words * width + (tap % width)) * wordBytes
-              : tap * words * wordBytes,
-          lanes: 4,
-          stride: (isSeen ? width : 1) * wordBytes,
-        };
-      },
-    ),
+    ...elementLayout(`blocked-${kernel.join('x')}-${block}`, 'int8', ({ outChannels, taps, inChannels }) => {
+      const words = paddedChannels(inChannels) / 4;
+      const isSeen = taps === height * width;
+      // Rows of taps of a block of output channels. A 1×1 kernel seen instead of an image has one for each of the image's words.
+      const rows = (taps * words) / width;
+      const wordBytes = block * 16;
+      return {
+        length: paddedChannels(outChannels) * taps * words * 4,
+        outChannel: (o) => {
+          const word = o >> 2;
+          return (Math.floor(word / block) * rows * rowLength + (word % block) * 4 + (o & 3)) * 4;
+        },
+        tap: (tap) =>
+          isSeen
+            ? (Math.floor(tap / width) * words * width + (tap % width)) * wordBytes
+            : tap * words * wordBytes,
+        lanes: 4,
+        stride: (isSeen ? width : 1) * wordBytes,
+      };
+    }),
     wgsl: () => ({
       declaration: `@group(0) @binding(1) var<storage, read> weights: array<u32>;
 // Words of a row of taps: WORDS words of output channels each, by four lanes.

@@ -28,7 +28,7 @@ export const webgpuKernel: GpuKernel<Conv2dOperation> = {
 
   tuningKey(operation, tensor, batch) {
     const { kernel, stride, dilation, groups, pool, residual, requantize, weights } = operation;
-    const [height, width, channels] = tensor(operation.inputs[0]).shape;
+    const [height, width, channels] = tensor(operation.inputs[0]).image;
     const parts = [
       `conv2d ${kernel.join('x')}s${stride.join('x')}p${operation.pads.join(',')}`,
       dilation.some((d) => d > 1) && `d${dilation.join('x')}`,

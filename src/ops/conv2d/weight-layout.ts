@@ -35,23 +35,22 @@ export interface Placement {
 
 const ELEMENTS = { int8: Int8Array, int16: Int16Array, int32: Int32Array } as const;
 
-/** A layout that stores every weight of eight bits as one element. */
+/** A layout that stores every weight of eight bits as one element: int8 as it is, wider ones less its zero point. */
 export function elementLayout(
   name: string,
   element: keyof typeof ELEMENTS,
-  { centred }: Pick<WeightLayout, 'centred'>,
   placementOf: (weights: Weights) => Placement,
 ): WeightLayout {
   const Elements = ELEMENTS[element];
   return {
     name,
-    centred,
+    centred: element !== 'int8',
     supports: (bits) => bits === 8,
     byteCount: (weights) => placementOf(weights).length * Elements.BYTES_PER_ELEMENT,
     pack(weights) {
       const placement = placementOf(weights);
       const packed = new Elements(placement.length);
-      place(weights, placement, centred ? weights.zeroPoint : undefined, packed);
+      place(weights, placement, packed);
       return packed;
     },
   };
@@ -61,14 +60,9 @@ export function elementLayout(
 const OUT_BLOCK = 16;
 const IN_BLOCK = 64;
 
-function place(
-  weights: Weights,
-  placement: Placement,
-  zeroPoint: Int8Array | undefined,
-  packed: PackedWeights,
-): void {
+function place(weights: Weights, placement: Placement, packed: PackedWeights): void {
   const rows = weights.rows();
-  const { outChannels, inChannels, k } = weights;
+  const { outChannels, inChannels, k, zeroPoint } = weights;
   const { lanes, stride } = placement;
   const taps = Int32Array.from({ length: weights.taps }, (_, tap) => placement.tap(tap));
   for (let block = 0; block < outChannels; block += OUT_BLOCK) {
@@ -77,20 +71,57 @@ function place(
       for (let start = 0; start < inChannels; start += IN_BLOCK) {
         const count = Math.min(IN_BLOCK, inChannels - start);
         for (let o = block; o < outEnd; o++) {
-          const z = zeroPoint ? zeroPoint[o] : 0;
           const channel = (placement.firstChannel?.(o) ?? 0) + start;
-          let lane = channel % lanes;
-          let to = placement.outChannel(o) + taps[tap] + Math.floor(channel / lanes) * stride;
-          let from = o * k + tap * inChannels + start;
-          for (const end = from + count; from < end; from++) {
-            packed[to + lane] = rows[from] - z;
-            if (++lane === lanes) {
-              lane = 0;
-              to += stride;
-            }
+          const lane = channel % lanes;
+          const to = placement.outChannel(o) + taps[tap] + Math.floor(channel / lanes) * stride;
+          const from = o * k + tap * inChannels + start;
+          if (packed instanceof Int8Array) {
+            copyBytes(rows, from, count, packed, to, lane, lanes, stride);
+          } else {
+            copyCentred(rows, from, count, zeroPoint ? zeroPoint[o] : 0, packed, to, lane, lanes, stride);
           }
         }
       }
+    }
+  }
+}
+
+/** Apart from the copy for wider elements, since engines make better code of a loop that only ever stores bytes. */
+function copyBytes(
+  rows: Int8Array,
+  from: number,
+  count: number,
+  packed: Int8Array,
+  to: number,
+  lane: number,
+  lanes: number,
+  stride: number,
+): void {
+  for (const end = from + count; from < end; from++) {
+    packed[to + lane] = rows[from];
+    if (++lane === lanes) {
+      lane = 0;
+      to += stride;
+    }
+  }
+}
+
+function copyCentred(
+  rows: Int8Array,
+  from: number,
+  count: number,
+  zeroPoint: number,
+  packed: Int16Array | Int32Array,
+  to: number,
+  lane: number,
+  lanes: number,
+  stride: number,
+): void {
+  for (const end = from + count; from < end; from++) {
+    packed[to + lane] = rows[from] - zeroPoint;
+    if (++lane === lanes) {
+      lane = 0;
+      to += stride;
     }
   }
 }

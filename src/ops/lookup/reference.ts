@@ -7,7 +7,7 @@ export function lookupReference(operation: LookupOperation, context: ReferenceCo
   const output = context.tensor(operation.output);
   const x = context.buffer(operation.inputs[0]);
   const y = context.buffer(output.id);
-  const [height, width, channels] = output.shape;
+  const [height, width, channels] = output.image;
   const stored = paddedChannels(channels);
   for (let pixel = 0; pixel < context.batch * height * width; pixel++) {
     const at = pixel * stored;

@@ -5,8 +5,8 @@ import type { WasmKernel } from '../wasm-kernel.ts';
 export const wasmKernel: WasmKernel<LookupOperation> = {
   variants({ inputs, output, table }, tensor, batch) {
     const builder = new VariantBuilder();
-    const { shape, zeroPoint } = tensor(output);
-    const [height, width, channels] = shape;
+    const { image, zeroPoint } = tensor(output);
+    const [height, width, channels] = image;
     const block = builder.constant('shape', () =>
       parameterBlock('Lookup', {
         channels: paddedChannels(channels),

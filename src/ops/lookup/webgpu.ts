@@ -6,10 +6,10 @@ import type { GpuKernel } from '../gpu-kernel.ts';
 export const webgpuKernel: GpuKernel<LookupOperation> = {
   variants(operation, tensor, batch, capabilities) {
     const { name, output, table } = operation;
-    const { shape, zeroPoint } = tensor(output);
+    const { image, zeroPoint } = tensor(output);
     const words = wordCount(tensor(output), batch);
     const { grid, workgroups } = layGrid(words, capabilities);
-    const code = lookupWgsl({ words, channels: shape[2], zeroPoint }, grid);
+    const code = lookupWgsl({ words, channels: image[2], zeroPoint }, grid);
     const constant = {
       key: `${name}#${output}/table`,
       data: () => new Uint32Array(table.slice().buffer),
@@ -17,5 +17,5 @@ export const webgpuKernel: GpuKernel<LookupOperation> = {
     return [onlyVariant(operation, code, workgroups, [constant])];
   },
 
-  tuningKey: (operation, tensor, batch) => `lookup ${batch}x${tensor(operation.output).shape.join('x')}`,
+  tuningKey: (operation, tensor, batch) => `lookup ${batch}x${tensor(operation.output).image.join('x')}`,
 };

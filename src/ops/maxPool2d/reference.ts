@@ -9,8 +9,8 @@ export function maxPool2dReference(operation: MaxPool2dOperation, context: Refer
   const output = context.tensor(operation.output);
   const x = context.buffer(input.id);
   const y = context.buffer(output.id);
-  const [height, width, channels] = input.shape;
-  const [outHeight, outWidth] = output.shape;
+  const [height, width, channels] = input.image;
+  const [outHeight, outWidth] = output.image;
   const stored = paddedChannels(channels);
   for (let n = 0; n < context.batch; n++) {
     for (let row = 0; row < outHeight; row++) {
@@ -18,7 +18,7 @@ export function maxPool2dReference(operation: MaxPool2dOperation, context: Refer
         const to = ((n * outHeight + row) * outWidth + column) * stored;
         y.fill(-128, to, to + channels);
         y.fill(output.zeroPoint, to + channels, to + stored);
-        visitWindow(operation, input.shape, row, column, (inRow, inColumn) => {
+        visitWindow(operation, input.image, row, column, (inRow, inColumn) => {
           const from = ((n * height + inRow) * width + inColumn) * stored;
           for (let c = 0; c < channels; c++) y[to + c] = Math.max(y[to + c], x[from + c]);
         });

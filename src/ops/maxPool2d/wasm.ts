@@ -12,7 +12,7 @@ export const wasmKernel: WasmKernel<MaxPool2dOperation> = {
       parameterBlock('Pool', poolBlock(operation, input, output)),
     );
     const args = [tensorAt(input.id), tensorAt(output.id), block];
-    return [builder.build('simd', [call('maxPool', args, batch * output.shape[0])])];
+    return [builder.build('simd', [call('maxPool', args, batch * output.image[0])])];
   },
 
   outputRange: ({ inputs }, range) => range(inputs[0]),

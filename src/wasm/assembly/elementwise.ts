@@ -1,10 +1,10 @@
-/** Addition, multiplication, concatenation, selection of channels and table lookup. A unit is one pixel; its channels are stored in whole quads. */
-import { Add, Concat, Gather, Lookup, Mul } from './parameters';
+/** Sums, products and table lookup. A unit is one pixel; its channels are stored in whole quads. */
+import { Binary, Lookup } from './parameters';
 import { load4, packRescaled } from './requantize';
 import { fillLanes } from './pool';
 
 /** `y = clamp(z + rne(((a − z_a) · m_a + (b − z_b) · m_b) · 2^−shift))`, the sum exact in int32. */
-export function add(a: usize, b: usize, y: usize, shape: Add, unitStart: i32, unitEnd: i32): void {
+export function sum(a: usize, b: usize, y: usize, shape: Binary, unitStart: i32, unitEnd: i32): void {
   const channels = <usize>shape.channels;
   const zeroA = i32x4.splat(shape.inputZeroPoint);
   const zeroB = i32x4.splat(shape.otherZeroPoint);
@@ -13,17 +13,22 @@ export function add(a: usize, b: usize, y: usize, shape: Add, unitStart: i32, un
   const zeroPoint = i32x4.splat(shape.zeroPoint);
   const lo = i32x4.splat(shape.lo);
   const hi = i32x4.splat(shape.hi);
-  const end = <usize>unitEnd * channels;
-  for (let at = <usize>unitStart * channels; at < end; at += 4) {
-    const first = i32x4.mul(i32x4.sub(load4(a + at), zeroA), multiplierA);
-    const second = i32x4.mul(i32x4.sub(load4(b + at), zeroB), multiplierB);
-    store<i32>(y + at, packRescaled(i32x4.add(first, second), shape.shift, zeroPoint, lo, hi));
+  // Where the operands are alike all pixels are one row.
+  const step = shape.repeats == 1 ? unitEnd - unitStart : 1;
+  for (let unit = unitStart; unit < unitEnd; unit += step) {
+    let other = b + <usize>(unit / shape.repeats) * channels;
+    const end = <usize>(unit + step) * channels;
+    for (let at = <usize>unit * channels; at < end; at += 4, other += 4) {
+      const first = i32x4.mul(i32x4.sub(load4(a + at), zeroA), multiplierA);
+      const second = i32x4.mul(i32x4.sub(load4(other), zeroB), multiplierB);
+      store<i32>(y + at, packRescaled(i32x4.add(first, second), shape.shift, zeroPoint, lo, hi));
+    }
   }
   fillPixels(y, shape.channels, shape.lastLanes, shape.zeroPoint, unitStart, unitEnd);
 }
 
 /** `y = clamp(z + rne((a − z_a) · (b − z_b) · m · 2^−shift))`, the product exact in int32. */
-export function mul(a: usize, b: usize, y: usize, shape: Mul, unitStart: i32, unitEnd: i32): void {
+export function product(a: usize, b: usize, y: usize, shape: Binary, unitStart: i32, unitEnd: i32): void {
   const channels = <usize>shape.channels;
   const zeroA = i32x4.splat(shape.inputZeroPoint);
   const zeroB = i32x4.splat(shape.otherZeroPoint);
@@ -35,49 +40,12 @@ export function mul(a: usize, b: usize, y: usize, shape: Mul, unitStart: i32, un
     const at = <usize>unit * channels;
     const other = b + <usize>(unit / shape.repeats) * channels;
     for (let c: usize = 0; c < channels; c += 4) {
-      const product = i32x4.mul(i32x4.sub(load4(a + at + c), zeroA), i32x4.sub(load4(other + c), zeroB));
-      const scaled = i32x4.mul(product, multiplier);
+      const exact = i32x4.mul(i32x4.sub(load4(a + at + c), zeroA), i32x4.sub(load4(other + c), zeroB));
+      const scaled = i32x4.mul(exact, multiplier);
       store<i32>(y + at + c, packRescaled(scaled, shape.shift, zeroPoint, lo, hi));
     }
   }
   fillPixels(y, shape.channels, shape.lastLanes, shape.zeroPoint, unitStart, unitEnd);
-}
-
-/** One input of a concatenation: rescaled, and put at `firstChannel` of each pixel. */
-export function concat(x: usize, y: usize, shape: Concat, unitStart: i32, unitEnd: i32): void {
-  const zero = i32x4.splat(shape.inputZeroPoint);
-  const multiplier = i32x4.splat(shape.multiplier);
-  const zeroPoint = i32x4.splat(shape.zeroPoint);
-  const lo = i32x4.splat(shape.lo);
-  const hi = i32x4.splat(shape.hi);
-  for (let unit = unitStart; unit < unitEnd; unit++) {
-    const pixel = y + <usize>unit * <usize>shape.outChannels;
-    const from = x + <usize>unit * <usize>shape.channels;
-    const to = pixel + <usize>shape.firstChannel;
-    for (let c: i32 = 0; c < shape.channels; c += 4) {
-      const scaled = i32x4.mul(i32x4.sub(load4(from + c), zero), multiplier);
-      let word = packRescaled(scaled, shape.shift, zeroPoint, lo, hi);
-      if (c + 4 < shape.channels || shape.lastLanes == 4) {
-        store<i32>(to + c, word);
-      } else {
-        // The neighbour's channels begin inside this quad.
-        for (let lane = 0; lane < shape.lastLanes; lane++, word >>= 8) store<i8>(to + c + lane, <i8>word);
-      }
-    }
-    for (let c = shape.fillFrom; c < shape.outChannels; c++) store<i8>(pixel + c, <i8>shape.zeroPoint);
-  }
-}
-
-/** `y[c] = x[source[c]]`; `source` is i32. */
-export function gather(x: usize, y: usize, source: usize, shape: Gather, unitStart: i32, unitEnd: i32): void {
-  for (let unit = unitStart; unit < unitEnd; unit++) {
-    const from = x + <usize>unit * <usize>shape.inChannels;
-    const to = y + <usize>unit * <usize>shape.stored;
-    for (let c = 0; c < shape.channels; c++) {
-      store<i8>(to + c, load<i8>(from + <usize>load<i32>(source + (<usize>c << 2))));
-    }
-    for (let c = shape.channels; c < shape.stored; c++) store<i8>(to + c, <i8>shape.zeroPoint);
-  }
 }
 
 /** `y = table[x + 128]`. */

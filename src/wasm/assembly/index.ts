@@ -9,7 +9,8 @@
  */
 export { convolve8, convolve16 } from './conv2d';
 export { depthwise } from './depthwise';
-export { add, concat, gather, lookup, mul } from './elementwise';
+export { lookup, product, sum } from './elementwise';
+export { move } from './move';
 export { pad8, pad16 } from './pad';
 export { peakDot } from './peak';
 export { averagePool, maxPool } from './pool';

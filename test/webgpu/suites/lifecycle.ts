@@ -70,7 +70,7 @@ function pixelInputs(batch: number, seed: number): Map<TensorId, SessionInput> {
   const random = createRandom(seed);
   return new Map(
     program.inputs.map(({ tensor }) => {
-      const [height, width, channels] = program.tensors[tensor].shape;
+      const [height, width, channels] = program.tensors[tensor].image;
       const pixels = Uint8Array.from({ length: batch * height * width * channels }, () => random.int(0, 255));
       const table = Int8Array.from({ length: channels * 256 }, () => random.int(-128, 127));
       return [tensor, { kind: 'pixels', pixels, table }];
@@ -242,7 +242,7 @@ function publicInputs(of: IntegerProgram, batch: number): Record<string, Int8Arr
   const random = createRandom(batch);
   return Object.fromEntries(
     of.inputs.map(({ name, tensor }) => {
-      const [height, width, channels] = of.tensors[tensor].shape;
+      const [height, width, channels] = of.tensors[tensor].image;
       const length = batch * height * width * channels;
       return [name, Int8Array.from({ length }, () => random.int(-128, 127))];
     }),

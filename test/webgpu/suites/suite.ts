@@ -87,7 +87,7 @@ export function randomInputs(
   return new Map(
     program.inputs.map(({ tensor: id }) => {
       const tensor = program.tensors[id];
-      const [, , channels] = tensor.shape;
+      const [, , channels] = tensor.image;
       const stored = (channels + 3) & ~3;
       const data = new Int8Array(elementCount(tensor, batch));
       for (let i = 0; i < data.length; i++) {

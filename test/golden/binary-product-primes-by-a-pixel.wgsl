@@ -1,6 +1,10 @@
 
+
+const PIXEL_WORDS = 4u;
+const IMAGE_WORDS = 140u;
+
 @group(0) @binding(0) var<storage, read> a: array<u32, 140>;
-@group(0) @binding(1) var<storage, read> b: array<u32, 140>;
+@group(0) @binding(1) var<storage, read> b: array<u32, 4>;
 @group(0) @binding(2) var<storage, read_write> y: array<u32, 140>;
 
 const WORKGROUP_SIZE = 64u;
@@ -39,8 +43,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   if (index >= INVOCATIONS) {
     return;
   }
-  let first = (unpack4xI8(a[index]) - 5) * 2977956;
-  let second = (unpack4xI8(b[index]) - -9) * 2306867;
-  let sum = rescaleSum(first + second, 22u, 1, -128, 127);
-  store(index, sum);
+
+  let other = index / IMAGE_WORDS * PIXEL_WORDS + index % PIXEL_WORDS;
+
+  let first = unpack4xI8(a[index]) - 5;
+  let second = unpack4xI8(b[other]) - -9;
+
+  let exact = first * second * 23302;
+
+  store(index, rescaleSum(exact, 21u, 1, -128, 127));
 }

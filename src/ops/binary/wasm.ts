@@ -1,28 +1,29 @@
-import { type MulOperation, paddedChannels } from '../../program/program.ts';
+import { type BinaryOperation, paddedChannels } from '../../program/program.ts';
 import { call, parameterBlock, tensorAt, VariantBuilder } from '../wasm-call.ts';
 import type { WasmKernel } from '../wasm-kernel.ts';
 
-export const wasmKernel: WasmKernel<MulOperation> = {
-  variants({ inputs, output, rescale }, tensor, batch) {
+export const wasmKernel: WasmKernel<BinaryOperation> = {
+  variants({ inputs, output, function: of, rescale }, tensor, batch) {
     const builder = new VariantBuilder();
-    const [height, width, channels] = tensor(output).shape;
-    const [otherHeight, otherWidth] = tensor(inputs[1]).shape;
+    const [height, width, channels] = tensor(output).image;
+    const [otherHeight, otherWidth] = tensor(inputs[1]).image;
     const block = builder.constant('shape', () =>
-      parameterBlock('Mul', {
+      parameterBlock('Binary', {
         channels: paddedChannels(channels),
         lastLanes: ((channels - 1) & 3) + 1,
         multiplier: rescale.multipliers[0],
         inputZeroPoint: rescale.inputZeroPoints[0],
+        otherMultiplier: of === 'sum' ? rescale.multipliers[1] : 0,
         otherZeroPoint: rescale.inputZeroPoints[1],
-        repeats: (height * width) / (otherHeight * otherWidth),
         shift: rescale.shift,
         zeroPoint: rescale.zeroPoint,
         lo: rescale.lo,
         hi: rescale.hi,
+        repeats: (height * width) / (otherHeight * otherWidth),
       }),
     );
     const args = [tensorAt(inputs[0]), tensorAt(inputs[1]), tensorAt(output), block];
-    return [builder.build('simd', [call('mul', args, batch * height * width)])];
+    return [builder.build('simd', [call(of, args, batch * height * width)])];
   },
 
   outputRange: ({ rescale: { lo, hi } }) => ({ lo, hi }),

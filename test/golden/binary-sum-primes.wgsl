@@ -1,8 +1,7 @@
 
-const PIXEL_WORDS = 4u;
-const IMAGE_WORDS = 140u;
+
 @group(0) @binding(0) var<storage, read> a: array<u32, 140>;
-@group(0) @binding(1) var<storage, read> b: array<u32, 4>;
+@group(0) @binding(1) var<storage, read> b: array<u32, 140>;
 @group(0) @binding(2) var<storage, read_write> y: array<u32, 140>;
 
 const WORKGROUP_SIZE = 64u;
@@ -42,9 +41,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     return;
   }
 
-  let other = index / IMAGE_WORDS * PIXEL_WORDS + index % PIXEL_WORDS;
+  let other = index;
 
-  let product = (unpack4xI8(a[index]) - 5) * (unpack4xI8(b[other]) - -9);
-  let scaled = rescaleSum(product * 23302, 21u, 1, -128, 127);
-  store(index, scaled);
+  let first = unpack4xI8(a[index]) - 5;
+  let second = unpack4xI8(b[other]) - -9;
+
+  let exact = first * 2977956 + second * (2306867);
+
+  store(index, rescaleSum(exact, 22u, 1, -128, 127));
 }

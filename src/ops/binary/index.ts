@@ -1,0 +1,19 @@
+import { add } from '../../graph/operators/add.ts';
+import { mul } from '../../graph/operators/mul.ts';
+import { sub } from '../../graph/operators/sub.ts';
+import type { BinaryOperation } from '../../program/program.ts';
+import type { Operator } from '../operator.ts';
+import { lowerBinary } from './lower.ts';
+import { binaryReference } from './reference.ts';
+import { wasmKernel } from './wasm.ts';
+import { webgpuKernel } from './webgpu.ts';
+
+export const binary: Operator<BinaryOperation> = {
+  kind: 'binary',
+  onnx: [add, mul, sub],
+  lower: lowerBinary,
+  reference: binaryReference,
+  macs: () => 0,
+  wasm: wasmKernel,
+  webgpu: webgpuKernel,
+};

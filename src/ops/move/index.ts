@@ -1,0 +1,18 @@
+import { concat } from '../../graph/operators/concat.ts';
+import { onnxOperators } from '../../graph/operators/registry.ts';
+import type { MoveOperation } from '../../program/program.ts';
+import type { Operator } from '../operator.ts';
+import { lowerMove } from './lower.ts';
+import { moveReference } from './reference.ts';
+import { wasmKernel } from './wasm.ts';
+import { webgpuKernel } from './webgpu.ts';
+
+export const move: Operator<MoveOperation> = {
+  kind: 'move',
+  onnx: [concat, ...[...onnxOperators.values()].filter((row) => 'move' in row)],
+  lower: lowerMove,
+  reference: moveReference,
+  macs: () => 0,
+  wasm: wasmKernel,
+  webgpu: webgpuKernel,
+};

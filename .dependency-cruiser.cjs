@@ -58,12 +58,7 @@ module.exports = {
       from: { path: `^src/${folder}/` },
       to: {
         path: '^src/',
-        pathNot: [
-          shared,
-          `^src/(${[folder, ...targets].join('|')})/`,
-          // The seam between model and backends is a file of types.
-          '^src/model/session\\.ts$',
-        ],
+        pathNot: [shared, `^src/(${[folder, ...targets].join('|')})/`],
       },
     })),
     {

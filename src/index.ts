@@ -44,7 +44,7 @@ export type {
 } from './model/evaluate.ts';
 export { imageBatches } from './model/image-batches.ts';
 export type { ImageBatchOptions } from './model/image-batches.ts';
-export type { BackendName } from './model/session.ts';
+export type { BackendName } from './schedule/session.ts';
 export type {
   ArithmeticFamily,
   GpuBinding,
@@ -56,7 +56,7 @@ export type {
 export { defineOperator } from './graph/operators/operator.ts';
 export type { OnnxOperator, OperatorDefinition } from './graph/operators/operator.ts';
 export type { AttributeSpec } from './graph/operators/signature.ts';
-export type { Operator, ReferenceContext, TensorBuffer } from './ops/operator.ts';
+export type { Operator, ReferenceContext } from './ops/operator.ts';
 export type {
   RelaxedDot,
   ValueRange,
@@ -91,6 +91,7 @@ export type {
   Requantize,
   Rescale,
   TensorId,
+  TensorBuffer,
 } from './program/program.ts';
 export { int8Weights } from './program/weights.ts';
 export type { WeightBits, Weights, WeightShape } from './program/weights.ts';

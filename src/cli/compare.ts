@@ -4,7 +4,7 @@ import { compareBackends } from '../model/compare.ts';
 import { imageBatches } from '../model/image-batches.ts';
 import { loadModel } from '../model/load.ts';
 import type { Comparison } from '../model/model.ts';
-import type { BackendName } from '../model/session.ts';
+import type { BackendName } from '../schedule/session.ts';
 import { readGraph } from '../model/source.ts';
 import { compareModels } from '../quantize/compare.ts';
 import { shareMetadata } from './metadata.ts';

@@ -9,7 +9,7 @@ import type {
   RunInput,
   TensorComparison,
 } from './model.ts';
-import type { BackendName } from './session.ts';
+import type { BackendName } from '../schedule/session.ts';
 
 /** Checks `CompareOptions`. */
 export const compareOptions = optionsOf({ signal: asyncOptions.signal });

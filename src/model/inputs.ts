@@ -6,7 +6,7 @@ import type { Preprocessing } from '../program/input.ts';
 import { type Int8Tensor, int8Tensor, type ProgramInput, type ProgramTensor } from '../program/program.ts';
 import { picturePixels } from './pictures.ts';
 import type { PictureSource } from './pictures.ts';
-import type { SessionInput } from './session.ts';
+import type { SessionInput } from '../schedule/session.ts';
 
 /** uint8 pixels that are already of the network's size: [batch, height, width, channels], no padding. */
 export interface PixelsInput {

@@ -28,7 +28,7 @@ import { createWebgpuSession } from '../webgpu/session.ts';
 import { readLabels } from './labels.ts';
 import { LoadedModel } from './loaded-model.ts';
 import type { LoadOptions, Model } from './model.ts';
-import type { Session } from './session.ts';
+import type { Session } from '../schedule/session.ts';
 import { readGraph } from './source.ts';
 import type { ModelSource } from './source.ts';
 

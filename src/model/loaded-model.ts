@@ -3,12 +3,11 @@ import { asyncOptions, check, count, integer, oneOf, options as optionsOf, texts
 import { InputError } from '../errors.ts';
 import { median } from 'simple-statistics';
 import type { ArithmeticFamily } from '../ops/gpu-kernel.ts';
-import type { TensorBuffer } from '../ops/operator.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
 import { dequantizeOutput, readOutput } from '../program/input.ts';
 import { byteCount, elementCount, paddedChannels } from '../program/program.ts';
-import type { IntegerProgram, Operation, TensorId } from '../program/program.ts';
-import { checkBatch, portTensors } from '../program/session-input.ts';
+import type { IntegerProgram, Operation, ProgramTensor, TensorBuffer, TensorId } from '../program/program.ts';
+import { checkBatch, portTensors } from '../schedule/session-input.ts';
 import type { AsyncOptions } from '../progress.ts';
 import { createReferenceSession } from '../reference/session.ts';
 import { planMemory } from '../schedule/memory.ts';
@@ -44,7 +43,7 @@ import type {
   RunOptions,
   RunResult,
 } from './model.ts';
-import type { BackendName, Session, SessionInput } from './session.ts';
+import type { BackendName, Session, SessionInput } from '../schedule/session.ts';
 
 export interface LoadedParts {
   readonly program: IntegerProgram;
@@ -325,8 +324,9 @@ export class LoadedModel implements Model {
     });
     return new Map(
       wanted.map((id) => {
-        const { name, image, scale, zeroPoint } = this.program.tensors[id];
-        const data = withoutPadding(tensors.get(id)!, image[2]);
+        const tensor = this.program.tensors[id];
+        const { name, image, scale, zeroPoint } = tensor;
+        const data = withoutPadding(tensor, tensors.get(id)!);
         return [name, { name, shape: [batch, ...image], data, scale, zeroPoint }];
       }),
     );
@@ -502,9 +502,10 @@ async function profileReference(
   return program.operations.map((operation) => samples.get(operation)!);
 }
 
-function withoutPadding(buffer: TensorBuffer, channels: number): TensorBuffer {
+function withoutPadding({ type, image }: ProgramTensor, buffer: TensorBuffer): TensorBuffer {
+  const channels = image[2];
   const stored = paddedChannels(channels);
-  if (stored === channels) return buffer;
+  if (type === 'float32' || stored === channels) return buffer;
   const pixels = buffer.length / stored;
   const data =
     buffer instanceof Int8Array ? new Int8Array(pixels * channels) : new Int32Array(pixels * channels);

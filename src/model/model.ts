@@ -1,6 +1,6 @@
 /** What `loadModel` gives: a network that is ready to run, whatever runs it. */
-import type { Operator, TensorBuffer } from '../ops/operator.ts';
-import type { IntegerProgram } from '../program/program.ts';
+import type { Operator } from '../ops/operator.ts';
+import type { IntegerProgram, TensorBuffer } from '../program/program.ts';
 import type { MemoryPlan, Step } from '../schedule/plan.ts';
 import type { ArithmeticFamily } from '../ops/gpu-kernel.ts';
 import type { AsyncOptions } from '../progress.ts';
@@ -9,7 +9,7 @@ import type { AdapterDescription } from '../webgpu/adapter.ts';
 import type { OutputValues, Preprocessing } from '../program/input.ts';
 import type { PixelsInput, RunInput } from './inputs.ts';
 import type { PictureSource } from './pictures.ts';
-import type { BackendName, RunTimings } from './session.ts';
+import type { BackendName, RunTimings } from '../schedule/session.ts';
 import type { ModelSource } from './source.ts';
 
 export type { Preprocessing };

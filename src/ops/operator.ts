@@ -1,10 +1,7 @@
 import type { LoweringRule } from '../program/lowering.ts';
-import type { Operation, ProgramTensor, TensorId } from '../program/program.ts';
+import type { Operation, ProgramTensor, TensorBuffer, TensorId } from '../program/program.ts';
 import type { GpuKernel } from './gpu-kernel.ts';
 import type { WasmKernel } from './wasm-kernel.ts';
-
-/** A tensor of a running program: the layout of program.ts, padded lanes included. */
-export type TensorBuffer = Int8Array | Int32Array | Float32Array;
 
 /** What the reference implementation of an operator reads and writes. */
 export interface ReferenceContext {

@@ -60,6 +60,9 @@ export interface FloatTensor extends TensorBase {
 
 export type ProgramTensor = Int8Tensor | AccumulatorTensor | FloatTensor;
 
+/** Values of a tensor in a running program, as `Layout` says, padded lanes included. */
+export type TensorBuffer = Int8Array | Int32Array | Float32Array;
+
 export interface ProgramInput {
   readonly name: string;
   readonly tensor: TensorId;
@@ -290,4 +293,26 @@ export function sameLayout(a: Layout, b: Layout): boolean {
   return a.image.every(
     (size, axis) => size === b.image[axis] && (size === 1 || a.strides[axis] === b.strides[axis]),
   );
+}
+
+/**
+ * The values of `batch` images of a tensor, in memory of their own or in `buffer`.
+ * @throws {RangeError} there is no memory for them
+ */
+export function tensorBuffer(
+  tensor: ProgramTensor,
+  batch: number,
+  buffer?: ArrayBufferLike,
+  byteOffset = 0,
+): TensorBuffer {
+  const elements = elementCount(tensor, batch);
+  const values = buffer ?? new ArrayBuffer(byteCount(tensor, batch));
+  switch (tensor.type) {
+    case 'int8':
+      return new Int8Array(values, byteOffset, elements);
+    case 'accumulator':
+      return new Int32Array(values, byteOffset, elements);
+    case 'float32':
+      return new Float32Array(values, byteOffset, elements);
+  }
 }

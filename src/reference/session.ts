@@ -1,10 +1,15 @@
 /** The reference backend: plain loops on the CPU, the truth that the other backends are held to. */
 import { DeviceError, InputError } from '../errors.ts';
-import type { Session, SessionInput, SessionResult, SessionRunOptions } from '../model/session.ts';
-import type { TensorBuffer } from '../ops/operator.ts';
+import type { Session, SessionInput, SessionResult, SessionRunOptions } from '../schedule/session.ts';
 import { createOperatorRegistry, type OperatorRegistry } from '../ops/registry.ts';
-import { elementCount, type IntegerProgram, type ProgramTensor, type TensorId } from '../program/program.ts';
-import { checkBatch, checkRun, writeInput } from '../program/session-input.ts';
+import {
+  type IntegerProgram,
+  type ProgramTensor,
+  type TensorBuffer,
+  tensorBuffer,
+  type TensorId,
+} from '../program/program.ts';
+import { checkBatch, checkRun, writeInput } from '../schedule/session-input.ts';
 
 /** Runs `program` on the calling thread. */
 export function createReferenceSession(
@@ -79,9 +84,8 @@ export function createReferenceSession(
 }
 
 function allocate(tensor: ProgramTensor, batch: number): TensorBuffer {
-  const elements = elementCount(tensor, batch);
   try {
-    return tensor.type === 'int8' ? new Int8Array(elements) : new Int32Array(elements);
+    return tensorBuffer(tensor, batch);
   } catch (cause) {
     throw new DeviceError(`there is no memory for tensor "${tensor.name}": use a smaller batch`, { cause });
   }

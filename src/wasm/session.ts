@@ -1,9 +1,9 @@
 /** The WebAssembly backend: SIMD kernels over one linear memory, on one thread or several. */
 import { platform } from '#platform';
 import { DeviceError, InputError } from '../errors.ts';
-import type { Session, SessionInput, SessionResult, SessionRunOptions } from '../model/session.ts';
+import type { Session, SessionInput, SessionResult, SessionRunOptions } from '../schedule/session.ts';
 import type { AsyncOptions } from '../progress.ts';
-import type { ReferenceContext, TensorBuffer } from '../ops/operator.ts';
+import type { ReferenceContext } from '../ops/operator.ts';
 import { createOperatorRegistry, type OperatorRegistry } from '../ops/registry.ts';
 import type { WasmCapabilities, WasmConstant, WasmVariant } from '../ops/wasm-kernel.ts';
 import {
@@ -12,10 +12,12 @@ import {
   type IntegerProgram,
   type Operation,
   type ProgramTensor,
+  type TensorBuffer,
+  tensorBuffer,
   type TensorId,
   type Window2d,
 } from '../program/program.ts';
-import { checkBatch, checkRun, writeInput } from '../program/session-input.ts';
+import { checkBatch, checkRun, writeInput } from '../schedule/session-input.ts';
 import { loadEngine } from './engine.ts';
 import type { PreparedCall } from './execute.ts';
 import { type Block, LinearMemory } from './memory.ts';
@@ -299,8 +301,9 @@ class ProgramSession implements WasmSession {
     const tensors = new Map<TensorId, TensorBuffer>();
     // A copy of its own, never of shared memory.
     for (const id of kept) {
-      const buffer = this.#buffer(prepared, id);
-      tensors.set(id, buffer instanceof Int8Array ? new Int8Array(buffer) : new Int32Array(buffer));
+      const copy = tensorBuffer(this.#tensor(id), batch);
+      copy.set(this.#buffer(prepared, id));
+      tensors.set(id, copy);
     }
     const timings = {
       uploadMs: uploaded - start,
@@ -333,12 +336,7 @@ class ProgramSession implements WasmSession {
 
   #buffer({ plan, addresses }: PreparedPlan, id: TensorId): TensorBuffer {
     const tensor = this.#tensor(id);
-    const elements = elementCount(tensor, plan.batch);
-    const { buffer } = this.#open().memory.memory;
-    const address = addresses.get(id)!;
-    return tensor.type === 'int8'
-      ? new Int8Array(buffer, address, elements)
-      : new Int32Array(buffer, address, elements);
+    return tensorBuffer(tensor, plan.batch, this.#open().memory.memory.buffer, addresses.get(id));
   }
 
   async #runStage(stage: Stage, prepared: PreparedPlan): Promise<void> {

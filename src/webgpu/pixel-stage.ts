@@ -1,5 +1,5 @@
 /** How inputs reach the device: quantized ones straight into the plan's memory, pixels through the quantizing kernel. */
-import type { SessionInput } from '../model/session.ts';
+import type { SessionInput } from '../schedule/session.ts';
 import { layGrid, wordCount } from '../ops/gpu-dispatch.ts';
 import type { GpuCapabilities } from '../ops/gpu-kernel.ts';
 import { elementCount } from '../program/program.ts';

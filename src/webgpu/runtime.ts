@@ -1,6 +1,6 @@
 /** All that one program has on one device: kernels, constants, plans and buffers, and the runs that use them. */
 import { DeviceError } from '../errors.ts';
-import type { RunTimings, SessionInput } from '../model/session.ts';
+import type { RunTimings, SessionInput } from '../schedule/session.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
 import { byteCount } from '../program/program.ts';
 import type { IntegerProgram, TensorId } from '../program/program.ts';

@@ -6,12 +6,11 @@ import type {
   SessionInput,
   SessionResult,
   SessionRunOptions,
-} from '../model/session.ts';
-import type { TensorBuffer } from '../ops/operator.ts';
+} from '../schedule/session.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
-import { byteCount, elementCount } from '../program/program.ts';
-import type { IntegerProgram, TensorId } from '../program/program.ts';
-import { checkBatch, checkRun, portTensors } from '../program/session-input.ts';
+import { byteCount, tensorBuffer } from '../program/program.ts';
+import type { IntegerProgram, TensorBuffer, TensorId } from '../program/program.ts';
+import { checkBatch, checkRun, portTensors } from '../schedule/session-input.ts';
 import type { AsyncOptions } from '../progress.ts';
 import type { AdapterDescription } from './adapter.ts';
 import { openDevice } from './device.ts';
@@ -142,8 +141,7 @@ class GpuSession implements WebgpuSession {
     for (const id of wanted) {
       const tensor = this.#program.tensors[id];
       if (!tensor) throw new InputError(`the program has no tensor ${id}`);
-      const length = elementCount(tensor, batch);
-      results.set(id, tensor.type === 'int8' ? new Int8Array(length) : new Int32Array(length));
+      results.set(id, tensorBuffer(tensor, batch));
     }
     const timings = await this.#inParts(inputs, wanted, batch, signal, (runtime, part) =>
       runtime.run(part, (id, bytes) => {

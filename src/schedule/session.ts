@@ -1,6 +1,5 @@
 /** The seam between the public `Model` and a backend: integers in, integers out. */
-import type { TensorBuffer } from '../ops/operator.ts';
-import type { TensorId } from '../program/program.ts';
+import type { TensorBuffer, TensorId } from '../program/program.ts';
 import type { AsyncOptions } from '../progress.ts';
 
 export type BackendName = 'webgpu' | 'wasm' | 'reference';

@@ -1,6 +1,6 @@
 /** What the CPU backends do with a run's inputs, and every backend asks of them before it starts. */
 import { InputError } from '../errors.ts';
-import type { SessionInput } from '../model/session.ts';
+import type { SessionInput } from './session.ts';
 import {
   byteCount,
   elementCount,
@@ -8,7 +8,7 @@ import {
   paddedChannels,
   type ProgramTensor,
   type TensorId,
-} from './program.ts';
+} from '../program/program.ts';
 
 /** Bytes that one tensor of a batch may take: 32-bit addresses reach no further. */
 const MAX_TENSOR_BYTES = 2 ** 31;

@@ -5,32 +5,20 @@ import type {
   RelaxedDot,
   ValueRange,
   WasmArgument,
+  WasmCall,
   WasmCapabilities,
   WasmVariant,
 } from '../ops/wasm-kernel.ts';
 import type { IntegerProgram, Operation, TensorId } from '../program/program.ts';
-import { planMemory } from '../schedule/memory.ts';
-import type { MemoryPlan } from '../schedule/plan.ts';
-import { plannedTensors, stepsOf } from '../schedule/steps.ts';
+import { planStages } from '../schedule/execution-plan.ts';
+import type { ExecutionPlan } from '../schedule/execution-plan.ts';
 import { MAX_CALLS, type PreparedCall } from './execute.ts';
 
 /** Tensors lie at multiples of a vector's size. */
 const ALIGNMENT = 16;
 
-export interface PlannedOperation {
-  readonly operation: Operation;
-  /** Null where the operator has no kernel here: its reference runs in its place. */
-  readonly variant: WasmVariant | null;
-  /** Ids that the memory plan knows the variant's workspaces by. */
-  readonly workspaces: readonly TensorId[];
-}
-
-export interface WasmPlan {
-  readonly batch: number;
+export interface WasmPlan extends ExecutionPlan<WasmVariant, WasmCall> {
   readonly relaxedDot: RelaxedDot;
-  readonly operations: readonly PlannedOperation[];
-  /** Step 0 writes the inputs, step i + 1 is operation i, the last reads outputs and kept tensors. One arena. */
-  readonly memory: MemoryPlan;
   /** Scratch bytes of one thread. */
   readonly scratchBytes: number;
 }
@@ -56,41 +44,45 @@ export function planWasm({
   keep,
   choose = (_, variants) => variants[0],
 }: WasmPlanRequest): WasmPlan {
-  const tensors = plannedTensors(program, batch);
-  const byId = new Map(program.tensors.map((tensor) => [tensor.id, tensor]));
-  let nextId = program.tensors.reduce((next, { id }) => Math.max(next, id + 1), 0);
+  const tensor = (id: TensorId) => program.tensors[id];
   const range = valueRanges(program, operators);
-  const operations = program.operations.map((operation): PlannedOperation => {
-    const variants =
-      operators.of(operation).wasm?.variants(operation, (id) => byId.get(id)!, batch, capabilities, range) ??
-      [];
-    if (variants.length === 0) return { operation, variant: null, workspaces: [] };
-    const variant = choose(operation, variants);
-    const workspaces = variant.workspaces.map((bytes, index) => {
-      tensors.push({ id: nextId, name: `${operation.name} workspace ${index}`, bytes });
-      return nextId++;
-    });
-    return { operation, variant, workspaces };
-  });
-  const calls = operations.flatMap(({ variant }) => variant?.calls ?? []);
-  if (calls.length > MAX_CALLS) {
-    throw new DeviceError(
-      `a run at batch ${batch} takes ${calls.length} kernel calls, more than ${MAX_CALLS}: use a smaller batch or model`,
-    );
-  }
-  const [input, ...rest] = stepsOf(program);
-  const output = rest.pop()!;
-  const steps = [
-    input,
-    ...rest.map((step, i) => ({ ...step, writes: [...step.writes, ...operations[i].workspaces] })),
-    { ...output, reads: [...new Set([...output.reads, ...keep])] },
-  ];
-  return {
+  let calls = 0;
+  const plan = planStages<WasmVariant, WasmCall>({
+    program,
     batch,
+    keep,
+    memory: { alignment: ALIGNMENT, separate: false },
+    hostSharesMemory: true,
+    variantOf(operation) {
+      const { wasm, stage } = operators.of(operation);
+      if (!wasm || stage === 'host') return null;
+      const variants = wasm.variants(operation, tensor, batch, capabilities, range);
+      if (variants.length === 0) return null;
+      const variant = choose(operation, variants);
+      calls += variant.calls.length;
+      if (calls > MAX_CALLS) {
+        throw new DeviceError(
+          `a run at batch ${batch} takes more than ${MAX_CALLS} kernel calls: use a smaller batch or model`,
+        );
+      }
+      return variant;
+    },
+    workOf: ({ name, inputs, output }, { calls, workspaces }) => [
+      {
+        name,
+        dispatches: calls,
+        operands: [
+          ...inputs.map((id) => ({ kind: 'tensor', id, access: 'read' }) as const),
+          { kind: 'tensor', id: output, access: 'write' },
+          ...workspaces.map((_, index) => ({ kind: 'workspace', index, access: 'write' }) as const),
+        ],
+      },
+    ],
+  });
+  return {
+    ...plan,
     relaxedDot: capabilities.relaxedDot,
-    operations,
-    memory: planMemory(tensors, steps, { alignment: ALIGNMENT, separate: false }),
-    scratchBytes: calls.reduce((most, call) => Math.max(most, call.scratchBytes), 0),
+    scratchBytes: plan.dispatches.reduce((most, { dispatch }) => Math.max(most, dispatch.scratchBytes), 0),
   };
 }
 

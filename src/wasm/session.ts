@@ -17,12 +17,13 @@ import {
   type TensorId,
   type Window2d,
 } from '../program/program.ts';
+import type { PlannedOperation, Stage } from '../schedule/execution-plan.ts';
 import { checkBatch, checkRun, writeInput } from '../schedule/session-input.ts';
 import { loadEngine } from './engine.ts';
 import type { PreparedCall } from './execute.ts';
 import { type Block, LinearMemory } from './memory.ts';
 import { nextTask } from './next-task.ts';
-import { type ChooseVariant, type PlannedOperation, planWasm, prepareCalls, type WasmPlan } from './plan.ts';
+import { type ChooseVariant, planWasm, prepareCalls, type WasmPlan } from './plan.ts';
 import { createInlineExecutor, createThreadPool, type Executor } from './pool.ts';
 
 /** More threads than this share a layer in pieces too small to pay. */
@@ -134,19 +135,12 @@ function threadCount(asked: number | undefined): number {
   return asked;
 }
 
-/** Part of a run: calls that the threads do, or an operator's reference on the calling thread. */
-type Stage =
-  | { readonly kind: 'calls'; readonly from: number; readonly to: number }
-  | { readonly kind: 'reference'; readonly operation: Operation };
-
 interface PreparedPlan {
   /** Names it to the executor. */
   readonly id: number;
   readonly plan: WasmPlan;
-  /** One an operation. */
+  /** The plan's stages, a stage an operation: for profiles. */
   readonly operations: readonly Stage[];
-  /** The same, neighbouring calls joined: what a run does. */
-  readonly stages: readonly Stage[];
   readonly constants: readonly string[];
   readonly addresses: ReadonlyMap<TensorId, number>;
 }
@@ -214,7 +208,7 @@ class ProgramSession implements WasmSession {
     const end = performance.now() + WARM_UP_MS;
     for (const [i, stage] of prepared.operations.entries()) {
       // References may be a user's own and want sensible values.
-      if (stage.kind !== 'calls' || this.#workOf(prepared.plan.operations[i], prepared.plan) > WARM_UP_WORK) {
+      if (stage.kind === 'host' || this.#workOf(prepared.plan.operations[i], prepared.plan) > WARM_UP_WORK) {
         continue;
       }
       await this.#runStage(stage, prepared);
@@ -224,7 +218,7 @@ class ProgramSession implements WasmSession {
   }
 
   /** Multiply-adds of an operation (of a pool: values looked at), and what writing its results costs in them. */
-  #workOf({ operation, variant }: PlannedOperation, { batch }: WasmPlan): number {
+  #workOf({ operation, variant }: PlannedOperation<WasmVariant>, { batch }: WasmPlan): number {
     const output = this.#tensor(operation.output);
     const { kernel = [1, 1] } = operation as Partial<Window2d>;
     const looks = elementCount(output, batch) * kernel[0] * kernel[1];
@@ -292,7 +286,7 @@ class ProgramSession implements WasmSession {
       writeInput(this.#tensor(tensor), inputs.get(tensor)!, to);
     }
     const uploaded = performance.now();
-    for (const stage of prepared.stages) {
+    for (const stage of prepared.plan.stages) {
       await this.#runStage(stage, prepared);
       signal?.throwIfAborted();
     }
@@ -340,8 +334,15 @@ class ProgramSession implements WasmSession {
   }
 
   async #runStage(stage: Stage, prepared: PreparedPlan): Promise<void> {
-    if (stage.kind === 'calls') await this.#open().executor.run(prepared.id, stage.from, stage.to);
-    else this.#runReference(stage.operation, prepared);
+    if (stage.kind === 'device') {
+      const { from, to } = stage.dispatches;
+      await this.#open().executor.run(prepared.id, from, to);
+    } else {
+      const { from, to } = stage.operations;
+      for (const { operation } of prepared.plan.operations.slice(from, to)) {
+        this.#runReference(operation, prepared);
+      }
+    }
     this.#open();
   }
 
@@ -403,11 +404,12 @@ class ProgramSession implements WasmSession {
     const base = resources.arena!.address;
     const addresses = new Map(plan.memory.allocations.map((place) => [place.id, base + place.offset]));
     const calls: PreparedCall[] = [];
-    const operations = plan.operations.map(({ operation, variant, workspaces }, i): Stage => {
-      if (!variant) return { kind: 'reference', operation };
+    const operations = plan.operations.map(({ variant, workspaces }, i): Stage => {
+      const alone = { from: i, to: i + 1 };
+      if (!variant) return { kind: 'host', operations: alone, reads: [], writes: [] };
       const from = calls.length;
       calls.push(...this.#callsOf(resources.constants, i, variant, workspaces, addresses));
-      return { kind: 'calls', from, to: calls.length };
+      return { kind: 'device', operations: alone, dispatches: { from, to: calls.length } };
     });
     const scratch = base + Math.ceil(plan.memory.peakBytes / SCRATCH_SLACK) * SCRATCH_SLACK;
     const scratchAddresses = Array.from(
@@ -415,7 +417,7 @@ class ProgramSession implements WasmSession {
       (_, thread) => scratch + thread * scratchStride(plan),
     );
     resources.executor.prepare(id, calls, scratchAddresses);
-    return { id, plan, operations, stages: joinCalls(operations), constants, addresses };
+    return { id, plan, operations, constants, addresses };
   }
 
   #callsOf(
@@ -438,17 +440,6 @@ class ProgramSession implements WasmSession {
     executor.forget(id);
     for (const name of constants) store.release(name);
   }
-}
-
-function joinCalls(operations: readonly Stage[]): Stage[] {
-  const joined: Stage[] = [];
-  for (const stage of operations) {
-    const last = joined.at(-1);
-    if (stage.kind === 'calls' && last?.kind === 'calls')
-      joined[joined.length - 1] = { ...last, to: stage.to };
-    else joined.push(stage);
-  }
-  return joined;
 }
 
 /** A cache line: threads' scratch memories do not share one. */

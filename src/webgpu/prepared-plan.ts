@@ -1,7 +1,7 @@
 /** An execution plan made ready on a device: a run only walks its list. */
 import type { TensorId } from '../program/program.ts';
 import type { ConstantCache } from './constants.ts';
-import type { ExecutionPlan } from './execution-plan.ts';
+import type { GpuPlan } from './execution-plan.ts';
 import { bufferUsage } from './flags.ts';
 import { guarded } from './guard.ts';
 import type { PipelineCache } from './pipelines.ts';
@@ -20,7 +20,7 @@ export interface BufferRange {
 }
 
 export interface PreparedPlan {
-  readonly plan: ExecutionPlan;
+  readonly plan: GpuPlan;
   readonly dispatches: readonly PreparedDispatch[];
   /** Where a tensor lies while it lives. */
   range(tensor: TensorId): BufferRange;
@@ -36,7 +36,7 @@ export interface PreparedPlan {
  */
 export async function preparePlan(
   device: GPUDevice,
-  plan: ExecutionPlan,
+  plan: GpuPlan,
   pipelines: PipelineCache,
   constants: ConstantCache,
   onKernel?: (label: string) => void,
@@ -75,7 +75,7 @@ export async function preparePlan(
         );
       }
       for (const { variant } of plan.operations) {
-        for (const constant of variant.constants) {
+        for (const constant of variant?.constants ?? []) {
           if (!held.has(constant.key)) held.set(constant.key, constants.acquire(constant));
         }
       }

@@ -1,6 +1,9 @@
 /** GPU time of each operation, and what the device could do at best. */
 import type { AsyncOptions } from '../progress.ts';
 import type { ArithmeticFamily } from '../ops/gpu-kernel.ts';
+import { ReferenceTensors } from '../ops/reference-tensors.ts';
+import type { PlannedOperation } from '../schedule/execution-plan.ts';
+import type { Runtime } from './runtime.ts';
 import { median } from 'simple-statistics';
 import { preparePeak } from './peak.ts';
 import type { PeakProbe } from './peak.ts';
@@ -40,11 +43,12 @@ export async function profileWebgpu(
           ofOperation[operation].push(prepared.dispatches[index]);
         }
         const parts = Math.ceil(batch / prepared.plan.batch);
-        const families = new Set(operations.map(({ variant }) => variant.family));
+        const families = new Set(operations.flatMap(({ variant }) => variant?.family ?? []));
         for (const family of families) {
           signal?.throwIfAborted();
           if (family !== 'none') probes.push(await preparePeak(device, runtime.pipelines, stopwatch, family));
         }
+        const onHost = timeOnHost(operations, runtime, prepared.plan.batch, repetitions, signal);
         const timed = await timeInterleaved<readonly PreparedDispatch[] | PeakProbe>(
           stopwatch,
           [...ofOperation, ...probes],
@@ -64,7 +68,9 @@ export async function profileWebgpu(
         }
         return {
           method: stopwatch.method,
-          samples: timed.slice(0, operations.length).map(({ samples }) => samples.map((ms) => ms * parts)),
+          samples: operations.map((operation, index) =>
+            (onHost.get(operation) ?? timed[index].samples).map((ms) => ms * parts),
+          ),
           peak,
         };
       } finally {
@@ -73,4 +79,30 @@ export async function profileWebgpu(
       }
     }),
   );
+}
+
+/** Times the operations of host stages, whose inputs are zeros. */
+function timeOnHost(
+  operations: readonly PlannedOperation[],
+  { program, operators }: Runtime,
+  batch: number,
+  repetitions: number,
+  signal: AbortSignal | undefined,
+): ReadonlyMap<PlannedOperation, readonly number[]> {
+  const samples = new Map<PlannedOperation, number[]>();
+  const tensors = new ReferenceTensors(program.tensors, batch);
+  for (const planned of operations) {
+    if (planned.variant) continue;
+    const { operation } = planned;
+    for (const id of operation.inputs) if (!tensors.has(id)) tensors.allocate(id);
+    const times: number[] = [];
+    for (let repetition = 0; repetition < repetitions; repetition++) {
+      signal?.throwIfAborted();
+      const start = performance.now();
+      tensors.run(operation, operators);
+      times.push(performance.now() - start);
+    }
+    samples.set(planned, times);
+  }
+  return samples;
 }

@@ -1,22 +1,25 @@
 /** All that one program has on one device: kernels, constants, plans and buffers, and the runs that use them. */
 import { DeviceError } from '../errors.ts';
+import type { HostStage } from '../schedule/execution-plan.ts';
 import type { RunTimings, SessionInput } from '../schedule/session.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
+import { ReferenceTensors } from '../ops/reference-tensors.ts';
 import { byteCount } from '../program/program.ts';
 import type { IntegerProgram, TensorId } from '../program/program.ts';
 import type { ProgressEvent } from '../progress.ts';
 import { ConstantCache } from './constants.ts';
 import type { OpenDevice } from './device.ts';
 import { planExecution } from './execution-plan.ts';
-import type { DeviceProgram, ExecutionPlan } from './execution-plan.ts';
+import type { DeviceProgram, GpuPlan } from './execution-plan.ts';
 import { mapModeRead } from './flags.ts';
 import { guarded } from './guard.ts';
 import { PipelineCache } from './pipelines.ts';
 import { PlanCache } from './plan-cache.ts';
 import { PixelStages } from './pixel-stage.ts';
 import { encode, preparePlan } from './prepared-plan.ts';
-import type { PreparedPlan } from './prepared-plan.ts';
+import type { PreparedDispatch, PreparedPlan } from './prepared-plan.ts';
 import { StagingRing } from './staging.ts';
+import type { StagingSlot } from './staging.ts';
 import { Tuner } from './tuner.ts';
 import type { TuneMode } from './tuner.ts';
 
@@ -38,7 +41,10 @@ export interface RunPart {
 /** A prepared plan with the buffers that take its inputs. */
 export interface RunPlan {
   readonly prepared: PreparedPlan;
-  readonly stages: PixelStages;
+  readonly phases: readonly Phase[];
+  readonly inputs: PixelStages;
+  /** Of runs, where the plan has host stages. */
+  readonly turns: Turns;
   dispose(): void;
 }
 
@@ -50,6 +56,7 @@ export class Runtime {
   readonly constants: ConstantCache;
   readonly tuner: Tuner;
   readonly #staging: StagingRing;
+  readonly #hasHostStages: boolean;
   readonly #plans = new PlanCache<RunPlan>(plansKept);
   readonly #parts = new Map<number, number>();
   readonly #ended = new AbortController();
@@ -64,6 +71,7 @@ export class Runtime {
     this.constants = new ConstantCache(open.device);
     this.tuner = new Tuner(open, this.pipelines, this.constants, tune);
     this.#staging = new StagingRing(open.device);
+    this.#hasHostStages = program.operations.some((each) => operators.of(each).stage === 'host');
     void open.lost.then((error) => this.end(error));
   }
 
@@ -128,13 +136,12 @@ export class Runtime {
   /** What keeps `count` images from running at once on this device. */
   #obstacle(count: number): string | undefined {
     const { limits } = this.open.device;
-    for (const tensor of this.program.tensors) {
-      const bytes = byteCount(tensor, count);
+    const { memory, dispatches, tensors } = this.#plan(count, []);
+    for (const [id, { bytes }] of tensors) {
       if (bytes > limits.maxStorageBufferBindingSize) {
-        return `tensor "${tensor.name}" takes ${bytes} bytes, and a binding may have ${limits.maxStorageBufferBindingSize}`;
+        return `tensor "${this.program.tensors[id].name}" takes ${bytes} bytes, and a binding may have ${limits.maxStorageBufferBindingSize}`;
       }
     }
-    const { memory, dispatches } = this.#plan(count, []);
     const arena = memory.arenas.reduce((most, bytes) => Math.max(most, bytes), 0);
     if (arena > limits.maxBufferSize) {
       return `its activations take ${arena} bytes in one buffer, and a buffer may have ${limits.maxBufferSize}`;
@@ -148,7 +155,7 @@ export class Runtime {
     return undefined;
   }
 
-  #plan(batch: number, keep: readonly TensorId[]): ExecutionPlan {
+  #plan(batch: number, keep: readonly TensorId[]): GpuPlan {
     return planExecution({
       ...this.#request(batch),
       keep,
@@ -187,95 +194,212 @@ export class Runtime {
     const prepared = await preparePlan(device, plan, this.pipelines, this.constants, (item) =>
       onProgress?.({ stage: 'compile', done: ++done, total, item }),
     );
-    const stages = new PixelStages(device, this.program, prepared, this.pipelines, this.open.capabilities);
+    const inputs = new PixelStages(device, this.program, prepared, this.pipelines, this.open.capabilities);
     const dispose = () => {
-      stages.dispose();
+      inputs.dispose();
       prepared.dispose();
     };
     if (this.ended.aborted) {
       dispose();
       throw this.ended.reason;
     }
-    return { prepared, stages, dispose };
+    return { prepared, phases: phasesOf(prepared), inputs, turns: new Turns(), dispose };
   }
 
   /** Runs a part and hands each wanted tensor's bytes, valid only during the call, to `receive`. */
   async run(part: RunPart, receive: (tensor: TensorId, bytes: Uint8Array) => void): Promise<RunTimings> {
+    return this.#withSlot((slot) =>
+      this.withPlan(part.count, part.tensors, undefined, (plan) =>
+        this.#runPhases({ plan, part, slot, receive }),
+      ),
+    );
+  }
+
+  /** Runs a part whose outputs are copied to `targets` (at the part's images) and stay on the GPU. */
+  async runOnGpu(part: RunPart, targets: ReadonlyMap<TensorId, GPUBuffer>): Promise<RunTimings> {
+    const run = (slot: StagingSlot | undefined) =>
+      this.withPlan(part.count, part.tensors, undefined, (plan) =>
+        this.#runPhases({ plan, part, slot, targets }),
+      );
+    return this.#hasHostStages ? this.#withSlot(run) : run(undefined);
+  }
+
+  async #withSlot<R>(use: (slot: StagingSlot) => Promise<R>): Promise<R> {
     const slot = await this.#staging.acquire();
     let broken = true;
     try {
-      const timings = await this.withPlan(part.count, part.tensors, undefined, async (plan) => {
-        await plan.stages.prepare(part.inputs);
-        this.ended.throwIfAborted();
-        const ranges = part.tensors.map((id) => plan.prepared.range(id));
-        const total = ranges.reduce((bytes, { size }) => bytes + size, 0);
-        const { device } = this.open;
-
-        const started = performance.now();
-        const { staging, submitted, computed } = await guarded(device, 'running the model', async () => {
-          const staging = slot.buffer(total);
-          const encoder = this.#encode(plan, part);
-          let offset = 0;
-          for (const range of ranges) {
-            encoder.copyBufferToBuffer(range.buffer, range.offset, staging, offset, range.size);
-            offset += range.size;
-          }
-          device.queue.submit([encoder.finish()]);
-          const submitted = performance.now();
-          const [computed] = await Promise.all([
-            device.queue.onSubmittedWorkDone().then(() => performance.now()),
-            staging.mapAsync(mapModeRead, 0, total),
-          ]);
-          return { staging, submitted, computed };
-        });
-
-        const mapped = staging.getMappedRange(0, total);
-        let offset = 0;
-        for (const [index, { size }] of ranges.entries()) {
-          receive(part.tensors[index], new Uint8Array(mapped, offset, size));
-          offset += size;
-        }
-        staging.unmap();
-        const uploadMs = submitted - started;
-        return { uploadMs, computeMs: computed - submitted, readbackMs: performance.now() - computed };
-      });
+      const result = await use(slot);
       broken = false;
-      return timings;
+      return result;
     } finally {
       slot.release(broken);
     }
   }
 
-  /** Runs a part whose outputs are copied to `targets` (at the part's images) and stay on the GPU. */
-  async runOnGpu(part: RunPart, targets: ReadonlyMap<TensorId, GPUBuffer>): Promise<RunTimings> {
-    return this.withPlan(part.count, part.tensors, undefined, async (plan) => {
-      await plan.stages.prepare(part.inputs);
+  async #runPhases(run: PlanRun): Promise<RunTimings> {
+    const { plan, part } = run;
+    const { phases, prepared } = plan;
+    await plan.inputs.prepare(part.inputs);
+    // While the host works, no other run may write over what later device stages read.
+    const release = phases.length > 1 ? await plan.turns.take() : () => undefined;
+    try {
       this.ended.throwIfAborted();
-      const started = performance.now();
-      const submitted = await guarded(this.open.device, 'running the model', () => {
-        const encoder = this.#encode(plan, part);
-        for (const id of part.tensors) {
-          const { buffer, offset, size } = plan.prepared.range(id);
-          const first = part.first * byteCount(this.program.tensors[id], 1);
-          encoder.copyBufferToBuffer(buffer, offset, targets.get(id)!, first, size);
+      const host = new ReferenceTensors(this.program.tensors, part.count);
+      const timings = { uploadMs: 0, computeMs: 0, readbackMs: 0 };
+      for (const phase of phases) {
+        await this.#submit(phase, run, host, timings);
+        if (phase === phases.at(-1)) release();
+        if (!phase.host) continue;
+        this.ended.throwIfAborted();
+        const started = performance.now();
+        const { from, to } = phase.host.operations;
+        for (const { operation } of prepared.plan.operations.slice(from, to)) {
+          host.run(operation, this.operators);
         }
-        this.open.device.queue.submit([encoder.finish()]);
-        return performance.now();
-      });
-      return { uploadMs: submitted - started, computeMs: 0, readbackMs: 0 };
-    });
+        timings.computeMs += performance.now() - started;
+      }
+      for (const id of part.tensors) {
+        if (!prepared.plan.onHost.has(id)) continue;
+        const { buffer } = host.get(id);
+        const first = part.first * byteCount(this.program.tensors[id], 1);
+        if (run.targets)
+          this.open.device.queue.writeBuffer(run.targets.get(id)!, first, buffer as ArrayBuffer);
+        else run.receive(id, new Uint8Array(buffer));
+      }
+      return timings;
+    } finally {
+      release();
+    }
   }
 
-  /** Writes the inputs and encodes the pass. From here to the submit nothing is awaited: runs share buffers, in queue order. */
-  #encode(plan: RunPlan, part: RunPart): GPUCommandEncoder {
+  /**
+   * Queues a phase's device work and reads back what its host stage needs, and in the last phase the device's results. From the first write
+   * to the submit nothing is awaited: runs share buffers, in queue order.
+   */
+  async #submit(
+    phase: Phase,
+    { plan, part, slot, targets, receive }: PlanRun,
+    host: ReferenceTensors,
+    timings: { uploadMs: number; computeMs: number; readbackMs: number },
+  ): Promise<void> {
     const { device } = this.open;
-    const encoder = device.createCommandEncoder({ label: 'run' });
-    const stages = plan.stages.write(encoder, part);
-    const pass = encoder.beginComputePass({ label: 'run' });
-    encode(pass, stages);
-    encode(pass, plan.prepared.dispatches);
-    pass.end();
-    return encoder;
+    const { prepared } = plan;
+    const results = phase.isLast ? part.tensors.filter((id) => !prepared.plan.onHost.has(id)) : [];
+    const reads = [...new Set([...(phase.host?.reads ?? []), ...(receive ? results : [])])];
+    const ranges = reads.map((id) => prepared.range(id));
+    const total = ranges.reduce((bytes, { size }) => bytes + size, 0);
+
+    const started = performance.now();
+    const { staging, submitted, computed } = await guarded(device, 'running the model', async () => {
+      const encoder = device.createCommandEncoder({ label: 'run' });
+      const inputs = phase.isFirst ? plan.inputs.write(encoder, part) : [];
+      for (const id of phase.uploads) {
+        const { buffer, offset } = prepared.range(id);
+        device.queue.writeBuffer(buffer, offset, host.get(id).buffer as ArrayBuffer);
+      }
+      const pass = encoder.beginComputePass({ label: 'run' });
+      encode(pass, inputs);
+      encode(pass, phase.dispatches);
+      pass.end();
+      for (const id of targets ? results : []) {
+        const { buffer, offset, size } = prepared.range(id);
+        const first = part.first * byteCount(this.program.tensors[id], 1);
+        encoder.copyBufferToBuffer(buffer, offset, targets!.get(id)!, first, size);
+      }
+      const staging = total > 0 ? slot!.buffer(total) : undefined;
+      let to = 0;
+      for (const { buffer, offset, size } of ranges) {
+        encoder.copyBufferToBuffer(buffer, offset, staging!, to, size);
+        to += size;
+      }
+      device.queue.submit([encoder.finish()]);
+      const submitted = performance.now();
+      if (!staging) return { staging, submitted, computed: submitted };
+      const [computed] = await Promise.all([
+        device.queue.onSubmittedWorkDone().then(() => performance.now()),
+        staging.mapAsync(mapModeRead, 0, total),
+      ]);
+      return { staging, submitted, computed };
+    });
+
+    if (staging) {
+      const mapped = staging.getMappedRange(0, total);
+      const wanted = new Set(results);
+      let offset = 0;
+      for (const [index, { size }] of ranges.entries()) {
+        const id = reads[index];
+        const bytes = new Uint8Array(mapped, offset, size);
+        if (phase.host?.reads.includes(id)) new Uint8Array(host.allocate(id).buffer).set(bytes);
+        if (wanted.has(id)) receive?.(id, bytes);
+        offset += size;
+      }
+      staging.unmap();
+    }
+    timings.uploadMs += submitted - started;
+    timings.computeMs += computed - submitted;
+    timings.readbackMs += performance.now() - computed;
+  }
+}
+
+/** What is submitted at once: the dispatches of at most one device stage, and the host stage behind it. */
+interface Phase {
+  readonly isFirst: boolean;
+  /** No device stage comes after it: the device's results are there. */
+  readonly isLast: boolean;
+  /** Results of the host stage before it that the device reads. */
+  readonly uploads: readonly TensorId[];
+  readonly dispatches: readonly PreparedDispatch[];
+  readonly host: HostStage | undefined;
+}
+
+/** A run of a plan, whose results go to one of the two. */
+type PlanRun = PlanRunOf &
+  (
+    | { readonly receive: (tensor: TensorId, bytes: Uint8Array) => void; readonly targets?: undefined }
+    | { readonly targets: ReadonlyMap<TensorId, GPUBuffer>; readonly receive?: undefined }
+  );
+
+interface PlanRunOf {
+  readonly plan: RunPlan;
+  readonly part: RunPart;
+  /** Undefined where nothing is read back. */
+  readonly slot: StagingSlot | undefined;
+}
+
+function phasesOf({ plan: { stages }, dispatches }: PreparedPlan): Phase[] {
+  const phases: Phase[] = [];
+  let uploads: readonly TensorId[] = [];
+  for (let index = 0; index < Math.max(1, stages.length);) {
+    const [stage] = stages.slice(index);
+    const device = stage?.kind === 'device' ? stage : undefined;
+    const next = stages[device ? index + 1 : index];
+    const host = next?.kind === 'host' ? next : undefined;
+    const { from, to } = device?.dispatches ?? { from: 0, to: 0 };
+    phases.push({
+      isFirst: index === 0,
+      isLast: false,
+      uploads,
+      dispatches: dispatches.slice(from, to),
+      host,
+    });
+    uploads = host?.writes ?? [];
+    index += (device ? 1 : 0) + (host ? 1 : 0) || 1;
+  }
+  phases.push({ ...phases.pop()!, isLast: true });
+  return phases;
+}
+
+/** A queue of one. */
+class Turns {
+  #last: Promise<void> = Promise.resolve();
+
+  /** Waits for its turn, which ends with the call of what it resolves to. */
+  async take(): Promise<() => void> {
+    const before = this.#last;
+    let end: () => void = () => undefined;
+    this.#last = new Promise((resolve) => (end = resolve));
+    await before;
+    return end;
   }
 }
 

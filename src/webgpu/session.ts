@@ -15,7 +15,7 @@ import type { AsyncOptions } from '../progress.ts';
 import type { AdapterDescription } from './adapter.ts';
 import { openDevice } from './device.ts';
 import type { DeviceOptions } from './device.ts';
-import type { ExecutionPlan } from './execution-plan.ts';
+import type { GpuPlan } from './execution-plan.ts';
 import { bufferUsage } from './flags.ts';
 import { Runtime } from './runtime.ts';
 import type { RunPart } from './runtime.ts';
@@ -34,7 +34,7 @@ export interface WebgpuSession extends Session {
   /** Whether it runs on a device of the caller's. */
   readonly userDevice: boolean;
   /** The plan that a run of this batch size follows (of its largest part, where the device's limits split it). */
-  plan(batch: number): Promise<{ readonly plan: ExecutionPlan; readonly constantBytes: number }>;
+  plan(batch: number): Promise<{ readonly plan: GpuPlan; readonly constantBytes: number }>;
   /** As `run`, but outputs stay in new GPU buffers, which the caller destroys. Resolves once the work is submitted. */
   runOnGpu(
     inputs: ReadonlyMap<TensorId, SessionInput>,

@@ -87,6 +87,7 @@ export class Tuner {
   ): Promise<void> {
     const unknown = new Map<string, Candidates>();
     for (const operation of request.program.operations) {
+      if (request.operators.of(operation).stage === 'host') continue;
       const choice = candidates(operation, request);
       const winner = this.#winners.get(choice.tuningKey);
       const known =

@@ -2,20 +2,15 @@
 import { asyncOptions, check, count, integer, oneOf, options as optionsOf, texts } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import { median } from 'simple-statistics';
-import type { ArithmeticFamily } from '../ops/gpu-kernel.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
 import { dequantizeOutput, readOutput } from '../program/input.ts';
-import { byteCount, elementCount, paddedChannels } from '../program/program.ts';
+import { byteCount, paddedChannels } from '../program/program.ts';
 import type { IntegerProgram, Operation, ProgramTensor, TensorBuffer, TensorId } from '../program/program.ts';
 import { checkBatch, portTensors } from '../schedule/session-input.ts';
-import type { AsyncOptions } from '../progress.ts';
 import { createReferenceSession } from '../reference/session.ts';
-import { planMemory } from '../schedule/memory.ts';
-import { plannedTensors, stepsOf } from '../schedule/steps.ts';
+import { constantBytes } from '../schedule/constants.ts';
+import type { ExecutionPlan } from '../schedule/execution-plan.ts';
 import { softmax, topK } from '../vision/ranking.ts';
-import type { WasmSession } from '../wasm/session.ts';
-import { profileWebgpu } from '../webgpu/profiler.ts';
-import type { WebgpuSession } from '../webgpu/session.ts';
 import { compareOptions, compareTensors } from './compare.ts';
 import { inputPort, readInput } from './inputs.ts';
 import type { InputPort } from './inputs.ts';
@@ -52,13 +47,6 @@ export interface LoadedParts {
   readonly backendReason: string;
   readonly labels: readonly string[];
   readonly preprocessing: Preprocessing | null;
-}
-
-/** What plans of all backends tell of a kernel. */
-interface PlannedKernel {
-  readonly name: string;
-  readonly family?: ArithmeticFamily;
-  readonly dispatches?: readonly unknown[];
 }
 
 interface ReadInputs {
@@ -139,11 +127,11 @@ export class LoadedModel implements Model {
   }
 
   get adapter(): AdapterDescription | null {
-    return this.#webgpu?.adapter ?? null;
+    return this.#parts.session.adapter;
   }
 
   get threads(): number | null {
-    return this.#wasm?.threads ?? null;
+    return this.#parts.session.threads;
   }
 
   get program(): IntegerProgram {
@@ -152,34 +140,17 @@ export class LoadedModel implements Model {
 
   async plan(batch = 1): Promise<ModelPlan> {
     check('plan', { batch: count }, { batch });
-    const { program } = this;
-    const webgpu = await this.#webgpu?.plan(batch);
-    if (webgpu) {
-      const { plan, constantBytes } = webgpu;
-      return {
-        backend: this.backend,
-        batch,
-        operations: this.#operations(batch, plan.operations),
-        // The input's pixels are quantized by a dispatch of their own.
-        dispatches: plan.dispatches.length + program.inputs.length,
-        memory: plan.memory,
-        steps: plan.steps,
-        constantBytes,
-      };
-    }
-    checkBatch(batch, program.tensors);
-    const wasm = this.#wasm?.plan(batch);
-    const steps = stepsOf(program);
+    const { plan, constantBytes } = await this.#parts.session.plan(batch);
+    // Calls of a CPU's kernels are no dispatches.
+    const counts = this.backend === 'webgpu';
     return {
       backend: this.backend,
       batch,
-      operations: this.#operations(batch, wasm?.operations),
-      dispatches: 0,
-      memory:
-        wasm?.memory ??
-        planMemory(plannedTensors(program, batch), steps, { alignment: vectorBytes, separate: false }),
-      steps,
-      constantBytes: program.operations.reduce((bytes, operation) => bytes + constantBytes(operation), 0),
+      operations: this.#operations(batch, plan, counts),
+      dispatches: counts ? plan.dispatches.length + plan.inputs.length : 0,
+      memory: plan.memory,
+      steps: plan.steps,
+      constantBytes,
     };
   }
 
@@ -221,8 +192,8 @@ export class LoadedModel implements Model {
     signal: AbortSignal | undefined,
     start: number,
   ): Promise<RunResult<GpuOutputTensor>> {
-    const session = this.#webgpu;
-    if (!session?.userDevice) {
+    const { session } = this.#parts;
+    if (!session.runOnGpu) {
       throw new InputError(
         "outputs can stay on the GPU only on the webgpu backend and on your own device: pass backend: 'webgpu' and device to loadModel",
       );
@@ -235,8 +206,8 @@ export class LoadedModel implements Model {
         name,
         {
           buffer: buffers.get(id)!,
-          dtype: type === 'int8' ? 'int8' : 'int32',
-          shape: [batch, height, width, paddedChannels(channels)],
+          dtype: type === 'accumulator' ? 'int32' : type,
+          shape: [batch, height, width, type === 'float32' ? channels : paddedChannels(channels)],
           channels,
           scale,
           zeroPoint,
@@ -336,7 +307,7 @@ export class LoadedModel implements Model {
     check('profile', { options: profileOptions }, { options });
     const { batch = 1, repetitions = 10, ...rest } = options;
     checkBatch(batch, portTensors(this.program));
-    const { method, samples, peak } = await this.#time(batch, repetitions, rest);
+    const { method, samples, peak } = await this.#parts.session.profile(batch, repetitions, rest);
     const { operations } = await this.plan(batch);
     const profiled = operations.map((operation, index): ProfiledOperation => {
       const ms = median(samples[index]);
@@ -367,29 +338,6 @@ export class LoadedModel implements Model {
 
   [Symbol.dispose](): void {
     this.dispose();
-  }
-
-  get #webgpu(): WebgpuSession | undefined {
-    const { session } = this.#parts;
-    return session.backend === 'webgpu' ? (session as WebgpuSession) : undefined;
-  }
-
-  get #wasm(): WasmSession | undefined {
-    const { session } = this.#parts;
-    return session.backend === 'wasm' ? (session as WasmSession) : undefined;
-  }
-
-  async #time(
-    batch: number,
-    repetitions: number,
-    options: AsyncOptions,
-  ): Promise<Pick<Profile, 'method' | 'peak'> & { samples: readonly (readonly number[])[] }> {
-    if (this.#webgpu) return profileWebgpu(this.#webgpu, batch, repetitions, options);
-    const { session, operators } = this.#parts;
-    const samples = session.profile
-      ? await session.profile(batch, repetitions, options)
-      : await profileReference(this.program, operators, batch, repetitions, options);
-    return { method: 'clock', peak: {}, samples };
   }
 
   #readInputs(inputs: Readonly<Record<string, RunInput>>): ReadInputs {
@@ -426,23 +374,23 @@ export class LoadedModel implements Model {
 
   #operations(
     batch: number,
-    planned: readonly { readonly variant: PlannedKernel | null }[] | undefined,
+    { operations, dispatches }: ExecutionPlan,
+    countDispatches: boolean,
   ): PlannedOperation[] {
     const tensor = (id: TensorId) => this.program.tensors[id];
     const names = (ids: readonly TensorId[]) => ids.map((id) => tensor(id).name);
-    return this.program.operations.map((operation, index) => {
-      const variant = planned?.[index]!.variant;
-      return {
-        name: operation.name,
-        kind: operation.kind,
-        macs: batch * this.#parts.operators.of(operation).macs(operation, tensor),
-        reads: names(operation.inputs),
-        writes: names([operation.output]),
-        variant: variant?.name ?? null,
-        family: variant?.family ?? null,
-        dispatches: variant?.dispatches?.length ?? 0,
-      };
-    });
+    const counts = operations.map(() => 0);
+    if (countDispatches) for (const { operation } of dispatches) counts[operation]++;
+    return operations.map(({ operation, variant }, index) => ({
+      name: operation.name,
+      kind: operation.kind,
+      macs: batch * this.#parts.operators.of(operation).macs(operation, tensor),
+      reads: names(operation.inputs),
+      writes: names([operation.output]),
+      variant: variant?.name ?? null,
+      family: variant?.family ?? null,
+      dispatches: counts[index],
+    }));
   }
 
   /** Bytes that an operation must move: activations in and out, and its constants, each once. */
@@ -451,55 +399,6 @@ export class LoadedModel implements Model {
     const activations = ids.reduce((sum, id) => sum + byteCount(this.program.tensors[id], batch), 0);
     return activations + constantBytes(operation);
   }
-}
-
-/** Bytes of a WebAssembly vector: what CPU backends align tensors to. */
-const vectorBytes = 16;
-
-/** Weights, biases and tables of an operation, as the program holds them. */
-function constantBytes(operation: object): number {
-  return Object.values(operation).reduce<number>((bytes, value: unknown) => {
-    if (ArrayBuffer.isView(value)) return bytes + value.byteLength;
-    return typeof value === 'object' && value !== null ? bytes + constantBytes(value) : bytes;
-  }, 0);
-}
-
-/** Times the reference by wrapping each operator's loops in a clock. */
-async function profileReference(
-  program: IntegerProgram,
-  operators: OperatorRegistry,
-  batch: number,
-  repetitions: number,
-  { signal, onProgress }: AsyncOptions,
-): Promise<readonly (readonly number[])[]> {
-  const samples = new Map<Operation, number[]>(program.operations.map((operation) => [operation, []]));
-  const timed: OperatorRegistry = {
-    operators: operators.operators,
-    of(operation) {
-      const operator = operators.of(operation);
-      return {
-        ...operator,
-        reference(work, context) {
-          const start = performance.now();
-          operator.reference(work, context);
-          samples.get(work)!.push(performance.now() - start);
-        },
-      };
-    },
-  };
-  using session = createReferenceSession(program, timed);
-  const inputs = new Map<TensorId, SessionInput>(
-    program.inputs.map(({ tensor }) => [
-      tensor,
-      { kind: 'quantized', data: new Int8Array(elementCount(program.tensors[tensor], batch)) },
-    ]),
-  );
-  for (let done = 0; done < repetitions; done++) {
-    onProgress?.({ stage: 'profile', done, total: repetitions });
-    await session.run(inputs, { batch, ...(signal && { signal }) });
-  }
-  onProgress?.({ stage: 'profile', done: repetitions, total: repetitions });
-  return program.operations.map((operation) => samples.get(operation)!);
 }
 
 function withoutPadding({ type, image }: ProgramTensor, buffer: TensorBuffer): TensorBuffer {

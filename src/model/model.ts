@@ -5,11 +5,10 @@ import type { MemoryPlan, Step } from '../schedule/plan.ts';
 import type { ArithmeticFamily } from '../ops/gpu-kernel.ts';
 import type { AsyncOptions } from '../progress.ts';
 import type { RankedClass } from '../vision/ranking.ts';
-import type { AdapterDescription } from '../webgpu/adapter.ts';
 import type { OutputValues, Preprocessing } from '../program/input.ts';
 import type { PixelsInput, RunInput } from './inputs.ts';
 import type { PictureSource } from './pictures.ts';
-import type { BackendName, RunTimings } from '../schedule/session.ts';
+import type { AdapterDescription, BackendName, RunTimings } from '../schedule/session.ts';
 import type { ModelSource } from './source.ts';
 
 export type { Preprocessing };
@@ -85,12 +84,12 @@ export interface RunOptions {
 /** Values of the type that the file declares, row-major in `shape` (ONNX layout). */
 export type OutputTensor = OutputValues & { readonly shape: readonly number[] };
 
-/** An output that was left on the GPU, still an integer: `real = scale · (q − zeroPoint)`. */
+/** An output that was left on the GPU: `real = scale · (q − zeroPoint)`. */
 export interface GpuOutputTensor {
   /** Yours: `destroy()` it when done. */
   readonly buffer: GPUBuffer;
-  readonly dtype: 'int8' | 'int32';
-  /** [batch, height, width, channels padded to a multiple of 4]. */
+  readonly dtype: 'int8' | 'int32' | 'float32';
+  /** [batch, height, width, channels padded to a multiple of 4]; of float32, [batch, 1, 1, values of one image], row-major. */
   readonly shape: readonly [number, number, number, number];
   readonly channels: number;
   readonly scale: number | Float32Array;

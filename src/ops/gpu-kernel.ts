@@ -1,13 +1,14 @@
 /** How an operator runs on WebGPU, as plain data: no device object here, so that plans print and test without one. */
+import type { ArithmeticFamily } from '../schedule/execution-plan.ts';
+import type { AdapterClass } from '../schedule/session.ts';
 import type { Operation, ProgramTensor, TensorId } from '../program/program.ts';
 
-/** How a kernel multiplies: packed dot, or unpacked in exact f32 or i32. `none` for kernels that only move or compare. */
-export type ArithmeticFamily = 'dot4I8Packed' | 'f32' | 'i32' | 'none';
+export type { ArithmeticFamily };
 
 /** What kernels may use on the device at hand. */
 export interface GpuCapabilities {
   /** Chooses the table of default variants. */
-  readonly adapterClass: 'software' | 'integrated' | 'discrete' | 'apple' | 'unknown';
+  readonly adapterClass: AdapterClass;
   /** The packed dot instruction is there and passed its self-test. */
   readonly packedDot: boolean;
   /** Subgroup size where the feature is there and the size is fixed, else 0. */

@@ -3,12 +3,16 @@ import { DeviceError, InputError } from '../errors.ts';
 import type { Session, SessionInput, SessionResult, SessionRunOptions } from '../schedule/session.ts';
 import { createOperatorRegistry, type OperatorRegistry } from '../ops/registry.ts';
 import {
+  elementCount,
   type IntegerProgram,
   type ProgramTensor,
   type TensorBuffer,
   tensorBuffer,
   type TensorId,
 } from '../program/program.ts';
+import { programConstantBytes } from '../schedule/constants.ts';
+import { planStages } from '../schedule/execution-plan.ts';
+import type { ExecutionPlan } from '../schedule/execution-plan.ts';
 import { checkBatch, checkRun, writeInput } from '../schedule/session-input.ts';
 
 /** Runs `program` on the calling thread. */
@@ -29,7 +33,9 @@ export function createReferenceSession(
   async function run(
     inputs: ReadonlyMap<TensorId, SessionInput>,
     { batch, signal, tensors: asked = [] }: SessionRunOptions,
+    onTime?: (step: number, ms: number) => void,
   ): Promise<SessionResult> {
+    if (disposed) throw disposedError();
     checkRun(program, inputs, batch);
     checkBatch(batch, program.tensors);
     const kept = new Set([...program.outputs.map((output) => output.tensor), ...asked]);
@@ -60,7 +66,9 @@ export function createReferenceSession(
       if (disposed) throw disposedError();
       const output = tensorOf(operation.output);
       buffers.set(output.id, allocate(output, batch));
+      const before = performance.now();
       operators.of(operation).reference(operation, context);
+      onTime?.(step, performance.now() - before);
       for (const id of lastUses[step]) if (!kept.has(id)) buffers.delete(id);
     }
     const result = new Map([...kept].map((id) => [id, context.buffer(id)]));
@@ -73,14 +81,50 @@ export function createReferenceSession(
   };
   return {
     backend: 'reference',
-
-    run: async (inputs, options) => {
-      if (disposed) throw disposedError();
-      return run(inputs, options);
+    adapter: null,
+    threads: null,
+    run: (inputs, options) => run(inputs, options),
+    plan: async (batch) => {
+      checkBatch(batch, program.tensors);
+      return { plan: planReference(program, batch), constantBytes: programConstantBytes(program) };
+    },
+    profile: async (batch, repetitions, { signal, onProgress } = {}) => {
+      checkBatch(batch, program.tensors);
+      const inputs = new Map(
+        program.inputs.map(({ tensor }): [TensorId, SessionInput] => {
+          const data = new Int8Array(elementCount(tensorOf(tensor), batch));
+          return [tensor, { kind: 'quantized', data }];
+        }),
+      );
+      const samples: number[][] = program.operations.map(() => []);
+      const options = { batch, ...(signal && { signal }) };
+      for (let done = 0; done < repetitions; done++) {
+        onProgress?.({ stage: 'profile', done, total: repetitions });
+        await run(inputs, options, (step, ms) => samples[step].push(ms));
+      }
+      onProgress?.({ stage: 'profile', done: repetitions, total: repetitions });
+      return { method: 'clock', samples, peak: {} };
     },
     dispose,
     [Symbol.dispose]: dispose,
   };
+}
+
+/** Bytes of a vector of the CPU. */
+const ALIGNMENT = 16;
+
+/** One host stage. */
+function planReference(program: IntegerProgram, batch: number): ExecutionPlan {
+  return planStages({
+    program,
+    batch,
+    keep: [],
+    memory: { alignment: ALIGNMENT, separate: false },
+    hostSharesMemory: true,
+    pixelsOf: () => null,
+    variantOf: () => null,
+    workOf: () => [],
+  });
 }
 
 function allocate(tensor: ProgramTensor, batch: number): TensorBuffer {

@@ -1,17 +1,20 @@
 /**
  * What a run of a program does at one batch size, on whatever backend, as plain data: it prints, and is tested without a device.
  */
-import type { IntegerProgram, Operation, TensorId } from '../program/program.ts';
+import type { IntegerProgram, Operation, ProgramTensor, TensorId } from '../program/program.ts';
 import { planMemory } from './memory.ts';
 import type { MemoryPlanOptions } from './memory.ts';
 import type { MemoryPlan, Step } from './plan.ts';
 import { plannedTensors } from './steps.ts';
 
+/** How a kernel multiplies: packed dot, or unpacked in exact f32 or i32. `none` for kernels that only move or compare. */
+export type ArithmeticFamily = 'dot4I8Packed' | 'f32' | 'i32' | 'none';
+
 /** What plans tell of a backend's way to run an operation. */
 export interface PlannedVariant {
   readonly name: string;
-  /** How it multiplies, where the backend has several ways. */
-  readonly family?: string;
+  /** Where the backend has several. */
+  readonly family?: ArithmeticFamily;
   /** Bytes of each workspace, which lives only during the operation. */
   readonly workspaces: readonly number[];
 }
@@ -43,6 +46,12 @@ export interface PlannedDispatch<D = unknown> {
   readonly bindings: readonly PlannedBinding[];
 }
 
+export interface PlannedInput<D = unknown> {
+  readonly tensor: TensorId;
+  /** Quantizes pixels, before the first stage; null where the host does it. */
+  readonly quantizePixels: D | null;
+}
+
 /** `from` to `to` − 1. */
 export interface Span {
   readonly from: number;
@@ -70,6 +79,7 @@ export type Stage = DeviceStage | HostStage;
 
 export interface ExecutionPlan<V extends PlannedVariant = PlannedVariant, D = unknown> {
   readonly batch: number;
+  readonly inputs: readonly PlannedInput<D>[];
   readonly operations: readonly PlannedOperation<V>[];
   /** In order; a device stage and a host stage take turns. */
   readonly stages: readonly Stage[];
@@ -110,6 +120,8 @@ export interface StageRequest<V extends PlannedVariant, D> {
   readonly hostSharesMemory: boolean;
   /** How the device runs an operation; null where the host does. */
   readonly variantOf: (operation: Operation) => V | null;
+  /** The dispatch that quantizes the pixels of an input; null where the host does it. */
+  readonly pixelsOf: (tensor: ProgramTensor) => D | null;
   /** What running the variant is made of. */
   readonly workOf: (operation: Operation, variant: V) => readonly DeviceWork<D>[];
 }
@@ -187,6 +199,7 @@ export function planStages<V extends PlannedVariant, D>(request: StageRequest<V,
   });
   return {
     batch,
+    inputs: inputs.map((tensor) => ({ tensor, quantizePixels: request.pixelsOf(program.tensors[tensor]) })),
     operations,
     stages,
     dispatches,

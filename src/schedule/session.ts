@@ -1,6 +1,7 @@
 /** The seam between the public `Model` and a backend: integers in, integers out. */
 import type { TensorBuffer, TensorId } from '../program/program.ts';
 import type { AsyncOptions } from '../progress.ts';
+import type { ArithmeticFamily, ExecutionPlan } from './execution-plan.ts';
 
 export type BackendName = 'webgpu' | 'wasm' | 'reference';
 
@@ -34,19 +35,59 @@ export interface SessionResult {
   readonly timings: RunTimings;
 }
 
-/** One backend's hold on one program. Runs may overlap. */
+export interface SessionPlan {
+  readonly plan: ExecutionPlan;
+  /** Bytes of weights and tables. */
+  readonly constantBytes: number;
+}
+
+export interface SessionProfile {
+  /** How times were taken: GPU timestamps, the clock around many repetitions, or around each operation. */
+  readonly method: 'timestamp-query' | 'repetition' | 'clock';
+  /** Milliseconds of each of the program's operations for the whole batch, one sample a repetition. */
+  readonly samples: readonly (readonly number[])[];
+  /** GMAC/s of each arithmetic family that the plan uses, registers only; empty where it is not measured. */
+  readonly peak: Readonly<Partial<Record<ArithmeticFamily, number>>>;
+}
+
+export interface SessionGpuResult {
+  /** Of the outputs, in the program's layout; the caller destroys them. */
+  readonly buffers: ReadonlyMap<TensorId, GPUBuffer>;
+  readonly timings: RunTimings;
+}
+
+export type AdapterClass = 'software' | 'integrated' | 'discrete' | 'apple' | 'unknown';
+
+/** What is known of the device that runs a model. */
+export interface AdapterDescription {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  readonly description: string;
+  readonly adapterClass: AdapterClass;
+  readonly features: readonly string[];
+  /** Whether the packed dot instruction is used, and why (not). */
+  readonly packedDot: { readonly usable: boolean; readonly reason: string };
+}
+
+/** One backend's hold on one program. Calls may overlap. */
 export interface Session {
   readonly backend: BackendName;
+  /** Null on backends without one. */
+  readonly adapter: AdapterDescription | null;
+  /** That a run is spread over; null where that is not the backend's to say. */
+  readonly threads: number | null;
   run(inputs: ReadonlyMap<TensorId, SessionInput>, options: SessionRunOptions): Promise<SessionResult>;
   /**
-   * Milliseconds of each of the program's operations for the whole batch, one sample a repetition; absent where a backend cannot
-   * time them apart.
+   * As `run`, but outputs stay in new GPU buffers. Resolves once the work is submitted. Only there on a device of the caller's.
    */
-  profile?(
-    batch: number,
-    repetitions: number,
-    options?: AsyncOptions,
-  ): Promise<readonly (readonly number[])[]>;
+  readonly runOnGpu?: (
+    inputs: ReadonlyMap<TensorId, SessionInput>,
+    options: Pick<SessionRunOptions, 'batch' | 'signal'>,
+  ) => Promise<SessionGpuResult>;
+  /** The plan that a run of this batch size follows (of its largest part, where the device's limits split it). */
+  plan(batch: number): Promise<SessionPlan>;
+  profile(batch: number, repetitions: number, options?: AsyncOptions): Promise<SessionProfile>;
   /** Frees everything, idempotent; runs in flight reject with a DeviceError. */
   dispose(): void;
   [Symbol.dispose](): void;

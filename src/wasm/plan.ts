@@ -53,6 +53,7 @@ export function planWasm({
     keep,
     memory: { alignment: ALIGNMENT, separate: false },
     hostSharesMemory: true,
+    pixelsOf: () => null,
     variantOf(operation) {
       const { wasm, stage } = operators.of(operation);
       if (!wasm || stage === 'host') return null;

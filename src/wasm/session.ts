@@ -1,7 +1,14 @@
 /** The WebAssembly backend: SIMD kernels over one linear memory, on one thread or several. */
 import { platform } from '#platform';
 import { DeviceError, InputError } from '../errors.ts';
-import type { Session, SessionInput, SessionResult, SessionRunOptions } from '../schedule/session.ts';
+import type {
+  Session,
+  SessionInput,
+  SessionPlan,
+  SessionProfile,
+  SessionResult,
+  SessionRunOptions,
+} from '../schedule/session.ts';
 import type { AsyncOptions } from '../progress.ts';
 import type { ReferenceContext } from '../ops/operator.ts';
 import { createOperatorRegistry, type OperatorRegistry } from '../ops/registry.ts';
@@ -17,6 +24,7 @@ import {
   type TensorId,
   type Window2d,
 } from '../program/program.ts';
+import { programConstantBytes } from '../schedule/constants.ts';
 import type { PlannedOperation, Stage } from '../schedule/execution-plan.ts';
 import { checkBatch, checkRun, writeInput } from '../schedule/session-input.ts';
 import { loadEngine } from './engine.ts';
@@ -60,11 +68,8 @@ export interface WasmSessionOptions {
 export interface WasmSession extends Session {
   readonly backend: 'wasm';
   readonly threads: number;
-  /** What a run at this batch size does. */
-  plan(batch: number): WasmPlan;
   /** Bytes of linear memory in use. */
   readonly memoryBytes: number;
-  profile: NonNullable<Session['profile']>;
 }
 
 /**
@@ -156,6 +161,7 @@ interface Resources {
 
 class ProgramSession implements WasmSession {
   readonly backend = 'wasm';
+  readonly adapter = null;
   readonly threads: number;
   readonly #program: IntegerProgram;
   readonly #operators: OperatorRegistry;
@@ -163,6 +169,7 @@ class ProgramSession implements WasmSession {
   readonly #tensors: ReadonlyMap<TensorId, ProgramTensor>;
   /** In order of use, oldest first. */
   readonly #plans = new Map<string, PreparedPlan>();
+  readonly #made = new Map<string, WasmPlan>();
   /** Undefined once disposed of, so that whoever still holds the session holds none of its memory. */
   #resources: Resources | undefined;
   #nextPlan = 0;
@@ -211,7 +218,7 @@ class ProgramSession implements WasmSession {
       if (stage.kind === 'host' || this.#workOf(prepared.plan.operations[i], prepared.plan) > WARM_UP_WORK) {
         continue;
       }
-      await this.#runStage(stage, prepared);
+      await this.#runStage(stage, prepared, signal);
       signal?.throwIfAborted();
       if (performance.now() > end) break;
     }
@@ -227,20 +234,26 @@ class ProgramSession implements WasmSession {
     return Math.max(looks, macs) + bytes * WORK_PER_BYTE;
   }
 
-  plan(batch: number): WasmPlan {
+  async plan(batch: number): Promise<SessionPlan> {
     checkBatch(batch, this.#program.tensors);
-    return this.#makePlan(batch, []);
+    return { plan: this.#planOf(batch, []), constantBytes: programConstantBytes(this.#program) };
+  }
+
+  /** Made once: plans stay when their constants and calls have gone. */
+  #planOf(batch: number, keep: readonly TensorId[]): WasmPlan {
+    const key = planKey(batch, keep);
+    const plan = this.#made.get(key) ?? this.#makePlan(batch, keep);
+    this.#made.delete(key);
+    this.#made.set(key, plan);
+    if (this.#made.size > MAX_PLANS) this.#made.delete(this.#made.keys().next().value!);
+    return plan;
   }
 
   run(inputs: ReadonlyMap<TensorId, SessionInput>, options: SessionRunOptions): Promise<SessionResult> {
     return this.#inTurn(() => this.#run(inputs, options));
   }
 
-  profile(
-    batch: number,
-    repetitions: number,
-    { signal }: AsyncOptions = {},
-  ): Promise<readonly (readonly number[])[]> {
+  profile(batch: number, repetitions: number, { signal }: AsyncOptions = {}): Promise<SessionProfile> {
     return this.#inTurn(async () => {
       this.#open();
       const prepared = this.#prepare(batch, []);
@@ -249,12 +262,12 @@ class ProgramSession implements WasmSession {
       for (let repetition = 0; repetition <= repetitions; repetition++) {
         for (const [i, stage] of prepared.operations.entries()) {
           const start = performance.now();
-          await this.#runStage(stage, prepared);
+          await this.#runStage(stage, prepared, signal);
           if (repetition > 0) samples[i].push(performance.now() - start);
           signal?.throwIfAborted();
         }
       }
-      return samples;
+      return { method: 'clock', samples, peak: {} } as const;
     });
   }
 
@@ -287,7 +300,7 @@ class ProgramSession implements WasmSession {
     }
     const uploaded = performance.now();
     for (const stage of prepared.plan.stages) {
-      await this.#runStage(stage, prepared);
+      await this.#runStage(stage, prepared, signal);
       signal?.throwIfAborted();
     }
     const computed = performance.now();
@@ -333,7 +346,7 @@ class ProgramSession implements WasmSession {
     return tensorBuffer(tensor, plan.batch, this.#open().memory.memory.buffer, addresses.get(id));
   }
 
-  async #runStage(stage: Stage, prepared: PreparedPlan): Promise<void> {
+  async #runStage(stage: Stage, prepared: PreparedPlan, signal: AbortSignal | undefined): Promise<void> {
     if (stage.kind === 'device') {
       const { from, to } = stage.dispatches;
       await this.#open().executor.run(prepared.id, from, to);
@@ -341,6 +354,8 @@ class ProgramSession implements WasmSession {
       const { from, to } = stage.operations;
       for (const { operation } of prepared.plan.operations.slice(from, to)) {
         this.#runReference(operation, prepared);
+        this.#open();
+        signal?.throwIfAborted();
       }
     }
     this.#open();
@@ -359,14 +374,14 @@ class ProgramSession implements WasmSession {
   #prepare(batch: number, asked: readonly TensorId[]): PreparedPlan {
     checkBatch(batch, this.#program.tensors);
     const keep = [...new Set(asked)].sort((a, b) => a - b);
-    const key = `${batch}:${keep.join()}`;
+    const key = planKey(batch, keep);
     const known = this.#plans.get(key);
     if (known) {
       this.#plans.delete(key);
       this.#plans.set(key, known);
       return known;
     }
-    const plan = this.#makePlan(batch, keep);
+    const plan = this.#planOf(batch, keep);
     const resources = this.#open();
     // Its constants first, so that those it shares with plans that go are not packed again.
     const constants: string[] = [];
@@ -440,6 +455,10 @@ class ProgramSession implements WasmSession {
     executor.forget(id);
     for (const name of constants) store.release(name);
   }
+}
+
+function planKey(batch: number, keep: readonly TensorId[]): string {
+  return `${batch}:${keep.join()}`;
 }
 
 /** A cache line: threads' scratch memories do not share one. */

@@ -1,17 +1,5 @@
 /** What kind of device an adapter is, from the little that WebGPU tells. */
-import type { GpuCapabilities } from '../ops/gpu-kernel.ts';
-
-/** What is known of the device that runs a model. */
-export interface AdapterDescription {
-  readonly vendor: string;
-  readonly architecture: string;
-  readonly device: string;
-  readonly description: string;
-  readonly adapterClass: GpuCapabilities['adapterClass'];
-  readonly features: readonly string[];
-  /** Whether the packed dot instruction is used, and why (not). */
-  readonly packedDot: { readonly usable: boolean; readonly reason: string };
-}
+import type { AdapterClass } from '../schedule/session.ts';
 
 /** The fields of GPUAdapterInfo that decide. */
 export type AdapterNames = Pick<GPUAdapterInfo, 'vendor' | 'architecture' | 'device' | 'description'> & {
@@ -21,7 +9,7 @@ export type AdapterNames = Pick<GPUAdapterInfo, 'vendor' | 'architecture' | 'dev
 /** SwiftShader (Chromium), llvmpipe and lavapipe (Mesa), WARP (Windows). */
 const softwareNames = /swiftshader|llvmpipe|lavapipe|basic render|\bwarp\b/i;
 
-export function classifyAdapter(info: AdapterNames): GpuCapabilities['adapterClass'] {
+export function classifyAdapter(info: AdapterNames): AdapterClass {
   const names = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`;
   if (info.isFallbackAdapter === true || softwareNames.test(names)) return 'software';
   switch (info.vendor.toLowerCase()) {

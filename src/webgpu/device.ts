@@ -1,8 +1,8 @@
 /** Opens a device: adapter, limits, features, and what it can be trusted with. */
 import { DeviceError } from '../errors.ts';
+import type { AdapterDescription } from '../schedule/session.ts';
 import type { GpuCapabilities } from '../ops/gpu-kernel.ts';
 import { adapterName, classifyAdapter } from './adapter.ts';
-import type { AdapterDescription } from './adapter.ts';
 import { testPackedDot } from './packed-dot-test.ts';
 import { platform } from '#platform';
 

@@ -1,10 +1,12 @@
 /** How a GPU runs a program at one batch size: no device here, so that plans print and are tested without one. */
+import { layGrid, wordCount } from '../ops/gpu-dispatch.ts';
 import type { GpuBinding, GpuCapabilities, GpuDispatch, GpuVariant } from '../ops/gpu-kernel.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
-import type { IntegerProgram, Operation, TensorId } from '../program/program.ts';
+import type { IntegerProgram, Operation, ProgramTensor, TensorId } from '../program/program.ts';
 import { planStages } from '../schedule/execution-plan.ts';
 import type { ExecutionPlan, Operand } from '../schedule/execution-plan.ts';
 import { DeviceError } from '../errors.ts';
+import { quantizePixelsWgsl } from '../../shaders/quantize-pixels.wgsl.ts';
 
 /** Storage buffer bindings must start at a multiple of this (the spec's default `minStorageBufferOffsetAlignment`). */
 export const bindingAlignment = 256;
@@ -54,13 +56,14 @@ export function candidates(
 }
 
 export function planExecution(request: PlanRequest): GpuPlan {
-  const { program, batch, keep, choose } = request;
+  const { program, batch, capabilities, keep, choose } = request;
   return planStages<GpuVariant, GpuDispatch>({
     program,
     batch,
     keep,
     memory: { alignment: bindingAlignment, separate: true },
     hostSharesMemory: false,
+    pixelsOf: (tensor) => quantizePixels(tensor, batch, capabilities),
     variantOf: (operation) =>
       request.operators.of(operation).stage === 'host' ? null : choose(candidates(operation, request)),
     workOf: (_, variant) =>
@@ -70,6 +73,23 @@ export function planExecution(request: PlanRequest): GpuPlan {
         operands: dispatch.bindings.map((binding) => operandOf(binding, variant)),
       })),
   });
+}
+
+/** Binds the pixels, the table of what each becomes, and the tensor. */
+function quantizePixels(tensor: ProgramTensor, batch: number, capabilities: GpuCapabilities): GpuDispatch {
+  const [height, width, channels] = tensor.image;
+  const { grid, workgroups } = layGrid(wordCount(tensor, batch), capabilities);
+  const pixels = batch * height * width;
+  return {
+    label: `${tensor.name} pixels`,
+    code: quantizePixelsWgsl({ pixels, channels, zeroPoint: tensor.zeroPoint }, grid),
+    bindings: [
+      { kind: 'workspace', index: 0, access: 'read' },
+      { kind: 'constant', index: 0 },
+      { kind: 'tensor', tensor: tensor.id, access: 'write' },
+    ],
+    workgroups,
+  };
 }
 
 function operandOf(binding: GpuBinding, variant: GpuVariant): Operand {

@@ -1,14 +1,11 @@
 /** How inputs reach the device: quantized ones straight into the plan's memory, pixels through the quantizing kernel. */
 import type { SessionInput } from '../schedule/session.ts';
-import { layGrid, wordCount } from '../ops/gpu-dispatch.ts';
-import type { GpuCapabilities } from '../ops/gpu-kernel.ts';
 import { elementCount } from '../program/program.ts';
 import type { IntegerProgram, TensorId } from '../program/program.ts';
 import { bufferUsage } from './flags.ts';
 import { guarded } from './guard.ts';
 import type { PipelineCache } from './pipelines.ts';
 import type { PreparedDispatch, PreparedPlan } from './prepared-plan.ts';
-import { quantizePixelsWgsl } from '../../shaders/quantize-pixels.wgsl.ts';
 
 /** The part of a run that inputs are taken from. */
 export interface InputPart {
@@ -32,23 +29,15 @@ export class PixelStages {
   readonly #program: IntegerProgram;
   readonly #prepared: PreparedPlan;
   readonly #pipelines: PipelineCache;
-  readonly #capabilities: GpuCapabilities;
   readonly #stages = new Map<TensorId, Promise<PixelStage>>();
   readonly #ready = new Map<TensorId, PixelStage>();
   #disposed = false;
 
-  constructor(
-    device: GPUDevice,
-    program: IntegerProgram,
-    prepared: PreparedPlan,
-    pipelines: PipelineCache,
-    capabilities: GpuCapabilities,
-  ) {
+  constructor(device: GPUDevice, program: IntegerProgram, prepared: PreparedPlan, pipelines: PipelineCache) {
     this.#device = device;
     this.#program = program;
     this.#prepared = prepared;
     this.#pipelines = pipelines;
-    this.#capabilities = capabilities;
   }
 
   /** Makes what these inputs need and earlier ones did not. Afterwards `write` need not wait. */
@@ -120,12 +109,10 @@ export class PixelStages {
 
   async #make(id: TensorId): Promise<PixelStage> {
     const tensor = this.#program.tensors[id];
-    const { batch } = this.#prepared.plan;
+    const { batch, inputs } = this.#prepared.plan;
     const [height, width, channels] = tensor.image;
     const pixelCount = batch * height * width;
-    const { grid, workgroups } = layGrid(wordCount(tensor, batch), this.#capabilities);
-    const label = `${tensor.name} pixels`;
-    const code = quantizePixelsWgsl({ pixels: pixelCount, channels, zeroPoint: tensor.zeroPoint }, grid);
+    const { label, code, workgroups } = inputs.find(({ tensor }) => tensor === id)!.quantizePixels!;
     const { pipeline, layout } = await this.#pipelines.kernel(label, code, ['read', 'read', 'write']);
     return guarded(this.#device, 'preparing the pixel input', () => {
       const create = (bytes: number) =>

@@ -9,28 +9,19 @@ import { preparePeak } from './peak.ts';
 import type { PeakProbe } from './peak.ts';
 import { encode } from './prepared-plan.ts';
 import type { PreparedDispatch } from './prepared-plan.ts';
-import type { WebgpuSession } from './session.ts';
+import type { SessionProfile } from '../schedule/session.ts';
 import { createStopwatch, timeInterleaved } from './stopwatch.ts';
-
-export interface WebgpuProfile {
-  readonly method: 'timestamp-query' | 'repetition';
-  /** Milliseconds of each of the program's operations, one sample a repetition. */
-  readonly samples: readonly (readonly number[])[];
-  /** GMAC/s of each arithmetic family that the plan uses, registers only, timed in turn with the operations. */
-  readonly peak: Readonly<Partial<Record<ArithmeticFamily, number>>>;
-}
 
 /**
  * Times each operation of a plan alone, in turn and repeatedly. Values don't matter to the time: whatever lies in the arenas is taken.
  * @throws {DeviceError} the device is lost
  */
 export async function profileWebgpu(
-  session: WebgpuSession,
+  runtime: Runtime,
   batch: number,
   repetitions: number,
   { signal, onProgress }: AsyncOptions,
-): Promise<WebgpuProfile> {
-  const runtime = await session.runtime();
+): Promise<SessionProfile> {
   const { device, timestamps } = runtime.open;
   return runtime.settle(
     runtime.withPlan(runtime.largestPart(batch), [], onProgress, async ({ prepared }) => {

@@ -10,7 +10,7 @@ import type { ProgressEvent } from '../progress.ts';
 import { ConstantCache } from './constants.ts';
 import type { OpenDevice } from './device.ts';
 import { planExecution } from './execution-plan.ts';
-import type { DeviceProgram, GpuPlan } from './execution-plan.ts';
+import type { Candidates, DeviceProgram, GpuPlan } from './execution-plan.ts';
 import { mapModeRead } from './flags.ts';
 import { guarded } from './guard.ts';
 import { PipelineCache } from './pipelines.ts';
@@ -59,6 +59,7 @@ export class Runtime {
   readonly #hasHostStages: boolean;
   readonly #plans = new PlanCache<RunPlan>(plansKept);
   readonly #parts = new Map<number, number>();
+  #latest: { readonly key: string; readonly plan: GpuPlan } | undefined;
   readonly #ended = new AbortController();
   /** Rejects what `settle` waits for. Not listeners of `ended`: Node warns of more than ten. */
   readonly #running = new Set<(error: DeviceError) => void>();
@@ -155,12 +156,14 @@ export class Runtime {
     return undefined;
   }
 
+  /** What was planned last is not planned again: limits are checked on the plan that is then prepared. */
   #plan(batch: number, keep: readonly TensorId[]): GpuPlan {
-    return planExecution({
-      ...this.#request(batch),
-      keep,
-      choose: (candidates) => this.tuner.choose(candidates),
-    });
+    const key = `${this.tuner.revision}|${batch}|${keep.join()}`;
+    if (this.#latest?.key !== key) {
+      const choose = (candidates: Candidates) => this.tuner.choose(candidates);
+      this.#latest = { key, plan: planExecution({ ...this.#request(batch), keep, choose }) };
+    }
+    return this.#latest.plan;
   }
 
   #request(batch: number): DeviceProgram {
@@ -194,7 +197,7 @@ export class Runtime {
     const prepared = await preparePlan(device, plan, this.pipelines, this.constants, (item) =>
       onProgress?.({ stage: 'compile', done: ++done, total, item }),
     );
-    const inputs = new PixelStages(device, this.program, prepared, this.pipelines, this.open.capabilities);
+    const inputs = new PixelStages(device, this.program, prepared, this.pipelines);
     const dispose = () => {
       inputs.dispose();
       prepared.dispose();
@@ -255,6 +258,7 @@ export class Runtime {
         const { from, to } = phase.host.operations;
         for (const { operation } of prepared.plan.operations.slice(from, to)) {
           host.run(operation, this.operators);
+          this.ended.throwIfAborted();
         }
         timings.computeMs += performance.now() - started;
       }

@@ -1,9 +1,13 @@
 /** The WebGPU backend: a program, prepared on a device, that runs with one encoder, one pass, one submit and one readback. */
 import { DeviceError, InputError } from '../errors.ts';
 import type {
+  AdapterDescription,
   RunTimings,
   Session,
+  SessionGpuResult,
   SessionInput,
+  SessionPlan,
+  SessionProfile,
   SessionResult,
   SessionRunOptions,
 } from '../schedule/session.ts';
@@ -12,11 +16,10 @@ import { byteCount, tensorBuffer } from '../program/program.ts';
 import type { IntegerProgram, TensorBuffer, TensorId } from '../program/program.ts';
 import { checkBatch, checkRun, portTensors } from '../schedule/session-input.ts';
 import type { AsyncOptions } from '../progress.ts';
-import type { AdapterDescription } from './adapter.ts';
 import { openDevice } from './device.ts';
 import type { DeviceOptions } from './device.ts';
-import type { GpuPlan } from './execution-plan.ts';
 import { bufferUsage } from './flags.ts';
+import { profileWebgpu } from './profiler.ts';
 import { Runtime } from './runtime.ts';
 import type { RunPart } from './runtime.ts';
 import type { TuneMode } from './tuner.ts';
@@ -31,15 +34,6 @@ export interface WebgpuSessionOptions extends DeviceOptions, AsyncOptions {
 export interface WebgpuSession extends Session {
   readonly backend: 'webgpu';
   readonly adapter: AdapterDescription;
-  /** Whether it runs on a device of the caller's. */
-  readonly userDevice: boolean;
-  /** The plan that a run of this batch size follows (of its largest part, where the device's limits split it). */
-  plan(batch: number): Promise<{ readonly plan: GpuPlan; readonly constantBytes: number }>;
-  /** As `run`, but outputs stay in new GPU buffers, which the caller destroys. Resolves once the work is submitted. */
-  runOnGpu(
-    inputs: ReadonlyMap<TensorId, SessionInput>,
-    options: Pick<SessionRunOptions, 'batch' | 'signal'>,
-  ): Promise<{ readonly buffers: ReadonlyMap<TensorId, GPUBuffer>; readonly timings: RunTimings }>;
   /** The device and what is prepared on it, for the profiler. A lost device that was not the user's is replaced first. */
   runtime(): Promise<Runtime>;
 }
@@ -65,6 +59,8 @@ export async function createWebgpuSession(
 
 class GpuSession implements WebgpuSession {
   readonly backend = 'webgpu';
+  readonly threads = null;
+  readonly runOnGpu?: NonNullable<Session['runOnGpu']>;
   readonly #program: IntegerProgram;
   readonly #operators: OperatorRegistry;
   readonly #options: WebgpuSessionOptions;
@@ -77,10 +73,7 @@ class GpuSession implements WebgpuSession {
     this.#program = program;
     this.#operators = operators;
     this.#options = options;
-  }
-
-  get userDevice(): boolean {
-    return this.#options.device !== undefined;
+    if (options.device) this.runOnGpu = (inputs, settings) => this.#runOnGpu(inputs, settings);
   }
 
   get adapter(): AdapterDescription {
@@ -122,13 +115,18 @@ class GpuSession implements WebgpuSession {
     }
   }
 
-  async plan(batch: number) {
+  async plan(batch: number): Promise<SessionPlan> {
     checkBatch(batch, portTensors(this.#program));
     const runtime = await this.runtime();
     return runtime.withPlan(runtime.largestPart(batch), [], undefined, ({ prepared }) => ({
       plan: prepared.plan,
       constantBytes: prepared.constantBytes,
     }));
+  }
+
+  async profile(batch: number, repetitions: number, options: AsyncOptions = {}): Promise<SessionProfile> {
+    checkBatch(batch, portTensors(this.#program));
+    return profileWebgpu(await this.runtime(), batch, repetitions, options);
   }
 
   async run(
@@ -152,10 +150,10 @@ class GpuSession implements WebgpuSession {
     return { tensors: results, timings };
   }
 
-  async runOnGpu(
+  async #runOnGpu(
     inputs: ReadonlyMap<TensorId, SessionInput>,
     { batch, signal }: Pick<SessionRunOptions, 'batch' | 'signal'>,
-  ) {
+  ): Promise<SessionGpuResult> {
     checkRun(this.#program, inputs, batch, { gpuBuffers: true });
     const { open } = await this.runtime();
     const buffers = new Map<TensorId, GPUBuffer>();

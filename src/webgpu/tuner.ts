@@ -49,6 +49,7 @@ export class Tuner {
   readonly #constants: ConstantCache;
   readonly #mode: TuneMode;
   readonly #winners = new Map<string, Winner>();
+  #revision = 0;
   /** Tunings wait for each other: two at once would time each other. */
   #last: Promise<void>;
 
@@ -58,6 +59,11 @@ export class Tuner {
     this.#constants = constants;
     this.#mode = mode;
     this.#last = mode === 'off' ? Promise.resolve() : this.#recall();
+  }
+
+  /** Changes whenever `choose` may. */
+  get revision(): number {
+    return this.#revision;
   }
 
   /** The variant to run: the remembered winner, else the default. */
@@ -101,6 +107,7 @@ export class Tuner {
     for (const [key, choice] of unknown) {
       onProgress?.({ stage: 'tune', done: done++, total: unknown.size, item: key });
       this.#winners.set(key, { variant: await this.#fastest(request, choice, mode, signal), mode });
+      this.#revision++;
     }
     onProgress?.({ stage: 'tune', done, total: unknown.size });
     await platform.remember(this.#memoryKey(), JSON.stringify(Object.fromEntries(this.#winners)));
@@ -168,6 +175,7 @@ export class Tuner {
       // A name that no variant has any more is passed over by `choose` and timed again by `tune`.
       for (const [key, winner] of Object.entries(JSON.parse(text) as Record<string, Winner>)) {
         this.#winners.set(key, winner);
+        this.#revision++;
       }
     } catch {
       // Someone else's text: tune again and write over it.

@@ -3,7 +3,8 @@ import { check, describeValue } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { OnnxOperator } from '../graph/operators/operator.ts';
-import { decodeModel, externalDataLocations } from '../onnx/decode.ts';
+import { openModel } from '../onnx/decode.ts';
+import type { OnnxFile } from '../onnx/decode.ts';
 import { graphSchema } from '../onnx/graph-schema.ts';
 import type { AsyncOptions } from '../progress.ts';
 import { platform } from '#platform';
@@ -34,9 +35,10 @@ export async function readGraph(source: ModelSource, options: SourceOptions = {}
   }
   const bytes = await readBytes(source, options);
   options.signal?.throwIfAborted();
-  const external = options.externalData ?? (await readNeighbours(source, bytes, options));
+  const file = openModel(bytes);
+  const external = options.externalData ?? (await readNeighbours(source, file, options));
   options.signal?.throwIfAborted();
-  return decodeModel(bytes, {
+  return file.decode({
     operators: options.operators ?? [],
     externalData: (location) => external.get(location),
   });
@@ -62,12 +64,12 @@ async function readBytes(source: Exclude<ModelSource, Graph>, options: AsyncOpti
 /** External data files that lie beside the model, where it has an address. */
 async function readNeighbours(
   source: Exclude<ModelSource, Graph>,
-  bytes: Uint8Array,
+  file: OnnxFile,
   options: AsyncOptions,
 ): Promise<ReadonlyMap<string, Uint8Array>> {
   const files = new Map<string, Uint8Array>();
   if (typeof source !== 'string' && !(source instanceof URL)) return files;
-  for (const location of externalDataLocations(bytes)) {
+  for (const location of file.externalData) {
     files.set(location, await platform.readNeighbour(source, location, options));
   }
   return files;

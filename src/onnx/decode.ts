@@ -39,7 +39,7 @@ import {
 } from './tensor.ts';
 
 export interface DecodeOptions {
-  /** Gives the bytes of an external data file. Names come from `externalDataLocations`. */
+  /** Gives the bytes of an external data file. Names come from `OnnxFile.externalData`. */
   readonly externalData?: ExternalData;
   /** Rows of operators beyond the built-in ones. */
   readonly operators?: Iterable<OnnxOperator>;
@@ -64,7 +64,34 @@ const decodeArguments = {
  */
 export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Graph {
   check('decodeModel', decodeArguments, { bytes, options });
+  return openModel(bytes).decode(options);
+}
+
+/** A file that has been parsed. */
+export interface OnnxFile {
+  /** Locations of the files that its weights lie in, relative to its folder. */
+  readonly externalData: readonly string[];
+  /** @throws {ModelError} with every problem of the file */
+  decode(options: DecodeOptions): Graph;
+}
+
+/**
+ * Parses a file once, for who must fetch its external data before it can be decoded.
+ * @throws {ModelError} `bytes` is no ONNX model
+ */
+export function openModel(bytes: Uint8Array): OnnxFile {
   const model = parseModel(bytes);
+  return {
+    get externalData() {
+      const graph = model.graph!;
+      const attributes = graph.node.flatMap(({ attribute }) => attribute).flatMap(({ t }) => t ?? []);
+      return externalLocations([...graph.initializer, ...attributes]);
+    },
+    decode: (options) => decodeParsed(model, options),
+  };
+}
+
+function decodeParsed(model: ModelProto, options: DecodeOptions): Graph {
   const problems = new Problems();
   const normal = normalize(settle(importModel(model, options, problems), problems), problems);
   problems.throwIfAny();
@@ -84,16 +111,6 @@ function settle(graph: Graph, problems: Problems): Graph {
     current = inferShapes(folded, problems);
   }
   return current;
-}
-
-/**
- * Locations of the external data files that a model's weights lie in, relative to the model's folder.
- * @throws ModelError where `bytes` is no ONNX model.
- */
-export function externalDataLocations(bytes: Uint8Array): string[] {
-  const graph = parseModel(bytes).graph!;
-  const attributes = graph.node.flatMap(({ attribute }) => attribute).flatMap(({ t }) => t ?? []);
-  return externalLocations([...graph.initializer, ...attributes]);
 }
 
 function parseModel(bytes: Uint8Array): ModelProto {

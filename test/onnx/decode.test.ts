@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { InputError, ModelError } from '../../src/errors.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { optimize } from '../../src/graph/passes/optimize.ts';
-import { decodeModel, externalDataLocations } from '../../src/onnx/decode.ts';
+import { decodeModel, openModel } from '../../src/onnx/decode.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import {
   attribute,
@@ -407,9 +407,11 @@ describe('weights', () => {
     test('by offset and length, whose files can be listed before', () => {
       const tensor = external({ location: 'weights/w.bin', offset: '4', length: '16' });
       expect([...decodeTensor(tensor, { externalData }).data]).toEqual(values);
-      expect(externalDataLocations(modelBytes({ initializer: [tensor, tensor] }))).toEqual(['weights/w.bin']);
+      expect(openModel(modelBytes({ initializer: [tensor, tensor] })).externalData).toEqual([
+        'weights/w.bin',
+      ]);
       const constant = node('Constant', [], ['w'], [attribute('value', tensor)]);
-      expect(externalDataLocations(modelBytes({ node: [constant] }))).toEqual(['weights/w.bin']);
+      expect(openModel(modelBytes({ node: [constant] })).externalData).toEqual(['weights/w.bin']);
     });
 
     test.each([

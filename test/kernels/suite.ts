@@ -2,7 +2,7 @@
  * Every GPU kernel variant against the reference, byte for byte. No Node imports: the browser harness runs the same list.
  */
 import type { GpuCapabilities, GpuVariant } from '../../src/ops/gpu-kernel.ts';
-import type { TensorBuffer } from '../../src/ops/operator.ts';
+import type { TensorBuffer } from '../../src/program/program.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
 import { fullCases, type OperationCase, quickCases } from '../support/cases.ts';

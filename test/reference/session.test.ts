@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DeviceError, InputError, ModelError } from '../../src/errors.ts';
-import type { SessionInput } from '../../src/model/session.ts';
+import type { SessionInput } from '../../src/schedule/session.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
 import { createProgramBuilder, randomInputs } from '../support/program-builder.ts';
 import { createRandom } from '../support/random.ts';

@@ -1,7 +1,7 @@
 /** How far the integer program agrees with ONNX Runtime on the same QDQ file, tensor by tensor. */
 import { inferShapes } from '../../src/graph/infer-shapes.ts';
 import type { Graph, Node } from '../../src/graph/graph.ts';
-import type { TensorBuffer } from '../../src/ops/operator.ts';
+import type { TensorBuffer } from '../../src/program/program.ts';
 import { builtinOperators, createOperatorRegistry } from '../../src/ops/registry.ts';
 import { quantizeInput, visitElements } from '../../src/program/input.ts';
 import { lower } from '../../src/program/lower.ts';

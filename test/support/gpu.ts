@@ -3,7 +3,7 @@
  * ends in guard words that must survive. No Node imports: browsers run this too.
  */
 import type { GpuBinding, GpuVariant } from '../../src/ops/gpu-kernel.ts';
-import type { TensorBuffer } from '../../src/ops/operator.ts';
+import type { TensorBuffer } from '../../src/program/program.ts';
 import { byteCount, type ProgramTensor, type TensorId } from '../../src/program/program.ts';
 
 /** Words after the end of every buffer that a shader may write. */

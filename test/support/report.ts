@@ -3,7 +3,7 @@
  * it.
  */
 import { type ProgramTensor, paddedChannels } from '../../src/program/program.ts';
-import type { TensorBuffer } from '../../src/ops/operator.ts';
+import type { TensorBuffer } from '../../src/program/program.ts';
 
 /** What was run, in the words of the report's first line. */
 export interface ComparisonSubject {

@@ -7,7 +7,7 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, test, vi } from 'vitest';
 import { platform } from '#platform';
 import { DeviceError, InputError } from '../../src/errors.ts';
-import type { SessionInput } from '../../src/model/session.ts';
+import type { SessionInput } from '../../src/schedule/session.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import type { Operator } from '../../src/ops/operator.ts';
 import type { Conv2dOperation, IntegerProgram, Operation, TensorId } from '../../src/program/program.ts';
@@ -105,7 +105,7 @@ test('memory does not grow over runs, batch sizes and their plans', async () => 
   const bytes = session.memoryBytes;
   for (let i = 0; i < 5; i++) await round();
   expect(session.memoryBytes).toBe(bytes);
-  expect(session.plan(1).memory.arenas.length).toBe(1);
+  expect((await session.plan(1)).plan.memory.arenas.length).toBe(1);
 });
 
 test('plans made before the arena grew are made again: batches 1, 8, 4, 1, 4, 8', async () => {
@@ -158,7 +158,7 @@ test.each([1, 2])(
 test('profile() gives one sample an operation and repetition', async () => {
   const program = randomProgram(4);
   using session = await createWasmSession(program, { threads: 2 });
-  const samples = await session.profile(2, 3);
+  const { samples } = await session.profile(2, 3);
   expect(samples.map((times) => times.length)).toEqual(program.operations.map(() => 3));
   expect(samples.flat().every((ms) => ms >= 0)).toBe(true);
 });

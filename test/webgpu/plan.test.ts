@@ -145,7 +145,7 @@ describe('execution plan', () => {
         keep: [],
         choose: ({ variants }) => variants[0],
       });
-      expect(operations[0].variant.name).toMatch(/^split-k/);
+      expect(operations[0].variant!.name).toMatch(/^split-k/);
     }
   });
 

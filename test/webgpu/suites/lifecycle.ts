@@ -1,9 +1,9 @@
 /** What happens around runs: buffers, overlap, aborts, lost devices, other people's devices, wrong kernels. */
 import { LoadedModel } from '../../../src/model/loaded-model.ts';
 import { compareBackends } from '../../../src/model/compare.ts';
-import type { Session, SessionInput } from '../../../src/model/session.ts';
+import type { Session, SessionInput } from '../../../src/schedule/session.ts';
 import type { GpuVariant } from '../../../src/ops/gpu-kernel.ts';
-import type { TensorBuffer } from '../../../src/ops/operator.ts';
+import type { TensorBuffer } from '../../../src/program/program.ts';
 import type { OperatorRegistry } from '../../../src/ops/registry.ts';
 import { byteCount } from '../../../src/program/program.ts';
 import type { IntegerProgram, TensorId } from '../../../src/program/program.ts';

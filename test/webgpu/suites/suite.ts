@@ -2,7 +2,7 @@
 import { createOperatorRegistry } from '../../../src/ops/registry.ts';
 import { elementCount } from '../../../src/program/program.ts';
 import type { IntegerProgram, TensorId } from '../../../src/program/program.ts';
-import type { SessionInput } from '../../../src/model/session.ts';
+import type { SessionInput } from '../../../src/schedule/session.ts';
 import { adapterName } from '../../../src/webgpu/adapter.ts';
 import { openDevice } from '../../../src/webgpu/device.ts';
 import type { OpenDevice } from '../../../src/webgpu/device.ts';

@@ -1,4 +1,4 @@
-import { poolShape, poolWindow } from './images.ts';
+import { evaluatePool, sumOf, poolShape, poolWindow } from './images.ts';
 import { defineOperator } from './operator.ts';
 import { int, ints, since } from './signature.ts';
 
@@ -9,4 +9,9 @@ export const averagePool = defineOperator({
   role: 'computes',
   homogeneous: true,
   shape: poolShape,
+  /** The sum in float64, in order of rows and columns, divided and rounded once. */
+  evaluate(call) {
+    const countsPadding = this.number(call.node, 'count_include_pad') !== 0;
+    return evaluatePool(call, (taps, padded) => sumOf(taps) / (taps.length + (countsPadding ? padded : 0)));
+  },
 });

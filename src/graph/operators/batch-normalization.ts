@@ -1,6 +1,6 @@
 import { sameOrUnknown } from '../shapes.ts';
 import { firstOutputOnly, without } from './normalize-context.ts';
-import { defineOperator } from './operator.ts';
+import { type Value, defineOperator, isFloats } from './operator.ts';
 import { float, int, since } from './signature.ts';
 
 export const batchNormalization = defineOperator({
@@ -29,5 +29,18 @@ export const batchNormalization = defineOperator({
       }
     }
     return x.shape;
+  },
+  /** `(x − mean) / √(var + epsilon) · scale + bias` in float64, rounded once. */
+  evaluate({ node, inputs: [x, scale, bias, mean, variance], shape }) {
+    if (![x, scale, bias, mean, variance].every(isFloats)) return undefined;
+    const epsilon = Math.fround(this.number(node, 'epsilon'));
+    const [, channels = 1, ...spatial] = x!.shape;
+    const pixels = spatial.reduce((product, size) => product * size, 1);
+    const at = (parameter: Value | undefined, c: number) => Number(parameter!.data[c]);
+    const data = Float32Array.from(x!.data as Float32Array, (value, i) => {
+      const c = Math.floor(i / pixels) % channels;
+      return ((value - at(mean, c)) / Math.sqrt(at(variance, c) + epsilon)) * at(scale, c) + at(bias, c);
+    });
+    return { dtype: 'float32', shape, data };
   },
 });

@@ -1,5 +1,6 @@
+import { resolveAxis } from '../attributes.ts';
 import { typed, without } from './normalize-context.ts';
-import { defineOperator } from './operator.ts';
+import { defineOperator, isFloats } from './operator.ts';
 import { checkScale, refuseBlocks } from './quantization.ts';
 import { int, since } from './signature.ts';
 
@@ -21,5 +22,18 @@ export const dequantizeLinear = defineOperator({
       return `its zero point is ${zeroPoint.dtype}, but the input is ${x.dtype}`;
     }
     return checkScale(x, scale, zeroPoint, node) ?? { dtype: scale?.dtype ?? 'float32', shape: x.shape };
+  },
+  /** `scale · (q − zeroPoint)`, rounded once. */
+  evaluate({ node, inputs: [x, scale, zeroPoint], shape }) {
+    if (!x || !isFloats(scale) || scale.data.length === 0) return undefined;
+    const axis = resolveAxis(this.number(node, 'axis'), x.shape.length) ?? 0;
+    const inner = x.shape.slice(axis + 1).reduce((product, size) => product * size, 1);
+    const count = scale.data.length;
+    const data = new Float32Array(x.data.length);
+    for (let i = 0; i < data.length; i++) {
+      const index = count > 1 ? Math.floor(i / inner) % count : 0;
+      data[i] = scale.data[index] * (Number(x.data[i]) - Number(zeroPoint?.data[index] ?? 0));
+    }
+    return { dtype: 'float32', shape, data };
   },
 });

@@ -1,5 +1,6 @@
 import { broadcastShapes, numericProduct, sameOrUnknown } from '../shapes.ts';
-import { defineOperator } from './operator.ts';
+import { broadcastStrides } from '../strided.ts';
+import { defineOperator, isFloats } from './operator.ts';
 import { float, int } from './signature.ts';
 
 export const gemm = defineOperator({
@@ -29,5 +30,28 @@ export const gemm = defineOperator({
       }
     }
     return [m, n];
+  },
+  /** Each sum in float64, from first to last, and scaled and added to there; rounded once. */
+  evaluate({ node, inputs: [a, b, c], shape }) {
+    if (!isFloats(a) || !isFloats(b) || (c && !isFloats(c))) return undefined;
+    const [m, n] = shape;
+    const [alpha, beta] = [this.number(node, 'alpha'), this.number(node, 'beta')];
+    const transA = this.number(node, 'transA') !== 0;
+    const transB = this.number(node, 'transB') !== 0;
+    const k = a.shape[transA ? 0 : 1];
+    const [aRow, aColumn] = transA ? [1, m] : [k, 1];
+    const [bRow, bColumn] = transB ? [1, k] : [n, 1];
+    const [cRow, cColumn] = c ? broadcastStrides(c.shape, shape) : [0, 0];
+    const data = new Float32Array(m * n);
+    for (let i = 0; i < m; i++) {
+      for (let j = 0; j < n; j++) {
+        let sum = 0;
+        for (let p = 0; p < k; p++) {
+          sum += a.data[i * aRow + p * aColumn] * b.data[p * bRow + j * bColumn];
+        }
+        data[i * n + j] = alpha * sum + (c ? beta * c.data[i * cRow + j * cColumn] : 0);
+      }
+    }
+    return { dtype: 'float32', shape, data };
   },
 });

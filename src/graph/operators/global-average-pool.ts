@@ -1,4 +1,4 @@
-import { globalPoolShape } from './images.ts';
+import { evaluateGlobalPool, sumOf, globalPoolShape } from './images.ts';
 import { defineOperator } from './operator.ts';
 
 export const globalAveragePool = defineOperator({
@@ -7,4 +7,6 @@ export const globalAveragePool = defineOperator({
   role: 'computes',
   homogeneous: true,
   shape: globalPoolShape,
+  /** The sum in float64, in order of rows and columns, divided and rounded once. */
+  evaluate: (call) => evaluateGlobalPool(call, (taps) => sumOf(taps) / taps.length),
 });

@@ -1,4 +1,4 @@
-import { globalPoolShape } from './images.ts';
+import { evaluateGlobalPool, largestOf, globalPoolShape } from './images.ts';
 import { defineOperator } from './operator.ts';
 
 export const globalMaxPool = defineOperator({
@@ -7,4 +7,5 @@ export const globalMaxPool = defineOperator({
   role: 'selects',
   homogeneous: true,
   shape: globalPoolShape,
+  evaluate: (call) => evaluateGlobalPool(call, largestOf),
 });

@@ -1,7 +1,7 @@
 /** What rows of operators on images [N, C, H, W] share. */
-import { slidingWindow } from '../geometry.ts';
+import { slidingWindow, type SlidingWindow } from '../geometry.ts';
 import type { Dimension, Node } from '../graph.ts';
-import type { Shape, ShapeRule } from './operator.ts';
+import type { Evaluation, Shape, ShapeRule, Value } from './operator.ts';
 import { int, ints, required, string } from './signature.ts';
 
 export const convWindow = {
@@ -49,3 +49,68 @@ export const poolShape: ShapeRule = (x, _, node) => {
 
 export const globalPoolShape: ShapeRule = ({ shape }) =>
   shape.length === 4 ? [shape[0], shape[1], 1, 1] : `needs an image [N, C, H, W], has [${shape}]`;
+
+/** The value of one window: its elements, in order of rows and columns, and how many places outside the image padding holds. */
+type Pooled = (taps: Float32Array, padded: number) => number;
+
+/** A pool [N, C, H, W]: `pool` of each window of each channel. Undefined where a window sees nothing but padding. */
+export function evaluatePool({ node, inputs: [x], shape }: Evaluation, pool: Pooled): Value | undefined {
+  if (!(x?.data instanceof Float32Array) || x.shape.length !== 4) return undefined;
+  const [images, channels, height, width] = x.shape;
+  const window = slidingWindow(node, [height, width]);
+  if (typeof window === 'string') return undefined;
+  const { kernel, outputSize } = window;
+  const data = new Float32Array(images * channels * outputSize[0] * outputSize[1]);
+  const taps = new Float32Array(kernel[0] * kernel[1]);
+  let to = 0;
+  for (let image = 0; image < images * channels; image++) {
+    for (let outRow = 0; outRow < outputSize[0]; outRow++) {
+      for (let outColumn = 0; outColumn < outputSize[1]; outColumn++) {
+        let [inside, padded] = [0, 0];
+        for (let ky = 0; ky < kernel[0]; ky++) {
+          const row = tapAt(window, 0, outRow, ky, height);
+          for (let kx = 0; kx < kernel[1]; kx++) {
+            const column = tapAt(window, 1, outColumn, kx, width);
+            if (row >= 0 && column >= 0) taps[inside++] = x.data[(image * height + row) * width + column];
+            else if (row !== BEYOND && column !== BEYOND) padded++;
+          }
+        }
+        if (inside === 0) return undefined;
+        data[to++] = pool(taps.subarray(0, inside), padded);
+      }
+    }
+  }
+  return { dtype: 'float32', shape, data };
+}
+
+/** A place in the padding, and one beyond it, where `ceil_mode` lets the last window reach. */
+const PADDING = -1;
+const BEYOND = -2;
+
+/** The row (axis 0) or column of a window's tap. */
+function tapAt(window: SlidingWindow, axis: 0 | 1, output: number, tap: number, size: number): number {
+  const at = output * window.stride[axis] - window.pads[axis] + tap * window.dilation[axis];
+  if (at >= size + window.pads[axis + 2]) return BEYOND;
+  return at < 0 || at >= size ? PADDING : at;
+}
+
+/** A global pool [N, C, H, W]: `pool` of each channel of each image. */
+export function evaluateGlobalPool({ inputs: [x], shape }: Evaluation, pool: Pooled): Value | undefined {
+  if (!(x?.data instanceof Float32Array) || x.shape.length !== 4) return undefined;
+  const { data } = x;
+  const pixels = x.shape[2] * x.shape[3];
+  if (pixels === 0) return undefined;
+  const pooled = Float32Array.from({ length: x.shape[0] * x.shape[1] }, (_, image) =>
+    pool(data.subarray(image * pixels, (image + 1) * pixels), 0),
+  );
+  return { dtype: 'float32', shape, data: pooled };
+}
+
+export function largestOf(taps: Float32Array): number {
+  return taps.reduce((largest, x) => Math.max(largest, x), -Infinity);
+}
+
+/** Summed in float64 from first to last. */
+export function sumOf(taps: Float32Array): number {
+  return taps.reduce((sum, x) => sum + x, 0);
+}

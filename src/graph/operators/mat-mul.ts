@@ -1,5 +1,6 @@
 import { broadcastShapes, numericProduct, sameOrUnknown } from '../shapes.ts';
-import { defineOperator } from './operator.ts';
+import { broadcastStrides, copyStrided } from '../strided.ts';
+import { defineOperator, isFloats } from './operator.ts';
 
 export const matMul = defineOperator({
   op: 'MatMul',
@@ -19,5 +20,36 @@ export const matMul = defineOperator({
     const leading = broadcastShapes(a.shape.slice(0, -2), bShape.slice(0, -2));
     if (!leading) return `shapes [${a.shape}] and [${bShape}] cannot be broadcast together`;
     return [...leading, a.shape.at(-2)!, bShape.at(-1)!];
+  },
+  /** Each sum in float64, from first to last, rounded once. */
+  evaluate({ inputs: [a, b], shape }) {
+    if (!isFloats(a) || !isFloats(b) || shape.length < 2) return undefined;
+    const [m, n] = shape.slice(-2);
+    const k = a.shape.at(-1)!;
+    // Matrices are repeated like elements: their offsets, copied as the leading dimensions broadcast.
+    const leading = shape.slice(0, -2);
+    const [aMatrix, bMatrix] = [a, b].map((operand) => {
+      const own = operand.shape.slice(0, -2);
+      const count = own.reduce((product, size) => product * size, 1);
+      return copyStrided(
+        Int32Array.from({ length: count }, (_, i) => i),
+        leading,
+        broadcastStrides(own, leading),
+      );
+    });
+    const data = new Float32Array(aMatrix.length * m * n);
+    let to = 0;
+    for (const [i, matrix] of aMatrix.entries()) {
+      for (let row = 0; row < m; row++) {
+        for (let column = 0; column < n; column++) {
+          let sum = 0;
+          for (let p = 0; p < k; p++) {
+            sum += a.data[(matrix * m + row) * k + p] * b.data[(bMatrix[i] * k + p) * n + column];
+          }
+          data[to++] = sum;
+        }
+      }
+    }
+    return { dtype: 'float32', shape, data };
   },
 });

@@ -1,4 +1,4 @@
-import { poolShape, poolWindow } from './images.ts';
+import { evaluatePool, largestOf, poolShape, poolWindow } from './images.ts';
 import { firstOutputOnly, without } from './normalize-context.ts';
 import { defineOperator } from './operator.ts';
 import { int, ints } from './signature.ts';
@@ -14,4 +14,5 @@ export const maxPool = defineOperator({
     { ...firstOutputOnly(node, context, 'indices'), attributes: without(node, 'storage_order') },
   ],
   shape: poolShape,
+  evaluate: (call) => evaluatePool(call, largestOf),
 });

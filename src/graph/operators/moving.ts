@@ -50,8 +50,11 @@ function movedValue(
     return value?.data.length === 1 ? Number(value.data[0]) : undefined;
   };
   const rule = row.move?.(node, { from: x.shape, to: shape, numbers, scalar });
-  if (typeof rule !== 'object') return undefined;
-  const { axes, fill = 0 } = rule;
+  return typeof rule === 'object' ? movedElements(x, shape, rule) : undefined;
+}
+
+/** The elements of `x` that `axes` names, in a tensor of `shape`. */
+export function movedElements(x: Value, shape: readonly number[], { axes, fill = 0 }: Move): Value {
   const length = shape.reduce((product, size) => product * size, 1);
   const data = new (x.data.constructor as new (length: number) => TensorData)(length);
   const filler = x.data instanceof BigInt64Array || x.data instanceof BigUint64Array ? BigInt(fill) : fill;

@@ -21,6 +21,11 @@ export interface Known {
 /** A value without a name: what a node computes. Row-major. */
 export type Value = Omit<Tensor, 'name' | 'extras'>;
 
+/** A float32 value. Halves are widened to Float32Array, but their arithmetic would round differently. */
+export function isFloats(value: Value | undefined): value is Value & { readonly data: Float32Array } {
+  return value?.dtype === 'float32' && value.data instanceof Float32Array;
+}
+
 export interface ShapeContext {
   readonly graph: Graph;
   /** Elements of a small integer tensor, some perhaps symbolic: what exporters compute the shape of a Reshape with. */

@@ -1,7 +1,9 @@
-import { constantNumbers } from '../attributes.ts';
+import { constantNumbers, resolveAxis } from '../attributes.ts';
 import type { Dimension } from '../graph.ts';
+import { rowMajorStrides } from '../strided.ts';
+import { movedElements } from './moving.ts';
 import { float32Scalar, int64, without } from './normalize-context.ts';
-import { defineOperator } from './operator.ts';
+import { defineOperator, OUTSIDE } from './operator.ts';
 import { float, ints, required, string, until } from './signature.ts';
 
 export const pad = defineOperator({
@@ -36,4 +38,42 @@ export const pad = defineOperator({
     }
     return result;
   },
+  evaluate({ node, inputs: [x, , value], shape, numbers }) {
+    const pads = numbers(node.inputs[1]);
+    const mode = node.attributes.mode ?? 'constant';
+    if (!x || pads?.length !== 2 * shape.length) return undefined;
+    const strides = rowMajorStrides(x.shape);
+    const lists = x.shape.map((size, axis) => {
+      return Array.from({ length: shape[axis] }, (_, i) => {
+        const at = paddedIndex(i - pads[axis], size, mode);
+        return at === OUTSIDE || at === undefined ? at : at * strides[axis];
+      });
+    });
+    if (!lists.every((list): list is number[] => list.every((at) => at !== undefined))) return undefined;
+    return movedElements(x, shape, { axes: lists, fill: value ? Number(value.data[0]) : 0 });
+  },
 });
+
+/**
+ * The element of an axis of `size` that stands at `index`, perhaps before or behind it; undefined where the mode cannot tell.
+ * Reflection may go back and forth several times.
+ */
+function paddedIndex(index: number, size: number, mode: unknown): number | undefined {
+  if (index >= 0 && index < size) return index;
+  if (mode === 'constant') return OUTSIDE;
+  if (size === 0) return undefined;
+  const modulo = (period: number) => ((index % period) + period) % period;
+  switch (mode) {
+    case 'edge':
+      return index < 0 ? 0 : size - 1;
+    case 'wrap':
+      return modulo(size);
+    case 'reflect': {
+      if (size === 1) return 0;
+      const at = modulo(2 * size - 2);
+      return at < size ? at : 2 * size - 2 - at;
+    }
+    default:
+      return undefined;
+  }
+}

@@ -1,9 +1,10 @@
 import { constantNumbers, resolveAxis } from '../attributes.ts';
 import { resolveAxes } from '../shapes.ts';
+import { broadcastStrides, copyStrided } from '../strided.ts';
 import { asFlatten } from './flatten.ts';
 import { globalAveragePool } from './global-average-pool.ts';
 import { shapeOf } from './normalize-context.ts';
-import { defineOperator } from './operator.ts';
+import { defineOperator, isFloats } from './operator.ts';
 import { int, ints, since, until } from './signature.ts';
 
 export const reduceMean = defineOperator({
@@ -45,5 +46,25 @@ export const reduceMean = defineOperator({
     return keep
       ? shape.map((dim, axis) => (reduced(axis) ? 1 : dim))
       : shape.filter((_, axis) => !reduced(axis));
+  },
+  /** The sum in float64, row-major, divided and rounded once. */
+  evaluate({ node, inputs: [x, listed], shape, numbers }) {
+    if (!isFloats(x)) return undefined;
+    const given = listed ? numbers(node.inputs[1]) : node.attributes.axes;
+    const isAll = !Array.isArray(given) || given.length === 0;
+    if (isAll && this.number(node, 'noop_with_empty_axes') === 1) return { ...x, shape };
+    const axes = isAll ? new Set(x.shape.keys()) : resolveAxes(given as number[], x.shape.length);
+    if (typeof axes === 'string') return undefined;
+    // Each element adds to the one where the reduced axes stand still.
+    const kept = x.shape.map((size, axis) => (axes.has(axis) ? 1 : size));
+    const total = kept.reduce((product, size) => product * size, 1);
+    const places = copyStrided(
+      Int32Array.from({ length: total }, (_, i) => i),
+      x.shape,
+      broadcastStrides(kept, x.shape),
+    );
+    const sums = new Float64Array(total);
+    for (const [i, place] of places.entries()) sums[place] += x.data[i];
+    return { dtype: 'float32', shape, data: Float32Array.from(sums, (sum) => sum / (x.data.length / total)) };
   },
 });

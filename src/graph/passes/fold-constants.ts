@@ -2,7 +2,16 @@ import { constantNumbers } from '../attributes.ts';
 import type { Graph, Node, Tensor } from '../graph.ts';
 import { MAX_LIST } from '../limits.ts';
 import { shapeContext } from '../infer-shapes.ts';
-import type { Shape, ShapeContext } from '../operators/operator.ts';
+import type { OnnxOperator, Shape, ShapeContext } from '../operators/operator.ts';
+import { averagePool } from '../operators/average-pool.ts';
+import { conv } from '../operators/conv.ts';
+import { dequantizeLinear } from '../operators/dequantize-linear.ts';
+import { gemm } from '../operators/gemm.ts';
+import { globalAveragePool } from '../operators/global-average-pool.ts';
+import { globalMaxPool } from '../operators/global-max-pool.ts';
+import { matMul } from '../operators/mat-mul.ts';
+import { maxPool } from '../operators/max-pool.ts';
+import { reduceMean } from '../operators/reduce-mean.ts';
 import { operatorOf } from '../operators/registry.ts';
 
 /** Elements that folding may still allocate, over all its turns on one graph. */
@@ -53,13 +62,27 @@ export function foldConstants(graph: Graph, budget = foldingBudget(graph)): Grap
   return nodes.length === graph.nodes.length ? graph : { ...current, nodes };
 }
 
+/** Their work is more than the size of their result, which the budget counts; and quantized weights stay as they are. */
+const NOT_FOLDED: ReadonlySet<OnnxOperator> = new Set<OnnxOperator>([
+  averagePool,
+  conv,
+  dequantizeLinear,
+  gemm,
+  globalAveragePool,
+  globalMaxPool,
+  matMul,
+  maxPool,
+  reduceMean,
+]);
+
 /** The value of a node all of whose inputs are constants, where its row can tell. */
 function evaluate(graph: Graph, node: Node): Tensor | undefined {
   const row = operatorOf(graph, node);
   const [name] = node.outputs;
   const known = graph.values.get(name);
   const inputs = node.inputs.map((input) => graph.constants.get(input));
-  if (!row?.evaluate || !known || node.outputs.length !== 1 || inputs.length === 0) return undefined;
+  if (!row?.evaluate || NOT_FOLDED.has(row) || !known || node.outputs.length !== 1 || inputs.length === 0)
+    return undefined;
   if (!node.inputs.every((input, index) => input === '' || inputs[index])) return undefined;
   const { dtype, shape } = known;
   if (!shape.every((dim) => typeof dim === 'number')) return undefined;

@@ -3,13 +3,26 @@ import type { Operation } from '../program/program.ts';
 import { averagePool2d } from './averagePool2d/index.ts';
 import { binary } from './binary/index.ts';
 import { conv2d } from './conv2d/index.ts';
+import { dequantize } from './dequantize/index.ts';
+import { host } from './host/index.ts';
 import { lookup } from './lookup/index.ts';
 import { maxPool2d } from './maxPool2d/index.ts';
 import { move } from './move/index.ts';
 import type { Operator } from './operator.ts';
+import { quantize } from './quantize/index.ts';
 
 /** Operators that come with Octet, in the order of their folders. */
-export const builtinOperators: readonly Operator[] = [averagePool2d, binary, conv2d, lookup, maxPool2d, move];
+export const builtinOperators: readonly Operator[] = [
+  averagePool2d,
+  binary,
+  conv2d,
+  dequantize,
+  host,
+  lookup,
+  maxPool2d,
+  move,
+  quantize,
+];
 
 /** Operators by the `kind` of their operations. Immutable. */
 export interface OperatorRegistry {

@@ -12,7 +12,7 @@ import { add } from '../graph/operators/add.ts';
 import { dequantizeLinear } from '../graph/operators/dequantize-linear.ts';
 import { gemm } from '../graph/operators/gemm.ts';
 import { matMul } from '../graph/operators/mat-mul.ts';
-import { keepsValues, selects } from '../graph/operators/operator.ts';
+import { keepsValues, selects, type Value as ConstantValue } from '../graph/operators/operator.ts';
 import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
 import { operatorOf } from '../graph/operators/registry.ts';
 import { softmax } from '../graph/operators/softmax.ts';
@@ -28,12 +28,17 @@ import type {
   PointwiseValue,
   QuantizedConstant,
 } from './lowering.ts';
-import { lookupTable, quantizeReal } from './pointwise.ts';
+import { lookupTable, quantizeReal, realValues } from './pointwise.ts';
 import { compact } from './compact.ts';
+import { hostProblem } from './host.ts';
 import { isListable, moveSource, offsetCount, relayout, wholePart } from './move.ts';
-import { imageLayout, sameLayout } from './program.ts';
+import { imageLayout, rowMajor, sameLayout } from './program.ts';
 import type {
   AccumulatorTensor,
+  DequantizeOperation,
+  FloatTensor,
+  HostOperand,
+  HostOperation,
   ImageShape,
   Int8Tensor,
   Layout,
@@ -44,7 +49,9 @@ import type {
   ProgramInput,
   ProgramOutput,
   ProgramTensor,
+  QuantizeOperation,
   TailStep,
+  TensorId,
 } from './program.ts';
 
 export interface LowerOptions {
@@ -91,7 +98,23 @@ interface Demand {
 }
 
 /** A float value of the graph in the program's terms. */
-type Value = PointwiseValue | { readonly tensor: AccumulatorTensor; readonly values: null };
+type Value =
+  | PointwiseValue
+  | { readonly tensor: AccumulatorTensor; readonly values: null }
+  /** In a host stage. */
+  | FloatValue;
+
+interface FloatValue {
+  readonly tensor: FloatTensor;
+  readonly values: null;
+}
+
+/** What lowering one node has changed, undone where the node goes to the host instead. */
+interface Attempt {
+  readonly node: Node;
+  readonly problems: { readonly node: Node; readonly reason: string }[];
+  readonly undo: (() => void)[];
+}
 
 /** A value behind a final softmax, computed on the CPU from the tensor's real values. */
 interface TailValue {
@@ -127,6 +150,9 @@ class Lowering implements LoweringContext {
   #listed = 0;
   /** Values behind a softmax. */
   readonly #tails = new Map<string, TailValue>();
+  /** Values in real numbers, for host stages: those that are computed otherwise. */
+  readonly #reals = new Map<Value, FloatTensor>();
+  #attempt: Attempt | undefined;
   /** Tables of float functions, by the function's name and what quantizes it: readers share them. */
   readonly #lookups = new Map<string, Int8Tensor>();
   /** Tensors in other layouts. */
@@ -218,7 +244,7 @@ class Lowering implements LoweringContext {
       parts: [wholePart(tensor, source, null)],
       fill: tensor.zeroPoint,
     });
-    this.#regrouped.set(key, tensor);
+    this.#set(this.#regrouped, key, tensor);
     return tensor;
   }
 
@@ -283,19 +309,19 @@ class Lowering implements LoweringContext {
     if (like && (!quantizer || conflict !== undefined)) {
       // Exact for every reader: clamps and QuantizeLinears take it from here, each for itself.
       const tensor = this.#tensor(node.outputs[0], layout, like);
-      this.#values.set(node.outputs[0], { tensor, values: null });
+      this.#set(this.#values, node.outputs[0], { tensor, values: null });
       return { tensor, lo: -128, hi: 127 };
     }
-    for (const clamp of clamps.nodes) this.#absorbed.add(clamp);
+    for (const clamp of clamps.nodes) this.#include(this.#absorbed, clamp);
     const fail = (reason: string): undefined => {
       this.problem(node, reason);
-      this.#failed.add(name);
+      this.#include(this.#failed, name);
     };
     if (quantizer) {
       if (conflict !== undefined) return fail(conflict);
       const parameters = this.#parameters(quantizer);
       if (!parameters) {
-        this.#failed.add(name);
+        this.#include(this.#failed, name);
         return undefined;
       }
       const tensor = this.#tensor(name, layout, parameters);
@@ -307,7 +333,7 @@ class Lowering implements LoweringContext {
       return fail(`its result "${name}" must be quantized: no QuantizeLinear follows it`);
     }
     const tensor = this.#accumulators(name, layout, accumulatorScale);
-    this.#values.set(name, { tensor, values: null });
+    this.#set(this.#values, name, { tensor, values: null });
     return { tensor, lo: -128, hi: 127 };
   }
 
@@ -332,16 +358,20 @@ class Lowering implements LoweringContext {
         throw new ModelError(`its offsets, with those before it, are more than ${MAX_LISTED}`);
       }
     }
-    this.#operations.push(operation);
+    this.#push(this.#operations, operation);
   }
 
   bind(node: Node, value: PointwiseValue): void {
-    this.#values.set(node.outputs[0], value);
+    this.#set(this.#values, node.outputs[0], value);
   }
 
   problem(node: Node, reason: string): void {
+    if (this.#attempt) {
+      this.#attempt.problems.push({ node, reason });
+      return;
+    }
     this.#problems.node(node, reason);
-    for (const name of node.outputs) this.#failed.add(name);
+    for (const name of node.outputs) this.#include(this.#failed, name);
   }
 
   // The sweep over the graph.
@@ -353,7 +383,7 @@ class Lowering implements LoweringContext {
         `the input has shape [${shape}]: it needs a batch and, behind it, fixed sizes above 0`,
         name,
       );
-      this.#failed.add(name);
+      this.#include(this.#failed, name);
       return;
     }
     if (this.#index.readers(name).length === 0 && !this.#index.outputs.has(name)) {
@@ -368,12 +398,12 @@ class Lowering implements LoweringContext {
       const parameters = dequantize && this.#parameters(dequantize);
       if (!parameters) {
         this.#problems.add('an integer input must be read by a DequantizeLinear with a constant scale', name);
-        this.#failed.add(name);
+        this.#include(this.#failed, name);
         return;
       }
       const tensor = this.#tensor(name, layout, parameters);
       this.#inputs.push({ name, tensor: tensor.id, fileDtype: dtype });
-      this.#quantized.set(name, tensor);
+      this.#set(this.#quantized, name, tensor);
       return;
     }
     const { quantizer, conflict } = this.#demandOf(name);
@@ -381,7 +411,7 @@ class Lowering implements LoweringContext {
     if (!parameters) {
       if (!quantizer) this.#problems.add('the input is not quantized: no QuantizeLinear reads it', name);
       else if (conflict !== undefined) this.#problems.add(conflict, name);
-      this.#failed.add(name);
+      this.#include(this.#failed, name);
       return;
     }
     const tensor = this.#tensor(name, layout, parameters);
@@ -393,24 +423,160 @@ class Lowering implements LoweringContext {
     if (this.#absorbed.has(node)) return;
     const rule = this.#rules.get(node.op);
     const own = rule ? undefined : this.#structural(node);
-    if (!rule && !own) {
+    const isBehindProblem = node.inputs.some((name) => this.#failed.has(name));
+    const row = operatorOf(this.graph, node);
+    const isKnown = rule !== undefined || own !== undefined || (row !== undefined && 'evaluate' in row);
+    if (this.#problems.concern(node) || (isBehindProblem && isKnown)) {
+      for (const name of node.outputs) this.#include(this.#failed, name);
+      return;
+    }
+    const attempt: Attempt = { node, problems: [], undo: [] };
+    /** Of what no host stage would make better: an accumulator that overflows, a scale that is none. */
+    const refusals: string[] = [];
+    if (rule || own) {
+      this.#attempt = attempt;
+      try {
+        if (this.#isReal(node)) this.#lowerReal(node);
+        else if (rule) rule.lower(node, this);
+        else own!.call(this, node);
+      } catch (error) {
+        if (!(error instanceof ModelError)) throw error;
+        for (const { reason } of error.problems) refusals.push(reason);
+      } finally {
+        this.#attempt = undefined;
+      }
+    } else {
+      const reason = row?.remedy ?? 'Octet cannot run this operator in integers';
+      attempt.problems.push({ node, reason });
+    }
+    if (attempt.problems.length === 0 && refusals.length === 0) return;
+    const isUnsuited =
+      refusals.length === 0 &&
+      attempt.problems.every((problem) => problem.node === node) &&
+      !quantizeLinear.is(node) &&
+      !dequantizeLinear.is(node);
+    if (isUnsuited) {
+      for (const undo of attempt.undo.reverse()) undo();
+      if (this.#host(node, attempt.problems.map(({ reason }) => reason).join('; '))) return;
+    }
+    for (const problem of attempt.problems) this.problem(problem.node, problem.reason);
+    for (const reason of refusals) this.problem(node, reason);
+  }
+
+  /** Whether the node reads a value of a host stage. */
+  #isReal(node: Node): boolean {
+    return node.inputs.some((name) => this.#values.get(name)?.tensor.type === 'float32');
+  }
+
+  /** What stands in a host stage: it goes on there, or ends. */
+  #lowerReal(node: Node): void {
+    const [name] = node.inputs;
+    const tensor = this.#values.get(name)?.tensor;
+    if (tensor?.type === 'float32' && operatorOf(this.graph, node)?.role === 'renames') {
+      this.#rename(node);
+    } else if (tensor?.type === 'float32' && quantizeLinear.is(node)) {
+      this.#quantizeReals(node, tensor);
+    } else {
+      const real = node.inputs.find((each) => this.#values.get(each)?.tensor.type === 'float32')!;
       this.problem(
         node,
-        operatorOf(this.graph, node)?.remedy ?? 'Octet cannot run this operator in integers',
+        `its input "${real}" is not quantized: a QuantizeLinear and a DequantizeLinear must stand before it`,
       );
+    }
+  }
+
+  #quantizeReals(node: Node, tensor: FloatTensor): void {
+    const parameters = this.#parameters(node);
+    if (!parameters) return;
+    const layout = imageLayout(this.graph.values.get(node.inputs[0])?.shape ?? []);
+    if (!layout) {
+      this.problem(node, `what it quantizes, "${node.inputs[0]}", has sizes that are not fixed`);
       return;
     }
-    if (this.#problems.concern(node) || node.inputs.some((name) => this.#failed.has(name))) {
-      for (const name of node.outputs) this.#failed.add(name);
-      return;
+    const quantized = this.#tensor(node.outputs[0], layout, parameters);
+    this.emit<QuantizeOperation>({
+      kind: 'quantize',
+      name: node.name,
+      inputs: [tensor.id],
+      output: quantized.id,
+    });
+    this.#set(this.#quantized, node.outputs[0], quantized);
+  }
+
+  /** Computes the node in real numbers; false where its row cannot. */
+  #host(node: Node, reason: string): boolean {
+    const row = operatorOf(this.graph, node);
+    const [name, ...others] = node.outputs;
+    const info = this.graph.values.get(name);
+    const isRead = (output: string) =>
+      this.#index.readers(output).length > 0 || this.#index.outputs.has(output);
+    if (!row?.evaluate || info?.dtype !== 'float32' || others.some(isRead)) return false;
+    const inputs: TensorId[] = [];
+    const operands: (HostOperand | undefined)[] = [];
+    for (const input of node.inputs) {
+      const value = this.#constantValue(input);
+      const shape = this.graph.values.get(input)?.shape;
+      const tensor = value || !shape ? undefined : this.#realsOf(input);
+      if (input === '') operands.push(undefined);
+      else if (value) operands.push({ value });
+      else if (tensor && shape) operands.push({ input: inputs.push(tensor.id) - 1, shape });
+      else return false;
     }
-    try {
-      if (rule) rule.lower(node, this);
-      else own!.call(this, node);
-    } catch (error) {
-      if (!(error instanceof ModelError)) throw error;
-      for (const { reason } of error.problems) this.problem(node, reason);
+    if (inputs.length === 0 || hostProblem({ node, row, operands }, info.shape, this.graph) !== undefined) {
+      return false;
     }
+    const tensor = this.#floats(name, info.shape);
+    this.emit<HostOperation>({
+      kind: 'host',
+      name: node.name,
+      inputs,
+      output: tensor.id,
+      node,
+      row,
+      operands,
+      reason,
+    });
+    this.#set(this.#values, name, { tensor, values: null });
+    return true;
+  }
+
+  /** The real values of what is called `name`; undefined where it has none, or is not a number somewhere. */
+  #realsOf(name: string): FloatTensor | undefined {
+    const value = this.#values.get(name);
+    if (!value || value.tensor.type === 'float32') return value?.tensor as FloatTensor | undefined;
+    const known = this.#reals.get(value);
+    if (known) return known;
+    const table = isInt8(value) ? Float32Array.from(realValues(value)) : null;
+    const shape = this.graph.values.get(name)?.shape;
+    if (!shape || countOf(shape) === undefined || table?.some(Number.isNaN)) return undefined;
+    const tensor = this.#floats(`${name}.float`, shape);
+    this.emit<DequantizeOperation>({
+      kind: 'dequantize',
+      name: this.#index.producer(name)?.name ?? name,
+      inputs: [value.tensor.id],
+      output: tensor.id,
+      table,
+    });
+    this.#set(this.#reals, value, tensor);
+    return tensor;
+  }
+
+  /** A constant, quantized or not, in real numbers; undefined for what is computed. */
+  #constantValue(name: string): ConstantValue | undefined {
+    const constant = this.graph.constants.get(name);
+    if (constant) return constant;
+    const producer = this.#index.producer(name);
+    if (!dequantizeLinear.is(producer)) return undefined;
+    const inputs = producer.inputs.map((input) => this.graph.constants.get(input));
+    const shape = inputs[0]?.shape;
+    if (!shape) return undefined;
+    return dequantizeLinear.evaluate?.({
+      node: producer,
+      inputs,
+      dtype: 'float32',
+      shape,
+      numbers: () => undefined,
+    });
   }
 
   /** What lowering does itself with nodes that become no operation of the program. */
@@ -424,7 +590,7 @@ class Lowering implements LoweringContext {
   #quantize(node: Node): void {
     const resolved = this.#resolved.get(node);
     if (resolved) {
-      this.#quantized.set(node.outputs[0], resolved);
+      this.#set(this.#quantized, node.outputs[0], resolved);
       return;
     }
     // Float weights with a QuantizeLinear are folded on import (graph/passes/fold-constants.ts).
@@ -436,7 +602,7 @@ class Lowering implements LoweringContext {
     if (behind && !behind.isQuantized) {
       const { scale, zeroPoint } = parameters;
       const tail = [...behind.tail, { kind: 'quantize', scale, zeroPoint } as const];
-      this.#tails.set(node.outputs[0], { ...behind, tail, isQuantized: true });
+      this.#set(this.#tails, node.outputs[0], { ...behind, tail, isQuantized: true });
       return;
     }
     if (!value || !isInt8(value)) {
@@ -444,7 +610,7 @@ class Lowering implements LoweringContext {
       return;
     }
     const isSame = value.values === null && sameParameters(value.tensor, parameters);
-    this.#quantized.set(node.outputs[0], isSame ? value.tensor : this.#lookup(name, value, node));
+    this.#set(this.#quantized, node.outputs[0], isSame ? value.tensor : this.#lookup(name, value, node));
   }
 
   #dequantize(node: Node): void {
@@ -460,7 +626,7 @@ class Lowering implements LoweringContext {
     const quantized = last?.kind === 'quantize' ? last : undefined;
     const tensor = this.#quantized.get(name);
     if (behind && quantized && sameParameters(quantized, parameters)) {
-      this.#tails.set(node.outputs[0], { ...behind, isQuantized: false });
+      this.#set(this.#tails, node.outputs[0], { ...behind, isQuantized: false });
     } else if (quantized) {
       this.problem(node, `its scale or zero point is not that of the QuantizeLinear before it`);
     } else if (!tensor) {
@@ -468,7 +634,7 @@ class Lowering implements LoweringContext {
     } else if (!sameParameters(tensor, parameters)) {
       this.problem(node, `its scale or zero point is not that of the QuantizeLinear before it`);
     } else {
-      this.#values.set(node.outputs[0], { tensor, values: null });
+      this.#set(this.#values, node.outputs[0], { tensor, values: null });
     }
   }
 
@@ -483,7 +649,7 @@ class Lowering implements LoweringContext {
     const behind = this.#tails.get(name);
     if (behind) {
       // Elements keep their order, whatever the shape; that of the output is checked there.
-      this.#tails.set(node.outputs[0], behind);
+      this.#set(this.#tails, node.outputs[0], behind);
       return;
     }
     const quantized = this.#quantized.get(name);
@@ -502,8 +668,8 @@ class Lowering implements LoweringContext {
       );
       return;
     }
-    if (quantized) this.#quantized.set(node.outputs[0], quantized);
-    if (value) this.#values.set(node.outputs[0], value);
+    if (quantized) this.#set(this.#quantized, node.outputs[0], quantized);
+    if (value) this.#set(this.#values, node.outputs[0], value);
   }
 
   /** Softmax as the last function of the network, computed on the CPU. */
@@ -520,13 +686,31 @@ class Lowering implements LoweringContext {
           ? 'reads the result of another Softmax, which is supported only at the end of the network'
           : `its input "${input}" is not quantized`,
       );
+    } else if (!this.#endsInTail(node.outputs[0])) {
+      this.problem(node, 'not the end of the network: only there is it computed from integers');
     } else if (axis === undefined || axis === 0 || !sizes.every((size) => typeof size === 'number')) {
       this.problem(node, `must be over a fixed axis behind the batch, not axis ${axis ?? '?'} of [${shape}]`);
     } else {
       const inner = sizes.slice(axis).reduce((product, size) => product * size, 1);
       const tail = [{ kind: 'softmax', length: sizes[axis - 1], inner }] as const;
-      this.#tails.set(node.outputs[0], { tensor: value.tensor, tail, isQuantized: false });
+      this.#set(this.#tails, node.outputs[0], { tensor: value.tensor, tail, isQuantized: false });
     }
+  }
+
+  /** Whether what is behind a softmax only renames it and quantizes it, up to the outputs. */
+  #endsInTail(name: string): boolean {
+    const open = [name];
+    for (let value = open.pop(); value !== undefined; value = open.pop()) {
+      for (const reader of this.#index.readers(value)) {
+        const isTail =
+          quantizeLinear.is(reader) ||
+          dequantizeLinear.is(reader) ||
+          operatorOf(this.graph, reader)?.role === 'renames';
+        if (!isTail) return false;
+        open.push(reader.outputs[0]);
+      }
+    }
+    return true;
   }
 
   #output({ name, dtype, shape }: ValueInfo): ProgramOutput | undefined {
@@ -534,7 +718,8 @@ class Lowering implements LoweringContext {
     const behind = this.#tails.get(name);
     const value = this.#values.get(name);
     const quantized = this.#quantized.get(name);
-    const tensor = behind?.tensor ?? quantized ?? (value?.values === null ? value.tensor : undefined);
+    const tensor =
+      behind?.tensor ?? quantized ?? (value?.values === null ? value.tensor : this.#realsOf(name));
     const sizes = shape.slice(1);
     if (!tensor) {
       this.#problems.add('the output must be quantized, or the result of a convolution or dense layer', name);
@@ -619,9 +804,9 @@ class Lowering implements LoweringContext {
 
   /** Binds a float value to the tensor that quantizes it. */
   #resolve(name: string, tensor: Int8Tensor): void {
-    this.#values.set(name, { tensor, values: null });
+    this.#set(this.#values, name, { tensor, values: null });
     for (const reader of this.#index.readers(name)) {
-      if (quantizeLinear.is(reader)) this.#resolved.set(reader, tensor);
+      if (quantizeLinear.is(reader)) this.#set(this.#resolved, reader, tensor);
     }
   }
 
@@ -629,7 +814,8 @@ class Lowering implements LoweringContext {
    * Scale and zero point of an activation's QuantizeLinear or DequantizeLinear, or a problem and undefined.
    */
   #parameters(node: Node): QuantizationParameters | undefined {
-    if (this.#problems.concern(node)) return undefined;
+    const isReported = this.#attempt?.problems.some((problem) => problem.node === node);
+    if (isReported || this.#problems.concern(node)) return undefined;
     const [, scaleName, zeroPointName = ''] = node.inputs;
     const scale = this.graph.constants.get(scaleName);
     const zeroPoint = this.graph.constants.get(zeroPointName);
@@ -674,7 +860,7 @@ class Lowering implements LoweringContext {
       output: tensor.id,
       table: lookupTable(value, tensor),
     });
-    if (!isRequantized) this.#lookups.set(key, tensor);
+    if (!isRequantized) this.#set(this.#lookups, key, tensor);
     return tensor;
   }
 
@@ -693,6 +879,19 @@ class Lowering implements LoweringContext {
       type: 'int8',
       scale,
       zeroPoint,
+    });
+  }
+
+  #floats(name: string, shape: readonly Dimension[]): FloatTensor {
+    const layout = rowMajor(countOf(shape) ?? 0);
+    return this.#add({
+      id: this.#tensors.length,
+      name,
+      shape,
+      ...layout,
+      type: 'float32',
+      scale: 1,
+      zeroPoint: 0,
     });
   }
 
@@ -716,9 +915,31 @@ class Lowering implements LoweringContext {
     return this.graph.values.get(name)?.shape ?? ['N', channels, height, width];
   }
 
+  // Changes that an attempt may undo.
+
+  #set<K, V>(map: Map<K, V>, key: K, value: V): void {
+    const before = map.get(key);
+    this.#attempt?.undo.push(() => {
+      if (before === undefined) map.delete(key);
+      else map.set(key, before);
+    });
+    map.set(key, value);
+  }
+
+  #include<T>(set: Set<T>, value: T): void {
+    if (set.has(value)) return;
+    this.#attempt?.undo.push(() => set.delete(value));
+    set.add(value);
+  }
+
+  #push<T>(list: T[], value: T): void {
+    this.#attempt?.undo.push(() => list.pop());
+    list.push(value);
+  }
+
   #add<T extends ProgramTensor>(tensor: T): T {
-    this.#tensors.push(tensor);
-    this.#names.add(tensor.name);
+    this.#push<ProgramTensor>(this.#tensors, tensor);
+    this.#include(this.#names, tensor.name);
     return tensor;
   }
 }
@@ -772,7 +993,8 @@ function joinMatMulBias(graph: Graph): Graph {
   for (const node of graph.nodes) {
     const [result] = node.outputs;
     const sum = index.onlyReader(result);
-    if (!matMul.is(node) || !add.is(sum)) continue;
+    const isMatrix = graph.values.get(result)?.shape.length === 2;
+    if (!matMul.is(node) || !add.is(sum) || !isMatrix) continue;
     const bias = sum.inputs.find((name) => name !== result) ?? '';
     const { shape } = constantOf(bias) ?? {};
     const outChannels = graph.values.get(result)?.shape.at(-1);

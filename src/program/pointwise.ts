@@ -20,7 +20,7 @@ function roundFloat32(x: number): number {
 }
 
 /** What the value is for each integer of its tensor, from −128 on. */
-function realValues({ tensor, values }: PointwiseValue): Float64Array {
+export function realValues({ tensor, values }: PointwiseValue): Float64Array {
   const scale = tensor.scale;
   return (
     values ?? Float64Array.from({ length: 256 }, (_, i) => Math.fround((i - 128 - tensor.zeroPoint) * scale))

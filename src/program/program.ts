@@ -3,7 +3,8 @@
  * data. Every backend runs it and gives the same bytes (docs/quantization.md derives the arithmetic).
  */
 import { ModelError } from '../errors.ts';
-import type { Dimension } from '../graph/graph.ts';
+import type { Dimension, Node } from '../graph/graph.ts';
+import type { OnnxOperator, Value } from '../graph/operators/operator.ts';
 import type { Weights } from './weights.ts';
 
 /** Index of a tensor in `IntegerProgram.tensors`. */
@@ -223,13 +224,49 @@ export interface LookupOperation extends Operation {
   readonly table: Int8Array;
 }
 
+/** Real values of an int8 or accumulator tensor, row-major in its logical shape: where a host stage begins. */
+export interface DequantizeOperation extends Operation {
+  readonly kind: 'dequantize';
+  /** [256] the real value of each int8, from −128 on, or a function of it; null: accumulators, times their scale. */
+  readonly table: Float32Array | null;
+}
+
+/** ONNX QuantizeLinear of real values: where a host stage ends. Scale and zero point are the output's. */
+export interface QuantizeOperation extends Operation {
+  readonly kind: 'quantize';
+}
+
+/** What a node of a host stage reads: a tensor of the program, or a constant. */
+export type HostOperand =
+  | {
+      /** Position in the operation's inputs. */
+      readonly input: number;
+      /** As the node sees it, the batch first: what only renames leaves the tensor's own. */
+      readonly shape: readonly Dimension[];
+    }
+  | { readonly value: Value };
+
+/** One ONNX node on real values, by its row's `evaluate`. */
+export interface HostOperation extends Operation {
+  readonly kind: 'host';
+  readonly node: Node;
+  readonly row: OnnxOperator;
+  /** One an input of the node, undefined where left out. */
+  readonly operands: readonly (HostOperand | undefined)[];
+  /** Why it does not run in integers. */
+  readonly reason: string;
+}
+
 export type BuiltinOperation =
   | Conv2dOperation
   | MaxPool2dOperation
   | AveragePool2dOperation
   | BinaryOperation
   | MoveOperation
-  | LookupOperation;
+  | LookupOperation
+  | DequantizeOperation
+  | QuantizeOperation
+  | HostOperation;
 
 export interface IntegerProgram {
   readonly name: string;
@@ -280,6 +317,11 @@ export function imageLayout(shape: readonly Dimension[]): Layout | undefined {
   const pixels = spatial.reduce((product, size) => product * size, 1);
   const width = spatial.at(-1) ?? 1;
   return nchw([pixels / width, width, channels]);
+}
+
+/** The layout of real values in a host stage: row-major, `count` to an image of the batch. */
+export function rowMajor(count: number): Layout {
+  return { image: [1, 1, count], strides: [count, count, 1] };
 }
 
 /** The layout of images [N, C, H, W] of `image`. */

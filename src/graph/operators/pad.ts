@@ -1,4 +1,4 @@
-import { constantNumbers, resolveAxis } from '../attributes.ts';
+import { constantNumbers } from '../attributes.ts';
 import type { Dimension } from '../graph.ts';
 import { rowMajorStrides } from '../strided.ts';
 import { movedElements } from './moving.ts';

@@ -1,3 +1,4 @@
+import { ModelError } from '../../errors.ts';
 import { slidingWindow } from '../../graph/geometry.ts';
 import type { Node } from '../../graph/graph.ts';
 import { conv } from '../../graph/operators/conv.ts';
@@ -53,10 +54,8 @@ export function lowerConv2d(node: Node, context: LoweringContext): void {
     return;
   }
   const folded = foldZeroPoints(layer.weights, input.zeroPoint, bias);
-  if (typeof folded === 'string') {
-    context.problem(node, folded);
-    return;
-  }
+  // Nothing that floats would make better: thrown, the node is refused.
+  if (typeof folded === 'string') throw new ModelError(folded);
   const { tensor, lo, hi } = output;
   context.emit<Conv2dOperation>({
     kind: 'conv2d',

@@ -1,0 +1,100 @@
+/** Nodes of a host stage: what they read, and whether their rows can compute them. */
+import type { Dimension, Graph, Node } from '../graph/graph.ts';
+import { shapeContext } from '../graph/infer-shapes.ts';
+import { MAX_LIST } from '../graph/limits.ts';
+import type { Known, OnnxOperator, Value } from '../graph/operators/operator.ts';
+import type { HostOperand, HostOperation } from './program.ts';
+
+/** The part of a `HostOperation` that computes. */
+type HostNode = Pick<HostOperation, 'node' | 'row' | 'operands'>;
+
+/**
+ * The node's value for `batch` images.
+ *
+ * @param shape the result's, the batch first
+ * @param data of an input of the operation, by its position
+ */
+export function hostValue(
+  { node, row, operands }: HostNode,
+  shape: readonly Dimension[],
+  batch: number,
+  data: (input: number) => Float32Array,
+): Value | undefined {
+  const inputs = operands.map((operand): Value | undefined => {
+    if (!operand || 'value' in operand) return operand?.value;
+    const sizes = ofBatch(operand.shape, batch);
+    return { dtype: 'float32', shape: sizes, data: data(operand.input) };
+  });
+  return row.evaluate?.({
+    node,
+    inputs,
+    dtype: 'float32',
+    shape: ofBatch(shape, batch),
+    numbers(name) {
+      const operand = operands[node.inputs.indexOf(name)];
+      if (!operand || !('value' in operand) || operand.value.data.length > MAX_LIST) return undefined;
+      return Array.from(operand.value.data, Number);
+    },
+  });
+}
+
+/**
+ * Why a node cannot be computed on the host for any batch, undefined where it can.
+ *
+ * @param shape the result's, the batch first
+ */
+export function hostProblem(host: HostNode, shape: readonly Dimension[], graph: Graph): string | undefined {
+  const { node, row, operands } = host;
+  if (!isBatchOfFixed(shape)) return `its result, [${shape}], has sizes behind the batch that are not fixed`;
+  for (const operand of operands) {
+    if (operand && 'input' in operand && !isBatchOfFixed(operand.shape))
+      return `its input, [${operand.shape}], has sizes behind the batch that are not fixed`;
+  }
+  // Two sizes of the batch show that it stays where it is.
+  for (const batch of [2, 3]) {
+    const result = shapeOf(row, node, operands, batch, graph);
+    if (result?.join() !== ofBatch(shape, batch).join())
+      return `it does not keep the batch as the first dimension of [${shape}]`;
+  }
+  // One image of zeros shows whether the parameters are given; none is enough for a layer, and quicker.
+  const images = row.macs ? 0 : 1;
+  const value = hostValue(host, shape, images, (input) => {
+    const operand = operands.find((each) => each && 'input' in each && each.input === input) as {
+      shape: Known['shape'];
+    };
+    return new Float32Array(countOf(ofBatch(operand.shape, images)));
+  });
+  return value?.data instanceof Float32Array
+    ? undefined
+    : 'its parameters must be constants within what Octet supports';
+}
+
+/** The shape that the row gives for `batch` images, undefined where it cannot tell. */
+function shapeOf(
+  row: OnnxOperator,
+  node: Node,
+  operands: readonly (HostOperand | undefined)[],
+  batch: number,
+  graph: Graph,
+): readonly Dimension[] | undefined {
+  const [first, ...rest] = operands.map((operand): Known | undefined => {
+    if (!operand || 'value' in operand) return operand?.value;
+    return { dtype: 'float32', shape: ofBatch(operand.shape, batch) };
+  });
+  const result = first && row.shape(first, rest, node, shapeContext(graph, new Map()));
+  if (typeof result !== 'object') return undefined;
+  if ('outputs' in result) return result.outputs[0];
+  return 'dtype' in result ? result.shape : result;
+}
+
+function ofBatch(shape: readonly Dimension[], batch: number): number[] {
+  return shape.map((size, axis) => (axis === 0 ? batch : Number(size)));
+}
+
+function isBatchOfFixed(shape: readonly Dimension[]): boolean {
+  return shape.length > 0 && shape.slice(1).every((size) => typeof size === 'number' && size > 0);
+}
+
+function countOf(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}

@@ -60,6 +60,11 @@ export interface LowerOptions {
    * clamps. Without, every tensor of the graph stays visible. The bytes are the same. Default true.
    */
   readonly fuse?: boolean;
+  /**
+   * Computes what no operation runs in integers on the host, in real numbers (`HostOperation`), where its row can. Without, such
+   * nodes are problems. Default false.
+   */
+  readonly host?: boolean;
 }
 
 /**
@@ -77,7 +82,12 @@ export function lower(
     );
   }
   const problems = new Problems(graph.opset);
-  const lowering = new Lowering(joinMatMulBias(withoutSizes(inferShapes(graph, problems))), rules, problems);
+  const lowering = new Lowering(
+    joinMatMulBias(withoutSizes(inferShapes(graph, problems))),
+    rules,
+    problems,
+    options.host === true,
+  );
   const program = compact(lowering.run());
   return options.fuse === false ? program : fuse(program);
 }
@@ -127,6 +137,8 @@ interface TailValue {
 class Lowering implements LoweringContext {
   readonly graph: Graph;
   readonly #problems: Problems;
+  /** Whether nodes may be computed on the host. */
+  readonly #mayHost: boolean;
   readonly #rules = new Map<string, LoweringRule>();
   readonly #index: GraphIndex;
   readonly #demands = new Map<string, Demand>();
@@ -158,8 +170,9 @@ class Lowering implements LoweringContext {
   /** Tensors in other layouts. */
   readonly #regrouped = new Map<string, Int8Tensor>();
 
-  constructor(graph: Graph, rules: readonly LoweringRule[], problems: Problems) {
+  constructor(graph: Graph, rules: readonly LoweringRule[], problems: Problems, mayHost: boolean) {
     this.graph = graph;
+    this.#mayHost = mayHost;
     this.#problems = problems;
     for (const rule of rules) for (const { op } of rule.onnx) this.#rules.set(op, rule);
     this.#index = indexGraph(graph);
@@ -425,7 +438,8 @@ class Lowering implements LoweringContext {
     const own = rule ? undefined : this.#structural(node);
     const isBehindProblem = node.inputs.some((name) => this.#failed.has(name));
     const row = operatorOf(this.graph, node);
-    const isKnown = rule !== undefined || own !== undefined || (row !== undefined && 'evaluate' in row);
+    const isKnown =
+      rule !== undefined || own !== undefined || (this.#mayHost && row !== undefined && 'evaluate' in row);
     if (this.#problems.concern(node) || (isBehindProblem && isKnown)) {
       for (const name of node.outputs) this.#include(this.#failed, name);
       return;
@@ -451,6 +465,7 @@ class Lowering implements LoweringContext {
     }
     if (attempt.problems.length === 0 && refusals.length === 0) return;
     const isUnsuited =
+      this.#mayHost &&
       refusals.length === 0 &&
       attempt.problems.every((problem) => problem.node === node) &&
       !quantizeLinear.is(node) &&
@@ -686,7 +701,7 @@ class Lowering implements LoweringContext {
           ? 'reads the result of another Softmax, which is supported only at the end of the network'
           : `its input "${input}" is not quantized`,
       );
-    } else if (!this.#endsInTail(node.outputs[0])) {
+    } else if (this.#mayHost && !this.#endsInTail(node.outputs[0])) {
       this.problem(node, 'not the end of the network: only there is it computed from integers');
     } else if (axis === undefined || axis === 0 || !sizes.every((size) => typeof size === 'number')) {
       this.problem(node, `must be over a fixed axis behind the batch, not axis ${axis ?? '?'} of [${shape}]`);
@@ -719,7 +734,9 @@ class Lowering implements LoweringContext {
     const value = this.#values.get(name);
     const quantized = this.#quantized.get(name);
     const tensor =
-      behind?.tensor ?? quantized ?? (value?.values === null ? value.tensor : this.#realsOf(name));
+      behind?.tensor ??
+      quantized ??
+      (value?.values === null ? value.tensor : this.#mayHost ? this.#realsOf(name) : undefined);
     const sizes = shape.slice(1);
     if (!tensor) {
       this.#problems.add('the output must be quantized, or the result of a convolution or dense layer', name);

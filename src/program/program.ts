@@ -257,16 +257,14 @@ export interface HostOperation extends Operation {
   readonly reason: string;
 }
 
+/** Operations that run on a device. */
 export type BuiltinOperation =
   | Conv2dOperation
   | MaxPool2dOperation
   | AveragePool2dOperation
   | BinaryOperation
   | MoveOperation
-  | LookupOperation
-  | DequantizeOperation
-  | QuantizeOperation
-  | HostOperation;
+  | LookupOperation;
 
 export interface IntegerProgram {
   readonly name: string;

@@ -19,18 +19,25 @@ describe('families are complete', () => {
     expect(builtinOperators.map(({ kind }) => kind).toSorted()).toEqual(folders);
   });
 
-  it.each(folders)('%s has a reference, a kernel a backend, shaders and test cases', (kind) => {
+  const kindsOf = (stage: 'device' | 'host') =>
+    builtinOperators.filter((each) => (each.stage ?? 'device') === stage).map(({ kind }) => kind);
+  const missing = (kind: string, members: readonly string[]) =>
+    members.filter((member) => !existsSync(new URL(`src/ops/${kind}/${member}.ts`, root)));
+
+  it.each(kindsOf('device'))('%s has a reference, a kernel a backend, shaders and test cases', (kind) => {
     const operator = builtinOperators.find((each) => each.kind === kind)!;
-    for (const member of ['index', 'reference', 'webgpu', 'wasm']) {
-      expect(existsSync(new URL(`src/ops/${kind}/${member}.ts`, root)), `src/ops/${kind}/${member}.ts`).toBe(
-        true,
-      );
-    }
+    expect(missing(kind, ['index', 'reference', 'webgpu', 'wasm'])).toEqual([]);
     expect(operator.webgpu).toBeDefined();
     expect(operator.wasm).toBeDefined();
     expect(operator.onnx.length).toBeGreaterThan(0);
     expect(shadersOf(kind), `shaders/${kind}*.wgsl.ts`).not.toEqual([]);
     expect(quickCases().filter((each) => each.kind === kind).length).toBeGreaterThan(4);
+  });
+
+  it.each(kindsOf('host'))('%s, which runs on the host, has a reference and no kernel', (kind) => {
+    const operator = builtinOperators.find((each) => each.kind === kind)!;
+    expect(missing(kind, ['index', 'reference'])).toEqual([]);
+    expect(operator.webgpu ?? operator.wasm).toBeUndefined();
   });
 
   it('no ONNX operator belongs to two of them', () => {

@@ -31,7 +31,8 @@ export async function operatorTable(): Promise<string> {
       ? `| ${op} | no operation: taken care of when the model is loaded |`
       : `| ${op} | nothing: computed from constants and fixed sizes when the file is read |`;
   });
-  const kinds = builtinOperators.map(({ kind, webgpu, wasm }) => {
+  const kinds = builtinOperators.map(({ kind, stage, webgpu, wasm }) => {
+    if (stage === 'host') return `| [\`${kind}\`](../src/ops/${kind}) | on the CPU, whatever the backend | |`;
     const backends = ['reference', wasm && 'wasm', webgpu && 'webgpu'].filter(Boolean);
     return `| [\`${kind}\`](../src/ops/${kind}) | ${backends.join(', ')} | \`shaders/${kind}*.wgsl.ts\` |`;
   });

@@ -1,4 +1,4 @@
-/** dist/browser/octet.js: the package as one file for `<script type="module">`, beside the WebAssembly that it loads. */
+/** dist/browser: each entry of the package as a file for `<script type="module">`, beside what they share and the WebAssembly that they load. */
 import { defaultClientConditions, defineConfig } from 'vite';
 
 export default defineConfig({
@@ -14,7 +14,11 @@ export default defineConfig({
     // WebAssembly stays files: compiled while it streams, fetched only where it is used.
     assetsInlineLimit: 0,
     rolldownOptions: {
-      input: { octet: 'src/index.ts' },
+      input: {
+        octet: 'src/index.ts',
+        quantize: 'src/index-quantize.ts',
+        extend: 'src/index-extend.ts',
+      },
       preserveEntrySignatures: 'strict',
       // An optional peer, for quantizing in the page: an import map says where it is.
       external: ['onnxruntime-web'],

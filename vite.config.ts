@@ -38,6 +38,7 @@ export default defineConfig({
     conditions: ['octet:source', ...defaultClientConditions],
     alias: [
       { find: /^octet$/, replacement: path('src/index.ts') },
+      { find: /^octet\/(\w+)$/, replacement: path('src/index-$1.ts') },
       // The float model runs on the CPU: the build of ONNX Runtime without the others' 20 MB, and with its threads' script as a file
       // of its own.
       {

@@ -6,12 +6,12 @@ import type {
   AdapterDescription,
   BackendName,
   Comparison,
-  MemoryPlan,
   Preprocessing,
   Profile,
   ProgressEvent,
   Timings,
 } from 'octet';
+import type { MemoryPlan } from 'octet/extend';
 
 export type BackendChoice = 'auto' | BackendName;
 

@@ -7,9 +7,9 @@ import {
   pictureFromPixels,
   resize,
   type Model,
-  type Operation,
   type Picture,
 } from 'octet';
+import type { Operation } from 'octet/extend';
 import { download } from './download.ts';
 import { Jobs } from './jobs.ts';
 import type { Activation, EngineApi, IntegerHistogram, LayerInfo, ModelInfo, Pixels } from './protocol.ts';

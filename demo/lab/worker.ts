@@ -1,22 +1,17 @@
 /** The float model: run by ONNX Runtime, and quantized anew at other bits. Everything that the int8 page can do without. */
 import * as Comlink from 'comlink';
+import { InputError, loadModel, softmax, topK, type Picture, type ProgressEvent } from 'octet';
 import {
   calibrate,
   decodeModel,
   imageBatches,
-  InputError,
-  loadModel,
   openFloatSession,
   quantizeCalibrated,
   readSheet,
-  softmax,
-  topK,
   type Calibration,
   type FloatSession,
   type Graph,
-  type Picture,
-  type ProgressEvent,
-} from 'octet';
+} from 'octet/quantize';
 import * as onnxRuntime from 'onnxruntime-web';
 import runtimeScript from 'onnxruntime-web/ort-wasm-simd-threaded.mjs?url';
 import runtimeWasm from 'onnxruntime-web/ort-wasm-simd-threaded.wasm?url';

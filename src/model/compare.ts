@@ -2,7 +2,7 @@
 import { asyncOptions, check, options as optionsOf, withMethods } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import type {
-  CompareOptions,
+  CompareBackendsOptions,
   Comparison,
   InspectedTensor,
   Model,
@@ -11,7 +11,7 @@ import type {
 } from './model.ts';
 import type { BackendName } from '../schedule/session.ts';
 
-/** Checks `CompareOptions`. */
+/** Checks `CompareBackendsOptions`. */
 export const compareOptions = optionsOf({ signal: asyncOptions.signal });
 
 const model = withMethods('a Model, as loadModel gives it', 'inspect', 'run', 'dispose');
@@ -24,7 +24,7 @@ export async function compareBackends(
   actual: Model,
   expected: Model,
   inputs: Readonly<Record<string, RunInput>>,
-  options: CompareOptions = {},
+  options: CompareBackendsOptions = {},
 ): Promise<Comparison> {
   check(
     'compareBackends',

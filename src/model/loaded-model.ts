@@ -18,7 +18,7 @@ import type {
   AdapterDescription,
   Classification,
   ClassifyOptions,
-  CompareOptions,
+  CompareBackendsOptions,
   Comparison,
   GpuOutputTensor,
   InspectedTensor,
@@ -266,7 +266,7 @@ export class LoadedModel implements Model {
 
   async verify(
     inputs: Readonly<Record<string, RunInput>>,
-    options: CompareOptions = {},
+    options: CompareBackendsOptions = {},
   ): Promise<Comparison> {
     check('verify', { options: compareOptions }, { options });
     const { signal } = options;

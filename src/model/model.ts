@@ -221,7 +221,7 @@ export interface Comparison {
   readonly report: string;
 }
 
-export interface CompareOptions {
+export interface CompareBackendsOptions {
   readonly signal?: AbortSignal;
 }
 
@@ -275,7 +275,7 @@ export interface Model {
   ): Promise<ReadonlyMap<string, InspectedTensor>>;
 
   /** Runs the network here and on the reference, and compares every tensor with `===`. */
-  verify(inputs: Readonly<Record<string, RunInput>>, options?: CompareOptions): Promise<Comparison>;
+  verify(inputs: Readonly<Record<string, RunInput>>, options?: CompareBackendsOptions): Promise<Comparison>;
 
   /** Time, work and traffic of each operation, and its share of what the device can do. */
   profile(options?: ProfileOptions): Promise<Profile>;

@@ -19,7 +19,7 @@ export interface SourceOptions extends AsyncOptions {
   /** External data files by the location that the model names. By default they are looked for beside an address or path. */
   readonly externalData?: ReadonlyMap<string, Uint8Array> | undefined;
   /** ONNX operator types beyond the built-in ones that the caller knows how to run. */
-  readonly operators?: Iterable<OnnxOperator>;
+  readonly operators?: readonly OnnxOperator[];
 }
 
 /**

@@ -12,7 +12,7 @@ import {
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from 'onnx-buf';
-import { check, fn, iterable, options as optionsOf } from '../arguments.ts';
+import { check, fn, options as optionsOf } from '../arguments.ts';
 import { ModelError } from '../errors.ts';
 import { dtypeFromNumber } from '../graph/dtypes.ts';
 import type { Attribute, Dimension, Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
@@ -38,11 +38,11 @@ import {
   externalLocations,
 } from './tensor.ts';
 
-export interface DecodeOptions {
+export interface DecodeModelOptions {
   /** Gives the bytes of an external data file. Names come from `OnnxFile.externalData`. */
   readonly externalData?: ExternalData;
   /** Rows of operators beyond the built-in ones. */
-  readonly operators?: Iterable<OnnxOperator>;
+  readonly operators?: readonly OnnxOperator[];
 }
 
 /** Range of default operator sets that Octet reads. */
@@ -51,7 +51,7 @@ const MAX_OPSET = 25;
 
 const decodeArguments = {
   bytes: v.instance(Uint8Array, 'a Uint8Array (new Uint8Array(buffer) makes one of an ArrayBuffer)'),
-  options: optionsOf({ externalData: fn, operators: iterable }),
+  options: optionsOf({ externalData: fn, operators: v.array(rowSchema, 'an array of OnnxOperators') }),
 };
 
 /**
@@ -62,7 +62,7 @@ const decodeArguments = {
  * Weights may be views of `bytes`: do not change them while the graph is in use.
  * @throws ModelError with every problem of the file; InputError where `bytes` are none
  */
-export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Graph {
+export function decodeModel(bytes: Uint8Array, options: DecodeModelOptions = {}): Graph {
   check('decodeModel', decodeArguments, { bytes, options });
   return openModel(bytes).decode(options);
 }
@@ -72,7 +72,7 @@ export interface OnnxFile {
   /** Locations of the files that its weights lie in, relative to its folder. */
   readonly externalData: readonly string[];
   /** @throws {ModelError} with every problem of the file */
-  decode(options: DecodeOptions): Graph;
+  decode(options: DecodeModelOptions): Graph;
 }
 
 /**
@@ -91,7 +91,7 @@ export function openModel(bytes: Uint8Array): OnnxFile {
   };
 }
 
-function decodeParsed(model: ModelProto, options: DecodeOptions): Graph {
+function decodeParsed(model: ModelProto, options: DecodeModelOptions): Graph {
   const problems = new Problems();
   const normal = normalize(settle(importModel(model, options, problems), problems), problems);
   problems.throwIfAny();
@@ -155,7 +155,7 @@ const graphKnown = new Set(['node', 'name', 'initializer', 'input', 'output', 'v
 const nodeKnown = new Set(['name', 'opType', 'domain', 'input', 'output', 'attribute']);
 const valueInfoKnown = new Set(['name', 'type']);
 
-function importModel(model: ModelProto, options: DecodeOptions, problems: Problems): Graph {
+function importModel(model: ModelProto, options: DecodeModelOptions, problems: Problems): Graph {
   const proto = model.graph!;
   const opset = defaultOpset(model, problems);
   problems.opset = opset;
@@ -227,7 +227,7 @@ function importModel(model: ModelProto, options: DecodeOptions, problems: Proble
   };
 }
 
-function customRows(options: DecodeOptions): ReadonlyMap<string, OnnxOperator> {
+function customRows(options: DecodeModelOptions): ReadonlyMap<string, OnnxOperator> {
   // An iterable may give its items once only.
   const operators = [...(options.operators ?? [])];
   check('decodeModel', { operators: v.array(onnxOperator) }, { operators });
@@ -292,7 +292,7 @@ function importValueInfo(info: ValueInfoProto, kind: string, problems: Problems)
 /** Nodes of the file, with Constant nodes moved into `constants`. */
 function importNodes(
   protos: readonly NodeProto[],
-  options: DecodeOptions,
+  options: DecodeModelOptions,
   opset: number,
   constants: Map<string, Tensor>,
   broken: Set<string>,

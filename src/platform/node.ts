@@ -46,11 +46,10 @@ export const platform: Platform = {
 
   async readFile(location, options) {
     if (isRemote(location)) return fetchBytes(location, options);
-    const path = pathOf(location);
     try {
-      return new Uint8Array(await readFile(path));
+      return new Uint8Array(await readFile(pathOf(location)));
     } catch (cause) {
-      throw new InputError(`cannot read ${path}: ${describeFileError(cause)}`, { cause });
+      throw new InputError(`cannot read ${location}: ${describeFileError(cause)}`, { cause });
     }
   },
 

@@ -11,7 +11,7 @@ import { imageRunOptions } from './calibrate.ts';
 import { openFloatSession, type Batch, type OnnxRuntimeOptions } from './onnx-runtime.ts';
 import { decibels } from './quantize.ts';
 
-export interface CompareOptions extends AsyncOptions, OnnxRuntimeOptions {
+export interface CompareModelsOptions extends AsyncOptions, OnnxRuntimeOptions {
   /** Number of images, for progress events. */
   readonly imageCount?: number;
 }
@@ -43,7 +43,7 @@ export async function compareModels(
   a: Graph,
   b: Graph,
   images: AsyncIterable<Batch> | Iterable<Batch>,
-  options: CompareOptions = {},
+  options: CompareModelsOptions = {},
 ): Promise<readonly ValueComparison[]> {
   check(
     'compareModels',

@@ -1,7 +1,7 @@
 /** Observers: which range of an activation's values its quantizer should cover. Pure functions of the statistics. */
 import { log } from '../numerics/elementary.ts';
 import type { ActivationStatistics, Histogram } from './statistics.ts';
-import { chooseParameters, type QuantizationParameters, type Range, type Scheme } from './scheme.ts';
+import { chooseParameters, type QuantizationParameters, type RealRange, type Scheme } from './scheme.ts';
 
 /** What an observer needs to know of the quantizer that will cover the range. */
 export interface ObserverOptions {
@@ -11,7 +11,7 @@ export interface ObserverOptions {
   readonly percentile: number;
 }
 
-export type Observer = (statistics: ActivationStatistics, options: ObserverOptions) => Range;
+export type Observer = (statistics: ActivationStatistics, options: ObserverOptions) => RealRange;
 
 /** The observers by the names that recipes use. */
 export const observers = {
@@ -112,10 +112,10 @@ const GRID = 32;
  * Minimizes `cost` over ranges within the observed one: each bound in turn on a grid, then on a finer grid around the best, until
  * neither moves. A bound on the near side of zero stays at zero.
  */
-function searchRange({ min, max }: Range, cost: (range: Range) => number): Range {
-  let best: Range = { min: Math.min(min, 0), max: Math.max(max, 0) };
+function searchRange({ min, max }: RealRange, cost: (range: RealRange) => number): RealRange {
+  let best: RealRange = { min: Math.min(min, 0), max: Math.max(max, 0) };
   let least = cost(best);
-  const consider = (range: Range): boolean => {
+  const consider = (range: RealRange): boolean => {
     const value = cost(range);
     if (!(value < least)) return false;
     least = value;

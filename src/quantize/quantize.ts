@@ -30,7 +30,7 @@ import {
   chooseParameters,
   representedRange,
   type QuantizationParameters,
-  type Range,
+  type RealRange,
   type Scheme,
 } from './scheme.ts';
 import type { ActivationStatistics } from './statistics.ts';
@@ -43,7 +43,7 @@ export interface WeightReport {
   /** Largest weight in magnitude. */
   readonly largest: number;
   /** Smallest and largest scale over the channels. */
-  readonly scale: Range;
+  readonly scale: RealRange;
   /** Share of the weights beyond the largest integer. */
   readonly clippedShare: number;
   /** Signal-to-quantization-noise ratio in decibels; Infinity where rounding changed nothing. */
@@ -55,9 +55,9 @@ export interface ActivationReport {
   readonly bits: number;
   readonly scheme: Scheme;
   /** Values seen. */
-  readonly observed: Range;
+  readonly observed: RealRange;
   /** Values that the quantizer represents. */
-  readonly range: Range;
+  readonly range: RealRange;
   readonly scale: number;
   readonly zeroPoint: number;
   readonly clippedShare: number;
@@ -354,7 +354,7 @@ class QdqWriter {
 }
 
 /** At zero from below, or at both ends. */
-type Clamp = 'positive' | Range;
+type Clamp = 'positive' | RealRange;
 
 /**
  * The clamp that must precede a QuantizeLinear, which itself saturates at int8: none where the clamps of the float graph and the

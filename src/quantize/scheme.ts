@@ -12,7 +12,7 @@ import { quantizeReal } from '../program/pointwise.ts';
 export type Scheme = 'affine' | 'symmetric';
 
 /** A closed interval of real numbers. */
-export interface Range {
+export interface RealRange {
   readonly min: number;
   readonly max: number;
 }
@@ -53,7 +53,7 @@ export function integerRange(bits: number, scheme: Scheme): { readonly qmin: num
  *
  * @throws InputError where the range is not finite or is reversed
  */
-export function chooseParameters(range: Range, bits: number, scheme: Scheme): QuantizationParameters {
+export function chooseParameters(range: RealRange, bits: number, scheme: Scheme): QuantizationParameters {
   if (!(Number.isFinite(range.min) && Number.isFinite(range.max) && range.min <= range.max)) {
     throw new InputError(`a quantization range must be finite and ordered, got ${range.min} to ${range.max}`);
   }
@@ -86,7 +86,7 @@ export function dequantizeValue(q: number, { scale, zeroPoint }: QuantizationPar
 }
 
 /** The real interval whose values a quantizer represents without clipping more than half a step. */
-export function representedRange(parameters: QuantizationParameters): Range {
+export function representedRange(parameters: QuantizationParameters): RealRange {
   return {
     min: dequantizeValue(parameters.qmin, parameters),
     max: dequantizeValue(parameters.qmax, parameters),

@@ -20,7 +20,7 @@ const FORMATS = { PNG, JPEG: JPG, WebP: WEBP, GIF, AVIF: HEIF };
 /** 50 megapixels are 150 MB of RGB: more than any camera picture that a 32×32 or 224×224 network has use for. */
 export const MAX_PIXELS = 50_000_000;
 
-export interface DecodeOptions {
+export interface DecodePictureOptions {
   /** Largest width × height, checked in the header before anything is decoded. Default `MAX_PIXELS`. */
   readonly maxPixels?: number;
   /** What error messages call the picture. Default `the picture`. */
@@ -32,7 +32,10 @@ export interface DecodeOptions {
  * everywhere; JPEG may differ by a step between decoders.
  * @throws {InputError} no Uint8Array, empty, not a picture, of an unknown format, too large, or damaged
  */
-export async function decodePicture(bytes: Uint8Array, decoding: DecodeOptions = {}): Promise<Picture> {
+export async function decodePicture(
+  bytes: Uint8Array,
+  decoding: DecodePictureOptions = {},
+): Promise<Picture> {
   check('decodePicture', { options: options(decodeOptions) }, { options: decoding });
   const { name = 'the picture', maxPixels = MAX_PIXELS } = decoding;
   const { width, height } = readSize(bytes, name);

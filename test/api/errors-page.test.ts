@@ -1,6 +1,7 @@
 /** docs/errors.md has the messages that people meet, with what to do about each. */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import * as quantizing from '../../src/index-quantize.ts';
 import * as octet from '../../src/index.ts';
 import { createFloatGraph } from '../support/onnx-models.ts';
 import { floats, modelBytes, node, value } from '../support/onnx-proto.ts';
@@ -42,8 +43,8 @@ const floatGraph = () => {
 test.each<[string, () => unknown]>([
   ['a wrong option', () => octet.loadModel(new Uint8Array(1), { backend: 'cuda' as never })],
   ['a missing member', () => octet.resize({ width: 1, height: 1 } as never, 1, 1)],
-  ['a checkpoint', () => octet.decodeModel(new TextEncoder().encode('PK\u0003\u0004 and the rest'))],
-  ['external weights', () => octet.decodeModel(external)],
+  ['a checkpoint', () => quantizing.decodeModel(new TextEncoder().encode('PK\u0003\u0004 and the rest'))],
+  ['external weights', () => quantizing.decodeModel(external)],
   ['a float model', () => octet.loadModel(floatGraph(), { backend: 'reference' })],
   [
     'the QOperator format',
@@ -60,11 +61,11 @@ test.each<[string, () => unknown]>([
   ['a huge scale', () => qdq((b) => b.output(b.qdq(b.input('x', ['N', 1, 1, 1]), 3e38, 0), ['N', 1, 1, 1]))],
   ['no picture', () => octet.decodePicture(new TextEncoder().encode('hello'))],
   ['a missing file', () => octet.loadModel('no/such/file.onnx')],
-  ['a recipe', () => octet.quantizeCalibrated({} as never)],
+  ['a recipe', () => quantizing.quantizeCalibrated({} as never)],
   [
     'a wrong shape',
     async () =>
-      (await octet.openFloatSession(floatGraph(), ['conv_0'])).run({
+      (await quantizing.openFloatSession(floatGraph(), ['conv_0'])).run({
         data: new Float32Array(3),
         shape: [1, 3],
       }),

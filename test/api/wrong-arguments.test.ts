@@ -3,6 +3,8 @@
  * of what is passed: the call succeeds, or an OctetError says why not. Nothing else leaves the public API.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import * as extending from '../../src/index-extend.ts';
+import * as quantizing from '../../src/index-quantize.ts';
 import * as octet from '../../src/index.ts';
 import { createFloatGraph } from '../support/onnx-models.ts';
 
@@ -103,22 +105,22 @@ const preprocessing = () => ({ mean: [0, 0, 0], std: [1, 1, 1] });
 const batches = () => [{ data: new Float32Array(96).fill(0.5), shape: [2, 3, 4, 4] }];
 const asyncOptions = () => ({ signal: new AbortController().signal, onProgress: () => undefined });
 
-function floatGraph(): octet.Graph {
+function floatGraph(): quantizing.Graph {
   const b = createFloatGraph(1);
   return b.finish(b.gemm(b.globalPool(b.relu(b.conv(b.input('input', ['N', 3, 4, 4]), 2))), 3));
 }
 
-let calibration: octet.Calibration;
-let graph: octet.Graph;
+let calibration: quantizing.Calibration;
+let graph: quantizing.Graph;
 let bytes: Uint8Array<ArrayBuffer>;
 let model: octet.Model;
 let plan: octet.ModelPlan;
 let png: Uint8Array;
 
 beforeAll(async () => {
-  calibration = await octet.calibrate(floatGraph(), batches());
-  graph = octet.quantizeCalibrated(calibration).graph;
-  bytes = octet.encodeModel(graph);
+  calibration = await quantizing.calibrate(floatGraph(), batches());
+  graph = quantizing.quantizeCalibrated(calibration).graph;
+  bytes = quantizing.encodeModel(graph);
   model = await octet.loadModel(graph, { backend: 'reference', preprocessing: preprocessing() });
   plan = await model.plan();
   const { default: sharp } = await import('sharp');
@@ -147,6 +149,14 @@ const ranks = (name: string) => ({ name, scores: () => Promise.resolve([[0.1, 0.
 
 const operatorRow = () =>
   octet.defineOperator({ op: 'Mine', inputs: [1, 1], role: 'computes', shape: () => undefined });
+const definition = () => ({
+  op: 'Mine',
+  inputs: [1, 2] as const,
+  outputs: 1,
+  attributes: { alpha: { kind: 'float', default: 1 } as const },
+  role: 'computes' as const,
+  shape: () => [1],
+});
 
 /** Without options, `auto` would open a GPU and threads for each of them. */
 const otherBackends = ['1', '1.backend'];
@@ -177,12 +187,12 @@ const calls: Readonly<Record<string, Call>> = {
     skip: ['0', ...otherBackends],
   },
   compareBackends: {
-    call: octet.compareBackends,
+    call: extending.compareBackends,
     args: () => [model, model, runInputs(), { signal: asyncOptions().signal }],
   },
-  describeModel: { call: octet.describeModel, args: () => [graph] },
+  describeModel: { call: quantizing.describeModel, args: () => [graph] },
   evaluateClassifiers: {
-    call: octet.evaluateClassifiers,
+    call: quantizing.evaluateClassifiers,
     args: () => [
       [ranks('one')],
       [{ label: 0, load: () => Promise.resolve(picture()) }],
@@ -190,11 +200,16 @@ const calls: Readonly<Record<string, Call>> = {
     ],
   },
   imageBatches: {
-    call: octet.imageBatches,
+    call: quantizing.imageBatches,
     args: () => [floatGraph(), [picture()], { batch: 1, preprocessing: preprocessing(), fit: 'crop' }],
   },
+  defineOperator: { call: extending.defineOperator, args: () => [definition()] },
+  int8Weights: {
+    call: extending.int8Weights,
+    args: () => [{ outChannels: 2, taps: 1, inChannels: 3 }, new Int8Array(6), new Int8Array(2)],
+  },
   planToSvg: {
-    call: octet.planToSvg,
+    call: extending.planToSvg,
     args: () => [structuredClone(plan.memory), structuredClone(plan.steps)],
   },
   decodeModel: {
@@ -208,23 +223,31 @@ const calls: Readonly<Record<string, Call>> = {
   int8Weights: {
     call: octet.int8Weights,
     args: () => [{ outChannels: 1, taps: 2, inChannels: 3 }, new Int8Array(6), new Int8Array(1)],
+    call: quantizing.decodeModel,
+    args: () => [
+      bytes,
+      { externalData: () => undefined, operators: [extending.defineOperator(definition())] },
+    ],
   },
-  encodeModel: { call: octet.encodeModel, args: () => [graph], insideGraphs: true },
+  encodeModel: { call: quantizing.encodeModel, args: () => [graph], insideGraphs: true },
   calibrate: {
-    call: octet.calibrate,
+    call: quantizing.calibrate,
     args: () => [floatGraph(), batches(), { imageCount: 2, ...asyncOptions() }],
   },
   quantize: {
-    call: octet.quantize,
+    call: quantizing.quantize,
     args: () => [floatGraph(), batches(), { recipe: {}, ...asyncOptions() }],
   },
   quantizeCalibrated: {
-    call: octet.quantizeCalibrated,
+    call: quantizing.quantizeCalibrated,
     args: () => [{ ...calibration }, { weights: { bits: 8 }, layers: [{ match: '*' }] }],
   },
-  compareModels: { call: octet.compareModels, args: () => [floatGraph(), graph, batches(), asyncOptions()] },
+  compareModels: {
+    call: quantizing.compareModels,
+    args: () => [floatGraph(), graph, batches(), asyncOptions()],
+  },
   sweepBits: {
-    call: octet.sweepBits,
+    call: quantizing.sweepBits,
     args: () => [
       { ...calibration },
       {
@@ -236,21 +259,24 @@ const calls: Readonly<Record<string, Call>> = {
       },
     ],
   },
-  quantizeImage: { call: octet.quantizeImage, args: () => [picture().data, 4] },
+  quantizeImage: { call: quantizing.quantizeImage, args: () => [picture().data, 4] },
   quantizeUniformly: {
-    call: octet.quantizeUniformly,
-    args: () => [[0.5], octet.uniformQuantizer(0, 1, 8)],
+    call: quantizing.quantizeUniformly,
+    args: () => [[0.5], quantizing.uniformQuantizer(0, 1, 8)],
   },
-  uniformQuantizer: { call: octet.uniformQuantizer, args: () => [0, 1, 8] },
+  uniformQuantizer: { call: quantizing.uniformQuantizer, args: () => [0, 1, 8] },
   'uniformQuantizer.index': {
-    call: (x: never) => octet.uniformQuantizer(0, 1, 8).index(x),
+    call: (x: never) => quantizing.uniformQuantizer(0, 1, 8).index(x),
     args: () => [0.5],
   },
-  'uniformQuantizer.value': { call: (i: never) => octet.uniformQuantizer(0, 1, 8).value(i), args: () => [3] },
-  openFloatSession: { call: octet.openFloatSession, args: () => [floatGraph(), ['relu_1'], {}] },
+  'uniformQuantizer.value': {
+    call: (i: never) => quantizing.uniformQuantizer(0, 1, 8).value(i),
+    args: () => [3],
+  },
+  openFloatSession: { call: quantizing.openFloatSession, args: () => [floatGraph(), ['relu_1'], {}] },
   'FloatSession.run': {
     call: async (batch: never) => {
-      const session = await octet.openFloatSession(floatGraph(), [floatGraph().outputs[0].name]);
+      const session = await quantizing.openFloatSession(floatGraph(), [floatGraph().outputs[0].name]);
       return session.run(batch).finally(() => session.dispose());
     },
     args: batches,
@@ -261,7 +287,7 @@ const calls: Readonly<Record<string, Call>> = {
   topK: { call: octet.topK, args: () => [[0.1, 0.9], ['a', 'b'], 1] },
   resize: { call: octet.resize, args: () => [picture(), 3, 3, { fit: 'crop' }] },
   readSheet: {
-    call: octet.readSheet,
+    call: quantizing.readSheet,
     args: () => [png, { tile: 4, columns: 1, classes: ['a'], labels: [0], indices: [0], source: 'here' }],
   },
   'Model.plan': { call: (...args: [never]) => model.plan(...args), args: () => [1] },
@@ -293,9 +319,11 @@ const calls: Readonly<Record<string, Call>> = {
 };
 
 test('the table has every exported function', () => {
-  const exported = Object.entries(octet)
-    .filter(([, value]) => !(value.prototype instanceof Error))
+  const exported = [octet, quantizing, extending]
+    .flatMap((entry): [string, unknown][] => Object.entries(entry))
+    .filter(([, value]) => !(value instanceof Function && value.prototype instanceof Error))
     .map(([name]) => name);
+  expect(new Set(exported).size, 'each name has one entry').toBe(exported.length);
   const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(model))
     .filter((name) => name !== 'constructor' && typeof model[name as keyof octet.Model] === 'function')
     .map((name) => `Model.${name}`);

@@ -4,15 +4,14 @@ import { deflateSync } from 'node:zlib';
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Browser, Page } from 'playwright';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { loadModel, softmax } from '../../src/index.ts';
 import {
   decodeModel,
   encodeModel,
   imageBatches,
-  loadModel,
   openFloatSession,
-  softmax,
   type Sheet,
-} from '../../src/index.ts';
+} from '../../src/index-quantize.ts';
 import { flagship } from '../../scripts/quantize-flagship.ts';
 import { launchChromium, webgpuFlags } from '../support/chromium.ts';
 import { createQdqGraph } from '../support/qdq-graph.ts';

@@ -6,7 +6,8 @@ import { promisify } from 'node:util';
 import type { Browser, BrowserContextOptions, Page } from 'playwright';
 import sharp from 'sharp';
 import { makeFlagship } from '../../scripts/quantize-flagship.ts';
-import { readSheet, type Picture, type Sheet } from '../../src/index.ts';
+import type { Picture } from '../../src/index.ts';
+import { readSheet, type Sheet } from '../../src/index-quantize.ts';
 
 const path = (relative: string) => fileURLToPath(new URL(`../../${relative}`, import.meta.url));
 

@@ -52,8 +52,10 @@ test('the installed package classifies in Node and Deno, on both CPU backends al
   const script = path.join(folder, 'run.js');
   await writeFile(
     script,
-    `import { loadModel, quantize } from 'octet';
-    if (typeof quantize !== 'function') throw new Error('quantize is missing');
+    `import { loadModel } from 'octet';
+    import { quantize } from 'octet/quantize';
+    import { defineOperator } from 'octet/extend';
+    for (const one of [quantize, defineOperator]) if (typeof one !== 'function') throw new Error('an entry lacks it');
     const results = [];
     for (const backend of ['reference', 'wasm']) {
       const model = await loadModel(process.argv[2], { backend });
@@ -110,6 +112,7 @@ test('a Vite page that only runs models stays under 105 kB, gzipped, without Nod
     '<!doctype html><script type="module" src="./main.js"></script>',
   );
   await writeFile(path.join(source, 'main.js'), pageScript('octet'));
+  const modules: string[] = [];
   await build({
     root: source,
     configFile: false,
@@ -117,7 +120,18 @@ test('a Vite page that only runs models stays under 105 kB, gzipped, without Nod
     base: './',
     build: { outDir: out, target: 'es2022' },
     worker: { format: 'es' },
+    plugins: [
+      {
+        name: 'list-modules',
+        generateBundle(_options, bundle) {
+          for (const chunk of Object.values(bundle))
+            if (chunk.type === 'chunk') modules.push(...chunk.moduleIds);
+        },
+      },
+    ],
   });
+  expect(modules.filter((id) => id.includes('/octet/dist/src/model/'))).not.toEqual([]);
+  expect(modules.filter((id) => /\/dist\/src\/quantize\/|node_modules\/zod\//.test(id))).toEqual([]);
   const scripts = (await readdir(path.join(out, 'assets'))).filter((file) => file.endsWith('.js'));
   const texts = await Promise.all(scripts.map((file) => readFile(path.join(out, 'assets', file), 'utf8')));
   const gzipped = texts.reduce((sum, text) => sum + gzipSync(text).length, 0);
@@ -129,8 +143,25 @@ test('a Vite page that only runs models stays under 105 kB, gzipped, without Nod
   await showsExpectedLogits(out);
 });
 
-test('a plain module script runs the built file', async () => {
+/** Files that a module script imports, itself included. */
+async function importsOf(file: string, found = new Set<string>()): Promise<Set<string>> {
+  if (found.has(file)) return found;
+  found.add(file);
+  const text = await readFile(file, 'utf8');
+  for (const { 1: other } of text.matchAll(/(?:from|import)\s*["'](\.[^"']+\.js)["']/g)) {
+    await importsOf(path.resolve(path.dirname(file), other), found);
+  }
+  return found;
+}
+
+test('a plain module script runs the built file, which brings no quantizer', async () => {
   const page = path.join(folder, 'node_modules/octet/dist/browser');
+  const files = await importsOf(path.join(page, 'octet.js'));
+  const texts = await Promise.all([...files].map((file) => readFile(file, 'utf8')));
+  const gzipped = texts.reduce((sum, text) => sum + gzipSync(text).length, 0);
+  console.log(`dist/browser/octet.js: ${(gzipped / 1000).toFixed(1)} kB gzipped, with what it imports`);
+  expect(texts.filter((text) => text.includes('https://json-schema.org'))).toEqual([]);
+  expect(gzipped).toBeLessThan(120_000);
   await writeFile(
     path.join(page, 'index.html'),
     `<!doctype html><script type="module">${pageScript('./octet.js')}</script>`,

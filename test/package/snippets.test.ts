@@ -146,7 +146,9 @@ async function runHtml(html: string): Promise<void> {
 
 async function runInBrowser(script: string): Promise<void> {
   const html = `<!doctype html><img src="photos/cat.jpg">
-    <script type="importmap">{ "imports": { "octet": "/node_modules/octet/dist/browser/octet.js" } }</script>
+    <script type="importmap">{ "imports": { "octet": "/node_modules/octet/dist/browser/octet.js",
+      "octet/quantize": "/node_modules/octet/dist/browser/quantize.js",
+      "octet/extend": "/node_modules/octet/dist/browser/extend.js" } }</script>
     <script type="module">${script}\nwindow.finished = true;</script>`;
   await onPage(html, async (page) => {
     await page.waitForFunction(() => 'finished' in window);

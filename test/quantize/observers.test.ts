@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { clippedShare, observers, squaredError, type ObserverOptions } from '../../src/quantize/observers.ts';
-import { chooseParameters, dequantizeValue, quantizeValue, type Range } from '../../src/quantize/scheme.ts';
+import {
+  chooseParameters,
+  dequantizeValue,
+  quantizeValue,
+  type RealRange,
+} from '../../src/quantize/scheme.ts';
 import { ActivationStatistics } from '../../src/quantize/statistics.ts';
 import { createRandom } from '../support/random.ts';
 
@@ -21,7 +26,12 @@ function observe(data: Float32Array): ActivationStatistics {
   return statistics;
 }
 
-function exactError(data: Float32Array, range: Range, bits: number, scheme: 'affine' | 'symmetric'): number {
+function exactError(
+  data: Float32Array,
+  range: RealRange,
+  bits: number,
+  scheme: 'affine' | 'symmetric',
+): number {
   const p = chooseParameters(range, bits, scheme);
   return data.reduce((sum, x) => sum + (dequantizeValue(quantizeValue(x, p), p) - x) ** 2, 0);
 }

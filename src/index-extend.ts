@@ -1,0 +1,76 @@
+/** `octet/extend`: operators of one's own, the integer program that they become, and the plan that runs it. */
+export { defineOperator } from './graph/operators/operator.ts';
+export type {
+  Binary,
+  Evaluation,
+  Known,
+  NodeOf,
+  OnnxOperator,
+  OperatorDefinition,
+  Role,
+  Shape,
+  ShapeContext,
+  ShapeResult,
+  Unary,
+  Value,
+} from './graph/operators/operator.ts';
+export type { NormalizeContext } from './graph/operators/normalize-context.ts';
+export type { AttributeKind, AttributeSpec } from './graph/operators/signature.ts';
+export type { Problems } from './graph/problems.ts';
+export type { NumbersOf } from './graph/strided.ts';
+
+export type { Operator, ReferenceContext, TensorBuffer } from './ops/operator.ts';
+export type {
+  ArithmeticFamily,
+  GpuBinding,
+  GpuCapabilities,
+  GpuDispatch,
+  GpuKernel,
+  GpuVariant,
+} from './ops/gpu-kernel.ts';
+export type {
+  RelaxedDot,
+  ValueRange,
+  WasmArgument,
+  WasmCall,
+  WasmCapabilities,
+  WasmConstant,
+  WasmConstantData,
+  WasmKernel,
+  WasmVariant,
+} from './ops/wasm-kernel.ts';
+
+export type {
+  LoweredOutput,
+  LoweringContext,
+  OutputOptions,
+  PointwiseValue,
+  QuantizedConstant,
+} from './program/lowering.ts';
+export type {
+  AddOperation,
+  AveragePool2dOperation,
+  BuiltinOperation,
+  ConcatOperation,
+  Conv2dOperation,
+  GatherOperation,
+  ImageShape,
+  IntegerProgram,
+  LookupOperation,
+  MaxPool2dOperation,
+  MulOperation,
+  Operation,
+  ProgramInput,
+  ProgramOutput,
+  ProgramTensor,
+  Requantize,
+  Rescale,
+  TailStep,
+  TensorId,
+} from './program/program.ts';
+export { int8Weights } from './program/weights.ts';
+export type { WeightBits, Weights, WeightShape } from './program/weights.ts';
+
+export { planToSvg } from './schedule/picture.ts';
+export type { Allocation, MemoryPlan, Step } from './schedule/plan.ts';
+export { compareBackends } from './model/compare.ts';

@@ -26,6 +26,13 @@ const may = {
   ],
   platform: [],
 };
+/**
+ * Around `src`, each folder may import those before it, so that none import each other in circles. `test/support` is what tests share
+ * with scripts and benchmarks.
+ */
+const around = ['test/support', 'scripts', 'bench', 'demo', 'test'];
+/** The package's entries, which the demo page gets its library from. */
+const entries = '^src/index(-quantize|-extend)?\\.ts$';
 /** Files without logic of their own that everyone may name. */
 const shared = '^src/(arguments|errors|progress|version)\\.ts$';
 
@@ -43,13 +50,37 @@ module.exports = {
       name: 'shaders-import-nothing',
       severity: 'error',
       from: { path: '^shaders/' },
-      to: { path: '^(src|demo|bench|test)/' },
+      to: { path: '^(src|demo|bench|test|scripts)/' },
     },
     {
       name: 'no-tests-in-source',
       severity: 'error',
       from: { path: '^src/' },
       to: { path: '^(test|bench|demo|scripts)/' },
+    },
+    ...around.map((folder, i) => ({
+      name: `around-${folder.replace('/', '-')}`,
+      severity: 'error',
+      comment: `${folder} may import only src, shaders, ${around.slice(0, i + 1).join(', ')}`,
+      from: { path: `^${folder}/`, ...(folder === 'test' && { pathNot: '^test/support/' }) },
+      to: {
+        path: `^(${around.join('|')})/`,
+        pathNot: `^(${around.slice(0, i + 1).join('|')})/`,
+      },
+    })),
+    {
+      name: 'demo-from-entries',
+      severity: 'error',
+      comment: 'the page uses the package as any page does; types are no part of it',
+      from: { path: '^demo/' },
+      to: { path: '^src/', pathNot: entries, dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'entries-are-doors',
+      severity: 'error',
+      comment: 'src goes to the file that holds a thing, not through an entry',
+      from: { path: '^src/' },
+      to: { path: entries },
     },
     ...Object.entries(may).map(([folder, targets]) => ({
       name: `flow-${folder}`,

@@ -8,7 +8,7 @@ export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: './test/support/build-wasm.ts',
+    globalSetup: './test/build-wasm.ts',
     reporters: ['default', './test/support/count-reporter.ts'],
     // Two cores are the smallest machine we test on, and several files start a browser or worker threads.
     maxWorkers: 2,

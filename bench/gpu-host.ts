@@ -1,5 +1,5 @@
 /**
- * VGG16 on a machine's own GPU, in Node through Dawn, without a checkout: scripts/pack-gpu-host.ts bundles this with the model and what the
+ * VGG16 on a machine's own GPU, in Node through Dawn, without a checkout: bench/pack-gpu-host.ts bundles this with the model and what the
  * reference made of some pictures. First every tensor and every kernel variant against the reference, then speed; all of it into a
  * JSON file.
  */
@@ -13,7 +13,7 @@ import type { Model } from '../src/index.ts';
 import { openDevice } from '../src/webgpu/device.ts';
 import { classifyAdapter } from '../src/webgpu/adapter.ts';
 import type { TuneMode } from '../src/webgpu/tuner.ts';
-import { runKernelSuite } from '../test/kernels/suite.ts';
+import { runKernelSuite } from '../test/support/kernel-suite.ts';
 import { askForExactTimestamps } from './exact-timestamps.ts';
 import type { Golden } from './golden.ts';
 import { readGolden } from './golden.ts';

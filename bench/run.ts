@@ -20,7 +20,8 @@ import { drawChart, machineContext, positiveInteger } from './context.ts';
 import type { LoadMeasurement } from './page/contender.ts';
 import { contextBlock, markdownTable } from './report.ts';
 import type { BatchMeasurement, BenchContext, BenchResult, ContenderResult, LeftOut } from './result.ts';
-import { seededRandom, shuffle, summarize } from './statistics.ts';
+import { seededRandom, shuffle } from '../scripts/shuffle.ts';
+import { summarize } from './statistics.ts';
 
 export interface Options {
   readonly batches: readonly number[];

@@ -1,7 +1,7 @@
 import { mkdir, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { build, defaultClientConditions } from 'vite';
-import { serveFolder } from '../test/e2e/static-server.ts';
+import { serveFolder } from '../test/support/static-server.ts';
 import { tensorflowThreads } from './tensorflow-threads.ts';
 
 export interface Served {

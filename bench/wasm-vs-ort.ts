@@ -19,7 +19,8 @@ import { measurePeak } from '../src/wasm/peak.ts';
 import { createWasmSession } from '../src/wasm/session.ts';
 import { createRandom } from '../test/support/random.ts';
 import { vgg16Shapes } from '../test/support/vgg16-shapes.ts';
-import { seededRandom, shuffle, summarize } from './statistics.ts';
+import { seededRandom, shuffle } from '../scripts/shuffle.ts';
+import { summarize } from './statistics.ts';
 
 const FILES = { float: 'models/vgg16-cifar10.onnx', int8: 'models/vgg16-cifar10.int8.onnx' };
 /** Multiply-adds of one picture. */

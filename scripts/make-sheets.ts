@@ -8,7 +8,7 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import sharp from 'sharp';
-import { seededRandom, shuffle } from '../bench/statistics.ts';
+import { seededRandom, shuffle } from './shuffle.ts';
 import { CIFAR10_CLASSES, fetchCifar10, readCifar10, type Split } from '../src/cli/cifar10.ts';
 import type { SheetIndex } from '../src/vision/sheet.ts';
 

@@ -5,7 +5,8 @@
 import type { Contender, Preprocessing } from '../../bench/contenders/contender.ts';
 import type { ContenderPage, LoadMeasurement } from '../../bench/page/contender.ts';
 import type { BatchMeasurement, BenchContext, BenchResult, ContenderResult } from '../../bench/result.ts';
-import { seededRandom, shuffle, summarize } from '../../bench/statistics.ts';
+import { seededRandom, shuffle } from '../../scripts/shuffle.ts';
+import { summarize } from '../../bench/statistics.ts';
 import floatModel from '../../models/vgg16-cifar10.onnx';
 import { modelUrl, type Sheet } from '../pictures/sheet.ts';
 import { messageOf } from '../state.ts';

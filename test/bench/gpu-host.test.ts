@@ -11,7 +11,7 @@ import type { GpuHostResult } from '../../bench/gpu-host-result.ts';
 import { programOf } from '../../bench/kernel-timing.ts';
 import { networks } from '../../bench/networks.ts';
 import { gpuHostTable } from '../../bench/report.ts';
-import { packGpuHost } from '../../scripts/pack-gpu-host.ts';
+import { packGpuHost } from '../../bench/pack-gpu-host.ts';
 import { flagship as int8Model } from '../../scripts/quantize-flagship.ts';
 import { loadModel } from '../../src/index.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';

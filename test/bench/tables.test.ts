@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { renderTables } from '../../scripts/bench-tables.ts';
+import { renderTables } from '../../bench/tables.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 

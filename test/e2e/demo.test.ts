@@ -26,7 +26,7 @@ import {
   visit,
   type Visit,
 } from './site.ts';
-import { serveFolder, type StaticServer } from './static-server.ts';
+import { serveFolder, type StaticServer } from '../support/static-server.ts';
 
 /** Like `expect.poll`, patient enough for a busy machine. */
 const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 120_000, interval: 100 });

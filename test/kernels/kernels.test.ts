@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openNodeDevice } from '../support/node-gpu.ts';
-import { runKernelSuite } from './suite.ts';
+import { runKernelSuite } from '../support/kernel-suite.ts';
 
 /** Fewer than this means that cases were lost, not that the kernels are right. */
 const MIN_CASES = 170;

@@ -13,7 +13,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { flagship, makeFlagship } from '../../scripts/quantize-flagship.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { runInDeno } from '../support/deno.ts';
-import { serveFolder } from '../e2e/static-server.ts';
+import { serveFolder } from '../support/static-server.ts';
 import { installPackage } from './installed.ts';
 
 const run = promisify(execFile);

@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { errorTable, errorTablePath } from '../../scripts/error-table.ts';
 import { flagship, makeFlagship } from '../../scripts/quantize-flagship.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
-import { serveFolder } from '../e2e/static-server.ts';
+import { serveFolder } from '../support/static-server.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { convNet } from '../support/onnx-models.ts';
 import { createRandom } from '../support/random.ts';

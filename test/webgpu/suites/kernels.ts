@@ -1,5 +1,5 @@
-/** Every kernel variant, alone, against the reference (test/kernels/suite.ts). */
-import { runKernelSuite } from '../../kernels/suite.ts';
+/** Every kernel variant, alone, against the reference (test/support/kernel-suite.ts). */
+import { runKernelSuite } from '../../support/kernel-suite.ts';
 import { describeAdapter, withDevice } from './suite.ts';
 import type { Suite } from './suite.ts';
 

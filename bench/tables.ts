@@ -5,10 +5,10 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { format, resolveConfig } from 'prettier';
-import type { GpuHostResult } from '../bench/gpu-host-result.ts';
-import type { KernelResult } from '../bench/kernel-result.ts';
-import { contextBlock, gpuHostTable, kernelTable, markdownTable, summaryTable } from '../bench/report.ts';
-import type { BenchResult } from '../bench/result.ts';
+import type { GpuHostResult } from './gpu-host-result.ts';
+import type { KernelResult } from './kernel-result.ts';
+import { contextBlock, gpuHostTable, kernelTable, markdownTable, summaryTable } from './report.ts';
+import type { BenchResult } from './result.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
 const RESULTS = 'bench/results';

@@ -3,11 +3,11 @@ import { mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright';
 import sharp from 'sharp';
-import { buildSite, openView } from '../test/e2e/site.ts';
-import { serveFolder } from '../test/e2e/static-server.ts';
-import { launchChromium } from '../test/support/chromium.ts';
+import { buildSite, openView } from './site.ts';
+import { serveFolder } from '../support/static-server.ts';
+import { launchChromium } from '../support/chromium.ts';
 
-const out = fileURLToPath(new URL('../docs/screenshots/', import.meta.url));
+const out = fileURLToPath(new URL('../../docs/screenshots/', import.meta.url));
 
 interface Shot {
   readonly name: string;

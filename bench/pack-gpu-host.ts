@@ -8,9 +8,9 @@ import path from 'node:path';
 import { create } from 'tar';
 import { build } from 'vite';
 import { loadModel } from '../src/index.ts';
-import { loadFlagship } from '../bench/flagship.ts';
-import { writeGolden } from '../bench/golden.ts';
-import { flagship as int8Model } from './quantize-flagship.ts';
+import { loadFlagship } from './flagship.ts';
+import { writeGolden } from './golden.ts';
+import { flagship as int8Model } from '../scripts/quantize-flagship.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
 const FOLDER = path.join(root, 'build/gpu-host');

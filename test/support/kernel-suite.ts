@@ -5,9 +5,9 @@ import type { GpuCapabilities, GpuVariant } from '../../src/ops/gpu-kernel.ts';
 import type { TensorBuffer } from '../../src/program/program.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
-import { fullCases, type OperationCase, quickCases } from '../support/cases.ts';
-import { compileVariant, runVariant } from '../support/gpu.ts';
-import { compareBuffers } from '../support/report.ts';
+import { fullCases, type OperationCase, quickCases } from './cases.ts';
+import { compileVariant, runVariant } from './gpu.ts';
+import { compareBuffers } from './report.ts';
 
 export interface KernelSuiteOptions {
   /**

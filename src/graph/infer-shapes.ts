@@ -10,7 +10,7 @@ import { numericProduct, sameOrUnknown } from './shapes.ts';
  * Fills `values` with type and shape of every value that can be told, and the shapes of the outputs. What the file
  * declares is kept for results of operators unknown here, and otherwise replaced.
  * @param problems Where given, takes the problems instead of a ModelError. Nodes it has a problem with already are passed over.
- * @throws ModelError with every node whose inputs do not fit it.
+ * @throws {ModelError} with every node whose inputs do not fit it.
  */
 export function inferShapes(graph: Graph, problems?: Problems): Graph {
   const found = problems ?? new Problems(graph.opset);

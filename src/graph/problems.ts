@@ -36,7 +36,7 @@ export class Problems {
     return this.#nodes.has(node.name);
   }
 
-  /** @throws ModelError with every problem, where there is one. */
+  /** @throws {ModelError} with every problem, where there is one. */
   throwIfAny(): void {
     if (this.list.length > 0) throw new ModelError(this.list);
   }

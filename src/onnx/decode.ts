@@ -60,7 +60,8 @@ const decodeArguments = {
  * Gathers.
  *
  * Weights may be views of `bytes`: do not change them while the graph is in use.
- * @throws ModelError with every problem of the file; InputError where `bytes` are none
+ * @throws {ModelError} with every problem of the file
+ * @throws {InputError} where `bytes` are none
  */
 export function decodeModel(bytes: Uint8Array, options: DecodeModelOptions = {}): Graph {
   check('decodeModel', decodeArguments, { bytes, options });

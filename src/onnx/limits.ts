@@ -55,7 +55,7 @@ function childrenOf(desc: DescMessage): ReadonlyMap<number, DescMessage> {
   return children;
 }
 
-/** @throws ModelError where counts, ranks or names of the graph are out of bounds */
+/** @throws {ModelError} where counts, ranks or names of the graph are out of bounds */
 export function checkLimits(graph: GraphProto): void {
   const problems: ModelProblem[] = [];
   const add = (reason: string, node = '', op = '') =>

@@ -75,7 +75,8 @@ export const calibrationSchema = v.pipe(
  * Runs the float graph over the images and gathers statistics of every value that will be quantized. Memory does not grow with the
  * number of images.
  *
- * @throws InputError where there is no image or one does not fit; ModelError where the model is quantized already, or a value
+ * @throws {InputError} where there is no image or one does not fit
+ * @throws {ModelError} where the model is quantized already, or a value
  * is NaN or infinite, naming the node that computes it
  */
 export async function calibrate(
@@ -126,7 +127,7 @@ export async function calibrate(
   return { graph: prepared, layers, statistics, images: done };
 }
 
-/** @throws ModelError where `graph` is no float model that could be quantized */
+/** @throws {ModelError} where `graph` is no float model that could be quantized */
 export function checkFloat(graph: Graph): void {
   const { inputs, outputs } = graph;
   if (isQuantized(graph)) {

@@ -37,7 +37,7 @@ export interface ValueComparison {
  * @param a the reference, typically the float model
  * @param b typically the QDQ model made from it
  * @returns worst SQNR first
- * @throws InputError where the models have no value in common or there is no image
+ * @throws {InputError} where the models have no value in common or there is no image
  */
 export async function compareModels(
   a: Graph,

@@ -46,7 +46,7 @@ export type FloatResults = ReadonlyMap<string, FloatResult>;
 
 /** A graph loaded into ONNX Runtime's WebAssembly backend. */
 export interface FloatSession {
-  /** @throws InputError where the batch does not fit the graph's input, OctetError where ONNX Runtime fails */
+  /** @throws {InputError} where the batch does not fit the graph's input, OctetError where ONNX Runtime fails */
   run(batch: Batch): Promise<FloatResults>;
   dispose(): Promise<void>;
 }
@@ -54,7 +54,8 @@ export interface FloatSession {
 /**
  * Loads `graph`, with the float values called `exposed` as outputs instead of its own.
  *
- * @throws OctetError where onnxruntime-web is not installed; ModelError where it refuses the graph
+ * @throws {OctetError} where onnxruntime-web is not installed
+ * @throws {ModelError} where it refuses the graph
  */
 export async function openFloatSession(
   graph: Graph,

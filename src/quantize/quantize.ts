@@ -98,7 +98,8 @@ export interface QuantizationResult {
  * Calibrates a float graph on images and quantizes it.
  *
  * @param images batches of preprocessed images (`imageBatches` makes them from pictures)
- * @throws InputError where the recipe is wrong or there is no image; ModelError where weights or activations are NaN or infinite
+ * @throws {InputError} where the recipe is wrong or there is no image
+ * @throws {ModelError} where weights or activations are NaN or infinite
  */
 export async function quantize(
   graph: Graph,
@@ -113,7 +114,7 @@ export async function quantize(
 /**
  * Quantizes a calibrated model. May be called many times: what `calibrate` gathered serves any bits, observer and scheme.
  *
- * @throws InputError where the recipe is wrong or one of its patterns matches no layer
+ * @throws {InputError} where the recipe is wrong or one of its patterns matches no layer
  */
 export function quantizeCalibrated(calibration: Calibration, source?: RecipeInput): QuantizationResult {
   check('quantizeCalibrated', { calibration: calibrationSchema }, { calibration });

@@ -105,7 +105,7 @@ export type ActivationRecipe = Recipe['activations'];
  * Checks a recipe and fills in the defaults.
  *
  * @param source parsed JSON, or its text
- * @throws InputError with the path of every mistake, what was expected there and what was given
+ * @throws {InputError} with the path of every mistake, what was expected there and what was given
  */
 export function parseRecipe(source: RecipeInput | string = {}): Recipe {
   let value: unknown = source;
@@ -161,7 +161,7 @@ function override<K extends 'weights' | 'activations'>(
   );
 }
 
-/** @throws InputError where an override matches no layer: a misspelt name must not pass unnoticed. */
+/** @throws {InputError} where an override matches no layer: a misspelt name must not pass unnoticed. */
 export function checkOverrides(recipe: Recipe, layers: readonly LayerNames[]): void {
   recipe.layers.forEach(({ match }, index) => {
     if (layers.some((names) => names.some((name) => matches(match, name)))) return;

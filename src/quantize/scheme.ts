@@ -37,7 +37,7 @@ const LARGEST_FLOAT32 = (2 - 2 ** -23) * 2 ** 127;
  * Integers that `bits` bits give: −2^(N−1)…2^(N−1)−1 for `affine`, the lowest left out for `symmetric` so that the range is
  * the same on both sides of zero.
  *
- * @throws InputError where `bits` is not a whole number from 2 to 8
+ * @throws {InputError} where `bits` is not a whole number from 2 to 8
  */
 export function integerRange(bits: number, scheme: Scheme): { readonly qmin: number; readonly qmax: number } {
   if (!Number.isInteger(bits) || bits < 2 || bits > 8) {
@@ -51,7 +51,7 @@ export function integerRange(bits: number, scheme: Scheme): { readonly qmin: num
  * The quantizer of `bits` bits that covers `range`. The range is first widened to contain 0, and 0 is represented exactly:
  * padding, ReLU's bound and absent values must cost no error. A range of no width gives scale 1.
  *
- * @throws InputError where the range is not finite or is reversed
+ * @throws {InputError} where the range is not finite or is reversed
  */
 export function chooseParameters(range: RealRange, bits: number, scheme: Scheme): QuantizationParameters {
   if (!(Number.isFinite(range.min) && Number.isFinite(range.max) && range.min <= range.max)) {
@@ -115,7 +115,7 @@ const notNaN = v.number('a number, not NaN');
 
 /**
  * @param bits 1…16
- * @throws InputError where the range is empty or not finite, or `bits` out of range
+ * @throws {InputError} where the range is empty or not finite, or `bits` out of range
  */
 export function uniformQuantizer(min: number, max: number, bits: number): UniformQuantizer {
   check('uniformQuantizer', { min: finite, max: finite, bits: integer(1, 16) }, { min, max, bits });

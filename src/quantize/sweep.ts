@@ -45,7 +45,7 @@ const sweepOptions = v.object(
 /**
  * Quantizes a calibrated model at every combination of weight and activation bits and evaluates each, weights in the outer loop.
  *
- * @throws InputError where the recipe or the bits are wrong
+ * @throws {InputError} where the recipe or the bits are wrong
  */
 export async function sweepBits<T>(
   calibration: Calibration,

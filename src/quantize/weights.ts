@@ -62,7 +62,7 @@ export function quantizeLayer(
   };
 }
 
-/** @throws ModelError naming every layer whose weights or bias hold NaN or infinite values */
+/** @throws {ModelError} naming every layer whose weights or bias hold NaN or infinite values */
 export function checkWeights(layers: Iterable<WeightedLayer>): void {
   const problems: ModelProblem[] = [];
   for (const { node, weights, bias } of layers) {

@@ -24,7 +24,7 @@ interface Affine {
 /**
  * Folds affine functions into the Conv or Gemm (with transB, as `denseToGemm` leaves it) before them, where nothing
  * else reads its result. Computed in float64, rounded once.
- * @throws ModelError where folded weights are not finite, naming the nodes.
+ * @throws {ModelError} where folded weights are not finite, naming the nodes.
  */
 export function foldAffine(graph: Graph): Graph {
   const problems = new Problems(graph.opset);

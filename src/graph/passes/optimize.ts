@@ -20,7 +20,7 @@ const passes: readonly ((graph: Graph) => Graph)[] = [
 /**
  * Prepares a float graph for quantization: constants folded, nodes without effect dropped, dense layers as Gemm, batch
  * normalization and other per-channel arithmetic folded into weights.
- * @throws ModelError where folded weights are not finite.
+ * @throws {ModelError} where folded weights are not finite.
  */
 export function optimize(graph: Graph): Graph {
   return passes.reduce((current, pass) => removeUnused(inferShapes(pass(current))), inferShapes(graph));

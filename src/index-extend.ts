@@ -4,6 +4,8 @@ export type {
   Binary,
   Evaluation,
   Known,
+  Move,
+  MoveCall,
   NodeOf,
   OnnxOperator,
   OperatorDefinition,
@@ -19,7 +21,7 @@ export type { AttributeKind, AttributeSpec } from './graph/operators/signature.t
 export type { Problems } from './graph/problems.ts';
 export type { NumbersOf } from './graph/strided.ts';
 
-export type { Operator, ReferenceContext, TensorBuffer } from './ops/operator.ts';
+export type { Operator, ReferenceContext } from './ops/operator.ts';
 export type {
   ArithmeticFamily,
   GpuBinding,
@@ -41,6 +43,7 @@ export type {
 } from './ops/wasm-kernel.ts';
 
 export type {
+  AccumulatorOptions,
   LoweredOutput,
   LoweringContext,
   OutputOptions,
@@ -48,17 +51,21 @@ export type {
   QuantizedConstant,
 } from './program/lowering.ts';
 export type {
-  AddOperation,
   AveragePool2dOperation,
   BuiltinOperation,
-  ConcatOperation,
+  AccumulatorTensor,
+  BinaryOperation,
   Conv2dOperation,
-  GatherOperation,
+  FloatTensor,
   ImageShape,
+  Int8Tensor,
   IntegerProgram,
+  Layout,
   LookupOperation,
   MaxPool2dOperation,
-  MulOperation,
+  MoveOperation,
+  MovePart,
+  MoveSource,
   Operation,
   ProgramInput,
   ProgramOutput,
@@ -66,6 +73,7 @@ export type {
   Requantize,
   Rescale,
   TailStep,
+  TensorBuffer,
   TensorId,
 } from './program/program.ts';
 export { int8Weights } from './program/weights.ts';

@@ -51,7 +51,7 @@ const MAX_OPSET = 25;
 
 const decodeArguments = {
   bytes: v.instance(Uint8Array, 'a Uint8Array (new Uint8Array(buffer) makes one of an ArrayBuffer)'),
-  options: optionsOf({ externalData: fn, operators: v.array(rowSchema, 'an array of OnnxOperators') }),
+  options: optionsOf({ externalData: fn, operators: v.array(onnxOperator, 'an array of OnnxOperators') }),
 };
 
 /**
@@ -228,10 +228,7 @@ function importModel(model: ModelProto, options: DecodeModelOptions, problems: P
   };
 }
 
-function customRows(options: DecodeModelOptions): ReadonlyMap<string, OnnxOperator> {
-  // An iterable may give its items once only.
-  const operators = [...(options.operators ?? [])];
-  check('decodeModel', { operators: v.array(onnxOperator) }, { operators });
+function customRows({ operators = [] }: DecodeModelOptions): ReadonlyMap<string, OnnxOperator> {
   return new Map(operators.map((row) => [row.op, row]));
 }
 

@@ -147,8 +147,6 @@ const loadOptions = () => ({
 const runInputs = () => ({ input: { pixels: picture().data, batch: 1 } });
 const ranks = (name: string) => ({ name, scores: () => Promise.resolve([[0.1, 0.9]]) });
 
-const operatorRow = () =>
-  octet.defineOperator({ op: 'Mine', inputs: [1, 1], role: 'computes', shape: () => undefined });
 const definition = () => ({
   op: 'Mine',
   inputs: [1, 2] as const,
@@ -213,16 +211,6 @@ const calls: Readonly<Record<string, Call>> = {
     args: () => [structuredClone(plan.memory), structuredClone(plan.steps)],
   },
   decodeModel: {
-    call: octet.decodeModel,
-    args: () => [bytes, { externalData: () => undefined, operators: [operatorRow()] }],
-  },
-  defineOperator: {
-    call: octet.defineOperator,
-    args: () => [{ op: 'Mine', inputs: [1, 1], role: 'computes', shape: () => undefined }],
-  },
-  int8Weights: {
-    call: octet.int8Weights,
-    args: () => [{ outChannels: 1, taps: 2, inChannels: 3 }, new Int8Array(6), new Int8Array(1)],
     call: quantizing.decodeModel,
     args: () => [
       bytes,

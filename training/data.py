@@ -1,7 +1,9 @@
 """CIFAR-10 as `octet data cifar10` caches it: records of one label byte and 32x32 RGB pixels (row-major, HWC)."""
 
+import dataclasses
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,38 @@ def load(split: str, directory: Path) -> tuple[torch.Tensor, torch.Tensor]:
     records = torch.from_numpy(np.fromfile(path, dtype=np.uint8)).view(-1, RECORD_BYTES)
     images = records[:, 1:].reshape(-1, 32, 32, 3).permute(0, 3, 1, 2).contiguous()
     return images, records[:, 0].long()
+
+
+def load_cats_and_dogs(split: str, directory: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """CIFAR-10's cats (label 0) and dogs (1), each pixel a square of 7x7: uint8 [N, 3, 32, 32] still, for `Dataset.enlarge`."""
+    images, labels = load(split, directory)
+    cat, dog = CLASSES.index("cat"), CLASSES.index("dog")
+    chosen = (labels == cat) | (labels == dog)
+    return images[chosen], (labels[chosen] == dog).long()
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    title: str
+    labels: list[str]
+    size: int
+    """Side of the network's input."""
+    load: Callable[[str, Path], tuple[torch.Tensor, torch.Tensor]]
+
+    @property
+    def classes(self) -> int:
+        return len(self.labels)
+
+    def enlarge(self, images: torch.Tensor) -> torch.Tensor:
+        """Images of 32x32 to the network's size, a whole number of times."""
+        factor = self.size // images.shape[-1]
+        return images if factor == 1 else F.interpolate(images, scale_factor=factor, mode="nearest")
+
+
+DATASETS = {
+    "cifar10": Dataset("CIFAR-10", CLASSES, 32, load),
+    "catdog": Dataset("CIFAR-10, cats and dogs", ["cat", "dog"], 224, load_cats_and_dogs),
+}
 
 
 def normalize(images: torch.Tensor) -> torch.Tensor:

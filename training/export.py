@@ -16,7 +16,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import fx, nn
 
-from .data import CLASSES, MEAN, STD
+from .data import CLASSES, DATASETS, MEAN, STD, Dataset
 from .models import ARCHITECTURES, MODELS
 
 OPSET = 13
@@ -111,20 +111,22 @@ def export(model: nn.Module, name: str, path: Path) -> None:
         producer_name="octet-training",
         producer_version=torch.__version__.split("+")[0],
     )
-    helper.set_model_props(
-        proto,
-        {
-            "labels": ",".join(CLASSES),
-            "mean": ",".join(map(str, MEAN)),
-            "std": ",".join(map(str, STD)),
-            "layout": "NCHW RGB, pixels/255, then (x-mean)/std",
-            "dataset": "CIFAR-10",
-            "architecture": ARCHITECTURES[name],
-        },
-    )
+    helper.set_model_props(proto, metadata(name, DATASETS["cifar10"]))
     onnx.checker.check_model(proto, full_check=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(proto, path)
+
+
+def metadata(name: str, dataset: Dataset) -> dict[str, str]:
+    """What a file says of its labels and its input."""
+    return {
+        "labels": ",".join(dataset.labels),
+        "mean": ",".join(map(str, MEAN)),
+        "std": ",".join(map(str, STD)),
+        "layout": "NCHW RGB, pixels/255, then (x-mean)/std",
+        "dataset": dataset.title,
+        "architecture": ARCHITECTURES[name],
+    }
 
 
 def onnx_scope(modules: dict[str, nn.Module], key: str) -> str:

@@ -224,7 +224,7 @@ class WinogradTest(unittest.TestCase):
             use_winograd(model)
             self.assertEqual(list(model.state_dict()), keys)
             counts[name] = sum(isinstance(module, WinogradConv2d) for module in model.modules())
-        self.assertEqual(counts, {"vgg16": 10, "resnet20": 0, "mobilenetv2": 0})
+        self.assertEqual({name: count for name, count in counts.items() if count}, {"vgg16": 10})
 
 
 class MuonTest(unittest.TestCase):

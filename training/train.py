@@ -14,6 +14,7 @@ import math
 import os
 import time
 from pathlib import Path
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -60,6 +61,15 @@ class Recipe:
     """Train on the first `limit` images only (0: all); for tests."""
 
 
+class Rates(Protocol):
+    """What of a recipe concerns the optimizers."""
+
+    learning_rate: float
+    momentum: float
+    muon: float
+    weight_decay: float
+
+
 def schedule(recipe: Recipe, progress: float) -> float:
     """Share of the peak learning rates at `progress` (0 to 1) through the run."""
     if progress < recipe.warmup:
@@ -78,7 +88,7 @@ def alternate_flips(recipe: Recipe, count: int, epoch: int) -> torch.Tensor:
     return (sides + epoch) % 2 == 1
 
 
-def make_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+def make_optimizers(model: nn.Module, recipe: Rates) -> list[torch.optim.Optimizer]:
     """Between them they hold all parameters. `peak` of each group is its learning rate where the schedule is at 1."""
     dimensions = 4 if recipe.muon else None
     kernels = [p for p in model.parameters() if p.dim() == dimensions]

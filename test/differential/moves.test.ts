@@ -131,3 +131,25 @@ describe('a sum or difference', () => {
       b.output(b.qdq(b.node('Sub', [y, convolved(b, image(b, 'other'), 6)]), 0.1, -3), ['N', 5, 4, 5]);
     }));
 });
+
+describe('a larger image', () => {
+  it.each(['DCR', 'CRD'])('of blocks of channels, %s', (mode) =>
+    expectAgreement((b) => {
+      const x = b.qdq(b.input('x', ['N', 8, 3, 5]), 0.02, 3);
+      const y = b.node('DepthToSpace', [x], { blocksize: 2, mode });
+      b.output(b.qdq(y, 0.03, -3), ['N', 2, 6, 10]);
+    }),
+  );
+
+  it.each([
+    ['half_pixel', 'round_prefer_floor'],
+    ['half_pixel', 'round_prefer_ceil'],
+    ['asymmetric', 'floor'],
+  ])('of repeated pixels, %s and %s', (coordinate_transformation_mode, nearest_mode) =>
+    expectAgreement((b) => {
+      const scales = b.constant('scales', [4], Float32Array.of(1, 1, 2, 3));
+      const y = b.node('Resize', [image(b), '', scales], { coordinate_transformation_mode, nearest_mode });
+      b.output(b.qdq(y, 0.02, 3), ['N', 6, 8, 15]);
+    }),
+  );
+});

@@ -11,6 +11,7 @@ import { concat } from './concat.ts';
 import { constantOfShape } from './constant-of-shape.ts';
 import { constant } from './constant.ts';
 import { conv } from './conv.ts';
+import { depthToSpace } from './depth-to-space.ts';
 import { dequantizeLinear } from './dequantize-linear.ts';
 import { div } from './div.ts';
 import { dropout } from './dropout.ts';
@@ -43,6 +44,7 @@ import { reciprocal } from './reciprocal.ts';
 import { reduceMean } from './reduce-mean.ts';
 import { relu } from './relu.ts';
 import { reshape } from './reshape.ts';
+import { resize } from './resize.ts';
 import { selu } from './selu.ts';
 import { shape } from './shape.ts';
 import { sigmoid } from './sigmoid.ts';
@@ -73,6 +75,7 @@ const rows = [
   constantOfShape,
   constant,
   conv,
+  depthToSpace,
   dequantizeLinear,
   div,
   dropout,
@@ -105,6 +108,7 @@ const rows = [
   reduceMean,
   relu,
   reshape,
+  resize,
   selu,
   shape,
   sigmoid,

@@ -249,10 +249,10 @@ describe('loading', () => {
     const bounds = ['from', 'to', 'axis'].map((name, i): TensorInit => {
       return { name, dataType: DataType.INT64, dims: [1n], int64Data: [[0n, 65_536n, 1n][i]] };
     });
-    const slices = times(70, (i) => node('Slice', [`x${i}`, 'from', 'to', 'axis'], [`x${i + 1}`]));
-    const bytes = quantized(['N', 65_536, 1, 1], slices, bounds, { output: [value('x70', [])] });
+    const slices = times(270, (i) => node('Slice', [`x${i}`, 'from', 'to', 'axis'], [`x${i + 1}`]));
+    const bytes = quantized(['N', 65_536, 1, 1], slices, bounds, { output: [value('x270', [])] });
     await expect(load(bytes)).rejects.toThrow(
-      /Slice .*selects channels where the model has selected 4194304 already/,
+      /Slice.*its offsets, with those before it, are more than 16777216/,
     );
   });
 
@@ -261,7 +261,7 @@ describe('loading', () => {
       node('MaxPool', [`x${i}`], [i === 16_399 ? 'y' : `x${i + 1}`], [attribute('kernel_shape', [1, 1])]),
     );
     const loading = loadModel(quantized(['N', 1, 2, 2], chain), { backend: 'wasm', threads: 1 });
-    await expect(loading).rejects.toThrow(/takes 16400 kernel calls, more than 16368/);
+    await expect(loading).rejects.toThrow(/takes more than 16368 kernel calls/);
   });
 
   test('a chain of 6,000 operations is planned', async () => {

@@ -47,7 +47,10 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
     ...options,
     operators: (options.operators ?? []).flatMap(({ onnx }) => onnx),
   });
-  const program = lower(graph, operators.operators, { fuse: options.fuse ?? true });
+  const program = lower(graph, operators.operators, {
+    fuse: options.fuse ?? true,
+    host: options.hostStages ?? false,
+  });
   checkActivationBytes(program, options.maxActivationBytes ?? DEFAULT_MAX_ACTIVATION_BYTES);
   signal?.throwIfAborted();
   const { session, reason } = await openBackend(program, operators, options);
@@ -77,6 +80,7 @@ const operator = v.object(
     lower: fn,
     reference: fn,
     macs: fn,
+    stage: oneOf('device', 'host'),
     webgpu: v.optional(v.object({ variants: fn }, 'a GpuKernel')),
     wasm: v.optional(v.object({ variants: fn }, 'a WasmKernel')),
   },
@@ -100,6 +104,7 @@ const loadOptions = optionsOf({
   labels: texts,
   operators: v.array(operator, 'an array of Operators'),
   fuse: flag,
+  hostStages: flag,
   maxActivationBytes: v.pipe(
     v.number(),
     v.check((value) => value > 0, 'a number above 0'),

@@ -2,10 +2,19 @@
 import { asyncOptions, check, count, integer, oneOf, options as optionsOf, texts } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import { median } from 'simple-statistics';
+import { softmax as softmaxOperator } from '../graph/operators/softmax.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
 import { dequantizeOutput, readOutput } from '../program/input.ts';
 import { byteCount, paddedChannels } from '../program/program.ts';
-import type { IntegerProgram, Operation, ProgramTensor, TensorBuffer, TensorId } from '../program/program.ts';
+import type {
+  HostOperation,
+  IntegerProgram,
+  Operation,
+  ProgramOutput,
+  ProgramTensor,
+  TensorBuffer,
+  TensorId,
+} from '../program/program.ts';
 import { checkBatch, portTensors } from '../schedule/session-input.ts';
 import { createReferenceSession } from '../reference/session.ts';
 import { constantBytes } from '../schedule/constants.ts';
@@ -102,11 +111,11 @@ export class LoadedModel implements Model {
   }
 
   get outputs(): readonly ModelOutput[] {
-    return this.program.outputs.map(({ name, shape, dtype, tail }) => ({
-      name,
-      shape: ['N', ...shape],
-      dtype,
-      activation: tail.length > 0 ? 'softmax' : 'none',
+    return this.program.outputs.map((output) => ({
+      name: output.name,
+      shape: ['N', ...output.shape],
+      dtype: output.dtype,
+      activation: endsInSoftmax(this.program, output) ? 'softmax' : 'none',
     }));
   }
 
@@ -247,9 +256,10 @@ export class LoadedModel implements Model {
     const tensor = this.program.tensors[output.tensor];
     const data = dequantizeOutput(output, tensor, run.tensors.get(output.tensor)!, batch);
     const predictions: Prediction[][] = [];
+    const isProbability = endsInSoftmax(this.program, output);
     for (let image = 0; image < batch; image++) {
       const values = data.subarray(image * classes, (image + 1) * classes);
-      predictions.push(topK(output.tail.length > 0 ? values : softmax(values), this.labels, ranks));
+      predictions.push(topK(isProbability ? values : softmax(values), this.labels, ranks));
     }
     const timings = { ...run.timings, totalMs: performance.now() - start };
     return Array.isArray(pictures) ? { predictions, timings } : { predictions: predictions[0], timings };
@@ -416,4 +426,11 @@ function withoutPadding({ type, image }: ProgramTensor, buffer: TensorBuffer): T
 
 function list(names: readonly string[]): string {
   return names.map((name) => `"${name}"`).join(', ');
+}
+
+/** Whether an output is a softmax's: of the tail, or of a host stage. */
+function endsInSoftmax({ operations }: IntegerProgram, { tail, tensor }: ProgramOutput): boolean {
+  if (tail.length > 0) return true;
+  const last = operations.find(({ output }) => output === tensor);
+  return last?.kind === 'host' && softmaxOperator.is((last as HostOperation).node);
 }

@@ -44,6 +44,11 @@ export interface LoadOptions extends AsyncOptions {
   readonly operators?: readonly Operator[];
   /** Whether lowering fuses pools and residual additions into convolutions. Default true; false keeps every tensor visible. */
   readonly fuse?: boolean;
+  /**
+   * Whether nodes that no operation runs in integers are computed on the CPU, in real numbers that are the same on every device and
+   * engine, between the integers around them (`host` operations of the plan). Default false: such models are refused.
+   */
+  readonly hostStages?: boolean;
   /** External data files by the location that the model names. Default: they are looked for beside an address or path. */
   readonly externalData?: ReadonlyMap<string, Uint8Array>;
 }

@@ -142,6 +142,7 @@ const loadOptions = () => ({
   labels: ['a', 'b', 'c'],
   operators: [],
   fuse: true,
+  hostStages: false,
   externalData: new Map([['x', new Uint8Array(1)]]),
 });
 const runInputs = () => ({ input: { pixels: picture().data, batch: 1 } });

@@ -6,8 +6,8 @@ import type { WasmKernel } from './wasm-kernel.ts';
 /** What the reference implementation of an operator reads and writes. */
 export interface ReferenceContext {
   readonly batch: number;
-  tensor(id: TensorId): ProgramTensor;
-  buffer(id: TensorId): TensorBuffer;
+  readonly tensor: (id: TensorId) => ProgramTensor;
+  readonly buffer: (id: TensorId) => TensorBuffer;
 }
 
 /**

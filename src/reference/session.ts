@@ -84,10 +84,12 @@ export function createReferenceSession(
     adapter: null,
     threads: null,
     run: (inputs, options) => run(inputs, options),
-    plan: async (batch) => {
-      checkBatch(batch, program.tensors);
-      return { plan: planReference(program, batch), constantBytes: programConstantBytes(program) };
-    },
+    // A wrong batch rejects, as it does in the other sessions.
+    plan: (batch) =>
+      Promise.resolve().then(() => {
+        checkBatch(batch, program.tensors);
+        return { plan: planReference(program, batch), constantBytes: programConstantBytes(program) };
+      }),
     profile: async (batch, repetitions, { signal, onProgress } = {}) => {
       checkBatch(batch, program.tensors);
       const inputs = new Map(

@@ -234,9 +234,12 @@ class ProgramSession implements WasmSession {
     return Math.max(looks, macs) + bytes * WORK_PER_BYTE;
   }
 
-  async plan(batch: number): Promise<SessionPlan> {
-    checkBatch(batch, this.#program.tensors);
-    return { plan: this.#planOf(batch, []), constantBytes: programConstantBytes(this.#program) };
+  plan(batch: number): Promise<SessionPlan> {
+    // A wrong batch rejects, as it does in the other sessions.
+    return Promise.resolve().then(() => {
+      checkBatch(batch, this.#program.tensors);
+      return { plan: this.#planOf(batch, []), constantBytes: programConstantBytes(this.#program) };
+    });
   }
 
   /** Made once: plans stay when their constants and calls have gone. */

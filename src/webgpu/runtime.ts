@@ -266,8 +266,7 @@ export class Runtime {
         if (!prepared.plan.onHost.has(id)) continue;
         const { buffer } = host.get(id);
         const first = part.first * byteCount(this.program.tensors[id], 1);
-        if (run.targets)
-          this.open.device.queue.writeBuffer(run.targets.get(id)!, first, buffer as ArrayBuffer);
+        if (run.targets) this.open.device.queue.writeBuffer(run.targets.get(id)!, first, buffer);
         else run.receive(id, new Uint8Array(buffer));
       }
       return timings;
@@ -299,7 +298,7 @@ export class Runtime {
       const inputs = phase.isFirst ? plan.inputs.write(encoder, part) : [];
       for (const id of phase.uploads) {
         const { buffer, offset } = prepared.range(id);
-        device.queue.writeBuffer(buffer, offset, host.get(id).buffer as ArrayBuffer);
+        device.queue.writeBuffer(buffer, offset, host.get(id).buffer);
       }
       const pass = encoder.beginComputePass({ label: 'run' });
       encode(pass, inputs);

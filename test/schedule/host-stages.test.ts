@@ -64,13 +64,13 @@ const toInt8: Operator = {
 };
 
 /** Each built-in operator a second time, without kernels. */
-const onHost = builtinOperators.map(({ kind, onnx, lower, macs, reference }): Operator => ({
-  kind: `host-${kind}`,
-  onnx,
+const onHost = builtinOperators.map((operator): Operator => ({
+  kind: `host-${operator.kind}`,
+  onnx: operator.onnx,
   stage: 'host',
-  lower: (...args) => lower(...args),
-  macs: (...args) => macs(...args),
-  reference: (...args) => reference(...args),
+  lower: (...args) => operator.lower(...args),
+  macs: (...args) => operator.macs(...args),
+  reference: (...args) => operator.reference(...args),
 }));
 
 const operators = createOperatorRegistry([...onHost, toFloat, half, toInt8]);

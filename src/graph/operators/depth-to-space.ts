@@ -12,10 +12,10 @@ export const depthToSpace = movingOperator({
     const [n, c, h, w] = shape;
     const isKnown = [c, h, w].every((size) => typeof size === 'number');
     if (shape.length !== 4 || !isKnown) return `needs an image [N, C, H, W] of fixed size, has [${shape}]`;
-    if (!(block >= 1) || numericProduct([c]) % block ** 2 !== 0) {
+    if (!(block >= 1) || numericProduct([c]) % (block * block) !== 0) {
       return `blocksize ${block} does not fit ${c} channels`;
     }
-    return [n, Number(c) / block ** 2, Number(h) * block, Number(w) * block];
+    return [n, Number(c) / (block * block), Number(h) * block, Number(w) * block];
   },
   move(node, { from: [n, c, h, w], to }) {
     const block = this.number(node, 'blocksize');
@@ -24,7 +24,8 @@ export const depthToSpace = movingOperator({
       return `is in mode ${JSON.stringify(mode)}, which ONNX does not know`;
     const channels = to[1];
     // Steps in channels from one column, row and channel of a block to the next.
-    const [column, row, channel] = mode === 'DCR' ? [channels, channels * block, 1] : [1, block, block ** 2];
+    const [column, row, channel] =
+      mode === 'DCR' ? [channels, channels * block, 1] : [1, block, block * block];
     const list = (length: number, at: (i: number) => number) =>
       Float64Array.from({ length }, (_, i) => at(i));
     return {

@@ -34,7 +34,7 @@ export type {
   Timings,
 } from './model/model.ts';
 export type { OutputValues } from './program/input.ts';
-export type { BackendName } from './schedule/session.ts';
+export type { AdapterClass, BackendName } from './schedule/session.ts';
 
 export { decodePicture } from './vision/decode.ts';
 export type { DecodePictureOptions } from './vision/decode.ts';

@@ -103,7 +103,7 @@ async function showsExpectedLogits(served: string): Promise<void> {
   }
 }
 
-test('a Vite page that only runs models stays under 105 kB, gzipped, without Node', async () => {
+test('a Vite page that only runs models stays under 120 kB, gzipped, without Node', async () => {
   const source = path.join(folder, 'page');
   const out = path.join(folder, 'site');
   await mkdir(source);
@@ -138,7 +138,7 @@ test('a Vite page that only runs models stays under 105 kB, gzipped, without Nod
   console.log(
     `loadModel in a Vite page: ${(gzipped / 1000).toFixed(1)} kB gzipped, ONNX definitions included`,
   );
-  expect(gzipped).toBeLessThan(105_000);
+  expect(gzipped).toBeLessThan(120_000);
   for (const text of texts) expect(text).not.toMatch(/from\s*["']node:/);
   await showsExpectedLogits(out);
 });
@@ -161,7 +161,7 @@ test('a plain module script runs the built file, which brings no quantizer', asy
   const gzipped = texts.reduce((sum, text) => sum + gzipSync(text).length, 0);
   console.log(`dist/browser/octet.js: ${(gzipped / 1000).toFixed(1)} kB gzipped, with what it imports`);
   expect(texts.filter((text) => text.includes('https://json-schema.org'))).toEqual([]);
-  expect(gzipped).toBeLessThan(120_000);
+  expect(gzipped).toBeLessThan(125_000);
   await writeFile(
     path.join(page, 'index.html'),
     `<!doctype html><script type="module">${pageScript('./octet.js')}</script>`,

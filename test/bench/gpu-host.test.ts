@@ -45,7 +45,7 @@ test('the packed folder runs by itself: bytes compared, everything measured', as
     await packGpuHost(path.join(folder, 'pack'), 2);
     chooseVulkanDriver();
     const output = path.join(folder, 'gpu.json');
-    const small = '--batches 1 --repetitions 1 --tune off --kernels concat --layers fc8 --allow-software';
+    const small = '--batches 1 --repetitions 1 --tune off --kernels joined --layers fc8 --allow-software';
     const { stdout } = await promisify(execFile)(
       path.join(folder, 'pack/run.sh'),
       [...small.split(' '), '--output', output],

@@ -367,8 +367,8 @@ class Lowering implements LoweringContext {
   emit<T extends Operation>(operation: T): void {
     if (isMove(operation)) {
       for (const { source } of operation.parts) this.#listed += offsetCount(source);
-      if (this.#listed > MAX_LISTED) {
-        throw new ModelError(`its offsets, with those before it, are more than ${MAX_LISTED}`);
+      if (this.#listed > MAX_OFFSETS) {
+        throw new ModelError(`its offsets, with those before it, are more than ${MAX_OFFSETS}`);
       }
     }
     this.#push(this.#operations, operation);
@@ -972,7 +972,7 @@ function isInt8(value: Value): value is PointwiseValue {
 }
 
 /** Offsets that the moves of one model list altogether: small files can ask for gigabytes of them. */
-const MAX_LISTED = 2 ** 24;
+const MAX_OFFSETS = 2 ** 24;
 
 const isMove = (operation: Operation): operation is MoveOperation => operation.kind === 'move';
 

@@ -8,11 +8,8 @@ import { numberAttribute, resolveAxis } from '../graph/attributes.ts';
 import { type GraphIndex, indexGraph } from '../graph/graph-index.ts';
 import type { Dimension, Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
 import { inferShapes } from '../graph/infer-shapes.ts';
-import { add } from '../graph/operators/add.ts';
 import { dequantizeLinear } from '../graph/operators/dequantize-linear.ts';
-import { gemm } from '../graph/operators/gemm.ts';
-import { matMul } from '../graph/operators/mat-mul.ts';
-import { keepsValues, selects, type Value as ConstantValue } from '../graph/operators/operator.ts';
+import { selects, type Value as ConstantValue } from '../graph/operators/operator.ts';
 import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
 import { operatorOf } from '../graph/operators/registry.ts';
 import { softmax } from '../graph/operators/softmax.ts';
@@ -30,16 +27,27 @@ import type {
 } from './lowering.ts';
 import { lookupTable, quantizeReal, realValues } from './pointwise.ts';
 import { compact } from './compact.ts';
+import { Demands, NO_DEMAND } from './demands.ts';
+import { countOf, Draft } from './draft.ts';
 import { hostProblem } from './host.ts';
-import { isListable, moveSource, offsetCount, relayout, wholePart } from './move.ts';
-import { imageLayout, rowMajor, sameLayout } from './program.ts';
+import { isListable, moveSource, relayout, wholePart } from './move.ts';
+import {
+  activationParameters,
+  isScale,
+  LARGEST_FLOAT32,
+  parametersKey,
+  type QuantizationParameters,
+  sameParameters,
+  scaleProblem,
+} from './parameters.ts';
+import { joinMatMulBias, withoutSizes } from './prepare.ts';
+import { imageLayout, sameLayout } from './program.ts';
 import type {
   AccumulatorTensor,
   DequantizeOperation,
   FloatTensor,
   HostOperand,
   HostOperation,
-  ImageShape,
   Int8Tensor,
   Layout,
   IntegerProgram,
@@ -92,21 +100,6 @@ export function lower(
   return options.fuse === false ? program : fuse(program);
 }
 
-interface QuantizationParameters {
-  readonly scale: number;
-  /** Of a uint8 tensor shifted by 128. */
-  readonly zeroPoint: number;
-  readonly dtype: 'int8' | 'uint8';
-}
-
-/** What the readers of a float value want of it, those behind selections, renamings and clamps included. */
-interface Demand {
-  /** A QuantizeLinear that ends the way of some readers. */
-  readonly quantizer: Node | undefined;
-  /** Why no tensor of `quantizer`'s serves all readers, undefined where it does. */
-  readonly conflict: string | undefined;
-}
-
 /** A float value of the graph in the program's terms. */
 type Value =
   | PointwiseValue
@@ -119,11 +112,9 @@ interface FloatValue {
   readonly values: null;
 }
 
-/** What lowering one node has changed, undone where the node goes to the host instead. */
+/** Problems of the node that is being lowered: not reported where it goes to the host instead. */
 interface Attempt {
-  readonly node: Node;
   readonly problems: { readonly node: Node; readonly reason: string }[];
-  readonly undo: (() => void)[];
 }
 
 /** A value behind a final softmax, computed on the CPU from the tensor's real values. */
@@ -141,11 +132,8 @@ class Lowering implements LoweringContext {
   readonly #mayHost: boolean;
   readonly #rules = new Map<string, LoweringRule>();
   readonly #index: GraphIndex;
-  readonly #demands = new Map<string, Demand>();
-  readonly #tensors: ProgramTensor[] = [];
-  /** Names of tensors. */
-  readonly #names = new Set<string>();
-  readonly #operations: Operation[] = [];
+  readonly #demands: Demands;
+  readonly #draft: Draft;
   readonly #inputs: ProgramInput[] = [];
   /** Float values by name. */
   readonly #values = new Map<string, Value>();
@@ -158,8 +146,6 @@ class Lowering implements LoweringContext {
   /** Values behind a problem: what reads them is not reported again. */
   readonly #failed = new Set<string>();
   readonly #shifted = new Map<Uint8Array, Int8Array>();
-  /** Offsets of moves so far. */
-  #listed = 0;
   /** Values behind a softmax. */
   readonly #tails = new Map<string, TailValue>();
   /** Values in real numbers, for host stages: those that are computed otherwise. */
@@ -176,10 +162,8 @@ class Lowering implements LoweringContext {
     this.#problems = problems;
     for (const rule of rules) for (const { op } of rule.onnx) this.#rules.set(op, rule);
     this.#index = indexGraph(graph);
-    // From the end, so that what is wanted of a reader's result is known before its input is asked about.
-    for (const { outputs } of graph.nodes.toReversed()) {
-      for (const name of outputs) this.#demands.set(name, this.#demandOf(name));
-    }
+    this.#demands = new Demands(this.#index);
+    this.#draft = new Draft(graph);
   }
 
   run(): IntegerProgram {
@@ -189,8 +173,8 @@ class Lowering implements LoweringContext {
     this.#problems.throwIfAny();
     return {
       name: this.graph.name,
-      tensors: this.#tensors,
-      operations: this.#operations,
+      tensors: this.#draft.tensors,
+      operations: this.#draft.operations,
       inputs: this.#inputs,
       outputs: outputs.filter((output) => output !== undefined),
       metadata: this.graph.metadata,
@@ -216,7 +200,7 @@ class Lowering implements LoweringContext {
       if (value.values === null) return value.tensor;
       // What quantizes a selection may quantize what is selected from, for this reader alone.
       const { quantizer, conflict } =
-        selects(operatorOf(this.graph, node)) && index === 0 ? this.#demand(node.outputs[0]) : NO_DEMAND;
+        selects(operatorOf(this.graph, node)) && index === 0 ? this.#demands.get(node.outputs[0]) : NO_DEMAND;
       if (quantizer && conflict === undefined) {
         return this.#parameters(quantizer) && this.#lookup(name, value, quantizer);
       }
@@ -248,7 +232,7 @@ class Lowering implements LoweringContext {
     const key = `${input.id} ${layout.image.join()} ${layout.strides.join()}`;
     const known = this.#regrouped.get(key);
     if (known) return known;
-    const tensor = this.#tensor(`${name}.regrouped${this.#regrouped.size}`, layout, input);
+    const tensor = this.#draft.int8(`${name}.regrouped${this.#regrouped.size}`, layout, input);
     this.emit<MoveOperation>({
       kind: 'move',
       name: `${node.name}.regroup`,
@@ -257,7 +241,7 @@ class Lowering implements LoweringContext {
       parts: [wholePart(tensor, source, null)],
       fill: tensor.zeroPoint,
     });
-    this.#set(this.#regrouped, key, tensor);
+    this.#draft.set(this.#regrouped, key, tensor);
     return tensor;
   }
 
@@ -318,26 +302,26 @@ class Lowering implements LoweringContext {
   ): LoweredOutput<ProgramTensor> | undefined {
     const clamps = followClamps(this.#index, node.outputs[0]);
     const { output: name, lo: min, hi: max } = clamps;
-    const { quantizer, conflict } = this.#demand(name);
+    const { quantizer, conflict } = this.#demands.get(name);
     if (like && (!quantizer || conflict !== undefined)) {
       // Exact for every reader: clamps and QuantizeLinears take it from here, each for itself.
-      const tensor = this.#tensor(node.outputs[0], layout, like);
-      this.#set(this.#values, node.outputs[0], { tensor, values: null });
+      const tensor = this.#draft.int8(node.outputs[0], layout, like);
+      this.#draft.set(this.#values, node.outputs[0], { tensor, values: null });
       return { tensor, lo: -128, hi: 127 };
     }
-    for (const clamp of clamps.nodes) this.#include(this.#absorbed, clamp);
+    for (const clamp of clamps.nodes) this.#draft.include(this.#absorbed, clamp);
     const fail = (reason: string): undefined => {
       this.problem(node, reason);
-      this.#include(this.#failed, name);
+      this.#draft.include(this.#failed, name);
     };
     if (quantizer) {
       if (conflict !== undefined) return fail(conflict);
       const parameters = this.#parameters(quantizer);
       if (!parameters) {
-        this.#include(this.#failed, name);
+        this.#draft.include(this.#failed, name);
         return undefined;
       }
-      const tensor = this.#tensor(name, layout, parameters);
+      const tensor = this.#draft.int8(name, layout, parameters);
       this.#resolve(name, tensor);
       const { scale, zeroPoint } = parameters;
       return { tensor, lo: quantizeReal(min, scale, zeroPoint), hi: quantizeReal(max, scale, zeroPoint) };
@@ -345,13 +329,13 @@ class Lowering implements LoweringContext {
     if (min !== -Infinity || max !== Infinity || !accumulatorScale) {
       return fail(`its result "${name}" must be quantized: no QuantizeLinear follows it`);
     }
-    const tensor = this.#accumulators(name, layout, accumulatorScale);
-    this.#set(this.#values, name, { tensor, values: null });
+    const tensor = this.#draft.accumulators(name, layout, accumulatorScale);
+    this.#draft.set(this.#values, name, { tensor, values: null });
     return { tensor, lo: -128, hi: 127 };
   }
 
   intermediate(node: Node, layout: Layout, like: Int8Tensor, what: string): Int8Tensor {
-    return this.#tensor(`${node.outputs[0]}.${what}`, layout, like);
+    return this.#draft.int8(`${node.outputs[0]}.${what}`, layout, like);
   }
 
   layoutBehind(node: Node): Layout | undefined {
@@ -365,17 +349,11 @@ class Lowering implements LoweringContext {
   }
 
   emit<T extends Operation>(operation: T): void {
-    if (isMove(operation)) {
-      for (const { source } of operation.parts) this.#listed += offsetCount(source);
-      if (this.#listed > MAX_OFFSETS) {
-        throw new ModelError(`its offsets, with those before it, are more than ${MAX_OFFSETS}`);
-      }
-    }
-    this.#push(this.#operations, operation);
+    this.#draft.emit(operation);
   }
 
   bind(node: Node, value: PointwiseValue): void {
-    this.#set(this.#values, node.outputs[0], value);
+    this.#draft.set(this.#values, node.outputs[0], value);
   }
 
   problem(node: Node, reason: string): void {
@@ -384,7 +362,7 @@ class Lowering implements LoweringContext {
       return;
     }
     this.#problems.node(node, reason);
-    for (const name of node.outputs) this.#include(this.#failed, name);
+    for (const name of node.outputs) this.#draft.include(this.#failed, name);
   }
 
   // The sweep over the graph.
@@ -396,12 +374,12 @@ class Lowering implements LoweringContext {
         `the input has shape [${shape}]: it needs a batch and, behind it, fixed sizes above 0`,
         name,
       );
-      this.#include(this.#failed, name);
+      this.#draft.include(this.#failed, name);
       return;
     }
     if (this.#index.readers(name).length === 0 && !this.#index.outputs.has(name)) {
       // Whoever runs the model passes it all the same; any scale will do.
-      const tensor = this.#tensor(name, layout, { scale: 1, zeroPoint: 0 });
+      const tensor = this.#draft.int8(name, layout, { scale: 1, zeroPoint: 0 });
       const fileDtype = dtype === 'int8' || dtype === 'uint8' ? dtype : 'float32';
       this.#inputs.push({ name, tensor: tensor.id, fileDtype });
       return;
@@ -411,23 +389,23 @@ class Lowering implements LoweringContext {
       const parameters = dequantize && this.#parameters(dequantize);
       if (!parameters) {
         this.#problems.add('an integer input must be read by a DequantizeLinear with a constant scale', name);
-        this.#include(this.#failed, name);
+        this.#draft.include(this.#failed, name);
         return;
       }
-      const tensor = this.#tensor(name, layout, parameters);
+      const tensor = this.#draft.int8(name, layout, parameters);
       this.#inputs.push({ name, tensor: tensor.id, fileDtype: dtype });
-      this.#set(this.#quantized, name, tensor);
+      this.#draft.set(this.#quantized, name, tensor);
       return;
     }
-    const { quantizer, conflict } = this.#demandOf(name);
+    const { quantizer, conflict } = this.#demands.of(name);
     const parameters = quantizer && conflict === undefined ? this.#parameters(quantizer) : undefined;
     if (!parameters) {
       if (!quantizer) this.#problems.add('the input is not quantized: no QuantizeLinear reads it', name);
       else if (conflict !== undefined) this.#problems.add(conflict, name);
-      this.#include(this.#failed, name);
+      this.#draft.include(this.#failed, name);
       return;
     }
-    const tensor = this.#tensor(name, layout, parameters);
+    const tensor = this.#draft.int8(name, layout, parameters);
     this.#inputs.push({ name, tensor: tensor.id, fileDtype: 'float32' });
     this.#resolve(name, tensor);
   }
@@ -441,24 +419,26 @@ class Lowering implements LoweringContext {
     const isKnown =
       rule !== undefined || own !== undefined || (this.#mayHost && row !== undefined && 'evaluate' in row);
     if (this.#problems.concern(node) || (isBehindProblem && isKnown)) {
-      for (const name of node.outputs) this.#include(this.#failed, name);
+      for (const name of node.outputs) this.#draft.include(this.#failed, name);
       return;
     }
-    const attempt: Attempt = { node, problems: [], undo: [] };
+    const attempt: Attempt = { problems: [] };
     /** Of what no host stage would make better: an accumulator that overflows, a scale that is none. */
     const refusals: string[] = [];
+    let undo: () => void = () => undefined;
     if (rule || own) {
       this.#attempt = attempt;
-      try {
-        if (this.#isReal(node)) this.#lowerReal(node);
-        else if (rule) rule.lower(node, this);
-        else own!.call(this, node);
-      } catch (error) {
-        if (!(error instanceof ModelError)) throw error;
-        for (const { reason } of error.problems) refusals.push(reason);
-      } finally {
-        this.#attempt = undefined;
-      }
+      undo = this.#draft.record(() => {
+        try {
+          if (this.#isReal(node)) this.#lowerReal(node);
+          else if (rule) rule.lower(node, this);
+          else own!.call(this, node);
+        } catch (error) {
+          if (!(error instanceof ModelError)) throw error;
+          for (const { reason } of error.problems) refusals.push(reason);
+        }
+      });
+      this.#attempt = undefined;
     } else {
       const reason = row?.remedy ?? 'Octet cannot run this operator in integers';
       attempt.problems.push({ node, reason });
@@ -471,7 +451,7 @@ class Lowering implements LoweringContext {
       !quantizeLinear.is(node) &&
       !dequantizeLinear.is(node);
     if (isUnsuited) {
-      for (const undo of attempt.undo.reverse()) undo();
+      undo();
       if (this.#host(node, attempt.problems.map(({ reason }) => reason).join('; '))) return;
     }
     for (const problem of attempt.problems) this.problem(problem.node, problem.reason);
@@ -508,14 +488,14 @@ class Lowering implements LoweringContext {
       this.problem(node, `what it quantizes, "${node.inputs[0]}", has sizes that are not fixed`);
       return;
     }
-    const quantized = this.#tensor(node.outputs[0], layout, parameters);
+    const quantized = this.#draft.int8(node.outputs[0], layout, parameters);
     this.emit<QuantizeOperation>({
       kind: 'quantize',
       name: node.name,
       inputs: [tensor.id],
       output: quantized.id,
     });
-    this.#set(this.#quantized, node.outputs[0], quantized);
+    this.#draft.set(this.#quantized, node.outputs[0], quantized);
   }
 
   /** Computes the node in real numbers; false where its row cannot. */
@@ -540,7 +520,7 @@ class Lowering implements LoweringContext {
     if (inputs.length === 0 || hostProblem({ node, row, operands }, info.shape, this.graph) !== undefined) {
       return false;
     }
-    const tensor = this.#floats(name, info.shape);
+    const tensor = this.#draft.floats(name, info.shape);
     this.emit<HostOperation>({
       kind: 'host',
       name: node.name,
@@ -551,7 +531,7 @@ class Lowering implements LoweringContext {
       operands,
       reason,
     });
-    this.#set(this.#values, name, { tensor, values: null });
+    this.#draft.set(this.#values, name, { tensor, values: null });
     return true;
   }
 
@@ -564,7 +544,7 @@ class Lowering implements LoweringContext {
     const table = isInt8(value) ? Float32Array.from(realValues(value)) : null;
     const shape = this.graph.values.get(name)?.shape;
     if (!shape || countOf(shape) === undefined || table?.some(Number.isNaN)) return undefined;
-    const tensor = this.#floats(`${name}.float`, shape);
+    const tensor = this.#draft.floats(`${name}.float`, shape);
     this.emit<DequantizeOperation>({
       kind: 'dequantize',
       name: this.#index.producer(name)?.name ?? name,
@@ -572,7 +552,7 @@ class Lowering implements LoweringContext {
       output: tensor.id,
       table,
     });
-    this.#set(this.#reals, value, tensor);
+    this.#draft.set(this.#reals, value, tensor);
     return tensor;
   }
 
@@ -605,7 +585,7 @@ class Lowering implements LoweringContext {
   #quantize(node: Node): void {
     const resolved = this.#resolved.get(node);
     if (resolved) {
-      this.#set(this.#quantized, node.outputs[0], resolved);
+      this.#draft.set(this.#quantized, node.outputs[0], resolved);
       return;
     }
     // Float weights with a QuantizeLinear are folded on import (graph/passes/fold-constants.ts).
@@ -617,7 +597,7 @@ class Lowering implements LoweringContext {
     if (behind && !behind.isQuantized) {
       const { scale, zeroPoint } = parameters;
       const tail = [...behind.tail, { kind: 'quantize', scale, zeroPoint } as const];
-      this.#set(this.#tails, node.outputs[0], { ...behind, tail, isQuantized: true });
+      this.#draft.set(this.#tails, node.outputs[0], { ...behind, tail, isQuantized: true });
       return;
     }
     if (!value || !isInt8(value)) {
@@ -625,7 +605,11 @@ class Lowering implements LoweringContext {
       return;
     }
     const isSame = value.values === null && sameParameters(value.tensor, parameters);
-    this.#set(this.#quantized, node.outputs[0], isSame ? value.tensor : this.#lookup(name, value, node));
+    this.#draft.set(
+      this.#quantized,
+      node.outputs[0],
+      isSame ? value.tensor : this.#lookup(name, value, node),
+    );
   }
 
   #dequantize(node: Node): void {
@@ -641,7 +625,7 @@ class Lowering implements LoweringContext {
     const quantized = last?.kind === 'quantize' ? last : undefined;
     const tensor = this.#quantized.get(name);
     if (behind && quantized && sameParameters(quantized, parameters)) {
-      this.#set(this.#tails, node.outputs[0], { ...behind, isQuantized: false });
+      this.#draft.set(this.#tails, node.outputs[0], { ...behind, isQuantized: false });
     } else if (quantized) {
       this.problem(node, `its scale or zero point is not that of the QuantizeLinear before it`);
     } else if (!tensor) {
@@ -649,7 +633,7 @@ class Lowering implements LoweringContext {
     } else if (!sameParameters(tensor, parameters)) {
       this.problem(node, `its scale or zero point is not that of the QuantizeLinear before it`);
     } else {
-      this.#set(this.#values, node.outputs[0], { tensor, values: null });
+      this.#draft.set(this.#values, node.outputs[0], { tensor, values: null });
     }
   }
 
@@ -664,7 +648,7 @@ class Lowering implements LoweringContext {
     const behind = this.#tails.get(name);
     if (behind) {
       // Elements keep their order, whatever the shape; that of the output is checked there.
-      this.#set(this.#tails, node.outputs[0], behind);
+      this.#draft.set(this.#tails, node.outputs[0], behind);
       return;
     }
     const quantized = this.#quantized.get(name);
@@ -683,8 +667,8 @@ class Lowering implements LoweringContext {
       );
       return;
     }
-    if (quantized) this.#set(this.#quantized, node.outputs[0], quantized);
-    if (value) this.#set(this.#values, node.outputs[0], value);
+    if (quantized) this.#draft.set(this.#quantized, node.outputs[0], quantized);
+    if (value) this.#draft.set(this.#values, node.outputs[0], value);
   }
 
   /** Softmax as the last function of the network, computed on the CPU. */
@@ -708,7 +692,7 @@ class Lowering implements LoweringContext {
     } else {
       const inner = sizes.slice(axis).reduce((product, size) => product * size, 1);
       const tail = [{ kind: 'softmax', length: sizes[axis - 1], inner }] as const;
-      this.#set(this.#tails, node.outputs[0], { tensor: value.tensor, tail, isQuantized: false });
+      this.#draft.set(this.#tails, node.outputs[0], { tensor: value.tensor, tail, isQuantized: false });
     }
   }
 
@@ -776,100 +760,36 @@ class Lowering implements LoweringContext {
 
   // Following values.
 
-  #demand(name: string): Demand {
-    return this.#demands.get(name) ?? NO_DEMAND;
-  }
-
-  /**
-   * What quantizes a value may do so before operators that only select from it, rename it or clamp it: the
-   * integers are the same. Readers that take the value itself, or quantize it otherwise, then stand in the way.
-   */
-  #demandOf(name: string): Demand {
-    const quantizers = new Map<string, Node>();
-    let conflict = this.#index.outputs.has(name)
-      ? `"${name}" is quantized, but is an output of the graph before that`
-      : undefined;
-    for (const reader of this.#index.readers(name)) {
-      const row = operatorOf(this.graph, reader);
-      const passes = keepsValues(row) || row?.role === 'clamps';
-      const behind: Demand =
-        quantizeLinear.is(reader) && reader.inputs[0] === name
-          ? { quantizer: reader, conflict: undefined }
-          : passes && reader.inputs[0] === name
-            ? this.#demand(reader.outputs[0])
-            : NO_DEMAND;
-      conflict ??= behind.conflict;
-      if (behind.quantizer) quantizers.set(this.#parametersKey(behind.quantizer), behind.quantizer);
-      else {
-        conflict ??= `"${name}" is quantized, but ${reader.op} "${reader.name}" reads it before its QuantizeLinear`;
-      }
-    }
-    if (quantizers.size > 1) conflict ??= `"${name}" is quantized in ${quantizers.size} different ways`;
-    const [quantizer] = quantizers.values();
-    return { quantizer, conflict };
-  }
-
-  /** The same for nodes that quantize alike. */
-  #parametersKey(node: Node): string {
-    const [, scaleName, zeroPointName = ''] = node.inputs;
-    const scale = this.graph.constants.get(scaleName);
-    const zeroPoint = this.graph.constants.get(zeroPointName);
-    if (scale?.data.length !== 1 || (zeroPointName !== '' && zeroPoint?.data.length !== 1)) return node.name;
-    const offset = this.graph.values.get(node.outputs[0])?.dtype === 'uint8' ? 128 : 0;
-    return `${Math.fround(Number(scale.data[0]))}, ${Number(zeroPoint?.data[0] ?? 0) - offset}`;
+  /** Scale and zero point of an activation's QuantizeLinear or DequantizeLinear, or a problem and undefined. */
+  #parameters(node: Node): QuantizationParameters | undefined {
+    const isReported = this.#attempt?.problems.some((problem) => problem.node === node);
+    if (isReported || this.#problems.concern(node)) return undefined;
+    const parameters = activationParameters(this.graph, node);
+    if (typeof parameters !== 'string') return parameters;
+    this.problem(node, parameters);
+    return undefined;
   }
 
   /** Binds a float value to the tensor that quantizes it. */
   #resolve(name: string, tensor: Int8Tensor): void {
-    this.#set(this.#values, name, { tensor, values: null });
+    this.#draft.set(this.#values, name, { tensor, values: null });
     for (const reader of this.#index.readers(name)) {
-      if (quantizeLinear.is(reader)) this.#set(this.#resolved, reader, tensor);
+      if (quantizeLinear.is(reader)) this.#draft.set(this.#resolved, reader, tensor);
     }
-  }
-
-  /**
-   * Scale and zero point of an activation's QuantizeLinear or DequantizeLinear, or a problem and undefined.
-   */
-  #parameters(node: Node): QuantizationParameters | undefined {
-    const isReported = this.#attempt?.problems.some((problem) => problem.node === node);
-    if (isReported || this.#problems.concern(node)) return undefined;
-    const [, scaleName, zeroPointName = ''] = node.inputs;
-    const scale = this.graph.constants.get(scaleName);
-    const zeroPoint = this.graph.constants.get(zeroPointName);
-    // The type is that of the integers, whether or not there is a zero point to say so.
-    const integers = quantizeLinear.is(node) ? node.outputs[0] : node.inputs[0];
-    const dtype = this.graph.values.get(integers)?.dtype;
-    if (!scale || (zeroPointName !== '' && !zeroPoint)) {
-      this.problem(
-        node,
-        'its scale and zero point must be constants (dynamic quantization is not supported)',
-      );
-    } else if (scale.data.length !== 1) {
-      this.problem(node, 'an activation must have one scale, not one a channel');
-    } else if (dtype !== 'int8' && dtype !== 'uint8') {
-      this.problem(node, `quantizes to ${dtype ?? 'an unknown type'}; only int8 and uint8 are supported`);
-    } else if (!isScale(Number(scale.data[0]))) {
-      this.problem(node, scaleProblem(Number(scale.data[0])));
-    } else {
-      const offset = dtype === 'uint8' ? 128 : 0;
-      const zero = Number(zeroPoint?.data[0] ?? 0) - offset;
-      return { scale: Math.fround(Number(scale.data[0])), zeroPoint: zero, dtype };
-    }
-    return undefined;
   }
 
   /** The tensor of `value`, called `name`, quantized as `quantizer` says, by a table. */
   #lookup(name: string, value: PointwiseValue, quantizer: Node): Int8Tensor {
     const parameters = this.#parameters(quantizer)!;
     const isRequantized = value.values === null;
-    const key = `${name}, ${this.#parametersKey(quantizer)}`;
+    const key = `${name}, ${parametersKey(this.graph, quantizer)}`;
     const known = isRequantized ? undefined : this.#lookups.get(key);
     if (known) return known;
     const [integers] = quantizer.outputs;
     const isDirect = isRequantized || quantizer.inputs[0] === name;
     const other = isDirect ? integers : `${name}.${integers}`;
-    const isTaken = isRequantized || this.#names.has(name);
-    const tensor = this.#tensor(isTaken ? other : name, value.tensor, parameters);
+    const isTaken = isRequantized || this.#draft.names.has(name);
+    const tensor = this.#draft.int8(isTaken ? other : name, value.tensor, parameters);
     this.emit<LookupOperation>({
       kind: 'lookup',
       name: (isRequantized ? undefined : this.#index.producer(name)?.name) ?? quantizer.name,
@@ -877,166 +797,11 @@ class Lowering implements LoweringContext {
       output: tensor.id,
       table: lookupTable(value, tensor),
     });
-    if (!isRequantized) this.#set(this.#lookups, key, tensor);
+    if (!isRequantized) this.#draft.set(this.#lookups, key, tensor);
     return tensor;
   }
-
-  #tensor(
-    name: string,
-    { image, strides }: Layout,
-    { scale, zeroPoint }: Pick<Int8Tensor, 'scale' | 'zeroPoint'>,
-  ): Int8Tensor {
-    const shape = this.#shapeOf(name, image);
-    return this.#add({
-      id: this.#tensors.length,
-      name,
-      shape,
-      image,
-      strides,
-      type: 'int8',
-      scale,
-      zeroPoint,
-    });
-  }
-
-  #floats(name: string, shape: readonly Dimension[]): FloatTensor {
-    const layout = rowMajor(countOf(shape) ?? 0);
-    return this.#add({
-      id: this.#tensors.length,
-      name,
-      shape,
-      ...layout,
-      type: 'float32',
-      scale: 1,
-      zeroPoint: 0,
-    });
-  }
-
-  #accumulators(name: string, { image, strides }: Layout, scales: Float32Array): AccumulatorTensor {
-    const scale = scales.every((s) => s === scales[0]) ? scales[0] : scales;
-    const shape = this.#shapeOf(name, image);
-    return this.#add({
-      id: this.#tensors.length,
-      name,
-      shape,
-      image,
-      strides,
-      type: 'accumulator',
-      scale,
-      zeroPoint: 0,
-    });
-  }
-
-  /** The ONNX shape of a value; of one that only the program knows, that of its image. */
-  #shapeOf(name: string, [height, width, channels]: ImageShape): readonly Dimension[] {
-    return this.graph.values.get(name)?.shape ?? ['N', channels, height, width];
-  }
-
-  // Changes that an attempt may undo.
-
-  #set<K, V>(map: Map<K, V>, key: K, value: V): void {
-    const before = map.get(key);
-    this.#attempt?.undo.push(() => {
-      if (before === undefined) map.delete(key);
-      else map.set(key, before);
-    });
-    map.set(key, value);
-  }
-
-  #include<T>(set: Set<T>, value: T): void {
-    if (set.has(value)) return;
-    this.#attempt?.undo.push(() => set.delete(value));
-    set.add(value);
-  }
-
-  #push<T>(list: T[], value: T): void {
-    this.#attempt?.undo.push(() => list.pop());
-    list.push(value);
-  }
-
-  #add<T extends ProgramTensor>(tensor: T): T {
-    this.#push<ProgramTensor>(this.#tensors, tensor);
-    this.#include(this.#names, tensor.name);
-    return tensor;
-  }
-}
-
-/** Elements of one image of the batch, undefined where they are not known. */
-function countOf(shape: readonly Dimension[] = []): number | undefined {
-  const count = shape.slice(1).reduce<number>((product, size) => product * Number(size), 1);
-  return shape.length === 0 || Number.isNaN(count) ? undefined : count;
 }
 
 function isInt8(value: Value): value is PointwiseValue {
   return value.tensor.type === 'int8';
-}
-
-/** Offsets that the moves of one model list altogether: small files can ask for gigabytes of them. */
-const MAX_OFFSETS = 2 ** 24;
-
-const isMove = (operation: Operation): operation is MoveOperation => operation.kind === 'move';
-
-const NO_DEMAND: Demand = { quantizer: undefined, conflict: undefined };
-
-function sameParameters(
-  a: Pick<Int8Tensor, 'scale' | 'zeroPoint'>,
-  b: Pick<QuantizationParameters, 'scale' | 'zeroPoint'>,
-): boolean {
-  return a.scale === b.scale && a.zeroPoint === b.zeroPoint;
-}
-
-/** Without the nodes that compute the sizes of a Reshape and the like, which shape inference knows the result of. */
-function withoutSizes(graph: Graph): Graph {
-  const read = new Set(graph.outputs.map(({ name }) => name));
-  const nodes: Node[] = [];
-  for (const node of graph.nodes.toReversed()) {
-    const isOfSizes = node.outputs.every((name) => graph.values.get(name)?.dtype === 'int64');
-    if (isOfSizes && !node.outputs.some((name) => read.has(name))) continue;
-    const inputs = operatorOf(graph, node)?.role === 'renames' ? node.inputs.slice(0, 1) : node.inputs;
-    for (const name of inputs) read.add(name);
-    nodes.push(inputs.length === node.inputs.length ? node : { ...node, inputs });
-  }
-  return { ...graph, nodes: nodes.reverse() };
-}
-
-/** MatMul and the addition of a constant vector to its result, as the Gemm that they are. */
-function joinMatMulBias(graph: Graph): Graph {
-  const index = indexGraph(graph);
-  const constantOf = (name: string): Tensor | undefined => {
-    const producer = index.producer(name);
-    return graph.constants.get(dequantizeLinear.is(producer) ? producer.inputs[0] : name);
-  };
-  const replaced = new Map<Node, Node>();
-  for (const node of graph.nodes) {
-    const [result] = node.outputs;
-    const sum = index.onlyReader(result);
-    const isMatrix = graph.values.get(result)?.shape.length === 2;
-    if (!matMul.is(node) || !add.is(sum) || !isMatrix) continue;
-    const bias = sum.inputs.find((name) => name !== result) ?? '';
-    const { shape } = constantOf(bias) ?? {};
-    const outChannels = graph.values.get(result)?.shape.at(-1);
-    // A constant of more dimensions than the product gives the sum another shape.
-    const isRow = shape?.length === 1 || (shape?.length === 2 && shape[0] === 1);
-    if (!constantOf(node.inputs[1]) || !isRow || shape.at(-1) !== outChannels) continue;
-    // In the sum's place, behind the nodes that the bias comes from.
-    replaced.set(sum, { ...node, op: gemm.op, inputs: [...node.inputs, bias], outputs: sum.outputs });
-  }
-  if (replaced.size === 0) return graph;
-  const joined = new Set([...replaced.values()].map(({ name }) => name));
-  const nodes = graph.nodes.flatMap((node) => {
-    if (matMul.is(node) && joined.has(node.name)) return [];
-    return [replaced.get(node) ?? node];
-  });
-  return { ...graph, nodes };
-}
-
-const LARGEST_FLOAT32 = (2 - 2 ** -23) * 2 ** 127;
-
-/** Whether every integer of 8 bits is a float32 at this scale. */
-function isScale(scale: number): boolean {
-  return scale > 0 && scale * 255 <= LARGEST_FLOAT32;
-}
-
-function scaleProblem(scale: number): string {
-  return `its scale must be positive, and 255 times it a float32, but is ${scale}: check how the model was quantized`;
 }

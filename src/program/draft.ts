@@ -1,0 +1,143 @@
+import { ModelError } from '../errors.ts';
+import type { Dimension, Graph } from '../graph/graph.ts';
+import { offsetCount } from './move.ts';
+import {
+  type AccumulatorTensor,
+  type FloatTensor,
+  type ImageShape,
+  type Int8Tensor,
+  type Layout,
+  type MoveOperation,
+  type Operation,
+  type ProgramTensor,
+  rowMajor,
+} from './program.ts';
+
+/** Offsets that the moves of one model list altogether: small files can ask for gigabytes of them. */
+const MAX_OFFSETS = 2 ** 24;
+
+/** The tensors and operations of a program that is being made, and changes that can be undone. */
+export class Draft {
+  readonly tensors: ProgramTensor[] = [];
+  /** Of the tensors. */
+  readonly names = new Set<string>();
+  readonly operations: Operation[] = [];
+  readonly #graph: Graph;
+  /** Offsets of moves so far. */
+  #listed = 0;
+  #undo: (() => void)[] | undefined;
+
+  constructor(graph: Graph) {
+    this.#graph = graph;
+  }
+
+  /** @returns a function that takes back what `change` does by the methods of this object */
+  record(change: () => void): () => void {
+    const undo: (() => void)[] = [];
+    this.#undo = undo;
+    try {
+      change();
+    } finally {
+      this.#undo = undefined;
+    }
+    return () => {
+      for (const each of undo.reverse()) each();
+    };
+  }
+
+  /** @throws ModelError where moves list more offsets than a model may */
+  emit(operation: Operation): void {
+    if (isMove(operation)) {
+      for (const { source } of operation.parts) this.#listed += offsetCount(source);
+      if (this.#listed > MAX_OFFSETS) {
+        throw new ModelError(`its offsets, with those before it, are more than ${MAX_OFFSETS}`);
+      }
+    }
+    this.#push(this.operations, operation);
+  }
+
+  int8(
+    name: string,
+    { image, strides }: Layout,
+    { scale, zeroPoint }: Pick<Int8Tensor, 'scale' | 'zeroPoint'>,
+  ): Int8Tensor {
+    const shape = this.#shapeOf(name, image);
+    return this.#add({
+      id: this.tensors.length,
+      name,
+      shape,
+      image,
+      strides,
+      type: 'int8',
+      scale,
+      zeroPoint,
+    });
+  }
+
+  floats(name: string, shape: readonly Dimension[]): FloatTensor {
+    const layout = rowMajor(countOf(shape) ?? 0);
+    return this.#add({
+      id: this.tensors.length,
+      name,
+      shape,
+      ...layout,
+      type: 'float32',
+      scale: 1,
+      zeroPoint: 0,
+    });
+  }
+
+  accumulators(name: string, { image, strides }: Layout, scales: Float32Array): AccumulatorTensor {
+    const scale = scales.every((s) => s === scales[0]) ? scales[0] : scales;
+    const shape = this.#shapeOf(name, image);
+    return this.#add({
+      id: this.tensors.length,
+      name,
+      shape,
+      image,
+      strides,
+      type: 'accumulator',
+      scale,
+      zeroPoint: 0,
+    });
+  }
+
+  /** The ONNX shape of a value; of one that only the program knows, that of its image. */
+  #shapeOf(name: string, [height, width, channels]: ImageShape): readonly Dimension[] {
+    return this.#graph.values.get(name)?.shape ?? ['N', channels, height, width];
+  }
+
+  set<K, V>(map: Map<K, V>, key: K, value: V): void {
+    const before = map.get(key);
+    this.#undo?.push(() => {
+      if (before === undefined) map.delete(key);
+      else map.set(key, before);
+    });
+    map.set(key, value);
+  }
+
+  include<T>(set: Set<T>, value: T): void {
+    if (set.has(value)) return;
+    this.#undo?.push(() => set.delete(value));
+    set.add(value);
+  }
+
+  #push<T>(list: T[], value: T): void {
+    this.#undo?.push(() => list.pop());
+    list.push(value);
+  }
+
+  #add<T extends ProgramTensor>(tensor: T): T {
+    this.#push<ProgramTensor>(this.tensors, tensor);
+    this.include(this.names, tensor.name);
+    return tensor;
+  }
+}
+
+const isMove = (operation: Operation): operation is MoveOperation => operation.kind === 'move';
+
+/** Elements of one image of the batch, undefined where they are not known. */
+export function countOf(shape: readonly Dimension[] = []): number | undefined {
+  const count = shape.slice(1).reduce<number>((product, size) => product * Number(size), 1);
+  return shape.length === 0 || Number.isNaN(count) ? undefined : count;
+}

@@ -2,8 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { errorTable, errorTablePath } from './error-table.ts';
 import { operatorTable, operatorTablePath } from './operator-table.ts';
-import { recipeSchema, recipeSchemaPath } from './recipe-schema.ts';
+import { recipeSchemaText, recipeSchemaPath } from './recipe-schema.ts';
 
 writeFileSync(errorTablePath, await errorTable());
 writeFileSync(operatorTablePath, await operatorTable());
-writeFileSync(recipeSchemaPath, await recipeSchema());
+writeFileSync(recipeSchemaPath, await recipeSchemaText());

@@ -2,102 +2,134 @@
  * Recipes: how a model is to be quantized, as a JSON file. `models/recipe.schema.json` is made from the schema below
  * (`npm run docs`).
  */
-import { z } from 'zod';
+import * as v from 'valibot';
 import { describeValue } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import { observers, type ObserverName } from './observers.ts';
 
-const bits = z
-  .number({ error: 'expected a whole number from 2 to 8' })
-  .int({ error: 'expected a whole number from 2 to 8' })
-  .min(2, { error: 'expected a whole number from 2 to 8' })
-  .max(8, { error: 'expected a whole number from 2 to 8' });
+const wholeNumber = 'expected a whole number from 2 to 8';
+const bits = v.pipe(
+  v.number(wholeNumber),
+  v.integer(wholeNumber),
+  v.minValue(2, wholeNumber),
+  v.maxValue(8, wholeNumber),
+);
 
-const flag = z.boolean({ error: 'expected true or false' });
+const flag = v.boolean('expected true or false');
 
 const between = (low: number, high: number) => {
-  const error = `expected a number above ${low} and at most ${high}`;
-  return z.number({ error }).gt(low, { error }).lte(high, { error });
+  const message = `expected a number above ${low} and at most ${high}`;
+  return v.pipe(v.number(message), v.gtValue(low, message), v.maxValue(high, message));
 };
 
-const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
-  z.enum(values, { error: `expected ${values.map((value) => `"${value}"`).join(', ')}` });
+const oneOf = <const T extends readonly string[]>(values: T) =>
+  v.picklist(values, `expected ${values.map((value) => `"${value}"`).join(', ')}`);
+
+/** An object with no other members than these. */
+const members = <T extends v.ObjectEntries>(entries: T) =>
+  v.strictObject(entries, ({ expected, received }) => {
+    if (expected === 'never') return `no such member; there are ${Object.keys(entries).join(', ')}`;
+    return expected?.startsWith('"') && received === 'undefined' ? 'missing' : 'expected an object';
+  });
 
 const weightFields = {
-  bits: bits.describe('Bits of a weight, 2 to 8.'),
-  perChannel: flag.describe('One scale per output channel (true) or one for the whole tensor (false).'),
+  bits: v.pipe(bits, v.description('Bits of a weight, 2 to 8.')),
+  perChannel: v.pipe(
+    flag,
+    v.description('One scale per output channel (true) or one for the whole tensor (false).'),
+  ),
 };
 
 const activationFields = {
-  bits: bits.describe('Bits of an activation, 2 to 8.'),
-  scheme: oneOf(['affine', 'symmetric']).describe(
-    'Zero point anywhere in the range (affine) or at 0 (symmetric).',
+  bits: v.pipe(bits, v.description('Bits of an activation, 2 to 8.')),
+  scheme: v.pipe(
+    oneOf(['affine', 'symmetric']),
+    v.description('Zero point anywhere in the range (affine) or at 0 (symmetric).'),
   ),
-  observer: oneOf(Object.keys(observers) as [ObserverName, ...ObserverName[]]).describe(
-    'How the range of an activation is chosen from the values seen during calibration.',
+  observer: v.pipe(
+    oneOf(Object.keys(observers) as ObserverName[]),
+    v.description('How the range of an activation is chosen from the values seen during calibration.'),
   ),
-  percentile: between(50, 100).describe(
-    'For the percentile observer: percent of the values below the upper, and above the lower bound.',
+  percentile: v.pipe(
+    between(50, 100),
+    v.description(
+      'For the percentile observer: percent of the values below the upper, and above the lower bound.',
+    ),
   ),
 };
 
-const weights = z.strictObject({
-  bits: weightFields.bits.default(8),
-  perChannel: weightFields.perChannel.default(true),
+const weights = members({
+  bits: v.optional(weightFields.bits, 8),
+  perChannel: v.optional(weightFields.perChannel, true),
 });
 
-const activations = z.strictObject({
-  bits: activationFields.bits.default(8),
-  scheme: activationFields.scheme.default('affine'),
-  observer: activationFields.observer.default('mse'),
-  percentile: activationFields.percentile.default(99.99),
+const activations = members({
+  bits: v.optional(activationFields.bits, 8),
+  scheme: v.optional(activationFields.scheme, 'affine'),
+  observer: v.optional(activationFields.observer, 'mse'),
+  percentile: v.optional(activationFields.percentile, 99.99),
 });
 
-const corrections = z.strictObject({
-  bias: flag
-    .default(true)
-    .describe('Compensate the mean error of rounded weights in the biases (Nagel et al. 2019, section 4.2).'),
-  equalize: flag
-    .default(false)
-    .describe(
+const corrections = members({
+  bias: v.pipe(
+    v.optional(flag, true),
+    v.description(
+      'Compensate the mean error of rounded weights in the biases (Nagel et al. 2019, section 4.2).',
+    ),
+  ),
+  equalize: v.pipe(
+    v.optional(flag, false),
+    v.description(
       'Equalize the weight ranges of consecutive layers before calibration (Nagel et al. 2019, section 4.1).',
     ),
+  ),
 });
 
-const layer = z.strictObject({
-  match: z
-    .string({ error: 'expected the name of a node or value, or a pattern with * and ?' })
-    .min(1, { error: 'expected a name or a pattern with * and ?' })
-    .describe(
+const layer = members({
+  match: v.pipe(
+    v.string('expected the name of a node or value, or a pattern with * and ?'),
+    v.minLength(1, 'expected a name or a pattern with * and ?'),
+    v.description(
       'Name of a node, of its output or of a graph input; * stands for any characters, ? for one. Later entries win.',
     ),
-  weights: z.strictObject(weightFields).partial().optional(),
-  activations: z.strictObject(activationFields).partial().optional(),
+  ),
+  weights: v.optional(v.partial(members(weightFields))),
+  activations: v.optional(v.partial(members(activationFields))),
 });
 
-const schema = z
-  .strictObject({
-    $schema: z.string().optional().describe('Where this schema lies, for editors.'),
-    weights: weights.prefault({}).describe('Weights of convolutions and dense layers: symmetric integers.'),
-    activations: activations.prefault({}).describe('Values between the layers.'),
-    inputBits: bits
-      .default(8)
-      .describe('Bits of the graph inputs: pictures have 8, whatever the layers inside use.'),
-    momentum: between(0, 1)
-      .default(0.01)
-      .describe('For the movingAverage observer: weight of each new image.'),
-    corrections: corrections.prefault({}).describe('What is done against the loss that rounding brings.'),
-    layers: z
-      .array(layer, { error: 'expected a list of overrides' })
-      .default([])
-      .describe('What single layers do differently, in order.'),
-  })
-  .describe('How Octet quantizes a model.');
+/** What a recipe may hold. The JSON Schema of recipe files is made from it. */
+export const recipeSchema = v.pipe(
+  members({
+    $schema: v.pipe(v.optional(v.string()), v.description('Where this schema lies, for editors.')),
+    weights: v.pipe(
+      v.optional(weights, {}),
+      v.description('Weights of convolutions and dense layers: symmetric integers.'),
+    ),
+    activations: v.pipe(v.optional(activations, {}), v.description('Values between the layers.')),
+    inputBits: v.pipe(
+      v.optional(bits, 8),
+      v.description('Bits of the graph inputs: pictures have 8, whatever the layers inside use.'),
+    ),
+    momentum: v.pipe(
+      v.optional(between(0, 1), 0.01),
+      v.description('For the movingAverage observer: weight of each new image.'),
+    ),
+    corrections: v.pipe(
+      v.optional(corrections, {}),
+      v.description('What is done against the loss that rounding brings.'),
+    ),
+    layers: v.pipe(
+      v.optional(v.array(layer, 'expected a list of overrides'), []),
+      v.description('What single layers do differently, in order.'),
+    ),
+  }),
+  v.description('How Octet quantizes a model.'),
+);
 
 /** A complete recipe: every default filled in. */
-export type Recipe = z.output<typeof schema>;
+export type Recipe = v.InferOutput<typeof recipeSchema>;
 /** A recipe as written: everything may be left out. */
-export type RecipeInput = z.input<typeof schema>;
+export type RecipeInput = v.InferInput<typeof recipeSchema>;
 export type WeightRecipe = Recipe['weights'];
 export type ActivationRecipe = Recipe['activations'];
 
@@ -116,22 +148,23 @@ export function parseRecipe(source: RecipeInput | string = {}): Recipe {
       throw new InputError(`the recipe is not JSON: ${(cause as Error).message}`, { cause });
     }
   }
-  const result = schema.safeParse(value, { reportInput: true });
-  if (result.success) return result.data;
-  const lines = result.error.issues.map(({ path, message, input }) => {
-    const where = path.reduce<string>(
-      (text, key) => text + (typeof key === 'number' ? `[${key}]` : `.${String(key)}`),
+  // To valibot an empty array is an object without members.
+  if (Array.isArray(value)) throw new InputError(`recipe: expected an object, got ${describeValue(value)}`);
+  const result = v.safeParse(recipeSchema, value);
+  if (result.success) return result.output;
+  const lines = result.issues.map(({ path, message, expected, input }) => {
+    const keys: readonly { readonly key: unknown }[] = path ?? [];
+    const where = keys.reduce<string>(
+      (text, { key }) => text + (typeof key === 'number' ? `[${key}]` : `.${String(key)}`),
       'recipe',
     );
-    const given = input === undefined || typeof input === 'object' ? '' : `, got ${describeValue(input)}`;
+    const given =
+      expected === 'never' || input === undefined || (typeof input === 'object' && input !== null)
+        ? ''
+        : `, got ${describeValue(input)}`;
     return `${where}: ${message}${given}`;
   });
   throw new InputError(lines.join('\n'));
-}
-
-/** The JSON Schema of recipe files (draft 2020-12). */
-export function recipeJsonSchema(): object {
-  return z.toJSONSchema(schema, { io: 'input' });
 }
 
 /** A layer as overrides see it: every name that a pattern may match. */

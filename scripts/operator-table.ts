@@ -6,6 +6,7 @@ import { dequantizeLinear } from '../src/graph/operators/dequantize-linear.ts';
 import { quantizeLinear } from '../src/graph/operators/quantize-linear.ts';
 import { onnxOperators } from '../src/graph/operators/registry.ts';
 import { builtinOperators } from '../src/ops/registry.ts';
+import { byOperator, listedNodeTests, readNodeTests, readPassing } from '../test/support/node-tests.ts';
 
 export const operatorTablePath = fileURLToPath(new URL('../docs/operators.md', import.meta.url));
 
@@ -43,7 +44,7 @@ said by the \`ModelError\` that names the node; all problems of a model are repo
 
 ## What a quantized model may hold
 
-Opset 10 to 25. \`lookup\` is any function of one quantized tensor, alone or several in a row (SiLU as \`Sigmoid\` and \`Mul\`), also with
+Opset 10 to 28. \`lookup\` is any function of one quantized tensor, alone or several in a row (SiLU as \`Sigmoid\` and \`Mul\`), also with
 constants of one element: they become one table of 256 entries.
 
 | ONNX operator | becomes |
@@ -55,7 +56,36 @@ ${rows.join('\n')}
 | kind | backends | shaders |
 | --- | --- | --- |
 ${kinds.join('\n')}
-`;
+
+${nodeTests()}`;
   const options = await resolveConfig(operatorTablePath);
   return format(text, { ...options, parser: 'markdown' });
+}
+
+/** Which of ONNX's node tests pass, by operator. */
+function nodeTests(): string {
+  const suite = readNodeTests();
+  const listed = listedNodeTests(suite);
+  const passing = readPassing();
+  const passes = ({ name }: { readonly name: string }) => passing.has(name);
+  const groups = byOperator(listed, (test) => test);
+  const rows = groups.map(([op, tests]) => `| ${op} | ${tests.filter(passes).length} | ${tests.length} |`);
+  const refused = groups.flatMap(([op, tests]) => {
+    const names = tests.filter((test) => !passes(test)).map(({ name }) => name.replace(/^test_/, ''));
+    return names.length > 0 ? [`- ${op}: ${names.map((name) => `\`${name}\``).join(', ')}`] : [];
+  });
+  return `## ONNX's node tests
+
+Of the ${listed.length} backend node tests of these operators that the Python package \`onnx\` ${suite.onnx} brings, ${listed.filter(passes).length}
+pass: the value that constant folding and host stages compute, within the tests' tolerances. The others are refused with an error. \`npm run node-tests\`
+prints the counts, \`-- --reasons\` also why tests are refused; \`npm test\` fails where one that passes is lost or an answer is wrong.
+
+| operator | passed | of |
+| --- | --- | --- |
+${rows.join('\n')}
+
+Refused are:
+
+${refused.join('\n')}
+`;
 }

@@ -78,7 +78,9 @@ export function shapeContext(graph: Graph, elements: ReadonlyMap<string, Shape>)
 
 function knownOutputs(result: Exclude<ShapeResult, string | undefined>, dtype: DType): readonly Known[] {
   if ('dtype' in result) return [result];
-  return ('outputs' in result ? result.outputs : [result]).map((shape) => ({ dtype, shape }));
+  return ('outputs' in result ? result.outputs : [result]).map((output) =>
+    'dtype' in output ? output : { dtype, shape: output },
+  );
 }
 
 /** Elements of a list of integers; weights are none, and too long to copy. */

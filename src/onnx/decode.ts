@@ -47,7 +47,7 @@ export interface DecodeModelOptions {
 
 /** Range of default operator sets that Octet reads. */
 const MIN_OPSET = 10;
-const MAX_OPSET = 25;
+const MAX_OPSET = 28;
 
 const decodeArguments = {
   bytes: v.instance(Uint8Array, 'a Uint8Array (new Uint8Array(buffer) makes one of an ArrayBuffer)'),
@@ -55,7 +55,7 @@ const decodeArguments = {
 };
 
 /**
- * Decodes an ONNX model (opset 10 to 25). Differences between opsets are normalized to the forms of opset 13 and later,
+ * Decodes an ONNX model (opset 10 to 28). Differences between opsets are normalized to the forms of opset 13 and later,
  * half floats widened to float32, constants folded, shapes inferred, and nodes sorted topologically. Splits become Slices, channel shuffles
  * Gathers.
  *

@@ -77,8 +77,8 @@ function shapeOf(
   });
   const result = first && row.shape(first, rest, node, shapeContext(graph, new Map()));
   if (typeof result !== 'object') return undefined;
-  if ('outputs' in result) return result.outputs[0];
-  return 'dtype' in result ? result.shape : result;
+  const output = 'outputs' in result ? result.outputs[0] : result;
+  return 'dtype' in output ? output.shape : output;
 }
 
 function ofBatch(shape: readonly Dimension[], batch: number): number[] {

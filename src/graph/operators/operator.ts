@@ -34,8 +34,9 @@ export interface ShapeContext {
   readonly numbers: NumbersOf;
 }
 
-/** A shape (the type is the first input's), type and shape, shapes of several outputs, what is wrong, or undefined: cannot be told. */
-export type ShapeResult = Shape | Known | { readonly outputs: readonly Shape[] } | string | undefined;
+/** A shape (the type is the first input's), type and shape, either of several outputs, what is wrong, or undefined: cannot be told. */
+export type ShapeResult =
+  Shape | Known | { readonly outputs: readonly (Shape | Known)[] } | string | undefined;
 
 /** `x` is the first input; `rest` the others, undefined where left out. */
 export type ShapeRule = (
@@ -50,7 +51,9 @@ export interface Evaluation {
   readonly node: Node;
   /** Values of the inputs, undefined where left out. */
   readonly inputs: readonly (Value | undefined)[];
-  /** Type and shape of the first output. */
+  /** Which output is asked for. Default the first. */
+  readonly output?: number;
+  /** Its type and shape. */
   readonly dtype: DType;
   readonly shape: readonly number[];
   /** Elements of an input that is a list of integers. */
@@ -118,7 +121,7 @@ export interface OperatorDefinition<Name extends string = string> {
   shape(...call: Parameters<ShapeRule>): ShapeResult;
   /** Elements of the result where it is a list of sizes, some perhaps symbolic. `values` are the shapes known so far. */
   sizes?(node: Node, context: ShapeContext, values: ReadonlyMap<string, Known>): Shape | undefined;
-  /** The first output, or undefined: cannot be computed. Float results are rounded to float32 once an operation. */
+  /** The output that is asked for, or undefined: cannot be computed. Float results are rounded to float32 once an operation. */
   evaluate?(call: Evaluation): Value | undefined;
   /**
    * The function of one element that `node` applies, undefined where its parameters are not constant.

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { readPreprocessing } from '../src/program/input.ts';
-import { decodeModel } from '../src/onnx/decode.ts';
+import { decodeModel } from '../src/onnx/decode-model.ts';
 import { readSheet } from '../src/vision/sheet.ts';
 import { flagship as int8Path, makeFlagship } from '../scripts/quantize-flagship.ts';
 import type { Preprocessing } from './contenders/contender.ts';

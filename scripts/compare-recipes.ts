@@ -7,7 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Graph } from '../src/graph/graph.ts';
 import { imageBatches } from '../src/model/image-batches.ts';
-import { decodeModel } from '../src/onnx/decode.ts';
+import { decodeModel } from '../src/onnx/decode-model.ts';
 import { calibrate, type Calibration } from '../src/quantize/calibrate.ts';
 import { openFloatSession } from '../src/quantize/onnx-runtime.ts';
 import { decibels, quantizeCalibrated } from '../src/quantize/quantize.ts';

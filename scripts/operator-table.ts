@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import { dequantizeLinear } from '../src/graph/operators/dequantize-linear.ts';
 import { quantizeLinear } from '../src/graph/operators/quantize-linear.ts';
-import { onnxOperators } from '../src/graph/operators/registry.ts';
+import { allOperators, hostOperators } from '../src/graph/operators/host-registry.ts';
+import { lookup } from '../src/ops/lookup/index.ts';
 import { builtinOperators } from '../src/ops/registry.ts';
 import { byOperator, listedNodeTests, readNodeTests, readPassing } from '../test/support/node-tests.ts';
 
@@ -23,11 +24,13 @@ export function shadersOf(kind: string): string[] {
 
 export async function operatorTable(): Promise<string> {
   const kindOf = new Map(builtinOperators.flatMap(({ kind, onnx }) => onnx.map(({ op }) => [op, kind])));
-  const rows = [...onnxOperators.values()].map(({ op, role, note }) => {
-    const kind = kindOf.get(op);
+  const hosted = new Set(hostOperators.map(({ op }) => op));
+  const rows = [...allOperators.values()].map(({ op, role, note }) => {
+    const kind = kindOf.get(op) ?? (role === 'pointwise' ? lookup.kind : undefined);
     if (note) return `| ${op} | ${note} |`;
     if (role === 'clamps') return `| ${op} | bounds of the operation before it, else \`${kind!}\` |`;
     if (kind) return `| ${op} | \`${kind}\` |`;
+    if (hosted.has(op)) return `| ${op} | \`host\` |`;
     return role === 'renames' || quantizeLinear.op === op || dequantizeLinear.op === op
       ? `| ${op} | no operation: taken care of when the model is loaded |`
       : `| ${op} | nothing: computed from constants and fixed sizes when the file is read |`;
@@ -45,7 +48,7 @@ said by the \`ModelError\` that names the node; all problems of a model are repo
 ## What a quantized model may hold
 
 Opset 10 to 28. \`lookup\` is any function of one quantized tensor, alone or several in a row (SiLU as \`Sigmoid\` and \`Mul\`), also with
-constants of one element: they become one table of 256 entries.
+constants of one element: they become one table of 256 entries. \`host\` is a host stage: computed in float32 on the CPU.
 
 | ONNX operator | becomes |
 | --- | --- |

@@ -1,5 +1,5 @@
 /** `octet/quantize`: ONNX files in and out, calibration, quantization, and what they cost in accuracy. */
-export { decodeModel } from './onnx/decode.ts';
+export { decodeModel } from './onnx/decode-model.ts';
 export type { DecodeModelOptions } from './onnx/decode.ts';
 export { encodeModel } from './onnx/encode.ts';
 export type { ExternalData } from './onnx/tensor.ts';

@@ -1,6 +1,6 @@
 import { loadModel } from '../../src/index.ts';
 import type { Model, PlannedOperation, ProfiledOperation } from '../../src/index.ts';
-import { decodeModel } from '../../src/onnx/decode.ts';
+import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { measurePeak } from '../../src/wasm/peak.ts';
 import type { ComputeLimit, LoadContender } from './contender.ts';
 

@@ -4,7 +4,7 @@ import { setThreadsCount, setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import plainUrl from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm?url';
 import simdUrl from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?url';
 import threadedUrl from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-threaded-simd.wasm?url';
-import { decodeModel } from '../../src/onnx/decode.ts';
+import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { optimize } from '../../src/graph/passes/optimize.ts';
 import type { Graph, Tensor } from '../../src/graph/graph.ts';
 import { toFloatNhwc } from './contender.ts';

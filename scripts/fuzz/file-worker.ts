@@ -5,7 +5,7 @@ import { optimize } from '../../src/graph/passes/optimize.ts';
 import { loadModel } from '../../src/model/load.ts';
 import type { Model } from '../../src/model/model.ts';
 import { findObstacles } from '../../src/model/support.ts';
-import { decodeModel } from '../../src/onnx/decode.ts';
+import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import type { FileOutcome, WorkerMessage, WorkerTask } from './files.ts';
 import { mutation, seedFiles } from './mutate.ts';

@@ -1,7 +1,7 @@
 /** Seeded mutations of small ONNX files: of bytes, of fields, and of the structure of the graph. */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { type GraphProto, type ModelProto, ModelProtoSchema, NodeProtoSchema } from 'onnx-buf';
-import { onnxOperators } from '../../src/graph/operators/registry.ts';
+import { allOperators } from '../../src/graph/operators/host-registry.ts';
 import { findLayers } from '../../src/quantize/layers.ts';
 import { quantizeCalibrated } from '../../src/quantize/quantize.ts';
 import { ActivationStatistics } from '../../src/quantize/statistics.ts';
@@ -164,7 +164,7 @@ function mutateStructure(graph: GraphProto, random: Random): void {
       node.output[0] = random.pick(names);
       break;
     case 3:
-      node.opType = random.pick([...onnxOperators.keys()]);
+      node.opType = random.pick([...allOperators.keys()]);
       break;
     case 4: {
       // Between a value and all who read it.

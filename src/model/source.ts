@@ -37,9 +37,12 @@ export async function readGraph(source: ModelSource, options: SourceOptions = {}
   options.signal?.throwIfAborted();
   const file = openModel(bytes);
   const external = options.externalData ?? (await readNeighbours(source, file, options));
+  const more = file.needsMoreOperators
+    ? (await import('../graph/operators/host-registry.ts')).hostOperators
+    : [];
   options.signal?.throwIfAborted();
   return file.decode({
-    operators: options.operators ?? [],
+    operators: [...more, ...(options.operators ?? [])],
     externalData: (location) => external.get(location),
   });
 }

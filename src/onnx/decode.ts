@@ -1,6 +1,5 @@
 /** ONNX bytes to a `Graph`. The file is untrusted: whatever is wrong with it becomes one ModelError. */
 import { fromBinary } from '@bufbuild/protobuf';
-import * as v from 'valibot';
 import {
   type AttributeProto,
   AttributeProto_AttributeType as AttributeType,
@@ -12,13 +11,12 @@ import {
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from 'onnx-buf';
-import { check, fn, options as optionsOf } from '../arguments.ts';
 import { ModelError } from '../errors.ts';
 import { dtypeFromNumber } from '../graph/dtypes.ts';
 import type { Attribute, Dimension, Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
 import { inferShapes } from '../graph/infer-shapes.ts';
 import { constant } from '../graph/operators/constant.ts';
-import { onnxOperator, type OnnxOperator } from '../graph/operators/operator.ts';
+import type { OnnxOperator } from '../graph/operators/operator.ts';
 import { onnxOperators } from '../graph/operators/registry.ts';
 import type { AttributeKind } from '../graph/operators/signature.ts';
 import { channelShuffle } from '../graph/passes/channel-shuffle.ts';
@@ -49,27 +47,10 @@ export interface DecodeModelOptions {
 const MIN_OPSET = 10;
 const MAX_OPSET = 28;
 
-const decodeArguments = {
-  bytes: v.instance(Uint8Array, 'a Uint8Array (new Uint8Array(buffer) makes one of an ArrayBuffer)'),
-  options: optionsOf({ externalData: fn, operators: v.array(onnxOperator, 'an array of OnnxOperators') }),
-};
-
-/**
- * Decodes an ONNX model (opset 10 to 28). Differences between opsets are normalized to the forms of opset 13 and later,
- * half floats widened to float32, constants folded, shapes inferred, and nodes sorted topologically. Splits become Slices, channel shuffles
- * Gathers.
- *
- * Weights may be views of `bytes`: do not change them while the graph is in use.
- * @throws {ModelError} with every problem of the file
- * @throws {InputError} where `bytes` are none
- */
-export function decodeModel(bytes: Uint8Array, options: DecodeModelOptions = {}): Graph {
-  check('decodeModel', decodeArguments, { bytes, options });
-  return openModel(bytes).decode(options);
-}
-
 /** A file that has been parsed. */
 export interface OnnxFile {
+  /** Whether it has nodes of other operators than those of the first table (registry.ts). */
+  readonly needsMoreOperators: boolean;
   /** Locations of the files that its weights lie in, relative to its folder. */
   readonly externalData: readonly string[];
   /** @throws {ModelError} with every problem of the file */
@@ -83,6 +64,7 @@ export interface OnnxFile {
 export function openModel(bytes: Uint8Array): OnnxFile {
   const model = parseModel(bytes);
   return {
+    needsMoreOperators: model.graph!.node.some((node) => !onnxOperators.has(typeOf(node))),
     get externalData() {
       const graph = model.graph!;
       const attributes = graph.node.flatMap(({ attribute }) => attribute).flatMap(({ t }) => t ?? []);
@@ -209,7 +191,7 @@ function importModel(model: ModelProto, options: DecodeModelOptions, problems: P
   };
   const modelExtras = readExtras(ModelProtoSchema, otherDomains, modelKnown).extras;
   const graphExtras = readExtras(GraphProtoSchema, proto, graphKnown).extras;
-  const custom = customRows(options);
+  const custom = new Map([...customRows(options)].filter(([op]) => sorted.some((node) => node.op === op)));
   const extras = {
     ...(modelExtras && { model: modelExtras }),
     ...(graphExtras && { graph: graphExtras }),
@@ -230,6 +212,11 @@ function importModel(model: ModelProto, options: DecodeModelOptions, problems: P
 
 function customRows({ operators = [] }: DecodeModelOptions): ReadonlyMap<string, OnnxOperator> {
   return new Map(operators.map((row) => [row.op, row]));
+}
+
+/** Operator type, with its domain where that is not ONNX's own. */
+function typeOf({ domain, opType }: NodeProto): string {
+  return isDefaultDomain(domain) ? opType : `${domain}.${opType}`;
 }
 
 function isDefaultDomain(domain: string): boolean {
@@ -301,7 +288,7 @@ function importNodes(
   const seen = new Set<string>();
   const nodes: Node[] = [];
   for (const [index, proto] of protos.entries()) {
-    const op = isDefaultDomain(proto.domain) ? proto.opType : `${proto.domain}.${proto.opType}`;
+    const op = typeOf(proto);
     let name = proto.name;
     if (!name || seen.has(name)) name = names.fresh(name || `${op}_${index}`);
     seen.add(name);

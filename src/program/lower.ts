@@ -25,7 +25,7 @@ import type {
   PointwiseValue,
   QuantizedConstant,
 } from './lowering.ts';
-import { lookupTable, quantizeReal, realValues } from './pointwise.ts';
+import { lookupTable, lowerPointwise, quantizeReal, realValues } from './pointwise.ts';
 import { compact } from './compact.ts';
 import { Demands, NO_DEMAND } from './demands.ts';
 import { countOf, Draft } from './draft.ts';
@@ -61,6 +61,9 @@ import type {
   TailStep,
   TensorId,
 } from './program.ts';
+
+/** Any function of one value is a table, whether or not the operation lists its row. */
+const tabulated: LoweringRule = { onnx: [], lower: lowerPointwise };
 
 export interface LowerOptions {
   /**
@@ -412,10 +415,10 @@ class Lowering implements LoweringContext {
 
   #node(node: Node): void {
     if (this.#absorbed.has(node)) return;
-    const rule = this.#rules.get(node.op);
+    const row = operatorOf(this.graph, node);
+    const rule = this.#rules.get(node.op) ?? (row?.role === 'pointwise' ? tabulated : undefined);
     const own = rule ? undefined : this.#structural(node);
     const isBehindProblem = node.inputs.some((name) => this.#failed.has(name));
-    const row = operatorOf(this.graph, node);
     const isKnown =
       rule !== undefined || own !== undefined || (this.#mayHost && row !== undefined && 'evaluate' in row);
     if (this.#problems.concern(node) || (isBehindProblem && isKnown)) {

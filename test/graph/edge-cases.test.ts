@@ -5,7 +5,7 @@ import { slidingWindow } from '../../src/graph/geometry.ts';
 import type { Attribute, Graph } from '../../src/graph/graph.ts';
 import { inferShapes } from '../../src/graph/infer-shapes.ts';
 import { optimize } from '../../src/graph/passes/optimize.ts';
-import { decodeModel } from '../../src/onnx/decode.ts';
+import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { createFloatGraph, type FloatGraphBuilder, randomInputs } from '../support/onnx-models.ts';
 import { relativeDifference, runOrt } from '../support/ort.ts';

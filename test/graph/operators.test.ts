@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { onnxOperators } from '../../src/graph/operators/registry.ts';
+import { allOperators } from '../../src/graph/operators/host-registry.ts';
 
 const root = new URL('../../src/', import.meta.url);
 // Structs of the wasm kernels are named after operations, too: `parameterBlock('Add', …)`.
@@ -15,7 +15,7 @@ const sources = (readdirSync(root, { recursive: true }) as string[])
 const fileOf = (op: string) =>
   `graph/operators/${op.replace(/(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/g, '-').toLowerCase()}.ts`;
 
-describe.each([...onnxOperators.values()])('$op', (row) => {
+describe.each([...allOperators.values()])('$op', (row) => {
   it('is named in its row and nowhere else in src', () => {
     const quoted = new RegExp(`['"]${row.op}['"]`);
     const places = sources.filter(({ text }) => quoted.test(text)).map(({ file }) => file);
@@ -31,11 +31,11 @@ describe.each([...onnxOperators.values()])('$op', (row) => {
   });
 });
 
-it('every file of the folder that holds a row is in the table', () => {
+it('every file of the folder that holds a row is in a table', () => {
   const rows = sources.flatMap(({ file, text }) =>
     file.startsWith('graph/operators/')
       ? [...text.matchAll(/^export const (\w+) = (?:define|unary|binary|moving)Operator\(/gm)].map(() => file)
       : [],
   );
-  expect(rows.toSorted()).toEqual([...onnxOperators.keys()].map(fileOf).toSorted());
+  expect(rows.toSorted()).toEqual([...allOperators.keys()].map(fileOf).toSorted());
 });

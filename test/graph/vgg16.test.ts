@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { optimize } from '../../src/graph/passes/optimize.ts';
-import { decodeModel } from '../../src/onnx/decode.ts';
+import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { randomInputs } from '../support/onnx-models.ts';
 import { relativeDifference, runOrt } from '../support/ort.ts';
 

@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { InputError, ModelError, OctetError } from '../../src/errors.ts';
 import { loadModel } from '../../src/model/load.ts';
 import type { LoadOptions } from '../../src/model/model.ts';
-import { decodeModel } from '../../src/onnx/decode.ts';
+import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { paddedChannels } from '../../src/program/program.ts';
 import type { Weights } from '../../src/program/weights.ts';
 import {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { ModelError } from '../../src/errors.ts';
 import { optimize } from '../../src/graph/passes/optimize.ts';
-import { decodeModel } from '../../src/onnx/decode.ts';
+import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { everythingModel as model } from '../support/everything-model.ts';
 import { createRandom } from '../support/random.ts';

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { ModelProtoSchema, TensorProto_DataType as DataType } from 'onnx-buf';
 import { describe, expect, test } from 'vitest';
 import type { Graph } from '../../src/graph/graph.ts';
-import { decodeModel } from '../../src/onnx/decode.ts';
+import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { optimize } from '../../src/graph/passes/optimize.ts';
 import {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { InputError, ModelError } from '../../src/errors.ts';
 import type { Graph, Tensor } from '../../src/graph/graph.ts';
-import { decodeModel } from '../../src/onnx/decode.ts';
+import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { builtinOperators } from '../../src/ops/registry.ts';
 import { lower } from '../../src/program/lower.ts';

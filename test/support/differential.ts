@@ -8,7 +8,7 @@ import type { Graph, ValueInfo } from '../../src/graph/graph.ts';
 import { optimize } from '../../src/graph/passes/optimize.ts';
 import { quantize } from '../../src/quantize/quantize.ts';
 import { Problems } from '../../src/graph/problems.ts';
-import { decodeModel } from '../../src/onnx/decode.ts';
+import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { builtinOperators } from '../../src/ops/registry.ts';
 import { quantizeInput, readOutput } from '../../src/program/input.ts';

@@ -8,10 +8,11 @@ import { gunzipSync } from 'node:zlib';
 import { type ModelProto, ModelProtoSchema, TensorProtoSchema, ValueInfoProtoSchema } from 'onnx-buf';
 import { ModelError } from '../../src/errors.ts';
 import type { DType, Graph, Tensor } from '../../src/graph/graph.ts';
-import { onnxOperators, operatorOf } from '../../src/graph/operators/registry.ts';
+import { allOperators } from '../../src/graph/operators/host-registry.ts';
+import { operatorOf } from '../../src/graph/operators/registry.ts';
 import type { Value } from '../../src/graph/operators/operator.ts';
 import { Problems } from '../../src/graph/problems.ts';
-import { decodeModel } from '../../src/onnx/decode.ts';
+import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { decodeTensor } from '../../src/onnx/tensor.ts';
 import { value } from './onnx-proto.ts';
 
@@ -73,7 +74,7 @@ export function readNodeTests(): NodeTestSuite {
 
 /** Tests of the operators that Octet lists, and of nothing else. */
 export function listedNodeTests({ tests }: NodeTestSuite): readonly NodeTest[] {
-  return tests.filter(({ operators }) => operators.every((op) => onnxOperators.has(op)));
+  return tests.filter(({ operators }) => operators.every((op) => allOperators.has(op)));
 }
 
 export function readPassing(): ReadonlySet<string> {

@@ -1,7 +1,7 @@
 /** Small float ONNX graphs with seeded random weights, and a builder to make others. */
 import type { Attribute, Dimension, Graph, Node, Tensor, TensorData } from '../../src/graph/graph.ts';
 import { inferShapes } from '../../src/graph/infer-shapes.ts';
-import { decodeModel } from '../../src/onnx/decode.ts';
+import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { createRandom, type Random } from './random.ts';
 

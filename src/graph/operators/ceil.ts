@@ -1,0 +1,3 @@
+import { unaryOperator } from './elementwise.ts';
+
+export const ceil = unaryOperator({ op: 'Ceil', unary: () => Math.ceil });

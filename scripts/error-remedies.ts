@@ -29,7 +29,7 @@ type Rules = readonly (readonly [message: RegExp, remedy: string])[];
 
 const modelRules: Rules = [
   [
-    /holds accumulators|offsets, with those before it|moves single elements|too large to be regrouped/,
+    /holds accumulators|offsets, with those before it|moves single elements|too large to be regrouped|nor can it run/,
     REPLACE,
   ],
   [/Git LFS/, 'Run `git lfs pull` in the checkout that the file is from.'],

@@ -11,6 +11,7 @@ export type {
   CompareBackendsOptions,
   Comparison,
   GpuOutputTensor,
+  HostNode,
   InspectedTensor,
   LoadOptions,
   Model,

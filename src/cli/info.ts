@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { InputError, ModelError } from '../errors.ts';
 import { describeModel } from '../model/describe.ts';
+import { hostNodes } from '../model/host-nodes.ts';
 import { readGraph } from '../model/source.ts';
 import { findObstacles } from '../model/support.ts';
-import { builtinOperators } from '../ops/registry.ts';
+import { createOperatorRegistry } from '../ops/registry.ts';
 import { lower } from '../program/lower.ts';
 import { planMemory } from '../schedule/memory.ts';
 import { planToSvg } from '../schedule/picture.ts';
@@ -11,6 +12,7 @@ import type { MemoryPlan } from '../schedule/plan.ts';
 import { plannedTensors, stepsOf } from '../schedule/steps.ts';
 import { platform } from '#platform';
 import { checkWritable, writeWhole } from './files.ts';
+import { hostNodesText } from './host-nodes.ts';
 import { bytes, counted, print, printJson, table } from './output.ts';
 import { positiveInteger } from './options.ts';
 
@@ -38,9 +40,11 @@ export function addInfoCommand(program: Command): void {
       const file = await platform.readFile(path);
       const graph = await readGraph(path);
       const description = describeModel(graph);
-      const obstacles = description.quantized ? [] : findObstacles(graph);
-      if (obstacles.length > 0) throw new ModelError(obstacles);
-      const program = description.quantized ? lower(graph, builtinOperators) : undefined;
+      const obstacles = description.quantized ? undefined : findObstacles(graph);
+      if (obstacles && obstacles.problems.length > 0) throw new ModelError(obstacles.problems);
+      const operators = createOperatorRegistry();
+      const program = description.quantized ? lower(graph, operators.operators) : undefined;
+      const onHost = program ? hostNodes(program, operators) : obstacles!.hostNodes;
       const steps = program && stepsOf(program);
       const plan =
         program &&
@@ -50,7 +54,14 @@ export function addInfoCommand(program: Command): void {
       }
       if (options.svg !== undefined) await writeWhole(options.svg, planToSvg(plan!, steps!));
       if (options.json) {
-        printJson({ file: path, fileBytes: file.length, ...description, batch: options.batch, memory: plan });
+        printJson({
+          file: path,
+          fileBytes: file.length,
+          ...description,
+          hostNodes: onHost,
+          batch: options.batch,
+          memory: plan,
+        });
         return;
       }
       print(`${path}: ${description.name}, opset ${description.opset}, ${bytes(file.length)}`);
@@ -85,6 +96,7 @@ export function addInfoCommand(program: Command): void {
         `${description.parameters.toLocaleString('en')} parameters, ${description.macs.toLocaleString('en')} multiply-adds an image, ` +
           `${bytes(description.constantBytes)} of constants in memory`,
       );
+      if (onHost.length > 0) print(`\n${hostNodesText(onHost)}\n`);
       if (plan) printPlan(plan, options, program.operations.length);
     });
 }

@@ -8,6 +8,7 @@ import { checkFloat } from '../quantize/calibrate.ts';
 import { quantize, type LayerReport, type QuantizationReport } from '../quantize/quantize.ts';
 import { platform } from '#platform';
 import { checkWritable, writeWhole } from './files.ts';
+import { hostNodesText } from './host-nodes.ts';
 import { withMetadata, type MetadataOptions } from './metadata.ts';
 import { DEFAULT_CALIBRATION, positiveInteger, readRecipe } from './options.ts';
 import {
@@ -63,10 +64,11 @@ export function addQuantizeCommand(program: Command, { signal }: CommandContext)
       const given = [options.recipe, options.labels].filter((name) => name !== undefined);
       await checkWritable(output, [path, ...given, ...found.flatMap(({ files }) => files)]);
       checkFloat(graph);
-      const obstacles = findObstacles(graph);
-      if (obstacles.length > 0) {
-        note(`Other runtimes may run the result; Octet cannot: ${new ModelError(obstacles).message}`);
+      const { problems, hostNodes } = findObstacles(graph);
+      if (problems.length > 0) {
+        note(`Other runtimes may run the result; Octet cannot: ${new ModelError(problems).message}`);
       }
+      if (hostNodes.length > 0) note(hostNodesText(hostNodes));
       const bar = progress('Calibrating');
       const { graph: quantized, report } = await quantize(
         graph,

@@ -49,7 +49,7 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   });
   const program = lower(graph, operators.operators, {
     fuse: options.fuse ?? true,
-    host: options.hostStages ?? false,
+    host: options.hostStages ?? true,
   });
   checkActivationBytes(program, options.maxActivationBytes ?? DEFAULT_MAX_ACTIVATION_BYTES);
   signal?.throwIfAborted();

@@ -21,6 +21,7 @@ import { constantBytes } from '../schedule/constants.ts';
 import type { ExecutionPlan } from '../schedule/execution-plan.ts';
 import { softmax, topK } from '../vision/ranking.ts';
 import { compareOptions, compareTensors } from './compare.ts';
+import { hostNodes } from './host-nodes.ts';
 import { inputPort, readInput } from './inputs.ts';
 import type { InputPort } from './inputs.ts';
 import type {
@@ -30,6 +31,7 @@ import type {
   CompareBackendsOptions,
   Comparison,
   GpuOutputTensor,
+  HostNode,
   InspectedTensor,
   Model,
   ModelInput,
@@ -145,6 +147,10 @@ export class LoadedModel implements Model {
 
   get program(): IntegerProgram {
     return this.#parts.program;
+  }
+
+  get hostNodes(): readonly HostNode[] {
+    return hostNodes(this.program, this.#parts.operators);
   }
 
   async plan(batch = 1): Promise<ModelPlan> {

@@ -6,6 +6,7 @@ import type { ArithmeticFamily } from '../ops/gpu-kernel.ts';
 import type { AsyncOptions } from '../progress.ts';
 import type { RankedClass } from '../vision/ranking.ts';
 import type { OutputValues, Preprocessing } from '../program/input.ts';
+import type { HostNode } from './host-nodes.ts';
 import type { PixelsInput, RunInput } from './inputs.ts';
 import type { PictureSource } from './pictures.ts';
 import type { AdapterDescription, BackendName, RunTimings } from '../schedule/session.ts';
@@ -46,7 +47,7 @@ export interface LoadOptions extends AsyncOptions {
   readonly fuse?: boolean;
   /**
    * Whether nodes that no operation runs in integers are computed on the CPU, in real numbers that are the same on every device and
-   * engine, between the integers around them (`host` operations of the plan). Default false: such models are refused.
+   * engine, between the integers around them (`host` operations of the plan, each with its reason). Default true; false refuses such models.
    */
   readonly hostStages?: boolean;
   /** External data files by the location that the model names. Default: they are looked for beside an address or path. */
@@ -230,7 +231,7 @@ export interface CompareBackendsOptions {
   readonly signal?: AbortSignal;
 }
 
-export type { AdapterDescription };
+export type { AdapterDescription, HostNode };
 
 /** A network that is ready to run. Calls may overlap. */
 export interface Model {
@@ -248,6 +249,8 @@ export interface Model {
   /** Threads that runs are spread over; null on backends other than wasm. */
   readonly threads: number | null;
   readonly program: IntegerProgram;
+  /** Nodes that are computed in float32 on the CPU, whatever the backend: why, and their share of the multiply-adds. */
+  readonly hostNodes: readonly HostNode[];
 
   /** What a run at `batch` images does, and where its tensors lie. */
   plan(batch?: number): Promise<ModelPlan>;

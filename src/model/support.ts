@@ -2,16 +2,24 @@
 import { ModelError, type ModelProblem } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { optimize } from '../graph/passes/optimize.ts';
-import { builtinOperators } from '../ops/registry.ts';
+import { createOperatorRegistry } from '../ops/registry.ts';
 import { lower } from '../program/lower.ts';
 import { checkFloat } from '../quantize/calibrate.ts';
 import { findLayers } from '../quantize/layers.ts';
 import { quantizeCalibrated } from '../quantize/quantize.ts';
 import { ActivationStatistics } from '../quantize/statistics.ts';
 import { checkWeights } from '../quantize/weights.ts';
+import { hostNodes, type HostNode } from './host-nodes.ts';
 
-/** What stands in the way: empty where nothing does. Quantizes and lowers `graph` as if every activation were between 0 and 1. */
-export function findObstacles(float: Graph): readonly ModelProblem[] {
+export interface Obstacles {
+  /** Why it cannot run: empty where it can. */
+  readonly problems: readonly ModelProblem[];
+  /** What will run on the CPU, in real numbers. */
+  readonly hostNodes: readonly HostNode[];
+}
+
+/** What stands in the way of running in integers. Quantizes and lowers `graph` as if every activation were between 0 and 1. */
+export function findObstacles(float: Graph): Obstacles {
   try {
     checkFloat(float);
     const graph = optimize(float);
@@ -25,10 +33,11 @@ export function findObstacles(float: Graph): readonly ModelProblem[] {
       statistics: new Map([...layers.values.keys()].map((name) => [name, statistics])),
       images: 1,
     };
-    lower(quantizeCalibrated(calibration, { corrections: { bias: false } }).graph, builtinOperators);
-    return [];
+    const quantized = quantizeCalibrated(calibration, { corrections: { bias: false } }).graph;
+    const operators = createOperatorRegistry();
+    return { problems: [], hostNodes: hostNodes(lower(quantized, operators.operators), operators) };
   } catch (error) {
-    if (error instanceof ModelError) return error.problems;
+    if (error instanceof ModelError) return { problems: error.problems, hostNodes: [] };
     throw error;
   }
 }

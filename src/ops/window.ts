@@ -1,4 +1,4 @@
-import { slidingWindow, type SlidingWindow } from '../graph/geometry.ts';
+import { slidingWindow } from '../graph/geometry.ts';
 import type { Node } from '../graph/graph.ts';
 import { globalAveragePool } from '../graph/operators/global-average-pool.ts';
 import { globalMaxPool } from '../graph/operators/global-max-pool.ts';
@@ -64,9 +64,6 @@ export function poolWindow(node: Node, image: ImageShape): PoolWindow | string {
   const window = slidingWindow(node, [height, width]);
   if (typeof window === 'string') return window;
   const { kernel, stride, pads, dilation, outputSize, overhang } = window;
-  if (seesOnlyPadding(window, image, 0) || seesOnlyPadding(window, image, 1)) {
-    return `some of its windows, of ${kernel.join('×')} with padding [${pads}], would see nothing but padding`;
-  }
   if (kernel[0] * kernel[1] > MAX_TAPS) {
     return `its window of ${kernel[0]}×${kernel[1]} values is larger than ${MAX_TAPS}`;
   }
@@ -79,24 +76,4 @@ export function poolWindow(node: Node, image: ImageShape): PoolWindow | string {
     outputSize,
     overhangs: overhang[0] > 0 || overhang[1] > 0,
   };
-}
-
-/** Whether a window has no tap inside the image along `axis`: before, behind, or astride of it with a dilation. */
-function seesOnlyPadding(
-  { kernel, stride, pads, dilation, outputSize }: SlidingWindow,
-  image: ImageShape,
-  axis: 0 | 1,
-): boolean {
-  const last = (outputSize[axis] - 1) * stride[axis] - pads[axis];
-  if (last >= image[axis]) return true;
-  // From the image's first row on, a window has its first tap inside; before it, one that skips the image must
-  // have a dilation larger than that.
-  const before = Math.min(outputSize[axis], Math.ceil(pads[axis] / stride[axis]));
-  if (pads[axis] <= (kernel[axis] - 1) * dilation[axis] && dilation[axis] <= image[axis]) return false;
-  for (let output = 0; output < before; output++) {
-    const start = output * stride[axis] - pads[axis];
-    const firstInside = Math.max(0, Math.ceil(-start / dilation[axis]));
-    if (firstInside >= kernel[axis] || start + firstInside * dilation[axis] >= image[axis]) return true;
-  }
-  return false;
 }

@@ -48,12 +48,21 @@ export class Draft {
   /** @throws ModelError where moves list more offsets than a model may */
   emit(operation: Operation): void {
     if (isMove(operation)) {
-      for (const { source } of operation.parts) this.#listed += offsetCount(source);
-      if (this.#listed > MAX_OFFSETS) {
-        throw new ModelError(`its offsets, with those before it, are more than ${MAX_OFFSETS}`);
-      }
+      this.list(operation.parts.reduce((count, { source }) => count + offsetCount(source), 0));
     }
     this.#push(this.operations, operation);
+  }
+
+  /**
+   * Counts offsets that a move lists.
+   *
+   * @throws ModelError where all moves together list more than a model may
+   */
+  list(offsets: number): void {
+    this.#listed += offsets;
+    if (this.#listed > MAX_OFFSETS) {
+      throw new ModelError(`its offsets, with those before it, are more than ${MAX_OFFSETS}`);
+    }
   }
 
   int8(

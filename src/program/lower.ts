@@ -73,7 +73,7 @@ export interface LowerOptions {
   readonly fuse?: boolean;
   /**
    * Computes what no operation runs in integers on the host, in real numbers (`HostOperation`), where its row can. Without, such
-   * nodes are problems. Default false.
+   * nodes are problems. Default true.
    */
   readonly host?: boolean;
 }
@@ -97,7 +97,7 @@ export function lower(
     joinMatMulBias(withoutSizes(inferShapes(graph, problems))),
     rules,
     problems,
-    options.host === true,
+    options.host !== false,
   );
   const program = compact(lowering.run());
   return options.fuse === false ? program : fuse(program);
@@ -312,6 +312,11 @@ class Lowering implements LoweringContext {
       this.#draft.set(this.#values, node.outputs[0], { tensor, values: null });
       return { tensor, lo: -128, hi: 127 };
     }
+    const isRaw = quantizer ? conflict !== undefined : clamps.nodes.length > 0;
+    if (accumulatorScale && this.#mayHost && isRaw) {
+      // The layer stays in integers all the same; clamps and QuantizeLinears take its real values on the host.
+      return this.#accumulate(node.outputs[0], layout, accumulatorScale);
+    }
     for (const clamp of clamps.nodes) this.#draft.include(this.#absorbed, clamp);
     const fail = (reason: string): undefined => {
       this.problem(node, reason);
@@ -332,7 +337,11 @@ class Lowering implements LoweringContext {
     if (min !== -Infinity || max !== Infinity || !accumulatorScale) {
       return fail(`its result "${name}" must be quantized: no QuantizeLinear follows it`);
     }
-    const tensor = this.#draft.accumulators(name, layout, accumulatorScale);
+    return this.#accumulate(name, layout, accumulatorScale);
+  }
+
+  #accumulate(name: string, layout: Layout, scale: Float32Array): LoweredOutput<AccumulatorTensor> {
+    const tensor = this.#draft.accumulators(name, layout, scale);
     this.#draft.set(this.#values, name, { tensor, values: null });
     return { tensor, lo: -128, hi: 127 };
   }
@@ -453,11 +462,21 @@ class Lowering implements LoweringContext {
       attempt.problems.every((problem) => problem.node === node) &&
       !quantizeLinear.is(node) &&
       !dequantizeLinear.is(node);
+    let onHost: string | undefined;
     if (isUnsuited) {
       undo();
-      if (this.#host(node, attempt.problems.map(({ reason }) => reason).join('; '))) return;
+      try {
+        onHost = this.#host(node, attempt.problems.map(({ reason }) => reason).join('; '));
+        if (onHost === undefined) return;
+      } catch (error) {
+        if (!(error instanceof ModelError)) throw error;
+        onHost = error.problems.map(({ reason }) => reason).join('; ');
+      }
     }
     for (const problem of attempt.problems) this.problem(problem.node, problem.reason);
+    if (onHost !== undefined && row?.evaluate) {
+      this.problem(node, `nor can it run in float32 on the CPU: ${onHost}`);
+    }
     for (const reason of refusals) this.problem(node, reason);
   }
 
@@ -483,7 +502,8 @@ class Lowering implements LoweringContext {
     }
   }
 
-  #quantizeReals(node: Node, tensor: FloatTensor): void {
+  /** @param reason why it is done on the host, null where a host stage ends here in any case */
+  #quantizeReals(node: Node, tensor: FloatTensor, reason: string | null = null): void {
     const parameters = this.#parameters(node);
     if (!parameters) return;
     const layout = imageLayout(this.graph.values.get(node.inputs[0])?.shape ?? []);
@@ -497,18 +517,21 @@ class Lowering implements LoweringContext {
       name: node.name,
       inputs: [tensor.id],
       output: quantized.id,
+      reason,
     });
     this.#draft.set(this.#quantized, node.outputs[0], quantized);
   }
 
-  /** Computes the node in real numbers; false where its row cannot. */
-  #host(node: Node, reason: string): boolean {
+  /** Computes the node in real numbers, or says why that is not possible. */
+  #host(node: Node, reason: string): string | undefined {
     const row = operatorOf(this.graph, node);
     const [name, ...others] = node.outputs;
     const info = this.graph.values.get(name);
     const isRead = (output: string) =>
       this.#index.readers(output).length > 0 || this.#index.outputs.has(output);
-    if (!row?.evaluate || info?.dtype !== 'float32' || others.some(isRead)) return false;
+    if (!row?.evaluate) return 'it has no rule for that';
+    if (info?.dtype !== 'float32') return `it gives ${info?.dtype ?? 'an unknown type'}, not float32`;
+    if (others.some(isRead)) return 'more than its first output is read';
     const inputs: TensorId[] = [];
     const operands: (HostOperand | undefined)[] = [];
     for (const input of node.inputs) {
@@ -518,11 +541,11 @@ class Lowering implements LoweringContext {
       if (input === '') operands.push(undefined);
       else if (value) operands.push({ value });
       else if (tensor && shape) operands.push({ input: inputs.push(tensor.id) - 1, shape });
-      else return false;
+      else return `its input "${input}" has no real values`;
     }
-    if (inputs.length === 0 || hostProblem({ node, row, operands }, info.shape, this.graph) !== undefined) {
-      return false;
-    }
+    if (inputs.length === 0) return 'it reads constants alone';
+    const problem = hostProblem({ node, row, operands }, info.shape, this.graph, this.#draft);
+    if (problem !== undefined) return problem;
     const tensor = this.#draft.floats(name, info.shape);
     this.emit<HostOperation>({
       kind: 'host',
@@ -535,7 +558,7 @@ class Lowering implements LoweringContext {
       reason,
     });
     this.#draft.set(this.#values, name, { tensor, values: null });
-    return true;
+    return undefined;
   }
 
   /** The real values of what is called `name`; undefined where it has none, or is not a number somewhere. */
@@ -601,6 +624,11 @@ class Lowering implements LoweringContext {
       const { scale, zeroPoint } = parameters;
       const tail = [...behind.tail, { kind: 'quantize', scale, zeroPoint } as const];
       this.#draft.set(this.#tails, node.outputs[0], { ...behind, tail, isQuantized: true });
+      return;
+    }
+    const reals = value?.tensor.type === 'accumulator' && this.#mayHost ? this.#realsOf(name) : undefined;
+    if (reals) {
+      this.#quantizeReals(node, reals, this.#demands.of(name).conflict ?? null);
       return;
     }
     if (!value || !isInt8(value)) {

@@ -234,6 +234,8 @@ export interface DequantizeOperation extends Operation {
 /** ONNX QuantizeLinear of real values: where a host stage ends. Scale and zero point are the output's. */
 export interface QuantizeOperation extends Operation {
   readonly kind: 'quantize';
+  /** Why integers are quantized here and not by the operation that computes them; null: they come from a host stage. */
+  readonly reason: string | null;
 }
 
 /** What a node of a host stage reads: a tensor of the program, or a constant. */

@@ -3,13 +3,15 @@ import type { Graph } from '../../src/graph/graph.ts';
 import { findObstacles } from '../../src/model/support.ts';
 import { convNet, createFloatGraph, floatNets, randomFloatGraph } from '../support/onnx-models.ts';
 
+const none = { problems: [], hostNodes: [] };
+
 describe('findObstacles', () => {
   test.each(Object.entries(floatNets))('finds none in %s', (_, build) => {
-    expect(findObstacles(build(3))).toEqual([]);
+    expect(findObstacles(build(3))).toEqual(none);
   });
 
   test('finds none in random graphs, which all quantize and run', () => {
-    for (let seed = 0; seed < 40; seed++) expect(findObstacles(randomFloatGraph(seed))).toEqual([]);
+    for (let seed = 0; seed < 40; seed++) expect(findObstacles(randomFloatGraph(seed))).toEqual(none);
   });
 
   const b = createFloatGraph(1);
@@ -38,8 +40,17 @@ describe('findObstacles', () => {
   ])('names %s', (_, graph, reason) => {
     expect(
       findObstacles(graph)
-        .map((problem) => problem.reason)
+        .problems.map((problem) => problem.reason)
         .join(),
     ).toMatch(reason);
+  });
+
+  test('lists what will stay in real numbers, with its reason and its share of the work', () => {
+    const b = createFloatGraph(1);
+    const y = b.conv(b.input('input', ['N', 3, 8, 8]), 4);
+    const normalized = b.node('Mul', [b.node('Softmax', [y], { axis: 1 }), y]);
+    const { problems, hostNodes } = findObstacles(b.finish(b.conv(normalized, 2)));
+    expect(problems).toEqual([]);
+    expect(hostNodes).toMatchObject([{ op: 'Softmax', reason: expect.stringMatching(/./), share: 0 }]);
   });
 });

@@ -27,7 +27,8 @@ function graphOf(build: Build): Graph {
   return b.build();
 }
 
-const lowered = (build: Build): IntegerProgram => lower(graphOf(build), builtinOperators, { fuse: false });
+const lowered = (build: Build): IntegerProgram =>
+  lower(graphOf(build), builtinOperators, { fuse: false, host: false });
 
 /** Every reason for which the graph is refused, a line each; empty where it is lowered. */
 function refusal(build: Build): string {

@@ -23,7 +23,7 @@ function graphOf(build: (b: QdqGraphBuilder) => void): Graph {
 }
 
 const lowered = (build: (b: QdqGraphBuilder) => void): IntegerProgram =>
-  lower(graphOf(build), builtinOperators, { fuse: false });
+  lower(graphOf(build), builtinOperators, { fuse: false, host: false });
 
 /** Every reason for which the graph is refused, a line each; empty where it is lowered. */
 function refusal(build: (b: QdqGraphBuilder) => void): string {

@@ -39,12 +39,28 @@ describe.each<
     [8, 2, 2],
     ['conv2d', 'dequantize', 'host', 'host', 'quantize', 'maxPool2d'],
   ],
+  [
+    'a layer that is read both raw and quantized, which stays in integers',
+    (b, x) => {
+      const y = conv(b, x);
+      const gate = b.node('Sigmoid', [b.qdq(y, 0.05, 3)]);
+      return b.node('Mul', [b.qdq(gate, 1 / 256, -128), b.node('Softmax', [y], { axis: 1 })]);
+    },
+    [8, 3, 3],
+    ['conv2d', 'dequantize', 'quantize', 'lookup', 'host', 'dequantize', 'host'],
+  ],
+  [
+    'a clamp behind the last layer, which stays in integers',
+    (b, x) => b.node('Relu', [conv(b, x)]),
+    [8, 3, 3],
+    ['conv2d', 'dequantize', 'host'],
+  ],
 ])('%s', (_, build, dims, kinds) => {
   const b = createQdqGraph();
   const x = b.qdq(b.input('x', ['N', 3, 3, 3]), 0.02, 0);
   b.output(build(b, x), ['N', ...dims]);
   const graph = inferShapes(b.build());
-  const program = lower(graph, builtinOperators, { host: true });
+  const program = lower(graph, builtinOperators);
 
   it('is computed on the host, and agrees with ONNX Runtime', async () => {
     expect(program.operations.map(({ kind }) => kind)).toEqual(kinds);
@@ -64,8 +80,8 @@ describe.each<
     );
   });
 
-  it('is refused where the host is not asked for', () => {
-    expect(() => lower(graph, builtinOperators)).toThrow();
+  it('is refused where the host is not wanted', () => {
+    expect(() => lower(graph, builtinOperators, { host: false })).toThrow();
   });
 });
 

@@ -24,10 +24,10 @@ function lowered(build: (b: QdqGraphBuilder) => void, fuse = false): IntegerProg
   return lower(graphOf(build), builtinOperators, { fuse });
 }
 
-/** Reasons by node name. */
+/** Reasons by node name, of what has no form in integers. */
 function problemsOf(build: (b: QdqGraphBuilder) => void): Map<string, string> {
   try {
-    lowered(build);
+    lower(graphOf(build), builtinOperators, { fuse: false, host: false });
   } catch (error) {
     if (!(error instanceof ModelError)) throw error;
     return new Map(error.problems.map(({ node, reason }) => [node, reason]));

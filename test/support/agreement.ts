@@ -10,6 +10,7 @@ import {
   type IntegerProgram,
   int8Tensor,
   type ProgramTensor,
+  tensorBuffer,
   type TensorId,
 } from '../../src/program/program.ts';
 import { type OrtResults, runOrt } from './ort.ts';
@@ -63,8 +64,7 @@ export function compareOnTheirInputs(
   for (const operation of program.operations) {
     const output = program.tensors[operation.output];
     const runOn = (buffers: (id: TensorId) => TensorBuffer) => {
-      const count = elementCount(output, batch);
-      const result = output.type === 'int8' ? new Int8Array(count) : new Int32Array(count);
+      const result = tensorBuffer(output, batch);
       registry.of(operation).reference(operation, {
         batch,
         tensor: (id) => program.tensors[id],

@@ -1,5 +1,5 @@
 /** What rows of operators on images [N, C, H, W] share. */
-import { slidingWindow, type SlidingWindow } from '../geometry.ts';
+import { type Pair, slidingWindow, type SlidingWindow } from '../geometry.ts';
 import type { Dimension, Node } from '../graph.ts';
 import type { Evaluation, Shape, ShapeRule, Value } from './operator.ts';
 import { int, ints, required, string } from './signature.ts';
@@ -44,8 +44,34 @@ export function windowShape(
 export const poolShape: ShapeRule = (x, _, node) => {
   if (x.shape.length !== 4) return `needs an image [N, C, H, W], has [${x.shape}]`;
   const [n, c, h, w] = x.shape as [Dimension, Dimension, Dimension, Dimension];
+  const window = typeof h === 'number' && typeof w === 'number' ? slidingWindow(node, [h, w]) : '';
+  if (typeof window === 'object' && seesOnlyPadding(window, [h, w] as [number, number])) {
+    const { kernel, pads } = window;
+    return `some of its windows, of ${kernel.join('×')} with padding [${pads}], would see nothing but padding`;
+  }
   return windowShape(node, [n, c], h, w);
 };
+
+/** Whether a window has no tap inside the image along an axis: before, behind, or astride of it with a dilation. */
+function seesOnlyPadding(
+  { kernel, stride, pads, dilation, outputSize }: SlidingWindow,
+  image: Pair,
+): boolean {
+  return ([0, 1] as const).some((axis) => {
+    const last = (outputSize[axis] - 1) * stride[axis] - pads[axis];
+    if (last >= image[axis]) return true;
+    // From the image's first row on, a window has its first tap inside; before it, one that skips the image must
+    // have a dilation larger than that.
+    const before = Math.min(outputSize[axis], Math.ceil(pads[axis] / stride[axis]));
+    if (pads[axis] <= (kernel[axis] - 1) * dilation[axis] && dilation[axis] <= image[axis]) return false;
+    for (let output = 0; output < before; output++) {
+      const start = output * stride[axis] - pads[axis];
+      const firstInside = Math.max(0, Math.ceil(-start / dilation[axis]));
+      if (firstInside >= kernel[axis] || start + firstInside * dilation[axis] >= image[axis]) return true;
+    }
+    return false;
+  });
+}
 
 export const globalPoolShape: ShapeRule = ({ shape }) =>
   shape.length === 4 ? [shape[0], shape[1], 1, 1] : `needs an image [N, C, H, W], has [${shape}]`;

@@ -51,6 +51,7 @@ describe('findObstacles', () => {
     const normalized = b.node('Mul', [b.node('Softmax', [y], { axis: 1 }), y]);
     const { problems, hostNodes } = findObstacles(b.finish(b.conv(normalized, 2)));
     expect(problems).toEqual([]);
-    expect(hostNodes).toMatchObject([{ op: 'Softmax', reason: expect.stringMatching(/./), share: 0 }]);
+    expect(hostNodes).toMatchObject([{ op: 'Softmax', share: 0 }]);
+    expect(hostNodes[0].reason).not.toBe('');
   });
 });

@@ -44,7 +44,7 @@ export function quantizationExample(): Record<string, string[]> {
       names: [],
     },
     input.scale,
-    { bits: 8, perChannel: true },
+    { bits: 8, perChannel: true, rounding: 'nearest' },
   );
   const rows = [0, 1].map((c) => [...layer.weights.subarray(3 * c, 3 * c + 3)]);
   const folded = rows.map((row, c) => layer.bias[c] - input.zeroPoint * row.reduce((sum, w) => sum + w, 0));

@@ -26,6 +26,9 @@ export type { Sheet, SheetIndex } from './vision/sheet.ts';
 export { calibrate } from './quantize/calibrate.ts';
 export type { Calibration, CalibrationOptions } from './quantize/calibrate.ts';
 export type { ActivationStatistics, Histogram } from './quantize/statistics.ts';
+export { reconstruct } from './quantize/reconstruct.ts';
+export type { Reconstruction, ReconstructionOptions } from './quantize/reconstruct.ts';
+export type { QuantizedLayer } from './quantize/weights.ts';
 export { quantize, quantizeCalibrated } from './quantize/quantize.ts';
 export type {
   ActivationReport,

@@ -24,7 +24,7 @@ export const onnxRuntimeOptions = {
   }, 'the module onnxruntime-web'),
 };
 
-const batchSchema = v.object(
+export const batchSchema = v.object(
   { data: v.instance(Float32Array, 'a Float32Array'), shape: v.array(index, 'a list of sizes') },
   'a batch { data, shape }',
 );
@@ -51,8 +51,68 @@ export interface FloatSession {
   dispose(): Promise<void>;
 }
 
+/** A graph loaded into ONNX Runtime's WebAssembly backend, its inputs fed by name. */
+export interface GraphSession {
+  /** @throws OctetError where ONNX Runtime fails */
+  run(inputs: FloatResults): Promise<FloatResults>;
+  dispose(): Promise<void>;
+}
+
 /**
  * Loads `graph`, with the float values called `exposed` as outputs instead of its own.
+ *
+ * @throws {OctetError} where onnxruntime-web is not installed
+ * @throws {ModelError} where it refuses the graph
+ */
+export async function openGraphSession(
+  graph: Graph,
+  exposed: readonly string[],
+  runtime: OnnxRuntimeOptions = {},
+): Promise<GraphSession> {
+  const ort = runtime.onnxRuntime ?? (await importOnnxRuntime());
+  const declared = new Map(graph.outputs.map((output) => [output.name, output]));
+  const outputs = exposed.map(
+    (name): ValueInfo =>
+      declared.get(name) ?? graph.values.get(name) ?? { name, dtype: 'float32', shape: [] },
+  );
+  let session: OnnxRuntime.InferenceSession;
+  try {
+    session = await inTurn(() =>
+      ort.InferenceSession.create(encodeModel({ ...graph, outputs }), {
+        executionProviders: ['wasm'],
+        // Only what goes wrong: the runtime's remarks on unused constants are of no use to the caller.
+        logSeverityLevel: 3,
+      }),
+    );
+  } catch (cause) {
+    throw new ModelError(`ONNX Runtime cannot load the model: ${message(cause)}`, { cause });
+  }
+  return {
+    async run(inputs) {
+      try {
+        const feeds = Object.fromEntries(
+          [...inputs].map(([name, { data, shape }]) => [name, new ort.Tensor('float32', data, shape)]),
+        );
+        const results = await inTurn(() => session.run(feeds));
+        return new Map(
+          Object.entries(results).map(([name, { data, dims }]) => [
+            name,
+            { data: data as Float32Array, shape: dims },
+          ]),
+        );
+      } catch (cause) {
+        const shapes = [...inputs.values()].map(({ shape }) => `[${shape.join(', ')}]`).join(', ');
+        throw new OctetError(`ONNX Runtime failed on a batch of shape ${shapes}: ${message(cause)}`, {
+          cause,
+        });
+      }
+    },
+    dispose: () => inTurn(() => session.release()),
+  };
+}
+
+/**
+ * Loads `graph`, which has one input, with the float values called `exposed` as outputs instead of its own.
  *
  * @throws {OctetError} where onnxruntime-web is not installed
  * @throws {ModelError} where it refuses the graph
@@ -67,66 +127,35 @@ export async function openFloatSession(
     { graph: graphSchema, exposed: texts, options: options(onnxRuntimeOptions) },
     { graph, exposed, options: runtime },
   );
-  const ort = runtime.onnxRuntime ?? (await importOnnxRuntime());
   if (graph.inputs.length !== 1) {
     throw new ModelError(
       `calibration feeds one image input, but the model has ${graph.inputs.length}: ${graph.inputs.map(({ name }) => name).join(', ')}`,
     );
   }
   const input = graph.inputs[0];
-  const outputs = exposed.map(
-    (name): ValueInfo => graph.values.get(name) ?? { name, dtype: 'float32', shape: [] },
-  );
-  let session: OnnxRuntime.InferenceSession;
-  try {
-    session = await inTurn(() =>
-      ort.InferenceSession.create(encodeModel({ ...graph, outputs }), {
-        executionProviders: ['wasm'],
-        // Only what goes wrong: the runtime's remarks on unused constants are of no use to the caller.
-        logSeverityLevel: 3,
-      }),
-    );
-  } catch (cause) {
-    throw new ModelError(`ONNX Runtime cannot load the model: ${message(cause)}`, { cause });
-  }
-  const runSlice = async (data: Float32Array, shape: readonly number[]): Promise<FloatResults> => {
-    try {
-      const results = await inTurn(() =>
-        session.run({ [input.name]: new ort.Tensor('float32', data, shape) }),
-      );
-      return new Map(
-        Object.entries(results).map(([name, { data: values, dims }]) => [
-          name,
-          { data: values as Float32Array, shape: dims },
-        ]),
-      );
-    } catch (cause) {
-      throw new OctetError(
-        `ONNX Runtime failed on a batch of shape [${shape.join(', ')}]: ${message(cause)}`,
-        {
-          cause,
-        },
-      );
-    }
-  };
+  const session = await openGraphSession(graph, exposed, runtime);
   return {
     async run(batch) {
       check('run', { batch: batchSchema }, { batch });
-      const { data, shape } = batch;
-      checkBatch(data, shape, input);
-      const [images, ...image] = shape;
+      checkBatch(batch.data, batch.shape, input);
+      const images = batch.shape[0];
       // A model exported with a fixed batch takes its images that many at a time.
       const size = typeof input.shape[0] === 'number' ? input.shape[0] : images;
-      if (size === images) return runSlice(data, shape);
-      const length = (data.length / images) * size;
       const slices: FloatResults[] = [];
-      for (let from = 0; from < data.length; from += length) {
-        slices.push(await runSlice(data.subarray(from, from + length), [size, ...image]));
+      for (let from = 0; from < images; from += size) {
+        slices.push(await session.run(new Map([[input.name, imagesOf(batch, from, from + size)]])));
       }
-      return new Map(exposed.map((name) => [name, concatenate(slices.map((slice) => slice.get(name)!))]));
+      if (slices.length === 1) return slices[0];
+      return new Map(exposed.map((name) => [name, concatenate(slices.map((part) => part.get(name)!))]));
     },
-    dispose: () => inTurn(() => session.release()),
+    dispose: () => session.dispose(),
   };
+}
+
+/** Images `from` to `to` of a batch. */
+function imagesOf({ data, shape: [images, ...image] }: Batch, from: number, to: number): FloatResult {
+  const length = data.length / images;
+  return { data: data.subarray(from * length, to * length), shape: [to - from, ...image] };
 }
 
 /** The last call in the queue: ONNX Runtime's WebAssembly module is one for all sessions, and its calls must not overlap. */

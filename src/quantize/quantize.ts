@@ -2,7 +2,9 @@
  * Quantization: a float graph and images in, a QDQ graph out. QDQ is standard ONNX: float operators between
  * QuantizeLinear/DequantizeLinear pairs, which any runtime can execute and Octet lowers to integers.
  */
+import * as v from 'valibot';
 import { check } from '../arguments.ts';
+import { InputError } from '../errors.ts';
 import type { Graph, Node, Tensor, TensorData } from '../graph/graph.ts';
 import { inferShapes } from '../graph/infer-shapes.ts';
 import { clip } from '../graph/operators/clip.ts';
@@ -12,27 +14,22 @@ import { relu } from '../graph/operators/relu.ts';
 import { type Names, valueNames } from '../graph/rewrite.ts';
 import { log } from '../numerics/elementary.ts';
 import { quantizeReal } from '../program/pointwise.ts';
+import { chooseActivations, type Activation } from './activations.ts';
 import { biasCorrection } from './bias-correction.ts';
 import { calibrate, calibrationSchema, type Calibration, type CalibrationOptions } from './calibrate.ts';
 import type { QuantizedValue, WeightedLayer } from './layers.ts';
-import { clippedShare, observers, squaredError } from './observers.ts';
+import { clippedShare, squaredError } from './observers.ts';
 import type { Batch } from './onnx-runtime.ts';
 import {
-  activationRecipe,
   checkOverrides,
   parseRecipe,
+  roundingOf,
   weightRecipe,
-  type ActivationRecipe,
   type Recipe,
   type RecipeInput,
 } from './recipe.ts';
-import {
-  chooseParameters,
-  representedRange,
-  type QuantizationParameters,
-  type RealRange,
-  type Scheme,
-} from './scheme.ts';
+import { reconstruct, reconstructionSchema, type Reconstruction } from './reconstruct.ts';
+import { representedRange, type RealRange, type Scheme } from './scheme.ts';
 import type { ActivationStatistics } from './statistics.ts';
 import { dequantizeWeights, quantizeLayer, type QuantizedLayer } from './weights.ts';
 
@@ -106,20 +103,85 @@ export async function quantize(
   images: AsyncIterable<Batch> | Iterable<Batch>,
   options: CalibrationOptions = {},
 ): Promise<QuantizationResult> {
-  const calibration = await calibrate(graph, images, options);
+  const recipe = parseRecipe(options.recipe);
+  const kept: Batch[] = [];
+  const calibration = await calibrate(graph, mayReconstruct(recipe) ? keeping(images, kept) : images, {
+    ...options,
+    recipe,
+  });
   options.signal?.throwIfAborted();
-  return quantizeCalibrated(calibration, options.recipe);
+  if (!reconstructs(calibration, recipe)) return quantizeCalibrated(calibration, recipe);
+  return quantizeCalibrated(
+    calibration,
+    recipe,
+    await reconstruct(calibration, kept, { ...options, recipe }),
+  );
+}
+
+/** Passes batches on and keeps them. */
+async function* keeping(
+  images: AsyncIterable<Batch> | Iterable<Batch>,
+  kept: Batch[],
+): AsyncGenerator<Batch> {
+  for await (const batch of images) {
+    kept.push(batch);
+    yield batch;
+  }
+}
+
+/** Whether any layer might be rounded by what it sees: the images have to be kept then. */
+function mayReconstruct(recipe: Recipe): boolean {
+  const parts = [{}, ...recipe.layers.map(({ weights }) => weights ?? {})];
+  return parts.some((part) => roundingOf({ ...recipe.weights, ...part }) !== 'nearest');
+}
+
+/** Whether a recipe has weights rounded by what their layers see, which takes the images again. */
+function reconstructs({ layers }: Calibration, recipe: Recipe): boolean {
+  return [...layers.weighted.values()].some(
+    ({ names }) => roundingOf(weightRecipe(recipe, names)) !== 'nearest',
+  );
+}
+
+/** @throws {InputError} where the recipe asks for what only a reconstruction gives, or another recipe than the reconstruction's */
+function checkReconstruction(
+  { layers }: Calibration,
+  recipe: Recipe,
+  reconstruction: Reconstruction | undefined,
+): void {
+  if (reconstruction) {
+    if (JSON.stringify(reconstruction.recipe) === JSON.stringify(recipe)) return;
+    throw new InputError('the reconstruction was made by another recipe: call reconstruct with this one');
+  }
+  const asking = [...layers.weighted.values()].find(({ names }) => {
+    const { rounding } = weightRecipe(recipe, names);
+    return rounding === 'gptq' || rounding === 'descent';
+  });
+  if (asking) {
+    throw new InputError(
+      `the recipe has the weights of "${asking.node.name}" rounded by what the layer computes, which takes pictures: pass what reconstruct gave, or call quantize`,
+    );
+  }
 }
 
 /**
  * Quantizes a calibrated model. May be called many times: what `calibrate` gathered serves any bits, observer and scheme.
  *
- * @throws {InputError} where the recipe is wrong or one of its patterns matches no layer
+ * @param reconstruction what `reconstruct` gave for the same recipe; without it all weights are rounded to nearest
+ * @throws {InputError} where the recipe is wrong, one of its patterns matches no layer, or it asks for a rounding that takes pictures
  */
-export function quantizeCalibrated(calibration: Calibration, source?: RecipeInput): QuantizationResult {
-  check('quantizeCalibrated', { calibration: calibrationSchema }, { calibration });
+export function quantizeCalibrated(
+  calibration: Calibration,
+  source?: RecipeInput,
+  reconstruction?: Reconstruction,
+): QuantizationResult {
+  check(
+    'quantizeCalibrated',
+    { calibration: calibrationSchema, reconstruction: v.optional(reconstructionSchema) },
+    { calibration, reconstruction },
+  );
   const recipe = parseRecipe(source);
   const { graph, layers } = calibration;
+  checkReconstruction(calibration, recipe, reconstruction);
   checkOverrides(
     recipe,
     [...layers.values.values(), ...layers.weighted.values()].map(({ names }) => names),
@@ -144,12 +206,14 @@ export function quantizeCalibrated(calibration: Calibration, source?: RecipeInpu
     if (layer && inputActivation) {
       const options = weightRecipe(recipe, layer.names);
       const means = (): Float64Array => calibration.statistics.get(layer.input)!.channelMeans();
-      const quantized = quantizeLayer(
-        layer,
-        inputActivation.parameters.scale,
-        options,
-        recipe.corrections.bias ? (rounded) => biasCorrection(graph, layer, rounded, means()) : undefined,
-      );
+      const quantized =
+        reconstruction?.layers.get(node.name) ??
+        quantizeLayer(
+          layer,
+          inputActivation.parameters.scale,
+          options,
+          recipe.corrections.bias ? (rounded) => biasCorrection(graph, layer, rounded, means()) : undefined,
+        );
       inputs = [writer.read(layer.input), ...writer.writeLayer(layer, quantized)];
       weightReports.set(node.name, reportWeights(layer, quantized, options));
     } else {
@@ -169,26 +233,6 @@ export function quantizeCalibrated(calibration: Calibration, source?: RecipeInpu
       quantizedBytes: constantBytes(quantizedGraph),
     },
   };
-}
-
-/** How a value is quantized. */
-interface Activation {
-  readonly recipe: ActivationRecipe;
-  readonly parameters: QuantizationParameters;
-}
-
-function chooseActivations({ layers, statistics }: Calibration, recipe: Recipe): Map<string, Activation> {
-  const result = new Map<string, Activation>();
-  for (const [name, { names, producer, sharedWith }] of layers.values) {
-    if (sharedWith !== undefined) {
-      result.set(name, result.get(sharedWith)!);
-      continue;
-    }
-    const options = activationRecipe(recipe, names, !producer);
-    const range = observers[options.observer](statistics.get(name)!, options);
-    result.set(name, { recipe: options, parameters: chooseParameters(range, options.bits, options.scheme) });
-  }
-  return result;
 }
 
 /** Builds the QDQ graph node by node. */

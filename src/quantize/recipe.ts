@@ -38,6 +38,12 @@ const weightFields = {
     flag,
     v.description('One scale per output channel (true) or one for the whole tensor (false).'),
   ),
+  rounding: v.pipe(
+    oneOf(['auto', 'nearest', 'gptq', 'descent']),
+    v.description(
+      'How weights are rounded: each to the nearest integer (nearest); one after the other, such that the output of the layer changes least (gptq); the same, then improved until no single weight can be (descent). auto is descent at 4 bits and fewer, else nearest.',
+    ),
+  ),
 };
 
 const activationFields = {
@@ -61,6 +67,7 @@ const activationFields = {
 const weights = members({
   bits: v.optional(weightFields.bits, 8),
   perChannel: v.optional(weightFields.perChannel, true),
+  rounding: v.optional(weightFields.rounding, 'auto'),
 });
 
 const activations = members({
@@ -179,6 +186,15 @@ export function weightRecipe(recipe: Recipe, names: LayerNames): WeightRecipe {
 export function activationRecipe(recipe: Recipe, names: LayerNames, isInput: boolean): ActivationRecipe {
   const base = isInput ? { ...recipe.activations, bits: recipe.inputBits } : recipe.activations;
   return override(recipe, names, 'activations', base);
+}
+
+/** Most bits at which weights are rounded by their layer's output unless the recipe says otherwise. */
+const RECONSTRUCTED_BITS = 4;
+
+/** How the weights of a layer are rounded. */
+export function roundingOf({ bits, rounding }: WeightRecipe): 'nearest' | 'gptq' | 'descent' {
+  if (rounding !== 'auto') return rounding;
+  return bits <= RECONSTRUCTED_BITS ? 'descent' : 'nearest';
 }
 
 function override<K extends 'weights' | 'activations'>(

@@ -42,8 +42,7 @@ export function quantizeLayer(
   correction?: (rounded: Float32Array) => Float64Array,
 ): QuantizedLayer {
   const { qmax } = integerRange(recipe.bits, 'symmetric');
-  const scales = weightScales(layer, recipe);
-  widenForBias(scales, layer.bias, inputScale);
+  const scales = widestScales(layer, recipe, inputScale);
   let weights = roundWeights(layer, scales, qmax);
   let bias = Float64Array.from(layer.bias);
   if (correction) {
@@ -51,6 +50,41 @@ export function quantizeLayer(
     bias = bias.map((b, c) => b + added[c]);
     if (widenForBias(scales, bias, inputScale)) weights = roundWeights(layer, scales, qmax);
   }
+  return withBias(weights, scales, bias, inputScale);
+}
+
+/** Scales by the recipe, [outChannels] or [1], with which no weight is clipped and every bias fits. */
+export function widestScales(layer: WeightedLayer, recipe: WeightRecipe, inputScale: number): Float32Array {
+  const scales = weightScales(layer, recipe);
+  widenForBias(scales, layer.bias, inputScale);
+  return scales;
+}
+
+/**
+ * A layer whose weights were rounded elsewhere, with its bias at the scale of the accumulators. Should the bias not fit, scales are widened
+ * and weights rounded to nearest.
+ *
+ * @param bias real biases, [outChannels]
+ * @param largest the largest integer of a weight
+ */
+export function finishLayer(
+  layer: WeightedLayer,
+  weights: Int8Array,
+  scales: Float32Array,
+  bias: Float64Array,
+  inputScale: number,
+  largest: number,
+): QuantizedLayer {
+  const isWidened = widenForBias(scales, bias, inputScale);
+  return withBias(isWidened ? roundWeights(layer, scales, largest) : weights, scales, bias, inputScale);
+}
+
+function withBias(
+  weights: Int8Array,
+  scales: Float32Array,
+  bias: Float64Array,
+  inputScale: number,
+): QuantizedLayer {
   const biasScales = Float32Array.from(bias, (_, c) =>
     toScale(inputScale * scales[scales.length === 1 ? 0 : c]),
   );

@@ -231,6 +231,10 @@ const calls: Readonly<Record<string, Call>> = {
     call: quantizing.quantizeCalibrated,
     args: () => [{ ...calibration }, { weights: { bits: 8 }, layers: [{ match: '*' }] }],
   },
+  reconstruct: {
+    call: quantizing.reconstruct,
+    args: () => [{ ...calibration }, batches(), { recipe: {}, ...asyncOptions() }],
+  },
   compareModels: {
     call: quantizing.compareModels,
     args: () => [floatGraph(), graph, batches(), asyncOptions()],

@@ -24,7 +24,7 @@ describe('parseRecipe', () => {
   it('has a default for everything', () => {
     const recipe = parseRecipe(undefined);
     expect(recipe).toEqual(parseRecipe({}));
-    expect(recipe.weights).toMatchObject({ bits: 8, perChannel: true });
+    expect(recipe.weights).toMatchObject({ bits: 8, perChannel: true, rounding: 'auto' });
     expect(recipe.activations).toMatchObject({ bits: 8, scheme: 'affine', observer: 'mse' });
     expect(recipe.inputBits).toBe(8);
     // What it resolves to is a recipe again: it is what a quantized file's metadata holds.

@@ -23,6 +23,7 @@ import type { Batch } from './onnx-runtime.ts';
 import {
   checkOverrides,
   parseRecipe,
+  mayReconstruct,
   roundingOf,
   weightRecipe,
   type Recipe,
@@ -127,12 +128,6 @@ async function* keeping(
     kept.push(batch);
     yield batch;
   }
-}
-
-/** Whether any layer might be rounded by what it sees: the images have to be kept then. */
-function mayReconstruct(recipe: Recipe): boolean {
-  const parts = [{}, ...recipe.layers.map(({ weights }) => weights ?? {})];
-  return parts.some((part) => roundingOf({ ...recipe.weights, ...part }) !== 'nearest');
 }
 
 /** Whether a recipe has weights rounded by what their layers see, which takes the images again. */

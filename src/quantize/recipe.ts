@@ -197,6 +197,14 @@ export function roundingOf({ bits, rounding }: WeightRecipe): 'nearest' | 'gptq'
   return bits <= RECONSTRUCTED_BITS ? 'descent' : 'nearest';
 }
 
+/** Whether any layer might be rounded by its output, whatever the layers are called. */
+export function mayReconstruct({ weights, layers }: Recipe): boolean {
+  return [weights, ...layers.map((layer) => layer.weights ?? {})].some(
+    ({ bits, rounding }) =>
+      (bits !== undefined && bits <= RECONSTRUCTED_BITS) || rounding === 'gptq' || rounding === 'descent',
+  );
+}
+
 function override<K extends 'weights' | 'activations'>(
   recipe: Recipe,
   names: LayerNames,

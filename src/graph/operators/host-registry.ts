@@ -2,11 +2,159 @@
  * Rows of operators that only host stages compute. They are not in the table that every page loads: who reads a model that
  * has one of them fetches this module.
  */
+import { acos } from './acos.ts';
+import { acosh } from './acosh.ts';
+import { and } from './and.ts';
+import { argMax } from './arg-max.ts';
+import { argMin } from './arg-min.ts';
+import { asin } from './asin.ts';
+import { asinh } from './asinh.ts';
+import { atan } from './atan.ts';
+import { atanh } from './atanh.ts';
+import { bitShift } from './bit-shift.ts';
+import { bitwiseAnd } from './bitwise-and.ts';
+import { bitwiseNot } from './bitwise-not.ts';
+import { bitwiseOr } from './bitwise-or.ts';
+import { bitwiseXor } from './bitwise-xor.ts';
+import { castLike } from './cast-like.ts';
 import { ceil } from './ceil.ts';
+import { centerCropPad } from './center-crop-pad.ts';
+import { compress } from './compress.ts';
+import { cos } from './cos.ts';
+import { cosh } from './cosh.ts';
+import { cumProd } from './cum-prod.ts';
+import { cumSum } from './cum-sum.ts';
+import { equal } from './equal.ts';
+import { eyeLike } from './eye-like.ts';
+import { floor } from './floor.ts';
+import { gatherElements } from './gather-elements.ts';
+import { gatherND } from './gather-nd.ts';
+import { greaterOrEqual } from './greater-or-equal.ts';
+import { greater } from './greater.ts';
+import { groupNormalization } from './group-normalization.ts';
+import { hardmax } from './hardmax.ts';
+import { instanceNormalization } from './instance-normalization.ts';
+import { isInf } from './is-inf.ts';
+import { isNaN } from './is-na-n.ts';
+import { layerNormalization } from './layer-normalization.ts';
+import { lessOrEqual } from './less-or-equal.ts';
+import { less } from './less.ts';
+import { logSoftmax } from './log-softmax.ts';
+import { lpNormalization } from './lp-normalization.ts';
+import { lrn } from './lrn.ts';
+import { meanVarianceNormalization } from './mean-variance-normalization.ts';
+import { mean } from './mean.ts';
+import { mod } from './mod.ts';
+import { nonZero } from './non-zero.ts';
+import { not } from './not.ts';
+import { oneHot } from './one-hot.ts';
+import { or } from './or.ts';
+import { range } from './range.ts';
+import { reduceL1 } from './reduce-l1.ts';
+import { reduceL2 } from './reduce-l2.ts';
+import { reduceLogSumExp } from './reduce-log-sum-exp.ts';
+import { reduceLogSum } from './reduce-log-sum.ts';
+import { reduceMax } from './reduce-max.ts';
+import { reduceMin } from './reduce-min.ts';
+import { reduceProd } from './reduce-prod.ts';
+import { reduceSumSquare } from './reduce-sum-square.ts';
+import { reduceSum } from './reduce-sum.ts';
+import { reverseSequence } from './reverse-sequence.ts';
+import { rmsNormalization } from './rms-normalization.ts';
+import { round } from './round.ts';
+import { scatterElements } from './scatter-elements.ts';
+import { scatterND } from './scatter-nd.ts';
+import { scatter } from './scatter.ts';
+import { shrink } from './shrink.ts';
+import { sign } from './sign.ts';
+import { sin } from './sin.ts';
+import { sinh } from './sinh.ts';
+import { size } from './size.ts';
+import { sum } from './sum.ts';
+import { tan } from './tan.ts';
+import { topK } from './top-k.ts';
+import { trilu } from './trilu.ts';
+import { where } from './where.ts';
+import { xor } from './xor.ts';
 import type { OnnxOperator } from './operator.ts';
 import { onnxOperators } from './registry.ts';
 
-export const hostOperators: readonly OnnxOperator[] = [ceil] as readonly OnnxOperator[];
+export const hostOperators = [
+  acos,
+  acosh,
+  and,
+  argMax,
+  argMin,
+  asin,
+  asinh,
+  atan,
+  atanh,
+  bitShift,
+  bitwiseAnd,
+  bitwiseNot,
+  bitwiseOr,
+  bitwiseXor,
+  castLike,
+  ceil,
+  centerCropPad,
+  compress,
+  cos,
+  cosh,
+  cumProd,
+  cumSum,
+  equal,
+  eyeLike,
+  floor,
+  gatherElements,
+  gatherND,
+  greaterOrEqual,
+  greater,
+  groupNormalization,
+  hardmax,
+  instanceNormalization,
+  isInf,
+  isNaN,
+  layerNormalization,
+  lessOrEqual,
+  less,
+  logSoftmax,
+  lpNormalization,
+  lrn,
+  meanVarianceNormalization,
+  mean,
+  mod,
+  nonZero,
+  not,
+  oneHot,
+  or,
+  range,
+  reduceL1,
+  reduceL2,
+  reduceLogSumExp,
+  reduceLogSum,
+  reduceMax,
+  reduceMin,
+  reduceProd,
+  reduceSumSquare,
+  reduceSum,
+  reverseSequence,
+  rmsNormalization,
+  round,
+  scatterElements,
+  scatterND,
+  scatter,
+  shrink,
+  sign,
+  sin,
+  sinh,
+  size,
+  sum,
+  tan,
+  topK,
+  trilu,
+  where,
+  xor,
+] as readonly OnnxOperator[];
 
 /** Every row, by ONNX type. */
 export const allOperators: ReadonlyMap<string, OnnxOperator> = new Map(

@@ -109,6 +109,8 @@ export interface OperatorDefinition<Name extends string = string> {
   readonly inputs: readonly [fewest: number, most: number];
   /** Most outputs, 1 where left out. */
   readonly outputs?: number;
+  /** The result's shape depends on elements of the inputs: `evaluate` tells it. */
+  readonly hasDynamicShape?: boolean;
   readonly attributes?: Readonly<Record<Name, AttributeSpec>>;
   readonly role: Role;
   /** f(s·x) = s·f(x) for s > 0, channel by channel. */
@@ -181,6 +183,7 @@ const definitionEntries = {
   outputs: v.optional(v.number('a number')),
   attributes: v.optional(v.record(text, v.object({}, 'an AttributeSpec'), 'an object of AttributeSpecs')),
   homogeneous: v.optional(flag),
+  hasDynamicShape: v.optional(flag),
   learned: v.optional(v.array(index, 'an array of indices of inputs')),
   ...Object.fromEntries(
     ['normalize', 'sizes', 'evaluate', 'unary', 'binary', 'integer', 'macs'].map((name) => [

@@ -1,0 +1,3 @@
+import { argOperator } from './arg-extreme.ts';
+
+export const argMax = argOperator('ArgMax', (x, best) => x > best);

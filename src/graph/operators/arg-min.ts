@@ -1,0 +1,3 @@
+import { argOperator } from './arg-extreme.ts';
+
+export const argMin = argOperator('ArgMin', (x, best) => x < best);

@@ -1,0 +1,3 @@
+import { bitwiseOperator } from './truth.ts';
+
+export const bitwiseAnd = bitwiseOperator('BitwiseAnd', (a, b) => a & b);

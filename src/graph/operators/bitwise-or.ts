@@ -1,0 +1,3 @@
+import { bitwiseOperator } from './truth.ts';
+
+export const bitwiseOr = bitwiseOperator('BitwiseOr', (a, b) => a | b);

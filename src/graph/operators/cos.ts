@@ -1,0 +1,4 @@
+import { cos as of } from '../../numerics/trigonometry.ts';
+import { unaryOperator } from './elementwise.ts';
+
+export const cos = unaryOperator({ op: 'Cos', unary: () => of });

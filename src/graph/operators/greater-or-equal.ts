@@ -1,0 +1,3 @@
+import { predicateOperator } from './truth.ts';
+
+export const greaterOrEqual = predicateOperator('GreaterOrEqual', (a, b) => a >= b);

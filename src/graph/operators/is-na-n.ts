@@ -1,0 +1,3 @@
+import { testOperator } from './truth.ts';
+
+export const isNaN = testOperator({ op: 'IsNaN', test: () => (x) => Number.isNaN(x) });

@@ -1,0 +1,9 @@
+import { reductionOperator } from './reduction.ts';
+
+export const reduceL1 = reductionOperator({
+  op: 'ReduceL1',
+  axesSince: 18,
+  start: 0,
+  fold: (sum, x) => sum + Math.abs(x),
+  integers: true,
+});

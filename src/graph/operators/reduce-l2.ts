@@ -1,0 +1,9 @@
+import { reductionOperator } from './reduction.ts';
+
+export const reduceL2 = reductionOperator({
+  op: 'ReduceL2',
+  axesSince: 18,
+  start: 0,
+  fold: (sum, x) => sum + x * x,
+  finish: Math.sqrt,
+});

@@ -1,0 +1,9 @@
+import { reductionOperator } from './reduction.ts';
+
+export const reduceMax = reductionOperator({
+  op: 'ReduceMax',
+  axesSince: 18,
+  start: -Infinity,
+  fold: (largest, x) => Math.max(largest, x),
+  integers: true,
+});

@@ -1,0 +1,9 @@
+import { reductionOperator } from './reduction.ts';
+
+export const reduceMin = reductionOperator({
+  op: 'ReduceMin',
+  axesSince: 18,
+  start: Infinity,
+  fold: (smallest, x) => Math.min(smallest, x),
+  integers: true,
+});

@@ -1,0 +1,9 @@
+import { reductionOperator } from './reduction.ts';
+
+export const reduceSumSquare = reductionOperator({
+  op: 'ReduceSumSquare',
+  axesSince: 18,
+  start: 0,
+  fold: (sum, x) => sum + x * x,
+  integers: true,
+});

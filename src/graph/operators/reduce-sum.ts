@@ -1,0 +1,9 @@
+import { reductionOperator } from './reduction.ts';
+
+export const reduceSum = reductionOperator({
+  op: 'ReduceSum',
+  axesSince: 13,
+  start: 0,
+  fold: (sum, x) => sum + x,
+  integers: true,
+});

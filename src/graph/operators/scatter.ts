@@ -1,0 +1,13 @@
+import { defineOperator } from './operator.ts';
+import { scatterElements } from './scatter-elements.ts';
+import { int } from './signature.ts';
+
+/** What ScatterElements was called before opset 11. */
+export const scatter = defineOperator({
+  op: 'Scatter',
+  inputs: [3, 3],
+  attributes: { axis: int(0) },
+  role: 'none',
+  normalize: (node) => [{ ...node, op: scatterElements.op }],
+  shape: ({ shape }) => shape,
+});

@@ -1,0 +1,3 @@
+import { unaryOperator } from './elementwise.ts';
+
+export const sign = unaryOperator({ op: 'Sign', unary: () => Math.sign });

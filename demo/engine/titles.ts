@@ -6,6 +6,7 @@ const KINDS: ReadonlySet<string> = new Set<BuiltinOperation['kind']>([
   'maxPool2d',
   'averagePool2d',
   'binary',
+  'constant',
   'move',
   'lookup',
 ]);
@@ -33,6 +34,8 @@ export function titleOf(operation: Operation, from: ProgramTensor, to: ProgramTe
       return `Average pool ${size(operation.kernel)}`;
     case 'binary':
       return operation.function === 'sum' ? 'Add' : 'Multiply';
+    case 'constant':
+      return 'Constant';
     case 'move':
       return operation.parts.length > 1 ? 'Concat' : 'Move';
     case 'lookup':

@@ -7,6 +7,11 @@ export function numberAttribute(node: Node, name: string, fallback: number): num
   return typeof value === 'number' ? value : fallback;
 }
 
+export function textAttribute(node: Node, name: string, fallback: string): string {
+  const value = node.attributes[name];
+  return typeof value === 'string' ? value : fallback;
+}
+
 /**
  * Elements of the constant called `name`, a list of axes or the like; undefined where there is none, it is too long,
  * or not all are integers.
@@ -19,7 +24,10 @@ export function constantNumbers(graph: Graph, name: string | undefined): readonl
 }
 
 /** The one element of the constant called `name`, undefined where there is none or it has more. */
-export function constantScalar(graph: Graph, name: string | undefined): number | undefined {
+export function constantScalar(
+  graph: Pick<Graph, 'constants'>,
+  name: string | undefined,
+): number | undefined {
   const tensor = name ? graph.constants.get(name) : undefined;
   return tensor?.data.length === 1 ? Number(tensor.data[0]) : undefined;
 }

@@ -2,6 +2,7 @@ import { InputError, ModelError } from '../errors.ts';
 import type { Operation } from '../program/program.ts';
 import { averagePool2d } from './averagePool2d/index.ts';
 import { binary } from './binary/index.ts';
+import { constant } from './constant/index.ts';
 import { conv2d } from './conv2d/index.ts';
 import { dequantize } from './dequantize/index.ts';
 import { host } from './host/index.ts';
@@ -15,6 +16,7 @@ import { quantize } from './quantize/index.ts';
 export const builtinOperators: readonly Operator[] = [
   averagePool2d,
   binary,
+  constant,
   conv2d,
   dequantize,
   host,

@@ -3,7 +3,7 @@ import type { GraphIndex } from '../graph/graph-index.ts';
 import type { Node } from '../graph/graph.ts';
 import { keepsValues } from '../graph/operators/operator.ts';
 import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
-import { operatorOf } from '../graph/operators/registry.ts';
+import { roleOf } from '../graph/operators/registry.ts';
 import { parametersKey } from './parameters.ts';
 
 /** What the readers of a float value want of it, those behind selections, renamings and clamps included. */
@@ -44,8 +44,8 @@ export class Demands {
       ? `"${name}" is quantized, but is an output of the graph before that`
       : undefined;
     for (const reader of this.#index.readers(name)) {
-      const row = operatorOf(graph, reader);
-      const passes = keepsValues(row) || row?.role === 'clamps';
+      const role = roleOf(graph, reader);
+      const passes = keepsValues(role) || role === 'clamps';
       const behind: Demand =
         quantizeLinear.is(reader) && reader.inputs[0] === name
           ? { quantizer: reader, conflict: undefined }

@@ -9,9 +9,9 @@ import { type GraphIndex, indexGraph } from '../graph/graph-index.ts';
 import type { Dimension, Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
 import { inferShapes } from '../graph/infer-shapes.ts';
 import { dequantizeLinear } from '../graph/operators/dequantize-linear.ts';
-import { selects, type Value as ConstantValue } from '../graph/operators/operator.ts';
+import { isFloats, selects, type Value as ConstantValue } from '../graph/operators/operator.ts';
 import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
-import { operatorOf } from '../graph/operators/registry.ts';
+import { operatorOf, roleOf } from '../graph/operators/registry.ts';
 import { softmax } from '../graph/operators/softmax.ts';
 import { followClamps, isQuantized } from '../graph/patterns.ts';
 import { Problems } from '../graph/problems.ts';
@@ -30,6 +30,7 @@ import { compact } from './compact.ts';
 import { Demands, NO_DEMAND } from './demands.ts';
 import { countOf, Draft } from './draft.ts';
 import { hostProblem } from './host.ts';
+import { storeIntegers } from './input.ts';
 import { isListable, moveSource, relayout, wholePart } from './move.ts';
 import {
   activationParameters,
@@ -44,6 +45,7 @@ import { joinMatMulBias, withoutSizes } from './prepare.ts';
 import { imageLayout, sameLayout } from './program.ts';
 import type {
   AccumulatorTensor,
+  ConstantOperation,
   DequantizeOperation,
   FloatTensor,
   HostOperand,
@@ -133,7 +135,7 @@ class Lowering implements LoweringContext {
   readonly #problems: Problems;
   /** Whether nodes may be computed on the host. */
   readonly #mayHost: boolean;
-  readonly #rules = new Map<string, LoweringRule>();
+  readonly #rules = new Map<string, LoweringRule[]>();
   readonly #index: GraphIndex;
   readonly #demands: Demands;
   readonly #draft: Draft;
@@ -163,7 +165,9 @@ class Lowering implements LoweringContext {
     this.graph = graph;
     this.#mayHost = mayHost;
     this.#problems = problems;
-    for (const rule of rules) for (const { op } of rule.onnx) this.#rules.set(op, rule);
+    for (const rule of rules) {
+      for (const { op } of rule.onnx) this.#rules.set(op, [rule, ...(this.#rules.get(op) ?? [])]);
+    }
     this.#index = indexGraph(graph);
     this.#demands = new Demands(this.#index);
     this.#draft = new Draft(graph);
@@ -203,7 +207,7 @@ class Lowering implements LoweringContext {
       if (value.values === null) return value.tensor;
       // What quantizes a selection may quantize what is selected from, for this reader alone.
       const { quantizer, conflict } =
-        selects(operatorOf(this.graph, node)) && index === 0 ? this.#demands.get(node.outputs[0]) : NO_DEMAND;
+        selects(roleOf(this.graph, node)) && index === 0 ? this.#demands.get(node.outputs[0]) : NO_DEMAND;
       if (quantizer && conflict === undefined) {
         return this.#parameters(quantizer) && this.#lookup(name, value, quantizer);
       }
@@ -287,6 +291,24 @@ class Lowering implements LoweringContext {
     return shifted;
   }
 
+  reals(node: Node, index: number): (ConstantValue & { readonly data: Float32Array }) | undefined {
+    const value = this.#constantValue(node.inputs[index] ?? '');
+    return isFloats(value) ? value : undefined;
+  }
+
+  held(node: Node, values: Float32Array, layout: Layout, like: Int8Tensor): Int8Tensor {
+    const tensor = this.intermediate(node, layout, like, `constant${this.#draft.tensors.length}`);
+    const integers = Int8Array.from(values, (real) => quantizeReal(real, like.scale, like.zeroPoint));
+    this.emit<ConstantOperation>({
+      kind: 'constant',
+      name: node.name,
+      inputs: [],
+      output: tensor.id,
+      values: storeIntegers(tensor, integers, 1),
+    });
+    return tensor;
+  }
+
   plainConstant(node: Node, index: number): Tensor | undefined {
     return this.graph.constants.get(node.inputs[index] ?? '');
   }
@@ -354,7 +376,12 @@ class Lowering implements LoweringContext {
     let [name] = node.outputs;
     for (let reader = this.#index.onlyReader(name); reader; reader = this.#index.onlyReader(name)) {
       const isPair = quantizeLinear.is(reader) || dequantizeLinear.is(reader);
-      if (!isPair && operatorOf(this.graph, reader)?.role !== 'renames') break;
+      if (!isPair && roleOf(this.graph, reader) !== 'renames') {
+        const shape = this.graph.values.get(name)?.shape ?? [];
+        const layout = this.#rule(reader)?.layout?.(reader, reader.inputs.indexOf(name), shape);
+        if (layout) return layout;
+        break;
+      }
       [name] = reader.outputs;
     }
     return imageLayout(this.graph.values.get(name)?.shape ?? []);
@@ -425,7 +452,7 @@ class Lowering implements LoweringContext {
   #node(node: Node): void {
     if (this.#absorbed.has(node)) return;
     const row = operatorOf(this.graph, node);
-    const rule = this.#rules.get(node.op) ?? (row?.role === 'pointwise' ? tabulated : undefined);
+    const rule = this.#rule(node);
     const own = rule ? undefined : this.#structural(node);
     const isBehindProblem = node.inputs.some((name) => this.#failed.has(name));
     const isKnown =
@@ -480,6 +507,13 @@ class Lowering implements LoweringContext {
     for (const reason of refusals) this.problem(node, reason);
   }
 
+  /** The latest that takes the node. */
+  #rule(node: Node): LoweringRule | undefined {
+    const rules = this.#rules.get(node.op);
+    if (!rules) return roleOf(this.graph, node) === 'pointwise' ? tabulated : undefined;
+    return rules.find((rule) => rule.takes?.(node, this) ?? true);
+  }
+
   /** Whether the node reads a value of a host stage. */
   #isReal(node: Node): boolean {
     return node.inputs.some((name) => this.#values.get(name)?.tensor.type === 'float32');
@@ -489,7 +523,7 @@ class Lowering implements LoweringContext {
   #lowerReal(node: Node): void {
     const [name] = node.inputs;
     const tensor = this.#values.get(name)?.tensor;
-    if (tensor?.type === 'float32' && operatorOf(this.graph, node)?.role === 'renames') {
+    if (tensor?.type === 'float32' && roleOf(this.graph, node) === 'renames') {
       this.#rename(node);
     } else if (tensor?.type === 'float32' && quantizeLinear.is(node)) {
       this.#quantizeReals(node, tensor);
@@ -605,7 +639,7 @@ class Lowering implements LoweringContext {
     if (quantizeLinear.is(node)) return this.#quantize;
     if (dequantizeLinear.is(node)) return this.#dequantize;
     if (softmax.is(node)) return this.#softmax;
-    return operatorOf(this.graph, node)?.role === 'renames' ? this.#rename : undefined;
+    return roleOf(this.graph, node) === 'renames' ? this.#rename : undefined;
   }
 
   #quantize(node: Node): void {
@@ -735,7 +769,7 @@ class Lowering implements LoweringContext {
         const isTail =
           quantizeLinear.is(reader) ||
           dequantizeLinear.is(reader) ||
-          operatorOf(this.graph, reader)?.role === 'renames';
+          roleOf(this.graph, reader) === 'renames';
         if (!isTail) return false;
         open.push(reader.outputs[0]);
       }

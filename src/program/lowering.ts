@@ -1,5 +1,5 @@
 import type { Dimension, Graph, Node, Tensor } from '../graph/graph.ts';
-import type { OnnxOperator } from '../graph/operators/operator.ts';
+import type { OnnxOperator, Value } from '../graph/operators/operator.ts';
 import type { Int8Tensor, Layout, Operation, ProgramTensor } from './program.ts';
 
 /** A quantized value seen through its DequantizeLinear. */
@@ -61,6 +61,10 @@ export interface LoweringContext {
    * Quantized constant behind input `index`, undefined (without a problem) where it is absent or no constant.
    */
   constant(node: Node, index: number): QuantizedConstant | undefined;
+  /** Real values of a constant, quantized or not; undefined (without a problem) for what is computed. */
+  reals(node: Node, index: number): (Value & { readonly data: Float32Array }) | undefined;
+  /** A tensor that holds one image of constant values for the whole batch, quantized like `like`; `values` are row-major. */
+  held(node: Node, values: Float32Array, layout: Layout, like: Int8Tensor): Int8Tensor;
   /** Plain constant (shapes, axes, clip bounds). */
   plainConstant(node: Node, index: number): Tensor | undefined;
   /** ONNX shape of input `index`, where known. */
@@ -89,6 +93,10 @@ export interface LoweringContext {
 export interface LoweringRule {
   /** Rows of the ONNX operators that it lowers. */
   readonly onnx: readonly OnnxOperator[];
+  /** Whether it lowers this node, where several rules are for one ONNX operator. By default it does. */
+  takes?(node: Node, context: LoweringContext): boolean;
+  /** The layout in which it reads input `index`, of `shape`, whose sizes behind the batch are fixed; by default that of images. */
+  layout?(node: Node, index: number, shape: readonly Dimension[]): Layout | undefined;
   /**
    * Adds to the program what `node` computes. Problems are reported through the context, not thrown; a
    * ModelError that is thrown becomes a problem of the node.

@@ -5,7 +5,7 @@ import { add } from '../graph/operators/add.ts';
 import { dequantizeLinear } from '../graph/operators/dequantize-linear.ts';
 import { gemm } from '../graph/operators/gemm.ts';
 import { matMul } from '../graph/operators/mat-mul.ts';
-import { operatorOf } from '../graph/operators/registry.ts';
+import { roleOf } from '../graph/operators/registry.ts';
 
 /** Without the nodes that compute the sizes of a Reshape and the like, which shape inference knows the result of. */
 export function withoutSizes(graph: Graph): Graph {
@@ -14,7 +14,7 @@ export function withoutSizes(graph: Graph): Graph {
   for (const node of graph.nodes.toReversed()) {
     const isOfSizes = node.outputs.every((name) => graph.values.get(name)?.dtype === 'int64');
     if (isOfSizes && !node.outputs.some((name) => read.has(name))) continue;
-    const inputs = operatorOf(graph, node)?.role === 'renames' ? node.inputs.slice(0, 1) : node.inputs;
+    const inputs = roleOf(graph, node) === 'renames' ? node.inputs.slice(0, 1) : node.inputs;
     for (const name of inputs) read.add(name);
     nodes.push(inputs.length === node.inputs.length ? node : { ...node, inputs });
   }

@@ -224,6 +224,13 @@ export interface LookupOperation extends Operation {
   readonly table: Int8Array;
 }
 
+/** The same image for the whole batch, which the file holds: a class token, what stands beside an activation in a Concat. */
+export interface ConstantOperation extends Operation {
+  readonly kind: 'constant';
+  /** One image as stored, padded lanes at the zero point. */
+  readonly values: Int8Array;
+}
+
 /** Real values of an int8 or accumulator tensor, row-major in its logical shape: where a host stage begins. */
 export interface DequantizeOperation extends Operation {
   readonly kind: 'dequantize';
@@ -265,6 +272,7 @@ export type BuiltinOperation =
   | MaxPool2dOperation
   | AveragePool2dOperation
   | BinaryOperation
+  | ConstantOperation
   | MoveOperation
   | LookupOperation;
 

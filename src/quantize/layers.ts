@@ -5,7 +5,7 @@ import { add } from '../graph/operators/add.ts';
 import { conv } from '../graph/operators/conv.ts';
 import { gemm } from '../graph/operators/gemm.ts';
 import { keepsValues } from '../graph/operators/operator.ts';
-import { operatorOf } from '../graph/operators/registry.ts';
+import { roleOf } from '../graph/operators/registry.ts';
 import { softmax } from '../graph/operators/softmax.ts';
 import { followClamps, unaryRegion, type ClampChain } from '../graph/patterns.ts';
 import type { LayerNames } from './recipe.ts';
@@ -60,7 +60,7 @@ export function findLayers(graph: Graph): QuantizationLayers {
     let node = index.producer(name);
     let isFloat = index.readers(name).length === 0;
     // A value that something else reads is needed as integers.
-    while (node && isFloat && (softmax.is(node) || operatorOf(graph, node)?.role === 'renames')) {
+    while (node && isFloat && (softmax.is(node) || roleOf(graph, node) === 'renames')) {
       chain.push(node);
       name = node.inputs[0]!;
       node = index.producer(name);
@@ -100,7 +100,7 @@ export function findLayers(graph: Graph): QuantizationLayers {
     // Sizes of a Reshape, which are computed from a Shape.
     const dtype = graph.values.get(name)?.dtype;
     if (dtype !== undefined && dtype !== 'float32') continue;
-    const source = keepsValues(operatorOf(graph, node)) ? values.get(node.inputs[0]) : undefined;
+    const source = keepsValues(roleOf(graph, node)) ? values.get(node.inputs[0]) : undefined;
     if (source) {
       addValue(node, unclamped(name), source.sharedWith ?? source.name);
       continue;
@@ -132,7 +132,7 @@ function elementwiseFunctions(index: GraphIndex): {
     if (!region || region.nodes.some((each) => isSum(index, each))) continue;
     const source = index.producer(region.input);
     const clamps =
-      source && !keepsValues(operatorOf(index.graph, source)) ? followClamps(index, region.input).nodes : [];
+      source && !keepsValues(roleOf(index.graph, source)) ? followClamps(index, region.input).nodes : [];
     const isClamp = region.nodes.every((each) => clamps.includes(each));
     if (isClamp) continue;
     last.add(node);

@@ -8,11 +8,12 @@ import { createRandom } from '../support/random.ts';
 const random = createRandom(5);
 const BATCH = 3;
 
-async function expectAgreement(build: (b: QdqGraphBuilder) => void): Promise<void> {
+async function expectAgreement(build: (b: QdqGraphBuilder) => void, batch = BATCH): Promise<void> {
   const b = createQdqGraph();
   build(b);
   const graph = b.build();
-  expect(await differential(graph, randomInputs(graph, BATCH, 5), BATCH)).toMatchObject({ kind: 'agrees' });
+  const verdict = await differential(graph, randomInputs(graph, batch, 5), batch);
+  expect(verdict, JSON.stringify(verdict)).toMatchObject({ kind: 'agrees' });
 }
 
 const list = (b: QdqGraphBuilder, ...values: readonly number[]) =>
@@ -152,4 +153,120 @@ describe('a larger image', () => {
       b.output(b.qdq(y, 0.02, 3), ['N', 6, 8, 15]);
     }),
   );
+});
+
+describe('a padding', () => {
+  it.each(['constant', 'reflect', 'edge', 'wrap'])('by mode %s, some of it cut off', (mode) =>
+    expectAgreement((b) => {
+      b.output(b.qdq(b.node('Pad', [image(b), list(b, 0, 0, 2, -1, 0, 3, 1, 3)], { mode }), 0.02, 3), [
+        'N',
+        9,
+        7,
+        8,
+      ]);
+    }),
+  );
+
+  it.each([-1.7, 0.5])('with %d, which is quantized with the rest', (value) =>
+    expectAgreement((b) => {
+      const y = b.node('Pad', [
+        image(b),
+        list(b, 0, 0, 1, 1, 0, 0, 1, 0),
+        b.constant('value', [], Float32Array.of(value)),
+      ]);
+      b.output(b.qdq(y, 0.03, 40), ['N', 6, 6, 6]);
+    }),
+  );
+
+  it('of the axes that it names', () =>
+    expectAgreement((b) => {
+      b.output(b.qdq(b.node('Pad', [image(b), list(b, 1, 2), '', list(b, -1)]), 0.02, 3), ['N', 6, 4, 8]);
+    }));
+});
+
+describe('a repetition', () => {
+  it('of the whole, by Tile', () =>
+    expectAgreement((b) => {
+      b.output(b.qdq(b.node('Tile', [image(b), list(b, 1, 2, 1, 3)]), 0.02, 3), ['N', 12, 4, 15]);
+    }));
+
+  it('of a row, by Expand', () =>
+    expectAgreement((b) => {
+      const x = b.qdq(b.input('x', ['N', 5, 1, 7]), 0.02, 3);
+      b.output(b.qdq(b.node('Expand', [x, list(b, 1, 1, 3, 1)]), 0.02, 3), ['N', 5, 3, 7]);
+    }));
+});
+
+it('blocks of pixels become channels', () =>
+  expectAgreement((b) => {
+    const x = b.qdq(b.input('x', ['N', 3, 4, 6]), 0.02, 3);
+    b.output(b.qdq(b.node('SpaceToDepth', [x], { blocksize: 2 }), 0.03, 3), ['N', 12, 2, 3]);
+  }));
+
+describe('a concatenation of tensors that are no images', () => {
+  it.each([
+    [1, [6, 5], [2, 5], [8, 5]],
+    [2, [6, 5], [6, 1], [6, 6]],
+    [2, [3, 4, 5, 2], [3, 1, 5, 2], [3, 5, 5, 2]],
+    [3, [3, 4, 5, 2], [3, 4, 2, 2], [3, 4, 7, 2]],
+    [4, [3, 4, 5, 2], [3, 4, 5, 3], [3, 4, 5, 5]],
+  ] as const)('along axis %i of [N, %j] and [N, %j]', (axis, a, c, shape) =>
+    expectAgreement((b) => {
+      const inputs = [a, c].map((each, i) => b.qdq(b.input(`x${i}`, ['N', ...each]), 0.02 + 0.01 * i, 3));
+      b.output(b.qdq(b.node('Concat', inputs, { axis }), 0.03, 3), ['N', ...shape]);
+    }),
+  );
+
+  it.each([1, 2])('with a constant, along axis %i', (axis) =>
+    expectAgreement((b) => {
+      const x = b.qdq(b.input('x', ['N', 6, 5]), 0.02, 3);
+      const [shape, joined] =
+        axis === 1
+          ? [
+              [1, 1, 5],
+              [8, 5],
+            ]
+          : [
+              [1, 6, 1],
+              [6, 7],
+            ];
+      const token = b.dq(shape, random.int8s(axis === 1 ? 5 : 6), 0.01);
+      b.output(b.qdq(b.node('Concat', [token, x, token], { axis }), 0.03, 3), ['N', ...joined]);
+    }, 1),
+  );
+});
+
+describe('the nearest elements', () => {
+  const rules = ['half_pixel', 'half_pixel_symmetric', 'pytorch_half_pixel', 'asymmetric', 'align_corners'];
+  const roundings = ['round_prefer_floor', 'round_prefer_ceil', 'floor', 'ceil'];
+  // Ratios that put coordinates on ties, and between.
+  const scales = [
+    [1.5, 2],
+    [0.6, 1.4],
+    [2.5, 0.5],
+    [3, 1 / 3],
+    [7 / 4, 0.75],
+  ];
+  it.each(rules)('by %s, however they are rounded, of many scales', (coordinate_transformation_mode) =>
+    expectAgreement((b) => {
+      const x = b.qdq(b.input('x', ['N', 3, 8, 12]), 0.02, 3);
+      for (const nearest_mode of roundings) {
+        for (const [i, factors] of scales.entries()) {
+          const list = b.constant(`scales ${nearest_mode} ${i}`, [4], Float32Array.of(1, 1, ...factors));
+          const y = b.node('Resize', [x, '', list], { coordinate_transformation_mode, nearest_mode });
+          b.output(b.qdq(y, 0.02, 3), [
+            'N',
+            3,
+            ...[8, 12].map((size, axis) => Math.floor(size * Math.fround(factors[axis]))),
+          ]);
+        }
+      }
+    }),
+  );
+
+  it('of given sizes, along named axes', () =>
+    expectAgreement((b) => {
+      const y = b.node('Resize', [image(b), '', '', list(b, 9, 3)], { axes: [-1, 2] });
+      b.output(b.qdq(y, 0.02, 3), ['N', 6, 3, 9]);
+    }));
 });

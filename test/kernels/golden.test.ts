@@ -46,6 +46,7 @@ function shownTexts(): Map<string, string> {
   const shown = [
     ...SHOWN.map((name) => cases.find((c) => c.name === name)),
     cases.find((c) => c.kind === 'lookup'),
+    cases.find((c) => c.kind === 'constant'),
   ];
   const texts = new Map<string, string>();
   for (const [i, found] of shown.entries()) {

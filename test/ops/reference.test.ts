@@ -156,6 +156,11 @@ function expectedOf({ program, inputs, batch }: OperationCase): Int8Array | Int3
         return averagePool(op, elements[0], tensors[0]);
       case 'binary':
         return binary(op, elements, tensors[1].image);
+      case 'constant':
+        return ((_, h, w, c) => {
+          const [, width, channels] = output.image;
+          return op.values[(h * width + w) * paddedChannels(channels) + c];
+        }) as Element;
       case 'move':
         return move(
           op,

@@ -29,7 +29,8 @@ describe('families are complete', () => {
     expect(missing(kind, ['index', 'reference', 'webgpu', 'wasm'])).toEqual([]);
     expect(operator.webgpu).toBeDefined();
     expect(operator.wasm).toBeDefined();
-    expect(operator.onnx.length).toBeGreaterThan(0);
+    // Lowering itself makes constants.
+    if (kind !== 'constant') expect(operator.onnx.length).toBeGreaterThan(0);
     expect(shadersOf(kind), `shaders/${kind}*.wgsl.ts`).not.toEqual([]);
     expect(quickCases().filter((each) => each.kind === kind).length).toBeGreaterThan(4);
   });
@@ -40,8 +41,8 @@ describe('families are complete', () => {
     expect(operator.webgpu ?? operator.wasm).toBeUndefined();
   });
 
-  it('no ONNX operator belongs to two of them', () => {
-    const all = builtinOperators.flatMap(({ onnx }) => onnx);
+  it('an ONNX operator belongs to several only where all but one say which nodes they take', () => {
+    const all = builtinOperators.filter((each) => !('takes' in each)).flatMap(({ onnx }) => onnx);
     expect(new Set(all).size).toBe(all.length);
   });
 });

@@ -419,12 +419,12 @@ describe('problems', () => {
         ),
       /alpha is 0.5/,
     ],
-    'padding on its own': [
+    'padding of the batch': [
       (b, x) => {
-        const pads = b.constant('pads', [8], BigInt64Array.of(0n, 0n, 1n, 1n, 0n, 0n, 1n, 1n));
+        const pads = b.constant('pads', [8], BigInt64Array.of(1n, 0n, 0n, 0n, 0n, 0n, 1n, 1n));
         return b.qdq(b.node('Pad', [x, pads]), 0.02, -3);
       },
-      /only where `octet quantize` can merge it/,
+      /what it moves/,
     ],
     'a scale of zero': [(b, x) => b.qdq(b.node('Relu', [x]), 0, 0), /scale must be positive/],
     'a weight scale that is not a number': [

@@ -5,6 +5,7 @@
 import type {
   AveragePool2dOperation,
   BinaryOperation,
+  ConstantOperation,
   Conv2dOperation,
   ImageShape,
   IntegerProgram,
@@ -864,7 +865,33 @@ function lookupCase(
   return finish('lookup', label, builder.build(label), batch, inputs);
 }
 
-/** About 170 cases that run in seconds: each has a reason, which its name gives. */
+const CONSTANT_SPECS: Record<string, { batch?: number; image: ImageShape }> = {
+  'one value': { image: [1, 1, 1] },
+  'a pixel, batch 3': { batch: 3, image: [1, 1, 7] },
+  'primes, batch 3': { batch: 3, image: [5, 7, 13] },
+  'a row': { image: [1, 65, 4] },
+  'batch 2': { batch: 2, image: [3, 2, 8] },
+};
+
+function constantCase(
+  label: string,
+  { image, batch = 1 }: { batch?: number; image: ImageShape },
+  random: Random,
+): OperationCase {
+  const builder = createProgramBuilder();
+  const output = builder.tensor(image, -77);
+  const values = fillImage(output, 1, () => random.int(-128, 127));
+  builder.emit<ConstantOperation>({
+    kind: 'constant',
+    name: label,
+    inputs: [],
+    output: output.id,
+    values,
+  });
+  return finish('constant', label, builder.build(label), batch, new Map());
+}
+
+/** About 180 cases that run in seconds: each has a reason, which its name gives. */
 export function quickCases(): OperationCase[] {
   const random = createRandom(1);
   const make = <T>(
@@ -888,6 +915,7 @@ export function quickCases(): OperationCase[] {
     ...make(GATHER_SPECS, gatherCase),
     ...make(MOVE_SPECS, moveCase),
     ...make(LOOKUP_SPECS, lookupCase),
+    ...make(CONSTANT_SPECS, constantCase),
   ];
 }
 

@@ -29,7 +29,7 @@ export function isFloats(value: Value | undefined): value is Value & { readonly 
 export interface ShapeContext {
   readonly graph: Graph;
   /** Elements of a small integer tensor, some perhaps symbolic: what exporters compute the shape of a Reshape with. */
-  elements(name: string | undefined): Shape | undefined;
+  readonly elements: (name: string | undefined) => Shape | undefined;
   /** The same, where none is symbolic. */
   readonly numbers: NumbersOf;
 }
@@ -77,10 +77,10 @@ export type Role = 'computes' | 'selects' | 'moves' | 'renames' | 'clamps' | 'po
 export interface MoveCall {
   readonly from: readonly number[];
   readonly to: readonly number[];
-  /** Elements of an input that is a list of integers. */
+  /** Elements of an input that is a list of numbers. */
   readonly numbers: NumbersOf;
   /** The one element of a constant input. */
-  scalar(name: string): number | undefined;
+  readonly scalar: (name: string) => number | undefined;
 }
 
 export interface Move {
@@ -113,6 +113,8 @@ export interface OperatorDefinition<Name extends string = string> {
   readonly hasDynamicShape?: boolean;
   readonly attributes?: Readonly<Record<Name, AttributeSpec>>;
   readonly role: Role;
+  /** Whether `node` computes in spite of the role: a Pad with another value than 0. `constant` gives the one element of a constant input. */
+  computes?(node: Node, constant: (name: string) => number | undefined): boolean;
   /** f(s·x) = s·f(x) for s > 0, channel by channel. */
   readonly homogeneous?: boolean;
   /**
@@ -150,13 +152,13 @@ export interface OperatorDefinition<Name extends string = string> {
 }
 
 /** Whether the result's elements are some of the first input's, perhaps in another order. */
-export function selects(row: Pick<OperatorDefinition, 'role'> | undefined): boolean {
-  return row?.role === 'selects' || row?.role === 'moves';
+export function selects(role: Role | undefined): boolean {
+  return role === 'selects' || role === 'moves';
 }
 
 /** Whether the result's elements are the first input's: what quantizes the one may quantize the other. */
-export function keepsValues(row: Pick<OperatorDefinition, 'role'> | undefined): boolean {
-  return selects(row) || row?.role === 'renames';
+export function keepsValues(role: Role | undefined): boolean {
+  return selects(role) || role === 'renames';
 }
 
 declare const row: unique symbol;
@@ -186,10 +188,9 @@ const definitionEntries = {
   hasDynamicShape: v.optional(flag),
   learned: v.optional(v.array(index, 'an array of indices of inputs')),
   ...Object.fromEntries(
-    ['normalize', 'sizes', 'evaluate', 'unary', 'binary', 'integer', 'macs'].map((name) => [
-      name,
-      v.optional(fn),
-    ]),
+    ['normalize', 'computes', 'sizes', 'evaluate', 'unary', 'binary', 'integer', 'move', 'macs'].map(
+      (name) => [name, v.optional(fn)],
+    ),
   ),
 };
 

@@ -1,4 +1,5 @@
 /** The table of ONNX operators: every row, and look-ups by type. */
+import { constantScalar } from '../attributes.ts';
 import type { Graph, Node } from '../graph.ts';
 import { abs } from './abs.ts';
 import { add } from './add.ts';
@@ -18,6 +19,7 @@ import { dropout } from './dropout.ts';
 import { elu } from './elu.ts';
 import { erf } from './erf.ts';
 import { exp } from './exp.ts';
+import { expand } from './expand.ts';
 import { flatten } from './flatten.ts';
 import { gather } from './gather.ts';
 import { gelu } from './gelu.ts';
@@ -52,6 +54,7 @@ import { slice } from './slice.ts';
 import { softmax } from './softmax.ts';
 import { softplus } from './softplus.ts';
 import { softsign } from './softsign.ts';
+import { spaceToDepth } from './space-to-depth.ts';
 import { split } from './split.ts';
 import { sqrt } from './sqrt.ts';
 import { squeeze } from './squeeze.ts';
@@ -59,9 +62,10 @@ import { sub } from './sub.ts';
 import { swish } from './swish.ts';
 import { tanh } from './tanh.ts';
 import { thresholdedRelu } from './thresholded-relu.ts';
+import { tile } from './tile.ts';
 import { transpose } from './transpose.ts';
 import { unsqueeze } from './unsqueeze.ts';
-import type { OnnxOperator } from './operator.ts';
+import type { OnnxOperator, Role } from './operator.ts';
 
 const rows = [
   abs,
@@ -82,6 +86,7 @@ const rows = [
   elu,
   erf,
   exp,
+  expand,
   flatten,
   gather,
   gelu,
@@ -116,6 +121,7 @@ const rows = [
   softmax,
   softplus,
   softsign,
+  spaceToDepth,
   split,
   sqrt,
   squeeze,
@@ -123,6 +129,7 @@ const rows = [
   swish,
   tanh,
   thresholdedRelu,
+  tile,
   transpose,
   unsqueeze,
 ] as readonly OnnxOperator[];
@@ -140,4 +147,10 @@ export function operatorOf(
   node: Pick<Node, 'op'>,
 ): OnnxOperator | undefined {
   return graph.operators?.get(node.op) ?? byType.get(node.op);
+}
+
+/** What `node` does to quantized values; undefined where its operator has no row. */
+export function roleOf(graph: Pick<Graph, 'operators' | 'constants'>, node: Node): Role | undefined {
+  const row = operatorOf(graph, node);
+  return row?.computes?.(node, (name) => constantScalar(graph, name)) ? 'computes' : row?.role;
 }

@@ -1,9 +1,10 @@
-import type { Dimension } from '../graph.ts';
-import { rowMajorStrides } from '../strided.ts';
-import { movingOperator } from './moving.ts';
+import type { Dimension, Node, TensorData } from '../graph.ts';
+import { type AxisTaps, nearestAxes, resizedAxes, resizeTaps, type Scales } from '../resizing.ts';
+import { movedElements, movingOperator } from './moving.ts';
+import { isFloats, type Value } from './operator.ts';
 import { float, int, ints, since, string } from './signature.ts';
 
-/** Nearest, by whole factors (https://onnx.ai/onnx/operators/onnx__Resize.html). */
+/** https://onnx.ai/onnx/operators/onnx__Resize.html */
 export const resize = movingOperator({
   op: 'Resize',
   since: 11,
@@ -19,38 +20,93 @@ export const resize = movingOperator({
     mode: string('nearest'),
     nearest_mode: string('round_prefer_floor'),
   },
-  note: '`move`: nearest, by whole factors',
-  shape({ shape }, _, node, { graph, numbers }) {
-    const sizes = node.inputs[3] ? numbers(node.inputs[3]) : undefined;
+  note: 'nearest: `move`; linear and cubic, over two axes: `resize`',
+  computes: (node) => !isNearest(node),
+  shape({ shape }, _, node, { graph, numbers, elements }) {
+    const axes = resizedAxes(node, shape.length);
+    if (!axes) return `is resized along axes that [${shape}] does not have`;
+    if (node.inputs[3]) {
+      const sizes = elements(node.inputs[3]);
+      if (!sizes) return undefined;
+      if (sizes.length !== axes.length)
+        return `has ${sizes.length} sizes for ${axes.length} axes of [${shape}]`;
+      const policy = node.attributes.keep_aspect_ratio_policy ?? 'stretch';
+      if (policy !== 'stretch')
+        return keptAspect(shape, axes, numbers(node.inputs[3]), policy === 'not_larger');
+      return shape.map((dim, axis) => (axes.includes(axis) ? sizes[axes.indexOf(axis)] : dim));
+    }
     const scales = node.inputs[2] ? graph.constants.get(node.inputs[2]) : undefined;
-    if (sizes) return sizes.length === shape.length ? sizes : `has ${sizes.length} sizes for [${shape}]`;
     if (!scales) return undefined;
-    if (scales.data.length !== shape.length) return `has ${scales.data.length} scales for [${shape}]`;
+    if (scales.data.length !== axes.length)
+      return `has ${scales.data.length} scales for ${axes.length} axes of [${shape}]`;
     return shape.map((dim, axis): Dimension => {
-      const scale = Number(scales.data[axis]);
+      const scale = axes.includes(axis) ? Number(scales.data[axes.indexOf(axis)]) : 1;
       if (scale === 1) return dim;
       return typeof dim === 'number' ? Math.floor(dim * scale) : `${node.outputs[0]}.${axis}`;
     });
   },
-  move(node, { from, to }) {
-    const { mode = 'nearest', coordinate_transformation_mode: rule = 'half_pixel', axes } = node.attributes;
-    const { nearest_mode: rounding = 'round_prefer_floor' } = node.attributes;
-    if (mode !== 'nearest' || axes !== undefined)
-      return 'is resized otherwise than to the nearest on all axes';
-    const isWhole = to.every((size, axis) => size % from[axis] === 0);
-    // Of whole factors these pick the element that a pixel lies in: half_pixel whichever way ties go, since there are none at odd
-    // factors, and at even ones no pixel's centre falls on a border between two.
-    const isRepeat =
-      (rule === 'half_pixel' && (rounding === 'round_prefer_floor' || rounding === 'round_prefer_ceil')) ||
-      (rule === 'asymmetric' && rounding === 'floor');
-    if (!isWhole || !isRepeat)
-      return 'is resized by other than whole factors, or by a rule that is not supported';
-    const strides = rowMajorStrides(from);
-    return {
-      axes: to.map((size, axis) => {
-        const factor = size / from[axis];
-        return Float64Array.from({ length: size }, (_, i) => Math.floor(i / factor) * strides[axis]);
-      }),
-    };
+  move(node, { from, to, numbers }) {
+    if (!isNearest(node)) return 'is interpolated';
+    const scales = scalesOf(node, numbers);
+    if (!scales && !node.inputs[3]) return undefined;
+    const taps = resizeTaps(node, from, to, scales);
+    return typeof taps === 'string' ? taps : { axes: nearestAxes(taps, from) };
+  },
+  /** Linear and cubic: axis after axis, from the first, in float64; rounded once. */
+  evaluate({ node, inputs: [x, , given], shape }) {
+    const scales = given && given.data.length > 0 ? Array.from(given.data, Number) : undefined;
+    const taps = x && resizeTaps(node, x.shape, shape, node.inputs[3] ? undefined : scales);
+    if (!x || typeof taps !== 'object') return undefined;
+    if (isNearest(node)) return movedElements(x, shape, { axes: nearestAxes(taps, x.shape) });
+    return isFloats(x) ? interpolated(x, taps) : undefined;
   },
 });
+
+/** The scales of a Resize, undefined where it gives sizes. */
+export function scalesOf(node: Node, numbers: (name: string) => readonly number[] | undefined): Scales {
+  return node.inputs[3] ? undefined : numbers(node.inputs[2] ?? '');
+}
+
+/** Whether its result has only elements of its input. */
+export function isNearest({ attributes: { mode = 'nearest' } }: Node): boolean {
+  return mode === 'nearest';
+}
+
+/** Sizes of one scale for all axes: the largest that none of the given sizes is below, or the smallest that none is above. */
+function keptAspect(
+  shape: readonly Dimension[],
+  axes: readonly number[],
+  sizes: readonly number[] | undefined,
+  isUpperBound: boolean,
+): readonly Dimension[] | undefined {
+  const ratios = sizes?.map((size, i) => size / Number(shape[axes[i]]));
+  if (!ratios || ratios.some(Number.isNaN)) return undefined;
+  const scale = ratios.reduce((a, b) => (isUpperBound ? Math.min(a, b) : Math.max(a, b)));
+  return shape.map((dim, axis) => (axes.includes(axis) ? Math.floor(scale * Number(dim) + 0.5) : dim));
+}
+
+function interpolated(x: Value & { readonly data: Float32Array }, taps: readonly (AxisTaps | null)[]): Value {
+  let data: Float64Array = Float64Array.from(x.data);
+  let shape = x.shape;
+  for (const [axis, own] of taps.entries()) {
+    if (!own) continue;
+    const length = shape[axis];
+    const size = own.places.length / own.count;
+    const inner = shape.slice(axis + 1).reduce((product, dim) => product * dim, 1);
+    const outer = shape.slice(0, axis).reduce((product, dim) => product * dim, 1);
+    const next = new Float64Array(outer * size * inner);
+    for (let o = 0, to = 0; o < outer; o++) {
+      for (let i = 0; i < size; i++) {
+        for (let at = 0; at < inner; at++, to++) {
+          for (let tap = i * own.count; tap < (i + 1) * own.count; tap++) {
+            next[to] += own.weights[tap] * data[(o * length + own.places[tap]) * inner + at];
+          }
+        }
+      }
+    }
+    data = next;
+    shape = shape.with(axis, size);
+  }
+  const result: TensorData = Float32Array.from(data);
+  return { dtype: 'float32', shape, data: result };
+}

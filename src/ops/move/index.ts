@@ -1,5 +1,6 @@
 import { concat } from '../../graph/operators/concat.ts';
 import { onnxOperators } from '../../graph/operators/registry.ts';
+import { isNearest, resize } from '../../graph/operators/resize.ts';
 import type { MoveOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
 import { lowerMove } from './lower.ts';
@@ -10,6 +11,7 @@ import { webgpuKernel } from './webgpu.ts';
 export const move: Operator<MoveOperation> = {
   kind: 'move',
   onnx: [concat, ...[...onnxOperators.values()].filter((row) => 'move' in row)],
+  takes: (node) => !resize.is(node) || isNearest(node),
   lower: lowerMove,
   reference: moveReference,
   macs: () => 0,

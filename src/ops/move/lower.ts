@@ -5,6 +5,7 @@ import type { Move } from '../../graph/operators/operator.ts';
 import { operatorOf } from '../../graph/operators/registry.ts';
 import { MAX_CHANNELS } from '../../graph/strided.ts';
 import type { LoweringContext } from '../../program/lowering.ts';
+import { type AxisGroups, axisGroups, groupedLayout, groupsWithin } from '../../program/layouts.ts';
 import { isListable, moveSource, relayout, wholePart } from '../../program/move.ts';
 import { commonRescale, rescaleTable } from '../../program/multiplier.ts';
 import { lookupTable, quantizeReal } from '../../program/pointwise.ts';
@@ -90,48 +91,75 @@ function ruleOf(
 function lowerConcat(node: Node, context: LoweringContext): void {
   const shape = context.graph.values.get(node.outputs[0])?.shape ?? [];
   const axis = resolveAxis(concat.number(node, 'axis'), shape.length);
-  const stored = storedAxis(axis ?? 0, shape);
-  if (stored === undefined) {
+  const shapes = node.inputs.map((_, index) => context.shape(node, index) ?? []);
+  const isFixed = [shape, ...shapes].every((each) => each.slice(1).every(isSize)) && shape.length > 0;
+  if (axis === undefined || axis === 0 || !isFixed) {
     context.problem(node, `joins along axis ${axis ?? '?'} of [${shape}], which is not supported`);
     return;
   }
-  const inputs = node.inputs.map((_, index) => context.image(node, index));
-  if (!inputs.every((input) => input !== undefined)) return;
-  const layout = imageLayout(shape);
-  const isFixed = inputs.every((input) => isListable(input.image));
-  if (!layout || !isFixed) {
-    context.problem(node, `joins to [${shape}], which has no fixed sizes, or is too large`);
+  const constants = node.inputs.map((_, index) => context.reals(node, index));
+  const tensors = constants.map((value, index) => (value ? undefined : context.activation(node, index)));
+  if (tensors.some((tensor, index) => !tensor && !constants[index])) return;
+  if (constants.some((value) => value && value.shape[0] !== 1)) {
+    context.problem(node, 'joins constants of several images');
     return;
   }
-  const [{ scale, zeroPoint }] = inputs;
-  const isAlike = inputs.every((input) => input.scale === scale && input.zeroPoint === zeroPoint);
-  const output = context.output(node, layout, isAlike ? { like: inputs[0] } : {});
+  const groups = joinedGroups(axis, shape as number[], shapes as number[][], tensors);
+  const layouts = shapes.map((each) => groupedLayout(each as number[], groups));
+  const layout = groupedLayout(shape as number[], groups);
+  const inputs = tensors.map((tensor, index) => tensor && context.inLayout(node, index, layouts[index]));
+  if (![...layouts, layout].every(({ image }) => isListable(image))) {
+    context.problem(node, `joins to [${shape}], which is too large`);
+    return;
+  }
+  const [first] = inputs.filter((input) => input !== undefined);
+  const isAlike = inputs.every(
+    (input) => input?.scale === first?.scale && input?.zeroPoint === first?.zeroPoint,
+  );
+  const output = context.output(node, layout, first && isAlike ? { like: first } : {});
   if (!output) return;
   const { tensor, lo, hi } = output;
+  const stored = groups.findIndex((axes) => axes[0] === axis);
   let at = 0;
-  const parts = inputs.map((input): MovePart => {
-    const first: ImageShape = [0, 1, 2].map((each) => (each === stored ? at : 0)) as never;
-    at += input.image[stored];
+  const parts = inputs.map((input, index): MovePart => {
+    const { image } = layouts[index];
+    const start: ImageShape = [0, 1, 2].map((each) => (each === stored ? at : 0)) as never;
+    at += image[stored];
+    const from = { ...layouts[index], image };
+    const source = moveSource(from, from, relayout(shapes[index].slice(1) as number[]))!;
     const rescale: Rescale = {
-      ...commonRescale([Math.fround(input.scale / tensor.scale)], [1]),
-      inputZeroPoints: Int32Array.of(input.zeroPoint),
+      ...commonRescale([Math.fround((input ?? tensor).scale / tensor.scale)], [1]),
+      inputZeroPoints: Int32Array.of((input ?? tensor).zeroPoint),
       zeroPoint: tensor.zeroPoint,
       lo,
       hi,
     };
-    const source = moveSource(input, input, relayout(input.shape.slice(1) as number[]))!;
-    return { first, size: input.image, source, table: rescaleTable(rescale) };
+    return { first: start, size: image, source, table: rescaleTable(rescale) };
   });
-  emitMove(node, tensor, inputs, parts, tensor.zeroPoint, context);
+  const joined = inputs.map(
+    (input, index) => input ?? context.held(node, constants[index]!.data, layouts[index], tensor),
+  );
+  emitMove(node, tensor, joined, parts, tensor.zeroPoint, context);
 }
 
-/** The axis of an image [H, W, C] along which tensors are joined along `axis` of `shape`; undefined where it is none of the whole. */
-function storedAxis(axis: number, shape: readonly Dimension[]): 0 | 1 | 2 | undefined {
-  if (axis === 0) return undefined;
-  if (axis === 1) return 2;
-  if (axis === shape.length - 1) return 1;
-  // Rows are the axes between, of which the first is whole.
-  return axis === 2 ? 0 : undefined;
+const isSize = (size: Dimension): size is number => typeof size === 'number' && size > 0;
+
+/** Axes as stored, `axis` the outermost of those that it is stored with: as the inputs lie, where one lies so. */
+function joinedGroups(
+  axis: number,
+  shape: readonly number[],
+  shapes: readonly (readonly number[])[],
+  tensors: readonly (Int8Tensor | undefined)[],
+): AxisGroups {
+  for (const [index, tensor] of tensors.entries()) {
+    const groups = tensor && axisGroups(tensor, shapes[index]);
+    const isWhole =
+      groups && shape.every((size, each) => each === 0 || size === 1 || groups.flat().includes(each));
+    if (isWhole && groups.some((axes) => axes[0] === axis)) return groups;
+  }
+  const usual = axisGroups(imageLayout(shape)!, shape);
+  if (usual?.some((axes) => axes[0] === axis)) return usual;
+  return groupsWithin(shape.length, axis);
 }
 
 function emitMove(

@@ -10,7 +10,7 @@
 export { convolve8, convolve16 } from './conv2d';
 export { depthwise } from './depthwise';
 export { lookup, product, sum } from './elementwise';
-export { move } from './move';
+export { move, repeat } from './move';
 export { pad8, pad16 } from './pad';
 export { peakDot } from './peak';
 export { averagePool, maxPool } from './pool';

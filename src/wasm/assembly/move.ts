@@ -71,3 +71,10 @@ function copyRun(from: usize, to: usize, length: i32): void {
 function mapRun(from: usize, to: usize, middle: usize, length: i32): void {
   for (let c = 0; c < length; c++) store<i8>(to + c, load<i8>(middle + load<i8>(from + c)));
 }
+
+/** One image of `bytes` constants, for each image of y. A unit is an image. */
+export function repeat(values: usize, y: usize, bytes: i32, unitStart: i32, unitEnd: i32): void {
+  for (let unit = unitStart; unit < unitEnd; unit++) {
+    memory.copy(y + <usize>unit * <usize>bytes, values, <usize>bytes);
+  }
+}

@@ -1,0 +1,36 @@
+import { numericProduct } from '../shapes.ts';
+import { movingOperator } from './moving.ts';
+import { int, required } from './signature.ts';
+
+/** Blocks of pixels become blocks of channels (https://onnx.ai/onnx/operators/onnx__SpaceToDepth.html). */
+export const spaceToDepth = movingOperator({
+  op: 'SpaceToDepth',
+  inputs: [1, 1],
+  attributes: { blocksize: required(int()) },
+  shape({ shape }, _, node) {
+    const block = this.number(node, 'blocksize');
+    const [n, c, h, w] = shape;
+    const isKnown = [c, h, w].every((size) => typeof size === 'number');
+    if (shape.length !== 4 || !isKnown) return `needs an image [N, C, H, W] of fixed size, has [${shape}]`;
+    if (!(block >= 1) || numericProduct([h]) % block !== 0 || numericProduct([w]) % block !== 0) {
+      return `blocksize ${block} does not fit an image of ${h}×${w}`;
+    }
+    return [n, Number(c) * block * block, Number(h) / block, Number(w) / block];
+  },
+  move(node, { from: [n, c, h, w], to }) {
+    const block = this.number(node, 'blocksize');
+    const list = (length: number, at: (i: number) => number) =>
+      Float64Array.from({ length }, (_, i) => at(i));
+    return {
+      axes: [
+        list(n, (i) => i * c * h * w),
+        list(to[1], (channel) => {
+          const place = Math.floor(channel / c);
+          return (channel % c) * h * w + Math.floor(place / block) * w + (place % block);
+        }),
+        list(to[2], (y) => y * block * w),
+        list(to[3], (x) => x * block),
+      ],
+    };
+  },
+});

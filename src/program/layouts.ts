@@ -1,0 +1,54 @@
+/** Layouts by logical axes: which of them are stored as rows, columns and channels. */
+import { rowMajorStrides } from '../graph/strided.ts';
+import type { Dimension } from '../graph/graph.ts';
+import type { ImageShape, Layout } from './program.ts';
+
+/** Neighbouring logical axes, counted with the batch, that one stored axis holds, from the outermost; none: it has one element. */
+export type AxisGroups = readonly [
+  rows: readonly number[],
+  columns: readonly number[],
+  channels: readonly number[],
+];
+
+/** The layout of `shape`, the batch first, that stores `groups`. Every axis behind the batch must be in one of them. */
+export function groupedLayout(shape: readonly number[], groups: AxisGroups): Layout {
+  const strides = rowMajorStrides([1, ...shape.slice(1)]);
+  const count = shape.slice(1).reduce((product, size) => product * size, 1);
+  const image = groups.map((axes) => axes.reduce((product, axis) => product * shape[axis], 1));
+  const steps = groups.map((axes) => (axes.length > 0 ? strides[axes.at(-1)!] : count));
+  return { image: image as unknown as ImageShape, strides: steps as unknown as ImageShape };
+}
+
+/** Which axes of `shape` the stored ones hold, undefined where an axis of the layout is no run of them. */
+export function axisGroups({ image, strides }: Layout, shape: readonly number[]): AxisGroups | undefined {
+  const logical = rowMajorStrides([1, ...shape.slice(1)]);
+  const found = image.map((size, stored) => {
+    const axes: number[] = [];
+    if (size === 1) return axes;
+    // Those of one element are in no group: they may stand anywhere.
+    let covered = 1;
+    for (let axis = shape.length - 1; axis >= 1 && covered < size; axis--) {
+      if (shape[axis] === 1 || logical[axis] < strides[stored]) continue;
+      if (covered === 1 && logical[axis] !== strides[stored]) return undefined;
+      axes.unshift(axis);
+      covered *= shape[axis];
+    }
+    return covered === size ? axes : undefined;
+  });
+  return found.every((axes) => axes !== undefined) ? (found as unknown as AxisGroups) : undefined;
+}
+
+/** The layout that stores `axis` innermost and keeps the others in order; undefined where sizes are not fixed, or it is the batch. */
+export function layoutWithin(shape: readonly Dimension[], axis: number): Layout | undefined {
+  const isFixed = shape.slice(1).every((size) => typeof size === 'number' && size > 0);
+  if (!isFixed || axis < 1 || axis >= shape.length) return undefined;
+  return groupedLayout(shape as readonly number[], groupsWithin(shape.length, axis));
+}
+
+/** The groups of that layout, of a tensor of `rank` dimensions. */
+export function groupsWithin(rank: number, axis: number): AxisGroups {
+  const before = Array.from({ length: axis - 1 }, (_, i) => i + 1);
+  const behind = Array.from({ length: rank - axis - 1 }, (_, i) => axis + 1 + i);
+  if (before.length === 0) return [behind.slice(0, -1), behind.slice(-1), [axis]];
+  return behind.length === 0 ? [before.slice(0, -1), before.slice(-1), [axis]] : [before, behind, [axis]];
+}

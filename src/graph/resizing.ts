@@ -52,10 +52,14 @@ export function resizeTaps(
     }
     const coordinate = coordinates(rule, scale, size, length);
     if (!coordinate) return `is resized by the rule ${rule}`;
+    if (isAntialiased && scale < 1) return 'is made smaller with an antialiasing filter';
+    // Runtimes differ there in which of the two the corners are of.
+    if (rule === 'align_corners' && scales && Math.fround(scale * length) !== size) {
+      return `is aligned at the corners of ${size} elements, which ${length} by ${scale} are not`;
+    }
     // ONNX Runtime takes coordinates as they are where the scale is 1.
     const original = scale === 1 ? (i: number) => i : coordinate;
     if (mode === 'nearest') taps.push(nearest(size, length, original, round!));
-    else if (isAntialiased && scale < 1) taps.push(antialiased(node, mode, size, length, scale, original));
     else if (mode === 'linear') taps.push(linear(size, length, original));
     else taps.push(cubic(node, size, length, original));
   }
@@ -176,33 +180,4 @@ function cubic(node: Node, size: number, length: number, original: Rounding): Ax
     for (let tap = 0; tap < 4; tap++) weights[4 * i + tap] /= sum;
   }
   return { count: 4, places, weights };
-}
-
-/** A filter as wide as the step between elements of the result, as Pillow's: where an image becomes smaller. */
-function antialiased(
-  node: Node,
-  mode: 'linear' | 'cubic',
-  size: number,
-  length: number,
-  scale: number,
-  original: Rounding,
-): AxisTaps {
-  const weightOf = mode === 'cubic' ? cubicWeight(node) : (x: number) => Math.max(0, 1 - Math.abs(x));
-  const support = (mode === 'cubic' ? 2 : 1) / scale;
-  const count = Math.min(2 * Math.ceil(support) + 1, length);
-  const places = new Int32Array(size * count);
-  const weights = new Float64Array(size * count);
-  for (let i = 0; i < size; i++) {
-    const center = original(i) + 0.5;
-    const first = Math.max(0, Math.floor(center - support + 0.5));
-    const end = Math.min(length, Math.floor(center + support + 0.5));
-    let sum = 0;
-    for (let tap = 0; tap < count; tap++) {
-      const place = first + tap;
-      places[i * count + tap] = clamped(place, length);
-      if (place < end) sum += weights[i * count + tap] = weightOf((place - center + 0.5) * scale);
-    }
-    for (let tap = 0; tap < count; tap++) weights[i * count + tap] /= sum;
-  }
-  return { count, places, weights };
 }

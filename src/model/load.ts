@@ -18,7 +18,8 @@ import { createOperatorRegistry } from '../ops/registry.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
 import { preprocessingSchema, readPreprocessing } from '../program/input.ts';
 import { lower } from '../program/lower.ts';
-import type { IntegerProgram } from '../program/program.ts';
+import type { FloatKernels } from '../program/host.ts';
+import type { HostOperation, IntegerProgram } from '../program/program.ts';
 import { createReferenceSession } from '../reference/session.ts';
 import { checkActivationBytes } from '../schedule/memory.ts';
 import { createWasmSession } from '../wasm/session.ts';
@@ -53,7 +54,8 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   });
   checkActivationBytes(program, options.maxActivationBytes ?? DEFAULT_MAX_ACTIVATION_BYTES);
   signal?.throwIfAborted();
-  const { session, reason } = await openBackend(program, operators, options);
+  const fast = createOperatorRegistry(options.operators, await floatKernels(program));
+  const { session, reason } = await openBackend(program, { plain: operators, fast }, options);
   try {
     signal?.throwIfAborted();
     return new LoadedModel({
@@ -125,21 +127,29 @@ interface Opened {
   readonly reason: string;
 }
 
+/** What computes convolutions and matrix products on the host, where there are any. */
+async function floatKernels({ operations }: IntegerProgram): Promise<FloatKernels | undefined> {
+  if (!operations.some((each) => each.kind === 'host' && (each as HostOperation).row.macs)) return undefined;
+  const { loadFloatKernels } = await import('../wasm/float-kernels.ts');
+  return loadFloatKernels();
+}
+
+/** @param operators `plain` for the reference, which the others are held to */
 async function openBackend(
   program: IntegerProgram,
-  operators: OperatorRegistry,
+  { plain, fast }: Record<'plain' | 'fast', OperatorRegistry>,
   options: LoadOptions,
 ): Promise<Opened> {
   const open = {
-    webgpu: () => createWebgpuSession(program, operators, options),
+    webgpu: () => createWebgpuSession(program, fast, options),
     wasm: () =>
       createWasmSession(program, {
-        operators,
+        operators: fast,
         ...(options.threads !== undefined && { threads: options.threads }),
         ...(options.batches && { batches: options.batches }),
         ...(options.signal && { signal: options.signal }),
       }),
-    reference: () => Promise.resolve(createReferenceSession(program, operators)),
+    reference: () => Promise.resolve(createReferenceSession(program, plain)),
   };
   const { backend = 'auto', device, powerPreference } = options;
   if (backend !== 'auto') return { session: await open[backend](), reason: 'it was asked for' };

@@ -5,7 +5,8 @@ import { binary } from './binary/index.ts';
 import { constant } from './constant/index.ts';
 import { conv2d } from './conv2d/index.ts';
 import { dequantize } from './dequantize/index.ts';
-import { host } from './host/index.ts';
+import type { FloatKernels } from '../program/host.ts';
+import { hostOperator } from './host/index.ts';
 import { lookup } from './lookup/index.ts';
 import { maxPool2d } from './maxPool2d/index.ts';
 import { move } from './move/index.ts';
@@ -19,7 +20,7 @@ export const builtinOperators: readonly Operator[] = [
   constant,
   conv2d,
   dequantize,
-  host,
+  hostOperator(),
   lookup,
   maxPool2d,
   move,
@@ -37,10 +38,16 @@ export interface OperatorRegistry {
  * Built-in operators and a user's own. There is no global table: whoever loads a model passes its extra
  * operators, so that two models on a page cannot change each other.
  *
+ * @param kernels what convolutions and matrix products on the host are computed by. Default: plain loops
  * @throws InputError where two operators share a kind
  */
-export function createOperatorRegistry(extra: readonly Operator[] = []): OperatorRegistry {
-  const operators = [...builtinOperators, ...extra];
+export function createOperatorRegistry(
+  extra: readonly Operator[] = [],
+  kernels?: FloatKernels,
+): OperatorRegistry {
+  const host = hostOperator(kernels);
+  const builtin = builtinOperators.map((operator) => (operator.kind === host.kind ? host : operator));
+  const operators = [...builtin, ...extra];
   const byKind = new Map<string, Operator>();
   for (const operator of operators) {
     if (byKind.has(operator.kind)) {

@@ -1,4 +1,5 @@
 /** Nodes of a host stage: what they read, and whether their rows can compute them. */
+import type { FloatKernels } from '../graph/float-kernels.ts';
 import { resolveAxis } from '../graph/attributes.ts';
 import type { Dimension, Graph, Node } from '../graph/graph.ts';
 import { shapeContext } from '../graph/infer-shapes.ts';
@@ -6,6 +7,9 @@ import { MAX_LIST } from '../graph/limits.ts';
 import type { Known, OnnxOperator, Value } from '../graph/operators/operator.ts';
 import { countOf, type Draft } from './draft.ts';
 import type { HostOperand, HostOperation } from './program.ts';
+
+export { plainFloatKernels } from '../graph/float-kernels.ts';
+export type { FloatConvolution, FloatKernels, FloatProduct } from '../graph/float-kernels.ts';
 
 /** The part of a `HostOperation` that computes. */
 type HostNode = Pick<HostOperation, 'node' | 'row' | 'operands'>;
@@ -21,6 +25,7 @@ export function hostValue(
   shape: readonly Dimension[],
   batch: number,
   data: (input: number) => Float32Array,
+  kernels?: FloatKernels,
 ): Value | undefined {
   const inputs = operands.map((operand): Value | undefined => {
     if (!operand || 'value' in operand) return operand?.value;
@@ -33,6 +38,7 @@ export function hostValue(
     dtype: 'float32',
     shape: ofBatch(shape, batch),
     numbers: (name) => numbersOf(node, operands, name),
+    kernels,
   });
 }
 

@@ -66,7 +66,8 @@ async function compile(name: keyof typeof files, shared: boolean): Promise<WasmE
   return { module, capabilities: { relaxedDot } };
 }
 
-async function compileFrom(url: URL): Promise<WebAssembly.Module> {
+/** Compiles a file of the package. */
+export async function compileFrom(url: URL): Promise<WebAssembly.Module> {
   if (url.protocol === 'file:') {
     return WebAssembly.compile((await platform.readFile(url)) as Uint8Array<ArrayBuffer>);
   }

@@ -10,7 +10,8 @@ import { createRandom } from '../support/random.ts';
 
 const random = createRandom(6);
 const BATCH = 2;
-const input = Float32Array.from({ length: BATCH * 27 }, () => (random.next() - 0.5) * 4);
+const floats = (length: number) => Float32Array.from({ length }, () => (random.next() - 0.5) * 4);
+const input = floats(BATCH * 27);
 
 beforeAll(chooseVulkanDriver);
 
@@ -38,6 +39,19 @@ describe.each([
       const softmax = b.node('Softmax', [b.qdq(y, 0.05, 3)], { axis: 1 });
       const doubled = b.node('Mul', [softmax, b.constant('weights', [8, 1, 1], new Float32Array(8).fill(2))]);
       return b.node('MaxPool', [b.qdq(doubled, 0.01, -128)], { kernel_shape: [2, 2] });
+    }),
+  ],
+  [
+    'float layers, by the kernels of WebAssembly',
+    graphOf([5], (b, y) => {
+      const w = b.constant('w', [4, 8, 3, 3], floats(288));
+      const conv = b.node('Conv', [b.node('Relu', [y]), w, b.constant('b', [4], floats(4))], {
+        pads: [0, 1, 1, 0],
+        strides: [2, 1],
+      });
+      const flat = b.node('Flatten', [conv]);
+      const gemm = b.node('Gemm', [flat, b.constant('g', [6, 24], floats(144))], { transB: 1, alpha: 0.5 });
+      return b.node('MatMul', [gemm, b.constant('m', [6, 5], floats(30))]);
     }),
   ],
 ])('%s', (_, graph) => {

@@ -1,3 +1,4 @@
+import { plainFloatKernels } from '../float-kernels.ts';
 import { slidingWindow } from '../geometry.ts';
 import type { Dimension } from '../graph.ts';
 import { numericProduct } from '../shapes.ts';
@@ -33,39 +34,26 @@ export const conv = defineOperator({
     }
     return windowShape(node, [n, outChannels], h, width, [Number(kh), Number(kw)]);
   },
-  /** Each sum in float64: the bias, then products by input channel, row and column; rounded once. */
-  evaluate({ node, inputs: [x, w, b], shape }) {
+  evaluate({ node, inputs: [x, w, b], shape, kernels = plainFloatKernels }) {
     if (!isFloats(x) || !isFloats(w) || (b && !isFloats(b))) return undefined;
     const [images, channels, height, width] = x.shape;
     const [outChannels, inChannels, kernelHeight, kernelWidth] = w.shape;
     const window = slidingWindow(node, [height, width], [kernelHeight, kernelWidth]);
     if (typeof window === 'string') return undefined;
-    const { outputSize, stride, pads, dilation } = window;
-    const perGroup = outChannels / this.number(node, 'group');
-    const data = new Float32Array(images * outChannels * outputSize[0] * outputSize[1]);
-    let to = 0;
+    const { outputSize, kernel, stride, pads, dilation } = window;
+    const layer = {
+      ...{ size: [height, width] as const, outputSize, kernel, stride, dilation },
+      ...{ pads: [pads[0], pads[1]] as const, groups: this.number(node, 'group') },
+      ...{ outChannels, inChannels, weights: w.data, bias: b?.data ?? new Float32Array(outChannels) },
+    };
+    const [from, to] = [channels * height * width, outChannels * outputSize[0] * outputSize[1]];
+    const data = new Float32Array(images * to);
     for (let n = 0; n < images; n++) {
-      for (let o = 0; o < outChannels; o++) {
-        const firstChannel = n * channels + Math.floor(o / perGroup) * inChannels;
-        for (let outRow = 0; outRow < outputSize[0]; outRow++) {
-          for (let outColumn = 0; outColumn < outputSize[1]; outColumn++) {
-            let sum = b ? b.data[o] : 0;
-            for (let c = 0; c < inChannels; c++) {
-              for (let ky = 0; ky < kernelHeight; ky++) {
-                const row = outRow * stride[0] - pads[0] + ky * dilation[0];
-                if (row < 0 || row >= height) continue;
-                const from = ((firstChannel + c) * height + row) * width;
-                const weights = ((o * inChannels + c) * kernelHeight + ky) * kernelWidth;
-                for (let kx = 0; kx < kernelWidth; kx++) {
-                  const column = outColumn * stride[1] - pads[1] + kx * dilation[1];
-                  if (column >= 0 && column < width) sum += x.data[from + column] * w.data[weights + kx];
-                }
-              }
-            }
-            data[to++] = sum;
-          }
-        }
-      }
+      kernels.convolve({
+        ...layer,
+        x: x.data.subarray(n * from, (n + 1) * from),
+        y: data.subarray(n * to, (n + 1) * to),
+      });
     }
     return { dtype: 'float32', shape, data };
   },

@@ -1,5 +1,6 @@
+import { plainFloatKernels } from '../float-kernels.ts';
 import { broadcastShapes, numericProduct, sameOrUnknown } from '../shapes.ts';
-import { broadcastStrides } from '../strided.ts';
+import { broadcastStrides, copyStrided } from '../strided.ts';
 import { defineOperator, isFloats } from './operator.ts';
 import { float, int } from './signature.ts';
 
@@ -31,26 +32,24 @@ export const gemm = defineOperator({
     }
     return [m, n];
   },
-  /** Each sum in float64, from first to last, and scaled and added to there; rounded once. */
-  evaluate({ node, inputs: [a, b, c], shape }) {
+  /** The product, times alpha, plus beta times the bias: each rounded once to float32. */
+  evaluate({ node, inputs: [a, b, c], shape, kernels = plainFloatKernels }) {
     if (!isFloats(a) || !isFloats(b) || (c && !isFloats(c))) return undefined;
     const [m, n] = shape;
-    const [alpha, beta] = [this.number(node, 'alpha'), this.number(node, 'beta')];
+    const [alpha, beta] = [this.number(node, 'alpha'), this.number(node, 'beta')].map(Math.fround);
     const transA = this.number(node, 'transA') !== 0;
     const transB = this.number(node, 'transB') !== 0;
     const k = a.shape[transA ? 0 : 1];
-    const [aRow, aColumn] = transA ? [1, m] : [k, 1];
-    const [bRow, bColumn] = transB ? [1, k] : [n, 1];
-    const [cRow, cColumn] = c ? broadcastStrides(c.shape, shape) : [0, 0];
     const data = new Float32Array(m * n);
+    kernels.multiply({
+      ...{ m, n, k, b: b.data, bStrides: transB ? [1, k] : [n, 1], y: data },
+      a: transA ? copyStrided(a.data, [m, k], [1, m]) : a.data,
+    });
+    if (alpha !== 1) for (const [i, sum] of data.entries()) data[i] = alpha * sum;
+    if (!c) return { dtype: 'float32', shape, data };
+    const [cRow, cColumn] = broadcastStrides(c.shape, shape);
     for (let i = 0; i < m; i++) {
-      for (let j = 0; j < n; j++) {
-        let sum = 0;
-        for (let p = 0; p < k; p++) {
-          sum += a.data[i * aRow + p * aColumn] * b.data[p * bRow + j * bColumn];
-        }
-        data[i * n + j] = alpha * sum + (c ? beta * c.data[i * cRow + j * cColumn] : 0);
-      }
+      for (let j = 0; j < n; j++) data[i * n + j] += Math.fround(beta * c.data[i * cRow + j * cColumn]);
     }
     return { dtype: 'float32', shape, data };
   },

@@ -1,3 +1,4 @@
+import { plainFloatKernels } from '../float-kernels.ts';
 import { broadcastShapes, numericProduct, sameOrUnknown } from '../shapes.ts';
 import { broadcastStrides, copyStrided } from '../strided.ts';
 import { defineOperator, isFloats } from './operator.ts';
@@ -21,8 +22,7 @@ export const matMul = defineOperator({
     if (!leading) return `shapes [${a.shape}] and [${bShape}] cannot be broadcast together`;
     return [...leading, a.shape.at(-2)!, bShape.at(-1)!];
   },
-  /** Each sum in float64, from first to last, rounded once. */
-  evaluate({ inputs: [a, b], shape }) {
+  evaluate({ inputs: [a, b], shape, kernels = plainFloatKernels }) {
     if (!isFloats(a) || !isFloats(b) || shape.length < 2) return undefined;
     const [m, n] = shape.slice(-2);
     const k = a.shape.at(-1)!;
@@ -38,17 +38,13 @@ export const matMul = defineOperator({
       );
     });
     const data = new Float32Array(aMatrix.length * m * n);
-    let to = 0;
     for (const [i, matrix] of aMatrix.entries()) {
-      for (let row = 0; row < m; row++) {
-        for (let column = 0; column < n; column++) {
-          let sum = 0;
-          for (let p = 0; p < k; p++) {
-            sum += a.data[(matrix * m + row) * k + p] * b.data[(bMatrix[i] * k + p) * n + column];
-          }
-          data[to++] = sum;
-        }
-      }
+      kernels.multiply({
+        ...{ m, n, k, bStrides: [n, 1] },
+        a: a.data.subarray(matrix * m * k, (matrix + 1) * m * k),
+        b: b.data.subarray(bMatrix[i] * k * n, (bMatrix[i] + 1) * k * n),
+        y: data.subarray(i * m * n, (i + 1) * m * n),
+      });
     }
     return { dtype: 'float32', shape, data };
   },

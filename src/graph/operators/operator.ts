@@ -5,6 +5,7 @@
  */
 import * as v from 'valibot';
 import { check, count, flag, fn, index, oneOf, text } from '../../arguments.ts';
+import type { FloatKernels } from '../float-kernels.ts';
 import type { Dimension, DType, Graph, Node, Tensor } from '../graph.ts';
 import type { NormalizeContext } from './normalize-context.ts';
 import type { AttributeSpec } from './signature.ts';
@@ -58,6 +59,8 @@ export interface Evaluation {
   readonly shape: readonly number[];
   /** Elements of an input that is a list of integers. */
   readonly numbers: NumbersOf;
+  /** What convolutions and matrix products are computed by. Default: plain loops. */
+  readonly kernels?: FloatKernels | undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { ModelError } from '../../errors.ts';
-import { hostValue } from '../../program/host.ts';
+import { type FloatKernels, hostValue } from '../../program/host.ts';
 import { elementCount, type HostOperation } from '../../program/program.ts';
 import type { ReferenceContext } from '../operator.ts';
 
@@ -8,13 +8,18 @@ import type { ReferenceContext } from '../operator.ts';
  *
  * @throws ModelError where the row gives none, which lowering has made sure of for one image
  */
-export function hostReference(operation: HostOperation, context: ReferenceContext): void {
+export function hostReference(
+  operation: HostOperation,
+  context: ReferenceContext,
+  kernels?: FloatKernels,
+): void {
   const { batch } = context;
   const output = context.tensor(operation.output);
-  const value = hostValue(operation, output.shape, batch, (input) => {
+  const data = (input: number) => {
     const tensor = context.tensor(operation.inputs[input]);
     return (context.buffer(tensor.id) as Float32Array).subarray(0, elementCount(tensor, batch));
-  });
+  };
+  const value = hostValue(operation, output.shape, batch, data, kernels);
   if (value?.data.length !== elementCount(output, batch)) {
     const reason = `it has no value for a batch of ${batch}`;
     throw new ModelError([{ node: operation.name, op: operation.node.op, reason }]);

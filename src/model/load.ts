@@ -129,7 +129,8 @@ interface Opened {
 
 /** What computes convolutions and matrix products on the host, where there are any. */
 async function floatKernels({ operations }: IntegerProgram): Promise<FloatKernels | undefined> {
-  if (!operations.some((each) => each.kind === 'host' && (each as HostOperation).row.macs)) return undefined;
+  if (!operations.some((each) => each.kind === 'host' && 'macs' in (each as HostOperation).row))
+    return undefined;
   const { loadFloatKernels } = await import('../wasm/float-kernels.ts');
   return loadFloatKernels();
 }

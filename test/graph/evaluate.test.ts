@@ -127,19 +127,21 @@ describe.each(cases)('$op of $inputs with $attributes', (each) => {
   });
 });
 
-it('is the same each time, and rounds once', () => {
+it('is the same each time, and adds in order, each sum rounded', () => {
   const [conv] = cases;
   expect(evaluated(conv).value.data).toEqual(evaluated(conv).value.data);
-  // 1 + 2⁻²⁴ + 2⁻²⁴: sums in float32 would lose both halves.
-  const halves = {
+  // 2⁻²⁴ + 2⁻²⁴ + 1 is more than 1, and 1 + 2⁻²⁴ + 2⁻²⁴ loses both halves in float32.
+  const halves = (...list: readonly number[]) => ({
     op: 'MatMul',
     inputs: [
       [1, 3],
       [3, 1],
     ],
-    lists: { 0: [1, 2 ** -24, 2 ** -24], 1: [1, 1, 1] },
-  };
-  expect(evaluated(halves).value.data).toEqual(Float32Array.of(1 + 2 ** -23));
+    lists: { 0: list, 1: [1, 1, 1] },
+  });
+  const half = 2 ** -24;
+  expect(evaluated(halves(half, half, 1)).value.data).toEqual(Float32Array.of(1 + 2 ** -23));
+  expect(evaluated(halves(1, half, half)).value.data).toEqual(Float32Array.of(1));
 });
 
 function evaluated({ op, inputs: shapes, lists = {}, positive = [], attributes = {} }: Case) {

@@ -46,11 +46,11 @@ const shapes: Record<string, Partial<FloatConvolution>> = {
   'by channel': { groups: 5, outChannels: 5, inChannels: 1, pads: [1, 1], outputSize: [9, 11] },
 };
 test.each(Object.entries(shapes))('a convolution: %s', (_, shape) => {
-  const layer = {
-    ...{ size: [9, 11], outChannels: 6, inChannels: 3, groups: 1, kernel: [3, 3], stride: [1, 1] },
-    ...{ dilation: [1, 1], pads: [0, 0] },
+  const layer: Omit<FloatConvolution, 'x' | 'y' | 'weights' | 'bias' | 'outputSize'> = {
+    ...{ size: [9, 11], outChannels: 6, inChannels: 3, groups: 1, kernel: [3, 3] },
+    ...{ stride: [1, 1], dilation: [1, 1], pads: [0, 0] },
     ...shape,
-  } as const;
+  };
   const { size, outChannels, inChannels, groups, kernel } = layer;
   const outputSize = shape.outputSize ?? ([size[0] - kernel[0] + 1, size[1] - kernel[1] + 1] as const);
   const call = {

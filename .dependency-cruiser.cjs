@@ -24,6 +24,7 @@ const may = {
     'vision',
     'platform',
   ],
+  serve: ['graph', 'model', 'onnx', 'platform', 'program', 'schedule', 'vision'],
   platform: [],
 };
 /**

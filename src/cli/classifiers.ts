@@ -1,4 +1,6 @@
 /** Models as evaluation sees them: float ones through ONNX Runtime, quantized ones through Octet. */
+import { availableParallelism } from 'node:os';
+import { InputError } from '../errors.ts';
 import type { Classifier } from '../model/evaluate.ts';
 import type { Graph } from '../graph/graph.ts';
 import { imageBatches } from '../model/image-batches.ts';
@@ -6,8 +8,9 @@ import { loadModel } from '../model/load.ts';
 import type { LoadOptions } from '../model/model.ts';
 import { openFloatSession } from '../quantize/onnx-runtime.ts';
 import type { Picture } from '../vision/picture.ts';
+import { ProcessPool } from '../serve/process-pool.ts';
+import type { UnitResult } from '../serve/units.ts';
 import { activationLimit } from './options.ts';
-import { ReferencePool } from './reference-pool.ts';
 import { configuredOnnxRuntime } from './runtime.ts';
 
 export interface OpenClassifier extends Classifier {
@@ -43,7 +46,7 @@ export async function openFloatClassifier(
   };
 }
 
-/** A quantized model in Octet. The reference backend, plain loops, is spread over worker threads. */
+/** A quantized model in Octet. The reference backend, plain loops, is spread over processes: pictures have nothing else to share. */
 export async function openQuantizedClassifier(
   name: string,
   graph: Graph,
@@ -54,12 +57,23 @@ export async function openQuantizedClassifier(
   const input = model.inputs[0].name;
   if (model.backend === 'reference') {
     model.dispose();
-    const pool = new ReferencePool(graph, activationLimit(options), options.threads);
+    const processes = options.threads ?? availableParallelism();
+    const pool = await ProcessPool.open({
+      source: graph,
+      load: { backend: 'reference', ...activationLimit(options) },
+      batches: [],
+      processes,
+    });
     return {
       name,
-      engine: `octet (reference, ${pool.processes} processes), int8`,
+      engine: `octet (reference, ${processes} processes), int8`,
       reason: model.backendReason,
-      scores: (pictures) => pool.scores(pictures),
+      async scores(pictures) {
+        const results = await Promise.all(
+          pictures.map((picture) => pool.run([{ kind: 'picture', picture }])),
+        );
+        return results.map(([result]) => scoresOf(result));
+      },
       dispose: () => {
         pool.dispose();
         return Promise.resolve();
@@ -79,6 +93,12 @@ export async function openQuantizedClassifier(
       return Promise.resolve();
     },
   };
+}
+
+/** The first output's values, as numbers. */
+function scoresOf(result: UnitResult): Float32Array {
+  if ('error' in result) throw new InputError(result.error);
+  return Float32Array.from(result.outputs[0].data);
 }
 
 export function rowsOf(data: Float32Array, rows: number): Float32Array[] {

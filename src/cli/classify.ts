@@ -1,6 +1,10 @@
+import { createWriteStream, existsSync } from 'node:fs';
 import type { Command } from 'commander';
+import { InputError } from '../errors.ts';
 import { loadModel } from '../model/load.ts';
 import type { LoadOptions } from '../model/model.ts';
+import { batchSizes } from '../serve/batcher.ts';
+import { classifyLines, readDone } from './jsonl.ts';
 import { activationLimit, backendOption, maxActivationBytesOption, positiveInteger } from './options.ts';
 import { note, percent, print, printJson } from './output.ts';
 import { findPictures } from './pictures.ts';
@@ -12,6 +16,11 @@ interface ClassifyCommandOptions {
   readonly maxActivationBytes?: number;
   readonly top: number;
   readonly json?: boolean;
+  readonly jsonl?: boolean;
+  readonly output?: string;
+  readonly resume?: boolean;
+  readonly batch: number;
+  readonly threads?: number;
 }
 
 export function addClassifyCommand(program: Command, { signal }: CommandContext): void {
@@ -19,7 +28,7 @@ export function addClassifyCommand(program: Command, { signal }: CommandContext)
     .command('classify')
     .description('say what is in pictures: most probable classes with their probabilities')
     .argument(
-      '<picture...>',
+      '[picture...]',
       'PNG, JPEG, WebP, GIF or AVIF files, folders of them, or a contact sheet’s .json',
     )
     .option('-m, --model <file>', 'quantized ONNX file', 'models/vgg16-cifar10.int8.onnx')
@@ -27,12 +36,26 @@ export function addClassifyCommand(program: Command, { signal }: CommandContext)
     .addOption(maxActivationBytesOption())
     .option('--top <k>', 'how many classes to show', positiveInteger, 5)
     .option('--json', 'print JSON')
+    .option(
+      '--jsonl',
+      'read a path or a JSON object a line from standard input, and write a line for each: predictions, or its error',
+    )
+    .option('-o, --output <file>', 'with --jsonl: write to this file')
+    .option('--resume', 'with --output: go on behind the answers that the file has')
+    .option('--batch <n>', 'with --jsonl: pictures a run', positiveInteger, 8)
+    .option('--threads <n>', 'threads on the wasm backend', positiveInteger)
     .action(async (sources: string[], options: ClassifyCommandOptions) => {
+      if (options.jsonl) return classifyStandardInput(sources, options, signal);
+      if (options.output !== undefined || options.resume) {
+        throw new InputError('--output and --resume are for --jsonl');
+      }
+      if (sources.length === 0)
+        throw new InputError('name the pictures to classify, or read them with --jsonl');
       const pictures = await findPictures(sources);
       const model = await loadModel(options.model, {
         backend: options.backend,
         signal,
-        ...activationLimit(options),
+        ...loadLimits(options),
       });
       try {
         const results = [];
@@ -51,4 +74,43 @@ export function addClassifyCommand(program: Command, { signal }: CommandContext)
         model.dispose();
       }
     });
+}
+
+const loadLimits = ({ threads, ...options }: ClassifyCommandOptions) => ({
+  ...activationLimit(options),
+  ...(threads !== undefined && { threads }),
+});
+
+async function classifyStandardInput(
+  sources: readonly string[],
+  options: ClassifyCommandOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const { model: path, backend, top, batch, output: file, resume } = options;
+  if (sources.length > 0) throw new InputError('--jsonl reads pictures from standard input: name none');
+  if (resume && file === undefined) throw new InputError('--resume needs --output: the file to go on with');
+  const resumes = resume === true && existsSync(file!);
+  if (file !== undefined && !resumes && existsSync(file)) {
+    throw new InputError(`${file} is there already: add --resume to go on with it, or name another`);
+  }
+  const model = await loadModel(path, {
+    backend,
+    signal,
+    batches: batchSizes(batch),
+    ...loadLimits(options),
+  });
+  // Ctrl-C is heard while nothing comes in, too.
+  signal.addEventListener('abort', () => process.stdin.destroy(signal.reason as Error), { once: true });
+  try {
+    await classifyLines(model, {
+      input: process.stdin,
+      output: file === undefined ? process.stdout : createWriteStream(file, { flags: 'a' }),
+      ...(resumes && { done: readDone(file!) }),
+      top,
+      batch,
+      signal,
+    });
+  } finally {
+    model.dispose();
+  }
 }

@@ -7,6 +7,7 @@ import { imageBatches } from '../model/image-batches.ts';
 import { readLabels } from '../model/labels.ts';
 import type { LoadOptions } from '../model/model.ts';
 import { readGraph } from '../model/source.ts';
+import { describePart, parseShard, partOf, type Shard } from './shard.ts';
 import { quantize } from '../quantize/quantize.ts';
 import { fetchCifar10 } from './cifar10.ts';
 import { withBars } from './data.ts';
@@ -31,6 +32,7 @@ interface EvaluateCommandOptions {
   readonly images: string[];
   readonly full?: boolean;
   readonly limit?: number;
+  readonly shard?: Shard;
   readonly backend: NonNullable<LoadOptions['backend']>;
   readonly maxActivationBytes?: number;
   readonly batch: number;
@@ -53,6 +55,11 @@ export function addEvaluateCommand(program: Command, { signal }: CommandContext)
     .option('-i, --images <source...>', SOURCES_HELP, [DEFAULT_IMAGES])
     .option('--full', 'all 10,000 test images of CIFAR-10 (fetched where they are not cached)')
     .option('--limit <n>', 'the first n pictures only', positiveInteger)
+    .option(
+      '--shard <i/n>',
+      'the i-th of n parts of the pictures, for `octet merge` (with --json)',
+      parseShard,
+    )
     .addOption(backendOption())
     .addOption(maxActivationBytesOption())
     .option('--batch <n>', 'pictures a run', positiveInteger, 8)
@@ -63,11 +70,13 @@ export function addEvaluateCommand(program: Command, { signal }: CommandContext)
     .option('-r, --recipe <file>', 'how to quantize, where that is needed')
     .option('--json', 'print JSON')
     .action(async (paths: string[], options: EvaluateCommandOptions) => {
+      if (options.shard && !options.json) throw new InputError('--shard is for merging: add --json');
       const models = await readModels(paths.length ? paths : [DEFAULT_MODEL], options, signal);
       if (options.full) await withBars((onProgress) => fetchCifar10({ signal, onProgress }));
       const found = options.full ? await findCifar10Test() : await findPictures(options.images);
       const classes = readLabels(models[0].graph.metadata);
-      const pictures = labelled(found.slice(0, options.limit), classes);
+      const all = labelled(found.slice(0, options.limit), classes);
+      const pictures = options.shard ? partOf(all, options.shard) : all;
 
       const classifiers: OpenClassifier[] = [];
       const bar = progress('Evaluating');
@@ -92,7 +101,8 @@ export function addEvaluateCommand(program: Command, { signal }: CommandContext)
         });
         bar.stop();
         const engines = classifiers.map(({ engine }) => engine);
-        if (options.json) printJson({ ...evaluation, engines });
+        const part = options.shard && (await describePart(options.shard, paths, all));
+        if (options.json) printJson({ ...evaluation, engines, ...(part && { part }) });
         else printEvaluation(evaluation, engines);
         for (const { name, reason } of classifiers) if (reason) note(`${name}: ${reason}`);
       } finally {
@@ -152,7 +162,7 @@ export function labelled(items: readonly PictureItem[], classes: readonly string
   });
 }
 
-function printEvaluation(
+export function printEvaluation(
   { images, classes, results, agreement }: Evaluation,
   engines: readonly string[],
 ): void {

@@ -7,7 +7,9 @@ import { CheckFailure, type CommandContext } from './context.ts';
 import { addDataCommand } from './data.ts';
 import { addEvaluateCommand } from './evaluate.ts';
 import { addInfoCommand } from './info.ts';
+import { addMergeCommand } from './merge.ts';
 import { addQuantizeCommand } from './quantize.ts';
+import { addServeCommand } from './serve.ts';
 import { addSweepCommand } from './sweep.ts';
 
 const EXIT = { ok: 0, checkFailed: 1, badInput: 2, interrupted: 130 };
@@ -26,8 +28,10 @@ function createProgram(context: CommandContext): Command {
   addInfoCommand(program);
   addClassifyCommand(program, context);
   addEvaluateCommand(program, context);
+  addMergeCommand(program);
   addCompareCommand(program, context);
   addSweepCommand(program, context);
+  addServeCommand(program, context);
   addDataCommand(program, context);
   for (const command of program.commands) command.copyInheritedSettings(program);
   return program;

@@ -107,16 +107,55 @@ export async function evaluateClassifiers(
   }
 
   const results = tallies.map((tally) => tally.result());
+  return { images: pictures.length, classes, results, agreement: agreementOf(results) };
+}
+
+/**
+ * Joins evaluations of parts of a data set, in the parts' order, into what one evaluation of all of it is.
+ * @throws {InputError} no part, or parts of other models or classes
+ */
+export function mergeEvaluations(parts: readonly Evaluation[]): Evaluation {
+  const [first] = parts;
+  if (!first) throw new InputError('there is nothing to merge');
+  const same = (of: (part: Evaluation) => unknown) =>
+    parts.every((part) => JSON.stringify(of(part)) === JSON.stringify(of(first)));
+  if (!same(({ classes }) => classes) || !same(({ results }) => results.map(({ name }) => name))) {
+    throw new InputError('the parts are evaluations of other models or classes: merge those of one command');
+  }
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+  const results = first.results.map(({ name }, index): ClassifierResult => {
+    const of = parts.map((part) => part.results[index]);
+    const images = sum(of.map((result) => result.images));
+    const correct = sum(of.map((result) => result.correct));
+    const confusion = first.classes.map((_, truth) =>
+      first.classes.map((__, answer) => sum(of.map((result) => result.confusion[truth][answer]))),
+    );
+    return {
+      name,
+      images,
+      correct,
+      top1: correct / images,
+      // Shares of whole numbers: the products are whole again.
+      top5: sum(of.map((result) => Math.round(result.top5 * result.images))) / images,
+      perClass: perClassOf(confusion),
+      confusion,
+      predictions: of.flatMap((result) => result.predictions),
+      seconds: sum(of.map((result) => result.seconds)),
+    };
+  });
+  return { images: results[0].images, classes: first.classes, results, agreement: agreementOf(results) };
+}
+
+function agreementOf(results: readonly ClassifierResult[]): number[] {
   const [first] = results;
-  return {
-    images: pictures.length,
-    classes,
-    results,
-    agreement: results.map(
-      ({ predictions }) =>
-        predictions.filter((prediction, i) => prediction === first.predictions[i]).length / pictures.length,
-    ),
-  };
+  return results.map(
+    ({ predictions }) =>
+      predictions.filter((prediction, i) => prediction === first.predictions[i]).length / first.images,
+  );
+}
+
+function perClassOf(confusion: readonly (readonly number[])[]): number[] {
+  return confusion.map((row, label) => row[label] / row.reduce((sum, count) => sum + count, 0));
 }
 
 class Tally {
@@ -160,7 +199,7 @@ class Tally {
       correct: this.#correct,
       top1: this.#correct / images,
       top5: this.#amongFive / images,
-      perClass: this.#confusion.map((row, label) => row[label] / row.reduce((sum, count) => sum + count, 0)),
+      perClass: perClassOf(this.#confusion),
       confusion: this.#confusion,
       predictions: this.#predictions,
       seconds: this.seconds,

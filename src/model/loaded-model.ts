@@ -1,10 +1,19 @@
 /** The `Model` behind `loadModel`: names and pictures outside, tensors of the integer program inside. */
-import { asyncOptions, check, count, integer, oneOf, options as optionsOf, texts } from '../arguments.ts';
+import {
+  asyncOptions,
+  check,
+  count,
+  flag,
+  integer,
+  oneOf,
+  options as optionsOf,
+  texts,
+} from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import { median } from 'simple-statistics';
 import { softmax as softmaxOperator } from '../graph/operators/softmax.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
-import { dequantizeOutput, readOutput } from '../program/input.ts';
+import { dequantizeOutput, logicalValues, outputQuantization, readOutput } from '../program/input.ts';
 import { byteCount, paddedChannels } from '../program/program.ts';
 import type {
   HostOperation,
@@ -65,7 +74,7 @@ interface ReadInputs {
   readonly sessionInputs: ReadonlyMap<TensorId, SessionInput>;
 }
 
-const runOptions = optionsOf({ signal: asyncOptions.signal, outputs: oneOf('cpu', 'gpu') });
+const runOptions = optionsOf({ signal: asyncOptions.signal, outputs: oneOf('cpu', 'gpu'), integers: flag });
 const classifyOptions = optionsOf({ signal: asyncOptions.signal, topK: count });
 const inspectOptions = optionsOf({ signal: asyncOptions.signal, tensors: texts });
 const profileOptions = optionsOf({ ...asyncOptions, batch: count, repetitions: integer(1, 10_000) });
@@ -117,6 +126,7 @@ export class LoadedModel implements Model {
       name: output.name,
       shape: ['N', ...output.shape],
       dtype: output.dtype,
+      ...outputQuantization(output, this.program.tensors[output.tensor]),
       activation: endsInSoftmax(this.program, output) ? 'softmax' : 'none',
     }));
   }
@@ -184,6 +194,9 @@ export class LoadedModel implements Model {
     check('run', { options: runOptions }, { options });
     const start = performance.now();
     const { batch, sessionInputs } = this.#readInputs(inputs);
+    if (options.outputs === 'gpu' && options.integers) {
+      throw new InputError("integers are read on the CPU: leave them out where outputs is 'gpu'");
+    }
     if (options.outputs === 'gpu') return this.#runOnGpu(sessionInputs, batch, options.signal, start);
     const { tensors, timings } = await this.#parts.session.run(sessionInputs, {
       batch,
@@ -191,8 +204,11 @@ export class LoadedModel implements Model {
     });
     const outputs = this.program.outputs.map((output): [string, OutputTensor] => {
       const tensor = this.program.tensors[output.tensor];
-      const values = readOutput(output, tensor, tensors.get(output.tensor)!, batch);
-      return [output.name, { ...values, shape: [batch, ...output.shape] }];
+      const buffer = tensors.get(output.tensor)!;
+      const values = readOutput(output, tensor, buffer, batch);
+      const shape = [batch, ...output.shape];
+      if (!options.integers) return [output.name, { ...values, shape }];
+      return [output.name, { ...values, shape, integers: logicalValues(tensor, buffer, batch) }];
     });
     // Not assigned one by one: an output may be called `__proto__`.
     return {

@@ -73,6 +73,9 @@ export interface ModelOutput {
   readonly shape: readonly [batch: 'N', ...dimensions: number[]];
   /** As the file declares it. */
   readonly dtype: OutputValues['dtype'];
+  /** `real = scale · (q − zeroPoint)` of an output that is declared as integers; null of one that is float32. */
+  readonly scale: number | null;
+  readonly zeroPoint: number | null;
   readonly activation: 'none' | 'softmax';
 }
 
@@ -85,10 +88,19 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** `gpu` leaves the outputs in GPU buffers (webgpu backend with your own device). Default `cpu`. */
   readonly outputs?: 'cpu' | 'gpu';
+  /** Whether to return the integers behind the outputs, too (`OutputTensor.integers`). Default false. */
+  readonly integers?: boolean;
 }
 
 /** Values of the type that the file declares, row-major in `shape` (ONNX layout). */
-export type OutputTensor = OutputValues & { readonly shape: readonly number[] };
+export type OutputTensor = OutputValues & {
+  readonly shape: readonly number[];
+  /**
+   * Where `RunOptions.integers` asked for them: what the network computed before it was dequantized and before a final softmax,
+   * row-major in `shape`. int8, or int32 where the last layer is not requantized; float32 of an output that a host stage computes.
+   */
+  readonly integers?: TensorBuffer;
+};
 
 /** An output that was left on the GPU: `real = scale · (q − zeroPoint)`. */
 export interface GpuOutputTensor {

@@ -14,6 +14,7 @@ import {
   paddedChannels,
   type ProgramOutput,
   type ProgramTensor,
+  type TensorBuffer,
 } from './program.ts';
 
 /** How a picture becomes the network's input: `(pixel / 255 − mean) / std`, one entry a channel (RGB). */
@@ -162,12 +163,35 @@ function outputIntegers(
     const reals = dequantizeOutput(output, tensor, buffer, batch);
     return Int8Array.from(reals, (real) => quantizeReal(real, last.scale, last.zeroPoint));
   }
+  return logicalValues(tensor, buffer, batch) as Int8Array;
+}
+
+/**
+ * A tensor's values in the row-major order of its logical shape, without padded lanes.
+ *
+ * @param buffer the program's layout
+ */
+export function logicalValues(tensor: ProgramTensor, buffer: TensorBuffer, batch: number): TensorBuffer {
   const [height, width, channels] = tensor.image;
-  const integers = new Int8Array(batch * height * width * channels);
+  const count = batch * height * width * channels;
+  // A host stage's have no padding and lie in order.
+  if (tensor.type === 'float32') return Float32Array.from(buffer);
+  const values = tensor.type === 'int8' ? new Int8Array(count) : new Int32Array(count);
   visitElements(tensor, batch, (stored, logical) => {
-    integers[logical] = buffer[stored];
+    values[logical] = buffer[stored];
   });
-  return integers;
+  return values;
+}
+
+/** Scale and zero point of an output's values as the file declares them; null of real ones. */
+export function outputQuantization(
+  { dtype, tail }: ProgramOutput,
+  tensor: ProgramTensor,
+): { readonly scale: number | null; readonly zeroPoint: number | null } {
+  if (dtype === 'float32') return { scale: null, zeroPoint: null };
+  const last = tail.at(-1);
+  const { scale, zeroPoint } = last?.kind === 'quantize' ? last : tensor;
+  return { scale: scale as number, zeroPoint: dtype === 'uint8' ? zeroPoint + 128 : zeroPoint };
 }
 
 /**

@@ -74,7 +74,9 @@ describe.each(['reference', 'wasm'] as const)('on %s', (backend) => {
 
   test('says what it takes and gives', () => {
     expect(model.inputs).toMatchObject([{ name: 't0', shape: ['N', 3, 2, 2], height: 2, zeroPoint: -128 }]);
-    expect(model.outputs).toEqual([{ name: 't1', shape: ['N', 3], dtype: 'float32', activation: 'none' }]);
+    expect(model.outputs).toEqual([
+      { name: 't1', shape: ['N', 3], dtype: 'float32', scale: null, zeroPoint: null, activation: 'none' },
+    ]);
     expect(model.backend).toBe(backend);
     expect(model.threads).toBe(backend === 'wasm' ? 1 : null);
     expect(model.adapter).toBeNull();

@@ -134,11 +134,38 @@ const otherRules: Rules = [
   [/reference backend|picture came before/, 'Load the model again.'],
 ];
 
+/** The server, lines of JSON, and parts of evaluations: wrong requests and what fails beside them. */
+const serveRules: Rules = [
+  [
+    /--output|--resume|--jsonl|--shard|resume …|of another list|is there already: add|is no answer of/,
+    CALLER,
+  ],
+  [/part|nothing to merge/, 'Merge the JSON files of one `octet evaluate --shard`, each part once.'],
+  [
+    /the queue holds|pictures are more than|there was no answer within|is not ready|server is closing|holds as many bytes|no process runs|process that runs|a batch took more/,
+    'Try again after the time that `Retry-After` gives; more replicas, or a longer `--queue`, take more at once.',
+  ],
+  [/nobody waits|client has left/, 'Nothing: whoever asked is not there any more.'],
+  [
+    /bearer token is needed|cannot read the token|the token must/,
+    'Send the token that the server was started with.',
+  ],
+  [
+    /model file has changed|is there twice with|the server cannot start/,
+    'Correct what the message names, and start the server again.',
+  ],
+  [
+    /there is no (model|version|…)|takes FP32|request|binary_data|the body|Inference-Header|there twice|is there twice|has shape \[N|either data or|nested too deep|values, and its shape|bytes, and its shape|no … at index|is not a number at index|infinite values|a body without a header|no output|classification of outputs|asked for twice|takes no pictures|cannot take pixels|must be of the same size|top must be|Content-Encoding|use the … route|line (is|must)|integers are read/,
+    'Correct the request as the message says; [serve.md](serve.md) describes it.',
+  ],
+  [/the server needs two packages/, 'Install what the message names.'],
+];
+
 const rules: Readonly<Record<string, Rules>> = {
   [ModelError.name]: modelRules,
-  [InputError.name]: inputRules,
+  [InputError.name]: [...inputRules, ...serveRules],
   [DeviceError.name]: deviceRules,
-  [OctetError.name]: otherRules,
+  [OctetError.name]: [...otherRules, ...serveRules],
 };
 
 /** @throws {Error} no rule covers the message: add one */

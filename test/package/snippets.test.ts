@@ -2,7 +2,8 @@
  * Every snippet of README.md and docs/ does what it says, with the installed package, in a folder like its reader's: model.onnx, model.int8.onnx,
  * photos/cat.jpg and more. A fence says what it is: `sh`, `js node`, `js browser`, `html`, `json`, `python`, `wgsl`, `example`.
  */
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cp, mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -54,11 +55,10 @@ const packageJson = JSON.parse(await readFile(path.join(root, 'package.json'), '
 beforeAll(async () => {
   await makeFlagship();
   ({ folder } = await installPackage());
-  // The optional peer, as `npm install octet onnxruntime-web` would have it.
-  await symlink(
-    path.join(root, 'node_modules/onnxruntime-web'),
-    path.join(folder, 'node_modules/onnxruntime-web'),
-  );
+  // The optional peers, as `npm install octet onnxruntime-web` would have them.
+  for (const peer of ['onnxruntime-web', 'fastify', 'prom-client']) {
+    await symlink(path.join(root, 'node_modules', peer), path.join(folder, 'node_modules', peer));
+  }
   const graph = convNet(5);
   const metadata = new Map([
     ['labels', 'airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck'],
@@ -89,8 +89,22 @@ async function octet(...args: string[]): Promise<void> {
   expect(stdout).not.toBe('');
 }
 
+/** What lines with & started. */
+const background: ChildProcess[] = [];
+
 async function runShellLine(line: string): Promise<void> {
   const [program, ...args] = line.split(/\s+/);
+  if (args.at(-1) === '&') {
+    expect([program, args[0]], line).toEqual(['npx', 'octet']);
+    const command = path.join(folder, 'node_modules/.bin/octet');
+    background.push(spawn(command, args.slice(1, -1), { cwd: folder, stdio: 'ignore' }));
+    return;
+  }
+  if (program === 'curl') {
+    const { stdout } = await run(program, args, { cwd: folder });
+    expect(JSON.parse(stdout), line).toHaveProperty('predictions');
+    return;
+  }
   if (program === 'npx' && args[0] === 'octet') return octet(...args.slice(1));
   if (program === 'cp') {
     await run(program, args, { cwd: folder });
@@ -160,6 +174,10 @@ const exercise: Record<string, (text: string) => Promise<void>> = {
     for (const line of text.split('\n')) {
       const command = line.replace(/#.*$/, '').trim();
       if (command) await runShellLine(command);
+    }
+    for (const child of background.splice(0)) {
+      child.kill();
+      expect(await once(child, 'exit'), 'a server that ends when asked to').toEqual([0, null]);
     }
   },
   async 'js node'(text) {

@@ -28,7 +28,7 @@ const log = (text: string): void =>
   console.log(`${((performance.now() - began) / 1000).toFixed(2)} s  ${text}`);
 
 interface Question {
-  readonly body: Buffer;
+  readonly body: Uint8Array<ArrayBuffer>;
   readonly headers: Readonly<Record<string, string>>;
   readonly digest: string;
 }
@@ -54,7 +54,7 @@ async function makeQuestions(): Promise<Question[]> {
     };
     const header = Buffer.from(JSON.stringify({ inputs: [input] }));
     questions.push({
-      body: Buffer.concat([header, new Uint8Array(values.buffer)]),
+      body: new Uint8Array([...header, ...new Uint8Array(values.buffer)]),
       headers: { 'inference-header-content-length': String(header.length) },
       digest: hash.digest('hex'),
     });

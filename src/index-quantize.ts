@@ -46,7 +46,7 @@ export { compareModels } from './quantize/compare.ts';
 export type { CompareModelsOptions, ValueComparison } from './quantize/compare.ts';
 export { sweepBits } from './quantize/sweep.ts';
 export type { BitWidths, SweepOptions, SweepResult } from './quantize/sweep.ts';
-export { evaluateClassifiers, mergeEvaluations } from './model/evaluate.ts';
+export { evaluateClassifiers } from './model/evaluate.ts';
 export type {
   Classifier,
   ClassifierResult,

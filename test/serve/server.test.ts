@@ -39,7 +39,7 @@ beforeAll(async () => {
         { name: 'net', path: files[0] },
       ],
     }),
-    serve({ files: [{ name: 'net', path: files[0] }], token: TOKEN, queue: 6, timeoutMs: 1500, batch: 2 }),
+    serve({ files: [{ name: 'net', path: files[0] }], token: TOKEN, queue: 6, timeoutMs: 2500, batch: 2 }),
     loadModel(files[0], { backend: 'reference' }),
     loadModel(files[1], { backend: 'reference' }),
   ]);
@@ -409,7 +409,13 @@ describe('limits', () => {
       '1',
       expect.stringMatching(/more than the queue/),
     ]);
-    const flood = await Promise.all(Array.from({ length: 60 }, () => infer(2)));
+    // While the process stands still, nothing leaves the queue.
+    const [{ pool }] = other.models;
+    process.kill(pool.processIds[0], 'SIGSTOP');
+    const sent = Array.from({ length: 60 }, () => infer(2));
+    expect((await Promise.race(sent)).status).toBe(429);
+    process.kill(pool.processIds[0], 'SIGCONT');
+    const flood = await Promise.all(sent);
     const counts = { 200: 0, 429: 0 } as Record<number, number>;
     for (const answer of flood) counts[answer.status] = (counts[answer.status] ?? 0) + 1;
     expect(counts[200]).toBeGreaterThan(0);

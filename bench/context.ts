@@ -15,7 +15,7 @@ export async function machineContext(
   engine: string,
   seed: number,
 ): Promise<BenchContext> {
-  const libraries = ['onnxruntime-web', '@tensorflow/tfjs-core', 'webgpu'];
+  const libraries = ['onnxruntime-web', '@tensorflow/tfjs-core', '@litertjs/core', 'webgpu'];
   const versions = await Promise.all(libraries.map((name) => versionOf(`node_modules/${name}/package.json`)));
   return {
     date: new Date().toISOString(),

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { create } from 'tar';
 import { build } from 'vite';
 import { loadModel } from '../src/index.ts';
-import { loadFlagship } from './flagship.ts';
+import { loadNetwork } from './bench-networks.ts';
 import { writeGolden } from './golden.ts';
 import { flagship as int8Model } from '../scripts/quantize-flagship.ts';
 
@@ -67,7 +67,7 @@ async function packDawn(folder: string): Promise<void> {
 export async function packGpuHost(folder: string, pictureCount: number): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
-  const flagship = await loadFlagship();
+  const flagship = await loadNetwork('vgg16', false);
   await bundle(folder);
   await packDawn(folder);
   await cp(int8Model, path.join(folder, path.basename(int8Model)));

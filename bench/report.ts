@@ -81,7 +81,11 @@ export function summaryTable({ results }: BenchResult): string {
 }
 
 const deviceNames = { webgpu: 'WebGPU', wasm: 'WebAssembly' } as const;
-const peerNames = { 'onnxruntime-web': 'onnxruntime-web', 'tensorflow.js': 'TensorFlow.js' } as const;
+const peerNames = {
+  'litert.js': 'LiteRT.js',
+  'onnxruntime-web': 'onnxruntime-web',
+  'tensorflow.js': 'TensorFlow.js',
+} as const;
 
 /** A line a device: how many times longer than Octet's best the best of each other library takes. */
 function ratios(results: readonly ContenderResult[], batches: readonly number[]): string[] {

@@ -6,24 +6,28 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { mean, sampleCorrelation } from 'simple-statistics';
 import { gzip } from 'node:zlib';
-import { Command } from 'commander';
-import type { Browser, Page } from 'playwright';
+import { Command, Option } from 'commander';
+import type { Browser } from 'playwright';
 import { launchChromium } from '../test/support/chromium.ts';
 import { serve } from './serve.ts';
 import type { Served } from './serve.ts';
-import { loadFlagship } from './flagship.ts';
-import type { Flagship } from './flagship.ts';
-import { contenders as catalog } from './contenders/catalog.ts';
+import { BENCH_NETWORKS, loadNetwork } from './bench-networks.ts';
+import type { BenchNetwork, BenchNetworkName } from './bench-networks.ts';
+import { openPage } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { allContenders } from './contenders/catalog.ts';
 import type { Contender } from './contenders/contender.ts';
 import { drawChart, machineContext, positiveInteger } from './context.ts';
-import type { LoadMeasurement } from './page/contender.ts';
+import { openNative } from './native.ts';
 import { contextBlock, markdownTable } from './report.ts';
 import type { BatchMeasurement, BenchContext, BenchResult, ContenderResult, LeftOut } from './result.ts';
 import { seededRandom, shuffle } from '../scripts/shuffle.ts';
 import { summarize } from './statistics.ts';
 
 export interface Options {
+  readonly network: BenchNetworkName;
   readonly batches: readonly number[];
   readonly repetitions: number;
   /** Longest time of one call. */
@@ -35,11 +39,10 @@ export interface Options {
   readonly output: string;
 }
 
-/** An engine in its page, and what is known of it so far. */
+/** An engine in its page or process, and what is known of it so far. */
 interface Running {
   readonly contender: Contender;
-  readonly page: Page;
-  readonly load: LoadMeasurement;
+  readonly connection: Connection;
   /** GPU time at batch 1, and the highest GPU memory so far. */
   readonly gpuMs: number | null;
   readonly peakGpuBytes: number | null;
@@ -60,14 +63,12 @@ const PATIENCE_MS = 240_000;
 const FEWEST = 2;
 /** Most calls of one engine in a round, and how long they may take: rows of few milliseconds need more samples than rows of seconds. */
 const CALLS_A_ROUND = { most: 5, ms: 250 };
+/** Int8 models reach 0.98 and more, other networks nothing near it. */
+const LEAST_CORRELATION = 0.9;
 /** A call that takes longer is not repeated for its GPU time. */
 const GPU_TIME_MS = 3000;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-function base64(pixels: Uint8Array): string {
-  return Buffer.from(pixels.buffer, pixels.byteOffset, pixels.byteLength).toString('base64');
-}
 
 function firstLine(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n')[0];
@@ -89,103 +90,84 @@ async function within<T>(work: Promise<T>, what: string): Promise<T> {
   }
 }
 
-async function runOnce(
-  page: Page,
-  pixels: Uint8Array,
-  batch: number,
-): Promise<{ ms: number; logits: number[] }> {
-  const call = page.evaluate(([data, count]) => globalThis.contenderPage.run(data, count), [
-    base64(pixels),
-    batch,
-  ] as const);
-  return within(call, `batch ${batch}`);
-}
-
 async function open(
   browser: Browser,
   served: Served,
   contender: Contender,
-  flagship: Flagship,
+  network: BenchNetwork,
 ): Promise<Running> {
-  const page = await browser.newPage();
-  try {
-    await page.goto(`${served.url}contender.html`);
-    await page.waitForFunction(() => 'contenderPage' in globalThis);
-    const load = await within(
-      page.evaluate(([row, url, preprocessing]) => globalThis.contenderPage.load(row, url, preprocessing), [
-        contender,
-        flagship.urls[contender.model],
-        flagship.preprocessing,
-      ] as const),
-      'loading',
-    );
-    // Before larger batches take more memory.
-    const { gpuMs, peakBytes } =
-      contender.device === 'webgpu'
-        ? await gpuTime(page, flagship.batchFrom(0, 1), 1)
-        : { gpuMs: null, peakBytes: null };
-    const { ms } = await runOnce(page, flagship.batchFrom(0, 1), 1);
-    return { contender, page, load, gpuMs, peakGpuBytes: peakBytes, msAnImage: ms, batches: [], leftOut: [] };
-  } catch (error) {
-    await page.close();
-    throw error;
+  const opening =
+    contender.device === 'native'
+      ? openNative(contender, network)
+      : openPage(browser, served, contender, network);
+  const connection = await within(opening, 'loading');
+  // Before larger batches take more memory.
+  const { gpuMs, peakBytes } = await gpuTime(contender, connection, network.batchFrom(0, 1), 1);
+  const { ms } = await runOnce(connection, network.batchFrom(0, 1), 1);
+  return { contender, connection, gpuMs, peakGpuBytes: peakBytes, msAnImage: ms, batches: [], leftOut: [] };
+}
+
+function runOnce(connection: Connection, pixels: Uint8Array, batch: number) {
+  return within(connection.run(pixels, batch), `batch ${batch}`);
+}
+
+async function gpuTime({ device }: Contender, connection: Connection, pixels: Uint8Array, batch: number) {
+  if (device !== 'webgpu') return { gpuMs: null, peakBytes: null };
+  return within(connection.gpu(pixels, batch), 'GPU time');
+}
+
+/** Logits of the first `count` pictures, run as one batch, or as many as the engine takes. */
+async function answers(entry: Running, network: BenchNetwork, count: number): Promise<number[][]> {
+  const size = Math.min(count, entry.contender.largestBatch?.batch ?? count);
+  const found: number[][] = [];
+  for (let first = 0; first < count; first += size) {
+    const batch = Math.min(size, count - first);
+    const { ms, logits } = await runOnce(entry.connection, network.batchFrom(first, batch), batch);
+    entry.msAnImage = Math.min(entry.msAnImage, ms / batch);
+    const classes = logits.length / batch;
+    for (let i = 0; i < batch; i++) found.push(logits.slice(i * classes, (i + 1) * classes));
   }
+  return found;
 }
 
-async function gpuTime(
-  page: Page,
-  pixels: Uint8Array,
-  batch: number,
-): Promise<{ gpuMs: number | null; peakBytes: number | null }> {
-  const call = page.evaluate(([data, count]) => globalThis.contenderPage.gpu(data, count), [
-    base64(pixels),
-    batch,
-  ] as const);
-  return within(call, 'GPU time');
+function top1(logits: readonly number[]): number {
+  return logits.indexOf(Math.max(...logits));
 }
 
-/** Top-1 of the first `count` pictures, run as one batch. */
-async function predictions(entry: Running, flagship: Flagship, count: number): Promise<number[]> {
-  const { ms, logits } = await runOnce(entry.page, flagship.batchFrom(0, count), count);
-  entry.msAnImage = Math.min(entry.msAnImage, ms / count);
-  const classes = logits.length / count;
-  return Array.from({ length: count }, (_, i) => {
-    const own = logits.slice(i * classes, (i + 1) * classes);
-    return own.indexOf(Math.max(...own));
-  });
-}
-
-/** Ends an engine's part. Its page may still be at work, in the way of all others. @returns the reason */
+/** Ends an engine's part. It may still be at work, in the way of all others. @returns the reason */
 async function giveUp(entry: Running, error: unknown): Promise<string> {
   entry.failed = firstLine(error);
-  await entry.page.close();
+  await entry.connection.close();
   return entry.failed;
 }
 
 /**
- * The answers of every engine on the same pictures. One that has the float model's top-1 on fewer than nine of ten is not
- * computing the same network, and is not timed; int8 may differ on a close call.
+ * The answers of every engine on the same pictures. One whose logits do not correlate with the float model's is not computing the same
+ * network, and is not timed. Top-1 alone would not tell: of a thousand classes, int8 may decide close calls otherwise.
  */
 async function checkAnswers(
   running: readonly Running[],
-  flagship: Flagship,
+  network: BenchNetwork,
   count: number,
   log: (line: string) => void,
 ): Promise<void> {
   // The float model's answers are the first float engine's on WASM, else the first float one's, else nobody's.
   const floats = running.filter(({ contender }) => contender.model === 'float');
   const judge = floats.find(({ contender }) => contender.device === 'wasm') ?? floats[0];
-  const expected = judge && (await predictions(judge, flagship, count));
+  const expected = judge && (await answers(judge, network, count));
   for (const entry of running) {
     const { label } = entry.contender;
     try {
-      const actual = await predictions(entry, flagship, count);
+      const actual = await answers(entry, network, count);
       if (!expected) continue;
-      const same = actual.filter((value, index) => value === expected[index]).length;
+      const same = actual.filter((logits, i) => top1(logits) === top1(expected[i])).length;
       entry.agreement = { same, of: count };
-      if (same < count * 0.9)
-        throw new Error(`its top-1 is the float model's on only ${same} of ${count} pictures`);
-      log(`${label}: ${same} of ${count} answers are the float model's`);
+      const correlation = mean(actual.map((logits, i) => sampleCorrelation(logits, expected[i])));
+      if (!(correlation >= LEAST_CORRELATION))
+        throw new Error(`its logits correlate with the float model's by ${correlation.toFixed(3)} only`);
+      log(
+        `${label}: top-1 of ${same} of ${count} and ${correlation.toFixed(4)} of the logits are the float model's`,
+      );
     } catch (error) {
       log(`${label}: failed, ${await giveUp(entry, error)}`);
     }
@@ -194,21 +176,21 @@ async function checkAnswers(
 
 async function measureBatch(
   running: readonly Running[],
-  flagship: Flagship,
+  network: BenchNetwork,
   batch: number,
   { repetitions, seconds, budget, seed }: Options,
   log: (line: string) => void,
 ): Promise<void> {
   const random = seededRandom(seed + batch);
-  const pixels = flagship.batchFrom(0, batch);
+  const pixels = network.batchFrom(0, batch);
   const samples = new Map<Running, number[]>();
   const rounds = new Map<Running, number>();
   const limitText = `one call may take ${seconds} s`;
   for (const entry of running) {
     if (entry.failed !== undefined) continue;
-    const { largestBatch = Infinity } = entry.contender;
-    if (batch > largestBatch) {
-      entry.leftOut.push({ batch, reason: `slow by design, not measured beyond batch ${largestBatch}` });
+    const { largestBatch } = entry.contender;
+    if (largestBatch && batch > largestBatch.batch) {
+      entry.leftOut.push({ batch, reason: largestBatch.reason });
       continue;
     }
     const expected = (entry.msAnImage * batch) / 1000;
@@ -218,7 +200,7 @@ async function measureBatch(
     }
     try {
       // Warm-up. It may compile kernels for this batch size, and so tells only roughly how long a call takes.
-      const { ms } = await runOnce(entry.page, pixels, batch);
+      const { ms } = await runOnce(entry.connection, pixels, batch);
       await sleep(SETTLE_MS);
       if (ms > seconds * 1000) {
         const taken = (ms / 1000).toFixed(0);
@@ -241,7 +223,7 @@ async function measureBatch(
       const taken = samples.get(entry)!;
       const fastest = taken.length > 0 ? Math.min(...taken) : Infinity;
       const times = Math.min(CALLS_A_ROUND.most, Math.max(1, Math.ceil(CALLS_A_ROUND.ms / fastest)));
-      for (let i = 0; i < times; i++) taken.push((await runOnce(entry.page, pixels, batch)).ms);
+      for (let i = 0; i < times; i++) taken.push((await runOnce(entry.connection, pixels, batch)).ms);
       await sleep(SETTLE_MS);
     }
     log(`batch ${batch}: round ${round + 1} of ${repetitions}`);
@@ -251,7 +233,7 @@ async function measureBatch(
     entry.msAnImage = latencyMs.median / batch;
     let gpuMs = batch === 1 ? entry.gpuMs : null;
     if (batch > 1 && entry.contender.device === 'webgpu' && latencyMs.median <= GPU_TIME_MS)
-      ({ gpuMs } = await gpuTime(entry.page, pixels, batch));
+      ({ gpuMs } = await gpuTime(entry.contender, entry.connection, pixels, batch));
     entry.batches.push({ batch, latencyMs, gpuMs });
   }
 }
@@ -261,10 +243,7 @@ async function measureLimits(running: readonly Running[]): Promise<void> {
   for (const entry of running) {
     if (entry.failed !== undefined) continue;
     const sizes = entry.batches.map(({ batch }) => batch);
-    const limit = await within(
-      entry.page.evaluate((batches) => globalThis.contenderPage.limit(batches), sizes),
-      'register peak',
-    );
+    const limit = await within(entry.connection.limit(sizes), 'register peak');
     if (!limit) continue;
     const { idealMs, peaks, layers } = limit;
     entry.limit = { peaks, layers };
@@ -304,19 +283,21 @@ export async function compareEngines(
   const started = performance.now();
   const timed = (line: string): void =>
     log(`${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s  ${line}`);
-  const flagship = await loadFlagship();
+  const litert = selected.some(({ library }) => library === 'litert.js');
+  const network = await loadNetwork(options.network, litert);
   const served = await serve();
   timed('pages built');
   const browser = await launchChromium();
+  const running: Running[] = [];
   try {
     const context = await browserContext(browser, served.url, options.seed);
-    const running: Running[] = [];
     const failed = new Map<string, string>();
     for (const contender of selected) {
       try {
-        const entry = await open(browser, served, contender, flagship);
+        const entry = await open(browser, served, contender, network);
         running.push(entry);
-        const loadMs = entry.load.readyMs + entry.load.firstRunMs;
+        const { readyMs, firstRunMs } = entry.connection.load;
+        const loadMs = readyMs + firstRunMs;
         timed(
           `${contender.label}: loaded in ${loadMs.toFixed(0)} ms, then ${entry.msAnImage.toFixed(0)} ms a call`,
         );
@@ -325,14 +306,15 @@ export async function compareEngines(
         timed(`${contender.label}: failed, ${firstLine(error)}`);
       }
     }
-    await checkAnswers(running, flagship, options.checked, timed);
-    for (const batch of options.batches) await measureBatch(running, flagship, batch, options, timed);
+    await checkAnswers(running, network, options.checked, timed);
+    for (const batch of options.batches) await measureBatch(running, network, batch, options, timed);
     await measureLimits(running);
     const results = await Promise.all(
       selected.map(async (contender): Promise<ContenderResult> => {
         const entry = running.find((candidate) => candidate.contender.id === contender.id);
         if (!entry) return { contender, failed: failed.get(contender.id)! };
-        const { load, peakGpuBytes, agreement, batches, leftOut, limit } = entry;
+        const { connection, peakGpuBytes, agreement, batches, leftOut, limit } = entry;
+        const { load } = connection;
         return {
           contender,
           ...(entry.failed !== undefined && { failed: entry.failed }),
@@ -351,6 +333,7 @@ export async function compareEngines(
     timed(`written to ${options.output}.json`);
     return result;
   } finally {
+    await Promise.all(running.map(({ connection }) => connection.close()));
     await browser.close();
     await served.close();
   }
@@ -376,7 +359,12 @@ async function writeResult(
 
 const program = new Command('bench')
   .description(
-    'Octet beside onnxruntime-web and TensorFlow.js: same network, same pictures, same adapter, one run',
+    'Octet beside LiteRT.js, onnxruntime-web and TensorFlow.js: same network, same pictures, same adapter, one run',
+  )
+  .addOption(
+    new Option('--networks <names...>', 'what is run, in one table each')
+      .choices(BENCH_NETWORKS)
+      .default(['vgg16']),
   )
   .option('--batches <list>', 'batch sizes', (list) => list.split(',').map(positiveInteger), [1, 8, 64])
   .option('--repetitions <n>', 'interleaved rounds', positiveInteger, 10)
@@ -390,10 +378,19 @@ const program = new Command('bench')
   .option('--checked <n>', 'pictures on which answers are compared first', positiveInteger, 20)
   .option('--only <ids>', 'engines whose id contains one of these, comma-separated')
   .option('--seed <n>', 'order of the rounds', positiveInteger, 1)
-  .option('--output <path>', 'where to write .json, .md and .svg', 'bench/results/engines');
+  .option(
+    '--output <path>',
+    'where to write .json, .md and .svg, with the name of a network other than VGG16 behind it',
+    'bench/results/engines',
+  );
+
+interface CommandOptions extends Omit<Options, 'network'> {
+  readonly only?: string;
+  readonly networks: readonly BenchNetworkName[];
+}
 
 function select(only: string | undefined): Contender[] {
-  const all = catalog(os.availableParallelism());
+  const all = allContenders(os.availableParallelism());
   const wanted = only?.split(',');
   const selected = all.filter(({ id }) => !wanted || wanted.some((part) => id.includes(part)));
   if (selected.length === 0) {
@@ -403,9 +400,13 @@ function select(only: string | undefined): Contender[] {
 }
 
 if (process.argv[1] && import.meta.filename === path.resolve(process.argv[1])) {
-  const { only, ...options } = program.parse().opts<Options & { readonly only?: string }>();
-  const result = await compareEngines(select(only), options, (line) => process.stderr.write(`${line}\n`));
-  console.log(`${contextBlock(result)}\n\n${markdownTable(result)}`);
-  if (result.results.some(({ contender, failed }) => contender.library === 'octet' && failed !== undefined))
-    process.exitCode = 1;
+  const { only, networks, ...rest } = program.parse().opts<CommandOptions>();
+  for (const network of networks) {
+    const output = network === 'vgg16' ? rest.output : `${rest.output}-${network}`;
+    const options = { ...rest, network, output };
+    const result = await compareEngines(select(only), options, (line) => process.stderr.write(`${line}\n`));
+    console.log(`${contextBlock(result)}\n\n${markdownTable(result)}`);
+    if (result.results.some(({ contender, failed }) => contender.library === 'octet' && failed !== undefined))
+      process.exitCode = 1;
+  }
 }

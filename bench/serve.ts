@@ -5,7 +5,7 @@ import { serveFolder } from '../test/support/static-server.ts';
 import { tensorflowThreads } from './tensorflow-threads.ts';
 
 export interface Served {
-  /** Where the pages and the repository's `models/` are. */
+  /** Where the pages, the repository's `models/` and the files that bench/models/ makes are. */
   readonly url: string;
   /** Built files, by the address they are served at. */
   fileOf(address: string): string;
@@ -42,7 +42,14 @@ export async function serve(): Promise<Served> {
         rolldownOptions: { input: { contender: page('contender'), chart: page('chart') } },
       },
     });
-    await symlink(path.join(root, 'models'), path.join(folder, 'models'));
+    const links = {
+      models: 'models',
+      networks: '.cache/networks',
+      litert: 'node_modules/@litertjs/core/wasm',
+    };
+    for (const [name, target] of Object.entries(links)) {
+      await symlink(path.join(root, target), path.join(folder, name));
+    }
     const server = await serveFolder(folder, { isolated: true });
     return {
       url: server.url,

@@ -1,6 +1,6 @@
 /**
  * Makes models/vgg16-cifar10.int8.onnx from the float model and the calibration sheet, where it is not there or was made from other
- * files or by another quantizer. Tests, demo and benchmarks start from it.
+ * files or by another quantizer. Tests, demo and benchmarks start from it; benchmarks make those of other networks likewise.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
@@ -15,15 +15,23 @@ import type { ProgressEvent } from '../src/progress.ts';
 import { quantize } from '../src/quantize/quantize.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const float = join(root, 'models/vgg16-cifar10.onnx');
 const calibration = join(root, 'models/cifar10/calibration-512.json');
 const cache = join(root, '.cache');
 
 /** Where the int8 model is. */
 export const flagship = join(root, 'models/vgg16-cifar10.int8.onnx');
 
-/** What the int8 model is made from: the two inputs, and the code that makes it. */
-async function sourceFiles(): Promise<string[]> {
+export interface Int8Model {
+  readonly float: string;
+  readonly int8: string;
+  /** Name of its stamp and lock in the cache. */
+  readonly name: string;
+  /** Pictures of the calibration sheet, all of them by default. */
+  readonly pictures?: number;
+}
+
+/** What an int8 model is made from: the two inputs, and the code that makes it. */
+async function sourceFiles(float: string): Promise<string[]> {
   const folders = ['src/graph', 'src/numerics', 'src/onnx', 'src/quantize'].map((folder) =>
     join(root, folder),
   );
@@ -38,9 +46,9 @@ async function sourceFiles(): Promise<string[]> {
   return [float, calibration, calibration.replace(/json$/, 'png'), ...code.flat()];
 }
 
-async function sourceHash(): Promise<string> {
+async function sourceHash(float: string): Promise<string> {
   const hash = createHash('sha256');
-  for (const file of await sourceFiles()) hash.update(await readFile(file));
+  for (const file of await sourceFiles(float)) hash.update(await readFile(file));
   return hash.digest('hex');
 }
 
@@ -51,30 +59,39 @@ async function exists(file: string): Promise<boolean> {
   );
 }
 
+/** Makes the flagship's int8 model unless it is there. @returns whether it was made anew */
+export function makeFlagship(onProgress?: (event: ProgressEvent) => void): Promise<boolean> {
+  const float = join(root, 'models/vgg16-cifar10.onnx');
+  return makeInt8({ float, int8: flagship, name: 'flagship' }, onProgress);
+}
+
 /**
- * Makes the int8 model unless it is there. One process at a time: others wait for the one that has begun.
+ * Makes an int8 model unless it is there. One process at a time: others wait for the one that has begun.
  * @returns whether it was made anew
  */
-export async function makeFlagship(onProgress?: (event: ProgressEvent) => void): Promise<boolean> {
+export async function makeInt8(
+  { float, int8, name, pictures: count = Infinity }: Int8Model,
+  onProgress?: (event: ProgressEvent) => void,
+): Promise<boolean> {
   await mkdir(cache, { recursive: true });
-  const hash = await sourceHash();
-  const stamp = join(cache, 'flagship.sha256');
+  const hash = await sourceHash(float);
+  const stamp = join(cache, `${name}.sha256`);
   const isFresh = async () =>
-    (await exists(flagship)) && (await readFile(stamp, 'utf8').catch(() => '')) === hash;
+    (await exists(int8)) && (await readFile(stamp, 'utf8').catch(() => '')) === hash;
   if (await isFresh()) return false;
-  const release = await acquireLock(join(cache, 'flagship.lock'));
+  const release = await acquireLock(join(cache, `${name}.lock`));
   try {
     if (await isFresh()) return false;
     const graph = await readGraph(float);
-    const pictures = await findPictures([calibration]);
+    const pictures = (await findPictures([calibration])).slice(0, count);
     const { graph: quantized } = await quantize(graph, imageBatches(graph, loadPictures(pictures)), {
       imageCount: pictures.length,
       onnxRuntime: await configuredOnnxRuntime(),
       ...(onProgress && { onProgress }),
     });
     // Written beside and renamed, so that a file of the final name is whole.
-    await writeFile(`${flagship}.partial`, encodeModel(quantized));
-    await rename(`${flagship}.partial`, flagship);
+    await writeFile(`${int8}.partial`, encodeModel(quantized));
+    await rename(`${int8}.partial`, int8);
     await writeFile(stamp, hash);
     return true;
   } finally {

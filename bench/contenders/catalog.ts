@@ -44,11 +44,39 @@ function octet(device: 'webgpu' | 'wasm' | 'reference', threads: number): Conten
     threads,
     settings: device === 'wasm' ? `SIMD, ${plural(threads)}` : 'defaults by adapter class, no tuning',
     // Loops that are written to be read.
-    ...(device === 'reference' && { largestBatch: 8 }),
+    ...(device === 'reference' && {
+      largestBatch: { batch: 8, reason: 'slow by design, not measured beyond batch 8' },
+    }),
   };
 }
 
-/** All engines that are measured. `cores` is the number of threads that "all threads" means. */
+function litert(device: 'webgpu' | 'wasm', model: 'float' | 'int8', threads: number): Contender {
+  const onGpu = device === 'webgpu';
+  return {
+    id: `litert-${device}-${model}${onGpu ? '' : `-${threads}t`}`,
+    label: `LiteRT.js ${onGpu ? 'WebGPU' : `WASM, ${plural(threads)}`}, ${model}`,
+    library: 'litert.js',
+    device,
+    model,
+    threads,
+    settings: onGpu ? 'fp32' : `XNNPACK, SIMD, ${plural(threads)}`,
+    largestBatch: { batch: 1, reason: 'its file is of batch 1' },
+  };
+}
+
+function native(model: 'float' | 'int8', threads: number): Contender {
+  return {
+    id: `native-${model}-${threads}t`,
+    label: `onnxruntime-node (native), ${plural(threads)}, ${modelNames[model]}`,
+    library: 'onnxruntime-node',
+    device: 'native',
+    model,
+    threads,
+    settings: `all graph optimizations, ${plural(threads)}`,
+  };
+}
+
+/** Engines that a page can fetch as they are: those of the demo's benchmark. `cores` is the number of threads that "all threads" means. */
 export function contenders(cores: number): Contender[] {
   const threadCounts = [...new Set([1, cores])];
   return [
@@ -63,5 +91,16 @@ export function contenders(cores: number): Contender[] {
     ]),
     tensorflow('wasm', cores),
     octet('reference', 1),
+  ];
+}
+
+/** All engines that `npm run bench` measures: also LiteRT.js, whose files want a converter, and native code. */
+export function allContenders(cores: number): Contender[] {
+  const threadCounts = [...new Set([1, cores])];
+  return [
+    ...contenders(cores),
+    litert('webgpu', 'float', 1),
+    ...threadCounts.flatMap((threads) => [litert('wasm', 'int8', threads), litert('wasm', 'float', threads)]),
+    ...threadCounts.flatMap((threads) => [native('int8', threads), native('float', threads)]),
   ];
 }

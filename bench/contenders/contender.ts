@@ -1,6 +1,6 @@
 /** What every engine under test looks like to the harness: pixels in, logits out, everything between is timed. */
 
-/** [batch, 32, 32, 3] uint8 pixels, row-major. */
+/** [batch, side, side, 3] uint8 pixels, row-major. */
 export interface PixelBatch {
   readonly pixels: Uint8Array;
   readonly batch: number;
@@ -12,7 +12,7 @@ export interface Preprocessing {
 }
 
 export interface BenchFiles {
-  /** The contender's model: the float ONNX file, or Octet's int8 QDQ file. */
+  /** The contender's file of the network. */
   readonly model: Uint8Array;
   readonly preprocessing: Preprocessing;
 }
@@ -39,7 +39,7 @@ export interface LayerSpeed {
 }
 
 export interface LoadedContender {
-  /** Logits, [batch, 10] row-major. Resolves when they are in JavaScript's hands. */
+  /** Logits, [batch, classes] row-major. Resolves when they are in JavaScript's hands. */
   run(input: PixelBatch): Promise<Float32Array>;
   /** Milliseconds of loading that went into reading the file, where that is a call of its own. */
   readonly parseMs?: number;
@@ -50,18 +50,21 @@ export interface LoadedContender {
   dispose(): Promise<void> | void;
 }
 
+export type Library = 'octet' | 'onnxruntime-web' | 'tensorflow.js' | 'litert.js' | 'onnxruntime-node';
+
 /** One row of the table: which engine, on what, with which model. Plain data, so that the driver can list them. */
 export interface Contender {
   /** Stable id, e.g. `ort-wasm-float-2t`. */
   readonly id: string;
   readonly label: string;
-  readonly library: 'octet' | 'onnxruntime-web' | 'tensorflow.js';
-  readonly device: 'webgpu' | 'wasm' | 'reference';
-  /** Which of the files it needs: its download size, and its arithmetic. */
+  readonly library: Library;
+  /** `native` is a process beside the browser: no engine for the web, but what the machine can do. */
+  readonly device: 'webgpu' | 'wasm' | 'reference' | 'native';
+  /** Which of the network's models it runs: its download size, and its arithmetic. */
   readonly model: 'float' | 'int8';
   readonly threads: number;
-  /** Beyond it a run would only take long. */
-  readonly largestBatch?: number;
+  /** Beyond it the engine is not timed, and why. */
+  readonly largestBatch?: { readonly batch: number; readonly reason: string };
   /** Settings in force, for the reader of the table. */
   readonly settings: string;
 }
@@ -69,23 +72,44 @@ export interface Contender {
 /** From bytes to ready: parse, plan, compile. Must not run the model. */
 export type LoadContender = (contender: Contender, files: BenchFiles) => Promise<LoadedContender>;
 
-/** Float NCHW input that the peers take, made from pixels as the model's metadata says. */
-export function toFloatNchw({ pixels, batch }: PixelBatch, { mean, std }: Preprocessing): Float32Array {
-  const area = 32 * 32;
-  const data = new Float32Array(batch * 3 * area);
-  for (let n = 0; n < batch; n++) {
-    for (let c = 0; c < 3; c++) {
-      for (let i = 0; i < area; i++) {
-        data[(n * 3 + c) * area + i] = (pixels[(n * area + i) * 3 + c] / 255 - mean[c]) / std[c];
-      }
-    }
-  }
-  return data;
+/** What each value of a pixel becomes, a table of 256 a channel: the peers' conversion should cost them little. */
+function normalized({ mean, std }: Preprocessing): Float32Array[] {
+  return mean.map((value, c) => Float32Array.from({ length: 256 }, (_, p) => (p / 255 - value) / std[c]));
 }
 
-/** Float NHWC input, likewise. */
-export function toFloatNhwc({ pixels, batch }: PixelBatch, { mean, std }: Preprocessing): Float32Array {
-  const data = new Float32Array(batch * 32 * 32 * 3);
-  for (let i = 0; i < data.length; i++) data[i] = (pixels[i] / 255 - mean[i % 3]) / std[i % 3];
-  return data;
+/** The float input that the peers take, made from pixels as the model's metadata says. */
+export type ToFloat = (input: PixelBatch) => Float32Array;
+
+export function toFloatNchw(preprocessing: Preprocessing): ToFloat {
+  const tables = normalized(preprocessing);
+  return ({ pixels, batch }) => {
+    const area = pixels.length / (batch * 3);
+    const data = new Float32Array(pixels.length);
+    for (let n = 0; n < batch; n++) {
+      for (let c = 0; c < 3; c++) {
+        const table = tables[c];
+        const to = (n * 3 + c) * area;
+        for (let i = 0, from = n * area * 3 + c; i < area; i++, from += 3) data[to + i] = table[pixels[from]];
+      }
+    }
+    return data;
+  };
+}
+
+export function toFloatNhwc(preprocessing: Preprocessing): ToFloat {
+  const [red, green, blue] = normalized(preprocessing);
+  return ({ pixels }) => {
+    const data = new Float32Array(pixels.length);
+    for (let i = 0; i < data.length; i += 3) {
+      data[i] = red[pixels[i]];
+      data[i + 1] = green[pixels[i + 1]];
+      data[i + 2] = blue[pixels[i + 2]];
+    }
+    return data;
+  };
+}
+
+/** Side of the square pictures of a batch. */
+export function sideOf({ pixels, batch }: PixelBatch): number {
+  return Math.sqrt(pixels.length / (batch * 3));
 }

@@ -8,6 +8,7 @@ export const load: LoadContender = async ({ device, threads }, files) => {
   const start = performance.now();
   const graph = decodeModel(files.model);
   const parseMs = performance.now() - start;
+  if (device === 'native') throw new Error('Octet has no native backend');
   const model = await loadModel(graph, { backend: device, threads, tune: 'off' });
   const inputName = model.inputs[0].name;
   const outputName = model.outputs[0].name;
@@ -69,6 +70,6 @@ async function wasmPeaks(threads: number): Promise<Record<string, number>> {
 }
 
 const wasmInstruction = ({ variant }: PlannedOperation): string =>
-  variant === 'relaxed' ? RELAXED_DOT : DOT;
+  variant?.endsWith('relaxed') ? RELAXED_DOT : DOT;
 
 const gpuFamily = ({ family }: PlannedOperation): string => family ?? 'none';

@@ -1,5 +1,5 @@
 import type * as OnnxRuntime from 'onnxruntime-web';
-import { toFloatNchw } from './contender.ts';
+import { sideOf, toFloatNchw } from './contender.ts';
 import type { LoadContender } from './contender.ts';
 
 /** Each device has a build of its own; the one for WASM is not slowed by what WebGPU needs (Asyncify). */
@@ -32,9 +32,11 @@ export const load: LoadContender = async ({ device, threads }, { model, preproce
   });
   const inputName = session.inputNames[0];
   const outputName = session.outputNames[0];
+  const toFloat = toFloatNchw(preprocessing);
   return {
     async run(input) {
-      const feed = new ort.Tensor('float32', toFloatNchw(input, preprocessing), [input.batch, 3, 32, 32]);
+      const side = sideOf(input);
+      const feed = new ort.Tensor('float32', toFloat(input), [input.batch, 3, side, side]);
       const results = await session.run({ [inputName]: feed });
       const logits = (await results[outputName].getData(true)) as Float32Array;
       feed.dispose();

@@ -7,7 +7,7 @@ import threadedUrl from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-th
 import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { optimize } from '../../src/graph/passes/optimize.ts';
 import type { Graph, Tensor } from '../../src/graph/graph.ts';
-import { toFloatNhwc } from './contender.ts';
+import { sideOf, toFloatNhwc } from './contender.ts';
 import type { LoadContender } from './contender.ts';
 
 type Layer =
@@ -104,10 +104,12 @@ export const load: LoadContender = async ({ device, threads }, { model, preproce
   setThreadsCount(threads);
   if (!(await tf.setBackend(device))) throw new Error(`TensorFlow.js could not start its ${device} backend`);
   const layers = buildLayers(optimize(decodeModel(model)));
+  const toFloat = toFloatNhwc(preprocessing);
   return {
     async run(input) {
+      const side = sideOf(input);
       const output = tf.tidy(() =>
-        forward(layers, tf.tensor4d(toFloatNhwc(input, preprocessing), [input.batch, 32, 32, 3])),
+        forward(layers, tf.tensor4d(toFloat(input), [input.batch, side, side, 3])),
       );
       const logits = (await output.data()) as Float32Array;
       output.dispose();

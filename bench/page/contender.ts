@@ -6,6 +6,7 @@ import { installGpuMeter } from './gpu-meter.ts';
 import type {
   ComputeLimit,
   Contender,
+  Library,
   LoadContender,
   LoadedContender,
   Preprocessing,
@@ -37,25 +38,29 @@ declare global {
 }
 
 export interface ContenderPage {
-  load(contender: Contender, modelUrl: string, preprocessing: Preprocessing): Promise<LoadMeasurement>;
-  /** Runs once on `pixels` ([batch, 32, 32, 3], base64) and says how long it took, and the logits. */
+  /** @param side of the pictures that the network takes, in pixels */
+  load(
+    contender: Contender,
+    modelUrl: string,
+    preprocessing: Preprocessing,
+    side: number,
+  ): Promise<LoadMeasurement>;
+  /** Runs once on `pixels` ([batch, side, side, 3], base64) and says how long it took, and the logits. */
   run(pixels: string, batch: number): Promise<{ ms: number; logits: number[] }>;
   gpu(pixels: string, batch: number): Promise<{ gpuMs: number | null; peakBytes: number | null }>;
   /** The register peaks of what the engine multiplies with, null where it does not tell. */
   limit(batches: readonly number[]): Promise<ComputeLimit | null>;
 }
 
-/** Only the engine under test is fetched and evaluated. */
-async function importEngine(library: Contender['library']): Promise<LoadContender> {
-  switch (library) {
-    case 'onnxruntime-web':
-      return (await import('../contenders/onnxruntime.ts')).load;
-    case 'tensorflow.js':
-      return (await import('../contenders/tensorflow.ts')).load;
-    case 'octet':
-      return (await import('../contenders/octet.ts')).load;
-  }
-}
+/** How each engine is imported. Only the one under test is fetched and evaluated. */
+export type Engines = Partial<Record<Library, () => Promise<{ readonly load: LoadContender }>>>;
+
+/** Those of the demo's benchmark. */
+export const siteEngines: Engines = {
+  'onnxruntime-web': () => import('../contenders/onnxruntime.ts'),
+  'tensorflow.js': () => import('../contenders/tensorflow.ts'),
+  octet: () => import('../contenders/octet.ts'),
+};
 
 function decodePixels(base64: string): Uint8Array {
   return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
@@ -75,36 +80,38 @@ async function runOnce(pixels: Uint8Array, batch: number): Promise<{ ms: number;
   return { ms: performance.now() - start, logits: [...logits] };
 }
 
-export const page: ContenderPage = {
-  async load(contender, modelUrl, preprocessing) {
-    const start = performance.now();
-    const load = await importEngine(contender.library);
-    const imported = performance.now();
-    const response = await fetch(modelUrl);
-    if (!response.ok) throw new Error(`${modelUrl}: ${response.status} ${response.statusText}`);
-    const model = new Uint8Array(await response.arrayBuffer());
-    const fetched = performance.now();
-    loaded = await load(contender, { model, preprocessing });
-    const ready = performance.now();
-    await loaded.run({ pixels: new Uint8Array(32 * 32 * 3), batch: 1 });
-    return {
-      importMs: imported - start,
-      fetchMs: fetched - imported,
-      readyMs: ready - fetched,
-      firstRunMs: performance.now() - ready,
-      ...(loaded.parseMs !== undefined && { parseMs: loaded.parseMs }),
-      modelBytes: model.length,
-      code: fetchedCode(),
-      detail: loaded.detail ?? contender.settings,
-    };
-  },
-  run: (pixels, batch) => runOnce(decodePixels(pixels), batch),
-  async gpu(pixels, batch) {
-    const input = decodePixels(pixels);
-    const gpuMs = meter ? await meter.time(() => runOnce(input, batch)) : null;
-    return { gpuMs, peakBytes: meter && meter.peakBytes() > 0 ? meter.peakBytes() : null };
-  },
-  limit: async (batches) => (await loaded?.limit?.(batches)) ?? null,
-};
-
-globalThis.contenderPage = page;
+export function createPage(engines: Engines): ContenderPage {
+  return {
+    async load(contender, modelUrl, preprocessing, side) {
+      const start = performance.now();
+      const engine = engines[contender.library];
+      if (!engine) throw new Error(`this page does not run ${contender.library}`);
+      const { load } = await engine();
+      const imported = performance.now();
+      const response = await fetch(modelUrl);
+      if (!response.ok) throw new Error(`${modelUrl}: ${response.status} ${response.statusText}`);
+      const model = new Uint8Array(await response.arrayBuffer());
+      const fetched = performance.now();
+      loaded = await load(contender, { model, preprocessing });
+      const ready = performance.now();
+      await loaded.run({ pixels: new Uint8Array(side * side * 3), batch: 1 });
+      return {
+        importMs: imported - start,
+        fetchMs: fetched - imported,
+        readyMs: ready - fetched,
+        firstRunMs: performance.now() - ready,
+        ...(loaded.parseMs !== undefined && { parseMs: loaded.parseMs }),
+        modelBytes: model.length,
+        code: fetchedCode(),
+        detail: loaded.detail ?? contender.settings,
+      };
+    },
+    run: (pixels, batch) => runOnce(decodePixels(pixels), batch),
+    async gpu(pixels, batch) {
+      const input = decodePixels(pixels);
+      const gpuMs = meter ? await meter.time(() => runOnce(input, batch)) : null;
+      return { gpuMs, peakBytes: meter && meter.peakBytes() > 0 ? meter.peakBytes() : null };
+    },
+    limit: async (batches) => (await loaded?.limit?.(batches)) ?? null,
+  };
+}

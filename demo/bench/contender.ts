@@ -1,5 +1,5 @@
 /** What each iframe of the benchmark runs: the same page as `npm run bench`. */
-import { page } from '../../bench/page/contender.ts';
+import { createPage, siteEngines } from '../../bench/page/contender.ts';
 
 // Named, since the package is free of side effects and the build would drop an import of nothing.
-globalThis.contenderPage = page;
+globalThis.contenderPage = createPage(siteEngines);

@@ -36,6 +36,7 @@ beforeAll(async () => {
   result = await compareEngines(
     [...chosen, failing],
     {
+      network: 'vgg16',
       batches: BATCHES,
       repetitions: 2,
       seconds: SECONDS,

@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { loadFlagship } from '../../bench/flagship.ts';
+import { loadNetwork } from '../../bench/bench-networks.ts';
 import { readGolden, writeGolden } from '../../bench/golden.ts';
 import type { GpuHostResult } from '../../bench/gpu-host-result.ts';
 import { programOf } from '../../bench/kernel-timing.ts';
@@ -19,7 +19,7 @@ import { candidates } from '../../src/webgpu/execution-plan.ts';
 import { chooseVulkanDriver } from '../support/node-gpu.ts';
 
 test('golden tensors come back as the reference made them, in any batch', async () => {
-  const flagship = await loadFlagship();
+  const flagship = await loadNetwork('vgg16', false);
   const folder = await mkdtemp(path.join(os.tmpdir(), 'octet-golden-'));
   try {
     using reference = await loadModel(int8Model, { backend: 'reference' });

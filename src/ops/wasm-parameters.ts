@@ -41,11 +41,32 @@ export const PARAMETER_BLOCKS = {
       'mode', // one of CONVOLUTION_MODES
       'zeroPoint',
       'residualMultiplier', // of the convolution's result
-      'residualZeroPoint',
       'sideMultiplier', // of the other summand
-      'sideZeroPoint',
+      'residualBias', // what both zero points come to: modulo 2³², as the sum
       'residualShift',
       'outputZeroPoint', // after the residual addition
+      'pointwise', // 1: pixels lie as the tensor has them
+      'offset', // of layers that copy x themselves, in int8: as multiplied it is less by it
+    ],
+  },
+  /** depthwise.ts */
+  Depthwise: {
+    extends: 'Convolution',
+    fields: [
+      'strideHeight',
+      'strideWidth',
+      'inHeight', // of x
+      'inWidth',
+      'top', // padding
+      'left',
+      'fill', // what padding holds
+      'dilation', // rows from one of a group's to the next
+      'step', // rows from one group of interleaved rows to the next
+      'groupsBelow', // a window's last group less its first
+      'blockChannels', // a multiple of 8
+      'blocks',
+      'bandRows', // output rows
+      'bands', // of one image
     ],
   },
   /** winograd.ts */
@@ -147,27 +168,33 @@ export function fieldsOf<Name extends BlockName>(name: Name): readonly (keyof Bl
 /** Values of `Convolution.mode`, by index: requantize; pool first; requantize and add; the accumulators are the output. */
 export const CONVOLUTION_MODES = ['plain', 'pool', 'residual', 'int32'] as const;
 
-/** The record of four output channels (requantize.ts): words of each of its parts, in this order. Records follow one another in whole vectors. */
+/** Values of `EPILOGUE_RECORD.scaling`, by index (requantize.ts). */
+export const EPILOGUE_SCALINGS = ['exact', 'clamped', 'lanes'] as const;
+
+/**
+ * The record of a panel, eight output channels (requantize.ts): words of each of its parts, in this order. Records follow one another in whole
+ * vectors.
+ */
 export const EPILOGUE_RECORD = {
   /** Added to the sums of products before all else. */
-  bias: 4,
-  multiplier: 4,
-  shift: 4,
-  /** Bounds of the requantized value; the zero point in padded lanes, so that those hold it. */
-  lo: 4,
-  hi: 4,
+  bias: 8,
+  /** f64; of scaling `lanes` eight mantissas, then eight shifts. */
+  multiplier: 16,
+  /** Bounds of the requantized value, int8; the zero point in padded lanes, so that those hold it. */
+  lo: 2,
+  hi: 2,
   /** Bounds after the fused residual addition, likewise. */
-  residualLo: 4,
-  residualHi: 4,
-  /** 1: the four shifts are equal (≥ 1), multipliers are below 2³¹, and no result leaves int32. */
-  uniform: 1,
+  residualLo: 2,
+  residualHi: 2,
+  /** Index into EPILOGUE_SCALINGS. */
+  scaling: 1,
 } as const;
 
 /** First word of each part of the record. */
 export const RECORD_OFFSETS = offsetsOf(EPILOGUE_RECORD);
 
 /** Words from one record to the next. */
-export const RECORD_WORDS = Math.ceil((RECORD_OFFSETS.uniform + EPILOGUE_RECORD.uniform) / 4) * 4;
+export const RECORD_WORDS = Math.ceil((RECORD_OFFSETS.scaling + EPILOGUE_RECORD.scaling) / 4) * 4;
 
 function offsetsOf<Part extends string>(
   words: Readonly<Record<Part, number>>,

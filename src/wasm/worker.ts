@@ -43,7 +43,7 @@ const port: Port = process?.getBuiltinModule?.('node:worker_threads').parentPort
 
 const plans = new Map<number, readonly BoundCall[]>();
 let kernels: Kernels = {};
-let control = new Int32Array(0);
+let control: Int32Array = new Int32Array(0);
 let threads = 0;
 
 function handle(message: ToWorker): void {

@@ -1,6 +1,6 @@
 /** Each layout puts every weight where its documentation says, and zeros elsewhere. */
 import { describe, expect, test } from 'vitest';
-import { DEPTHWISE as WASM_DEPTHWISE, panels } from '../../src/ops/conv2d/wasm-layouts.ts';
+import { interleavedRows, panels } from '../../src/ops/conv2d/wasm-layouts.ts';
 import { convolutionShape } from '../../src/ops/conv2d/wasm-shape.ts';
 import { blocked, DEPTHWISE, PACKED, UNPACKED } from '../../src/ops/conv2d/webgpu-layouts.ts';
 import type { WeightLayout } from '../../src/ops/conv2d/weight-layout.ts';
@@ -77,11 +77,31 @@ describe.each(SHAPES)('$outChannels × $taps × $inChannels', (shape) => {
 test('depthwise', () => {
   const shape = { outChannels: 10, taps: 9, inChannels: 1 };
   check(DEPTHWISE, weightsOf(shape), (o, tap) => tap * 12 + o);
-  const zeroPoint = new Int8Array(10).fill(-9);
-  // Pairs of taps, the fifth half empty.
-  check(WASM_DEPTHWISE, weightsOf(shape, zeroPoint), (o, tap) => {
-    return (((o >> 3) * 5 + (tap >> 1)) * 8 + (o & 7)) * 2 + (tap & 1);
-  });
+});
+
+test.each([
+  [2, 1],
+  [2, 2],
+  [4, 1],
+  [4, 2],
+])('depthwise, %i rows a lane, %i phases', (rows, phases) => {
+  const shape = { outChannels: 10, taps: 15, inChannels: 1 };
+  const zeroPoint = rows === 2 ? new Int8Array(10).fill(-9) : undefined;
+  const layout = interleavedRows([5, 3], rows === 2 ? '2xint16' : '4xint8', phases);
+  const groups = Math.ceil((5 + phases - 1) / rows);
+  const weights = weightsOf(shape, zeroPoint);
+  const packed = layout.pack(weights);
+  expect(packed.byteLength).toBe(layout.byteCount(weights));
+  const expected = new Map<number, number>();
+  for (let phase = 0; phase < phases; phase++) {
+    weights.rows().forEach((value, i) => {
+      const [o, tap] = [Math.floor(i / 15), i % 15];
+      const [row, column] = [Math.floor(tap / 3) + phase, tap % 3];
+      const group = ((phase * 2 + (o >> 3)) * groups + Math.floor(row / rows)) * 3 + column;
+      expected.set((group * 8 + (o & 7)) * rows + (row % rows), value + (zeroPoint ? 9 : 0));
+    });
+  }
+  expect(Array.from(packed)).toEqual(Array.from(packed, (_, i) => expected.get(i) ?? 0));
 });
 
 describe('panels', () => {

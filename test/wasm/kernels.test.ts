@@ -1,5 +1,6 @@
 /** Every variant of every kernel against the reference, byte by byte, on one thread and on two. Relaxed SIMD is tested in browser.test.ts. */
 import { expect, test } from 'vitest';
+import { provenScaling } from '../../src/ops/conv2d/wasm-epilogue.ts';
 import type { Conv2dOperation } from '../../src/program/program.ts';
 import { int8Weights } from '../../src/program/weights.ts';
 import { type OperationCase, quickCases } from '../support/cases.ts';
@@ -45,8 +46,72 @@ function multipliersApart(bits: number, mantissa: number): OperationCase {
   };
 }
 
+/** Accumulators given as biases, since all weights are 0: at the ends of what f64 scales exactly, and beyond. */
+function accumulators(name: string, accs: readonly number[], factor: number): OperationCase {
+  const builder = createProgramBuilder();
+  const input = builder.input([1, 3, 4], 0);
+  const output = builder.tensor([1, 3, accs.length], 5);
+  builder.emit<Conv2dOperation>({
+    kind: 'conv2d',
+    name,
+    inputs: [input.id],
+    output: output.id,
+    kernel: [1, 1],
+    stride: [1, 1],
+    pads: [0, 0, 0, 0],
+    dilation: [1, 1],
+    groups: 1,
+    weights: int8Weights(
+      { outChannels: accs.length, taps: 1, inChannels: 4 },
+      new Int8Array(accs.length * 4),
+    ),
+    bias: Int32Array.from(accs),
+    requantize: requantizeBy(accs.length, () => factor, 5),
+    pool: false,
+    residual: null,
+  });
+  const program = builder.build(name);
+  return { name, kind: 'conv2d', program, batch: 1, inputs: new Map([[input.id, new Int8Array(12)]]) };
+}
+
+/** Largest |acc| that f64 multiplies exactly by 24 bits. */
+const LARGEST = 2 ** 29 - 1;
+/** The largest 24-bit mantissa: products of 53 bits, and results of up to 64. */
+const FULL = (2 ** 24 - 1) * 2 ** -47;
+/** Nearest to ties: the product is half an integer less or more than 2⁻²³. */
+const NEAR_TIES = [0.5, 1.5, 31.5, 62.5].flatMap((half) =>
+  [-1, 0, 1].flatMap((off) => [1, -1].map((sign) => sign * (Math.round(half / FULL) + off))),
+);
+
+const edges = [
+  // Products of 54 bits, (2k + 1) · 2⁴⁶ ± 1: f64 would round them to ties, and those to the wrong side.
+  accumulators('80.5 and a little', [854846045, -854846045], 13253109 * 2 ** -47),
+  accumulators('79.5 less a little', [860749615, -860749615], 12998705 * 2 ** -47),
+  accumulators('53-bit products', [LARGEST, -LARGEST, LARGEST - 1, 1 - LARGEST, ...NEAR_TIES], FULL),
+  accumulators('one bit more', [LARGEST + 1, -LARGEST - 1, LARGEST + 2, 3 * 2 ** 28 + 1, ...NEAR_TIES], FULL),
+  accumulators(
+    'ties',
+    [1, 3, 5, -1, -3, -5, 7, 2 ** 7 - 1].map((odd) => odd * 2 ** 22),
+    2 ** -23,
+  ),
+  // Around 2³¹: as a low word it would have the other sign.
+  ...[2 ** 2 * (1 - 2 ** -24), 2 ** 2, 2 ** 2 * (1 + 2 ** -23), 6, 2 ** 20].map((factor) =>
+    accumulators(`products up to ${LARGEST} · ${factor}`, [LARGEST, -LARGEST, 1, -1, 0, 3, -3, 100], factor),
+  ),
+];
+
+test('how a panel is scaled is proved from its largest accumulators', () => {
+  const proven = (bound: number, factor: number) => provenScaling([0, bound], Float64Array.of(1, factor));
+  expect(proven(LARGEST, FULL)).toBe('exact');
+  expect(proven(LARGEST + 1, FULL)).toBe('lanes');
+  expect(proven(2 ** 20, 2 ** 11 - 2 ** -11)).toBe('exact');
+  expect(proven(2 ** 20, 2 ** 11 - 2 ** -12)).toBe('clamped');
+  expect(proven(2 ** 20, 2 ** 11)).toBe('clamped');
+});
+
 const cases = [
   ...quickCases(),
+  ...edges,
   ...[7, 8, 12].flatMap((bits) => [1, 1.75].map((mantissa) => multipliersApart(bits, mantissa))),
 ];
 

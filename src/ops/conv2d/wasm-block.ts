@@ -45,11 +45,17 @@ export function convolutionBlock(
     mode: CONVOLUTION_MODES.indexOf(modeOf(operation)),
     zeroPoint: requantize?.zeroPoint ?? 0,
     residualMultiplier: residual?.multipliers[0] ?? 0,
-    residualZeroPoint: residual?.inputZeroPoints[0] ?? 0,
     sideMultiplier: residual?.multipliers[1] ?? 0,
-    sideZeroPoint: residual?.inputZeroPoints[1] ?? 0,
+    residualBias: residual
+      ? -residual.multipliers.reduce(
+          (sum, multiplier, i) => sum + multiplier * residual.inputZeroPoints[i],
+          0,
+        )
+      : 0,
     residualShift: residual?.shift ?? 0,
     outputZeroPoint: output.zeroPoint,
+    pointwise: 0,
+    offset: 0,
   };
 }
 

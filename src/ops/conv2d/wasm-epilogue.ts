@@ -1,11 +1,11 @@
 /** The records of a convolution's epilogue (src/wasm/assembly/requantize.ts). */
 import type { Conv2dOperation, ProgramTensor } from '../../program/program.ts';
 import { weightMagnitudes, weightSums } from '../../program/weights.ts';
-import { RECORD_OFFSETS as AT, RECORD_WORDS } from '../wasm-parameters.ts';
-import type { ConvolutionShape } from './wasm-shape.ts';
+import { EPILOGUE_SCALINGS, RECORD_OFFSETS as AT, RECORD_WORDS } from '../wasm-parameters.ts';
+import { PANEL, type ConvolutionShape } from './wasm-shape.ts';
 
 /**
- * The epilogue's records, one a quad of output channels, whole panels.
+ * The epilogue's records, one a panel of output channels.
  *
  * @param offset what the kernel's input is less by: its sums lack `offset · Σw`, which goes into the bias. Modulo 2³², as all sums
  */
@@ -15,47 +15,54 @@ export function packEpilogue(
   shape: ConvolutionShape,
   offset = 0,
 ): Int32Array {
-  const { requantize, residual } = operation;
-  const packed = new Int32Array(shape.panels * 2 * RECORD_WORDS);
+  const { requantize, residual, bias, weights } = operation;
+  const packed = new Int32Array(shape.panels * RECORD_WORDS);
+  const sums = offset === 0 ? undefined : weightSums(weights);
   const bounds = requantize ? accumulatorBounds(operation) : [];
-  for (let quad = 0; quad < shape.panels * 2; quad++) {
-    const record = packed.subarray(quad * RECORD_WORDS, (quad + 1) * RECORD_WORDS);
-    const lanes = [0, 1, 2, 3].filter((lane) => quad * 4 + lane < shape.outChannels);
-    for (const lane of lanes) {
-      const o = quad * 4 + lane;
-      record[AT.bias + lane] =
-        operation.bias[o] + (offset === 0 ? 0 : offset * weightSums(operation.weights)[o]);
+  for (let panel = 0; panel < shape.panels; panel++) {
+    const record = packed.subarray(panel * RECORD_WORDS, (panel + 1) * RECORD_WORDS);
+    const first = panel * PANEL;
+    const count = Math.min(PANEL, shape.outChannels - first);
+    for (let lane = 0; lane < count; lane++) {
+      record[AT.bias + lane] = bias[first + lane] + (sums ? offset * sums[first + lane] : 0);
     }
     if (!requantize) continue;
-    const scales = lanes.map((lane) => ({
-      mantissa: requantize.mantissa[quad * 4 + lane],
-      shift: requantize.shift[quad * 4 + lane],
-      bound: bounds[quad * 4 + lane],
-    }));
-    const shift = Math.max(1, ...scales.map((scale) => (scale.mantissa > 0 ? scale.shift : 0)));
-    // A mantissa of 0 may keep a shift beyond the common one.
-    const aligned = scales.map(({ mantissa, shift: own }) =>
-      mantissa > 0 ? mantissa * 2 ** (shift - own) : 0,
-    );
-    const uniform =
-      aligned.every((multiplier) => multiplier < 2 ** 31) &&
-      scales.every(({ mantissa, shift: own, bound }) => bound * mantissa * 2 ** -own < 2 ** 30);
-    for (let lane = 0; lane < 4; lane++) {
-      const real = lane < lanes.length;
-      if (real) {
-        record[AT.multiplier + lane] = uniform ? aligned[lane] : scales[lane].mantissa;
-        record[AT.shift + lane] = uniform ? shift : scales[lane].shift;
-      } else if (uniform) {
-        record[AT.shift + lane] = shift;
-      }
-      record[AT.lo + lane] = real ? requantize.lo : output.zeroPoint;
-      record[AT.hi + lane] = real ? requantize.hi : output.zeroPoint;
-      record[AT.residualLo + lane] = real && residual ? residual.lo : output.zeroPoint;
-      record[AT.residualHi + lane] = real && residual ? residual.hi : output.zeroPoint;
+    const bytes = new Int8Array(record.buffer, record.byteOffset, record.byteLength);
+    const fill = (word: number, value: number) => {
+      bytes.fill(value, 4 * word, 4 * word + count);
+      bytes.fill(output.zeroPoint, 4 * word + count, 4 * word + PANEL);
+    };
+    fill(AT.lo, requantize.lo);
+    fill(AT.hi, requantize.hi);
+    fill(AT.residualLo, residual?.lo ?? output.zeroPoint);
+    fill(AT.residualHi, residual?.hi ?? output.zeroPoint);
+    const mantissas = requantize.mantissa.subarray(first, first + count);
+    const shifts = requantize.shift.subarray(first, first + count);
+    const multipliers = Float64Array.from(mantissas, (mantissa, lane) => mantissa * 2 ** -shifts[lane]);
+    const scaling = provenScaling(bounds.slice(first, first + count), multipliers);
+    record[AT.scaling] = EPILOGUE_SCALINGS.indexOf(scaling);
+    if (scaling === 'lanes') {
+      record.set(mantissas, AT.multiplier);
+      record.set(shifts, AT.multiplier + PANEL);
+    } else {
+      new Float64Array(record.buffer, record.byteOffset + 4 * AT.multiplier, PANEL).set(multipliers);
     }
-    record[AT.uniform] = uniform ? 1 : 0;
   }
   return packed;
+}
+
+/**
+ * How the accumulators of a panel may be scaled (src/wasm/assembly/requantize.ts): an accumulator below 2²⁹ times a float32, 24 bits, is
+ * exact in f64; below 2³¹ − 256 it stays in int32, with the zero point added.
+ *
+ * @param bounds largest |acc| of each channel
+ */
+export function provenScaling(
+  bounds: readonly number[],
+  multipliers: Float64Array,
+): (typeof EPILOGUE_SCALINGS)[number] {
+  if (!bounds.every((bound) => bound < 2 ** 29)) return 'lanes';
+  return bounds.every((bound, lane) => bound * multipliers[lane] < 2 ** 31 - 256) ? 'exact' : 'clamped';
 }
 
 /** The largest |acc| of each output channel: `Σ|w| · 128 + |bias|`. */

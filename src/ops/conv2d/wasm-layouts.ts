@@ -34,47 +34,104 @@ export function panels(
   }));
 }
 
-/** [octet of channels][tap pair][8 channels][2 taps] int16, read by depthwise.ts. The second tap of an odd last pair is 0. */
-export const DEPTHWISE: WeightLayout = elementLayout('depthwise', 'int16', ({ outChannels, taps }) => {
-  const octetLength = Math.ceil(taps / 2) * 16;
+/**
+ * [phase][octet of channels][group of rows][column][8 channels][rows], read by depthwise.ts: `lane` says how many rows of the kernel share a lane, and
+ * in which type. Phase p's kernel begins p rows further down. Rows beyond the kernel are 0.
+ */
+export function interleavedRows(
+  [height, width]: readonly [number, number],
+  lane: '2xint16' | '4xint8',
+  phases: number,
+): WeightLayout {
+  const rows = lane === '2xint16' ? 2 : 4;
+  const octetLength = rowGroups(height, rows, phases) * width * PANEL * rows;
+  const parts = Array.from({ length: phases }, (_, phase) =>
+    elementLayout('', lane === '2xint16' ? 'int16' : 'int8', ({ outChannels }) => ({
+      length: Math.ceil(outChannels / PANEL) * octetLength,
+      outChannel: (o) => Math.floor(o / PANEL) * octetLength + (o % PANEL) * rows,
+      tap(tap) {
+        const row = Math.floor(tap / width) + phase;
+        return (Math.floor(row / rows) * width + (tap % width)) * PANEL * rows + (row % rows);
+      },
+      lanes: 1,
+      stride: 0,
+    })),
+  );
   return {
-    length: Math.ceil(outChannels / 8) * octetLength,
-    outChannel: (o) => Math.floor(o / 8) * octetLength + (o % 8) * 2,
-    tap: (tap) => (tap >> 1) * 16 + (tap & 1),
-    lanes: 1,
-    stride: 0,
+    ...parts[0],
+    name: `rows-${lane}-${phases}`,
+    byteCount: (weights) => phases * parts[0].byteCount(weights),
+    pack(weights) {
+      const packed = new Uint8Array(phases * parts[0].byteCount(weights));
+      for (const [phase, part] of parts.entries()) {
+        const { buffer, byteLength } = part.pack(weights);
+        packed.set(new Uint8Array(buffer), phase * byteLength);
+      }
+      return lane === '2xint16' ? new Int16Array(packed.buffer) : new Int8Array(packed.buffer);
+    },
   };
-});
+}
 
-/** G, its rows scaled to integers (src/wasm/assembly/winograd.ts). */
-export type WinogradTransform = readonly (readonly [number, number, number])[];
+/** Groups of `rows` rows that a kernel meets, wherever in its first group it begins. */
+export function rowGroups(height: number, rows: number, phases: number): number {
+  return Math.ceil((height + phases - 1) / rows);
+}
 
 /**
- * `U = G g Gᵀ` of every pair of channels, as [place][panel][inChannels / 2][8 outputs][2] int16, read by `winogradMultiply`. For 3×3 kernels without
- * zero points whose input channels are a multiple of 8.
+ * `U = G g Gᵀ` of every pair of channels, F(size×size, 3×3), as [place][panel][inChannels / 2][8 outputs][2] int16, read by
+ * `winogradMultiply`. For 3×3 kernels without zero points whose input channels are a multiple of 8.
  */
-export function transformed(panels: number, g: WinogradTransform): WeightLayout {
-  const elements = ({ inChannels }: Weights) => g.length * g.length * panels * PANEL * inChannels;
+export function transformed(panels: number, size: 2 | 4): WeightLayout {
+  const places = (size + 2) ** 2;
+  const elements = ({ inChannels }: Weights) => places * panels * PANEL * inChannels;
   return {
-    name: `winograd-${g.length - 2}`,
+    name: `winograd-${size}`,
     centred: true,
     supports: (bits) => bits === 8,
     byteCount: (weights) => elements(weights) * 2,
     pack(weights) {
       const packed = new Int16Array(elements(weights));
-      transform(weights, panels, g, packed);
+      transform(weights, panels, size === 2 ? transform2 : transform4, size + 2, packed);
       return packed;
     },
   };
 }
 
-function transform(weights: Weights, panels: number, g: WinogradTransform, packed: Int16Array): void {
+/** Rows of G, scaled to integers (src/wasm/assembly/winograd.ts), times three values. */
+type Transform = (w0: number, w1: number, w2: number, to: Int16Array, at: number, step: number) => void;
+
+/** G = [2 0 0; 1 1 1; 1 −1 1; 0 0 2]. */
+const transform2: Transform = (w0, w1, w2, to, at, step) => {
+  const outer = w0 + w2;
+  to[at] = 2 * w0;
+  to[at + step] = outer + w1;
+  to[at + 2 * step] = outer - w1;
+  to[at + 3 * step] = 2 * w2;
+};
+
+/** G = [6 0 0; −4 −4 −4; −4 4 −4; 1 2 4; 1 −2 4; 0 0 8]. */
+const transform4: Transform = (w0, w1, w2, to, at, step) => {
+  const outer = -4 * (w0 + w2);
+  const far = w0 + 4 * w2;
+  to[at] = 6 * w0;
+  to[at + step] = outer - 4 * w1;
+  to[at + 2 * step] = outer + 4 * w1;
+  to[at + 3 * step] = far + 2 * w1;
+  to[at + 4 * step] = far - 2 * w1;
+  to[at + 5 * step] = 8 * w2;
+};
+
+function transform(
+  weights: Weights,
+  panels: number,
+  rowsOf: Transform,
+  size: number,
+  packed: Int16Array,
+): void {
   const values = weights.rows();
   const { outChannels, inChannels } = weights;
-  const size = g.length;
-  const rows = Int32Array.from(g.flat());
   const plane = panels * PANEL * inChannels;
-  const half = new Int32Array(size * 3);
+  const half = new Int16Array(size * 3);
   // Neighbours in the packed weights one after the other: each place is far from the next, and 36 cache lines are enough.
   for (let panel = 0; panel < panels; panel++) {
     const last = Math.min((panel + 1) * PANEL, outChannels);
@@ -83,21 +140,12 @@ function transform(weights: Weights, panels: number, g: WinogradTransform, packe
         for (let c = pair; c < pair + 2; c++) {
           const from = o * 9 * inChannels + c;
           for (let j = 0; j < 3; j++) {
-            const w0 = values[from + j * inChannels];
-            const w1 = values[from + (3 + j) * inChannels];
-            const w2 = values[from + (6 + j) * inChannels];
-            for (let i = 0; i < size; i++) {
-              half[i * 3 + j] = rows[i * 3] * w0 + rows[i * 3 + 1] * w1 + rows[i * 3 + 2] * w2;
-            }
+            const at = from + j * inChannels;
+            rowsOf(values[at], values[at + 3 * inChannels], values[at + 6 * inChannels], half, j, 3);
           }
           let to = (panel * inChannels + pair) * PANEL + (o % PANEL) * 2 + (c & 1);
-          for (let i = 0; i < size; i++) {
-            const h0 = half[i * 3];
-            const h1 = half[i * 3 + 1];
-            const h2 = half[i * 3 + 2];
-            for (let j = 0; j < size; j++, to += plane) {
-              packed[to] = h0 * rows[j * 3] + h1 * rows[j * 3 + 1] + h2 * rows[j * 3 + 2];
-            }
+          for (let i = 0; i < 3 * size; i += 3, to += size * plane) {
+            rowsOf(half[i], half[i + 1], half[i + 2], packed, to, plane);
           }
         }
       }

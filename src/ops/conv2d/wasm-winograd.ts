@@ -5,13 +5,12 @@ import { call, number, parameterBlock, scratch, tensorAt, VariantBuilder } from 
 import { type CostedVariant, estimateCost } from './wasm-cost.ts';
 import { convolutionBlock, padCall, sideOf, packedWeights } from './wasm-block.ts';
 import { packEpilogue } from './wasm-epilogue.ts';
-import { transformed as transformedWeights, type WinogradTransform } from './wasm-layouts.ts';
+import { transformed as transformedWeights } from './wasm-layouts.ts';
 import { convolutionShape, PANEL } from './wasm-shape.ts';
 
 /** F(size×size, 3×3). */
 interface Filter {
   readonly size: 2 | 4;
-  readonly g: WinogradTransform;
   /** |acc| without the bias must stay below it for the result to come back from modulo 2³². */
   readonly limit: number;
   readonly scratchBytes: { readonly input: number; readonly output: number };
@@ -20,25 +19,11 @@ interface Filter {
 const FILTERS: readonly Filter[] = [
   {
     size: 4,
-    g: [
-      [6, 0, 0],
-      [-4, -4, -4],
-      [-4, 4, -4],
-      [1, 2, 4],
-      [1, -2, 4],
-      [0, 0, 8],
-    ],
     limit: 2 ** 25,
     scratchBytes: { input: 36 * 16, output: 40 * 16 },
   },
   {
     size: 2,
-    g: [
-      [2, 0, 0],
-      [1, 1, 1],
-      [1, -1, 1],
-      [0, 0, 2],
-    ],
     limit: 2 ** 29,
     scratchBytes: { input: 16 * 16, output: 12 * 16 },
   },
@@ -69,7 +54,7 @@ function winogradVariant(
   input: ProgramTensor,
   output: ProgramTensor,
   batch: number,
-  { size, g, scratchBytes }: Filter,
+  { size, scratchBytes }: Filter,
 ): CostedVariant {
   const builder = new VariantBuilder();
   const direct = convolutionShape(operation, input);
@@ -78,7 +63,7 @@ function winogradVariant(
   // The frame ends where the last tiles do.
   const shape = { ...direct, frameHeight: tilesHigh * size + 2, frameWidth: tilesWide * size + 2 };
   const { channels, panels } = shape;
-  const places = g.length * g.length;
+  const places = (size + 2) ** 2;
   const tiles = batch * tilesHigh * tilesWide;
   const tileBytes = places * (channels * 2 + panels * PANEL * 4);
   const chunk = Math.min(tiles, Math.max(4, Math.floor(CHUNK_BYTES / tileBytes) & ~3));
@@ -96,7 +81,7 @@ function winogradVariant(
       channels,
     });
   });
-  const layout = transformedWeights(panels, g);
+  const layout = transformedWeights(panels, size);
   const weights = packedWeights(builder, operation, input, layout);
   const epilogue = builder.constant('epilogue-0', () => packEpilogue(operation, output, shape));
   const zero = builder.constant('zero', () => new Int32Array(1));

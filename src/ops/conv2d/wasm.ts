@@ -1,12 +1,12 @@
 /** Convolution on the WebAssembly backend: which kernels fit, and what they are called with. */
 import type { Conv2dOperation, ProgramTensor } from '../../program/program.ts';
 import { call, parameterBlock, scratch, tensorAt, VariantBuilder } from '../wasm-call.ts';
-import type { RelaxedDot, ValueRange, WasmKernel, WasmVariant } from '../wasm-kernel.ts';
+import type { RelaxedDot, ValueRange, WasmCall, WasmKernel } from '../wasm-kernel.ts';
 import { convolutionBlock, padCall, sideOf, packedWeights } from './wasm-block.ts';
 import { type CostedVariant, estimateCost } from './wasm-cost.ts';
 import { winograd } from './wasm-winograd.ts';
 import { packEpilogue } from './wasm-epilogue.ts';
-import { DEPTHWISE, type PanelLane, panels } from './wasm-layouts.ts';
+import { interleavedRows, type PanelLane, panels, rowGroups } from './wasm-layouts.ts';
 import { convolutionShape, type ConvolutionShape, PANEL } from './wasm-shape.ts';
 
 export const wasmKernel: WasmKernel<Conv2dOperation> = {
@@ -20,10 +20,11 @@ export const wasmKernel: WasmKernel<Conv2dOperation> = {
       ...arithmetics.map((arithmetic) => direct(operation, input, output, shape, batch, arithmetic)),
       ...winograd(operation, input, output, batch),
     ].sort((a, b) => a.cost - b.cost);
-    if (isDepthwise(operation, input)) {
-      return [depthwise(operation, input, output, shape, batch), variants[0].variant];
-    }
-    return variants.map(({ variant }) => variant);
+    if (!isDepthwise(operation, input)) return variants.map(({ variant }) => variant);
+    const depthwises = arithmetics
+      .map((arithmetic) => depthwise(operation, input, output, shape, batch, arithmetic))
+      .sort((a, b) => a.cost - b.cost);
+    return [...depthwises, variants[0]].map(({ variant }) => variant);
   },
 
   outputRange({ requantize, residual }) {
@@ -89,18 +90,29 @@ function direct(
   const builder = new VariantBuilder();
   const { name, elementBytes, lane, offset, productCost } = arithmetic;
   const layout = panels(shape, operation.kernel[1], operation.groups, lane);
-  const frame = builder.workspace(frameElements(shape, batch) * elementBytes);
   const weights = packedWeights(builder, operation, input, layout, `${shape.rowSegments}`);
   const inBytes = (offsets: readonly number[]) => Int32Array.from(offsets, (value) => value * elementBytes);
-  const fields = convolutionBlock(operation, output, shape, batch, elementBytes);
-  const units = Math.ceil(fields.rows / (4 * fields.tilesPerUnit)) * shape.panels;
+  const pointwise = isPointwise(operation);
+  const block = convolutionBlock(operation, output, shape, batch, elementBytes);
+  const tileBytes = 4 * shape.channels * elementBytes;
+  const tilesPerUnit = pointwise
+    ? Math.min(block.tilesPerUnit, Math.max(FEWEST_TILES, Math.floor(POINTWISE_BYTES / tileBytes)))
+    : block.tilesPerUnit;
+  const fields = { ...block, tilesPerUnit, pointwise: pointwise ? 1 : 0, offset };
+  const units = Math.ceil(fields.rows / (4 * tilesPerUnit)) * shape.panels;
   const narrow = elementBytes === 1 ? { offset } : undefined;
+  const padding: WasmCall[] = [];
+  let image = tensorAt(input.id);
+  if (!pointwise) {
+    image = builder.workspace(frameElements(shape, batch) * elementBytes);
+    padding.push(padCall(builder, operation, input, shape, image, batch, narrow));
+  }
   const variant = builder.build(name, [
-    padCall(builder, operation, input, shape, frame, batch, narrow),
+    ...padding,
     call(
       arithmetic.export,
       [
-        frame,
+        image,
         weights,
         builder.constant(`epilogue-${offset}`, () => packEpilogue(operation, output, shape, offset)),
         builder.constant(`segments-${elementBytes}`, () => inBytes(shape.segmentOffsets)),
@@ -111,7 +123,7 @@ function direct(
         scratch,
       ],
       units,
-      fields.tilesPerUnit * 16 + 128,
+      tilesPerUnit * (16 + (pointwise ? tileBytes : 0)),
     ),
   ]);
   const cost = estimateCost({
@@ -129,6 +141,16 @@ function direct(
   return { variant, cost };
 }
 
+/** Pixels of a unit that a pointwise layer copies stay in the first-level cache. */
+const POINTWISE_BYTES = 16384;
+/** Fewer would read the weights too often. */
+const FEWEST_TILES = 6;
+
+/** The image is one list of pixels, each a row of the GEMM. */
+function isPointwise({ kernel, stride, pads, groups, pool }: Conv2dOperation): boolean {
+  return !pool && groups === 1 && [...kernel, ...stride].every((n) => n === 1) && pads.every((n) => n === 0);
+}
+
 function frameElements(shape: ConvolutionShape, batch: number): number {
   return batch * shape.frameHeight * shape.frameWidth * shape.channels;
 }
@@ -137,6 +159,10 @@ function isDepthwise({ groups, bias, pool }: Conv2dOperation, input: ProgramTens
   return groups > 1 && groups === input.image[2] && bias.length === groups && !pool;
 }
 
+/** Interleaved rows of one unit stay in the second-level cache. */
+const DEPTHWISE_BYTES = 65536;
+/** Channels of a unit: of each pixel a cache line. */
+const DEPTHWISE_CHANNELS = 64;
 /** The kernel reads 8 channels at once, beyond the last pixel too. */
 const DEPTHWISE_SLACK = 16;
 
@@ -146,32 +172,72 @@ function depthwise(
   output: ProgramTensor,
   shape: ConvolutionShape,
   batch: number,
-): WasmVariant {
+  { elementBytes, offset, productCost }: Arithmetic,
+): CostedVariant {
   const builder = new VariantBuilder();
-  const { kernel, dilation } = operation;
-  const frame = builder.workspace(frameElements(shape, batch) * 2 + DEPTHWISE_SLACK);
+  const { kernel, stride, dilation, pads } = operation;
+  const relaxed = elementBytes === 1;
+  const rows = relaxed ? 4 : 2;
+  // Every other row begins a group, unless the rows of one are further apart.
+  const step = dilation[0] === 1 ? 2 : 1;
+  const phases = stride[0] % step === 0 ? 1 : step;
+  const tapGroups = rowGroups(kernel[0], rows, phases);
+  const groupsApart = (rows * dilation[0]) / step;
+  const groupsBelow = (tapGroups - 1) * groupsApart;
+  const blockChannels = Math.min(DEPTHWISE_CHANNELS, shape.panels * PANEL);
+  const groupBytes = shape.frameWidth * blockChannels * 4;
+  const fitting = Math.floor(DEPTHWISE_BYTES / groupBytes) - groupsBelow;
+  const bandRows = Math.min(shape.height, Math.max(4, Math.floor((fitting * step) / stride[0])));
+  const groups = Math.floor(((bandRows - 1) * stride[0] + step - 1) / step) + groupsBelow + 1;
+  const bands = Math.ceil(shape.height / bandRows);
+  const blocks = Math.ceil(shape.channels / blockChannels);
   const taps: number[] = [];
-  for (let ky = 0; ky < kernel[0]; ky++) {
+  for (let group = 0; group < tapGroups; group++) {
     for (let kx = 0; kx < kernel[1]; kx++) {
-      taps.push((ky * dilation[0] * shape.frameWidth + kx * dilation[1]) * shape.channels * 2);
+      taps.push((group * groupsApart * shape.frameWidth + kx * dilation[1]) * blockChannels * 4);
     }
   }
-  if (taps.length % 2 === 1) taps.push(taps[taps.length - 1]);
-  const fields = { ...convolutionBlock(operation, output, shape, batch, 2), segments: taps.length / 2 };
-  return builder.build('depthwise', [
-    padCall(builder, operation, input, shape, frame, batch),
+  const block = builder.constant(`depthwise-shape-${rows}-${batch}`, () =>
+    parameterBlock('Depthwise', {
+      ...convolutionBlock(operation, output, shape, batch, 1),
+      imageBytes: input.image[0] * input.image[1] * shape.channels,
+      rowBytes: groupBytes,
+      pixelBytes: shape.channels,
+      segments: taps.length,
+      offset,
+      strideHeight: stride[0],
+      strideWidth: stride[1],
+      inHeight: input.image[0],
+      inWidth: input.image[1],
+      top: pads[0],
+      left: pads[1],
+      fill: input.zeroPoint,
+      dilation: dilation[0],
+      step,
+      groupsBelow,
+      blockChannels,
+      blocks,
+      bandRows,
+      bands,
+    }),
+  );
+  const layout = interleavedRows(kernel, relaxed ? '4xint8' : '2xint16', phases);
+  const variant = builder.build(relaxed ? 'depthwise-relaxed' : 'depthwise', [
     call(
-      'depthwise',
+      relaxed ? 'depthwiseRelaxed' : 'depthwise16',
       [
-        frame,
-        packedWeights(builder, operation, input, DEPTHWISE),
-        builder.constant('epilogue-0', () => packEpilogue(operation, output, shape)),
-        builder.constant('taps', () => Int32Array.from(taps)),
+        tensorAt(input.id),
+        packedWeights(builder, operation, input, layout),
+        builder.constant(`epilogue-${offset}`, () => packEpilogue(operation, output, shape, offset)),
+        builder.constant(`taps-${rows}`, () => Int32Array.from(taps)),
         tensorAt(output.id),
         sideOf(operation),
-        builder.constant(`depthwise-shape-${batch}`, () => parameterBlock('Convolution', fields)),
+        block,
+        scratch,
       ],
-      batch * shape.height,
+      batch * bands * blocks,
+      groups * groupBytes + DEPTHWISE_SLACK,
     ),
   ]);
+  return { variant, cost: taps.length * rows * productCost };
 }

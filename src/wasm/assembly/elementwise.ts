@@ -1,6 +1,6 @@
 /** Sums, products and table lookup. A unit is one pixel; its channels are stored in whole quads. */
 import { Binary, Lookup } from './parameters';
-import { load4, packRescaled } from './requantize';
+import { load4, packRescaled, powerOfHalf } from './requantize';
 import { fillLanes } from './pool';
 
 /** `y = clamp(z + rne(((a − z_a) · m_a + (b − z_b) · m_b) · 2^−shift))`, the sum exact in int32. */
@@ -13,6 +13,7 @@ export function sum(a: usize, b: usize, y: usize, shape: Binary, unitStart: i32,
   const zeroPoint = i32x4.splat(shape.zeroPoint);
   const lo = i32x4.splat(shape.lo);
   const hi = i32x4.splat(shape.hi);
+  const factor = powerOfHalf(shape.shift);
   // Where the operands are alike all pixels are one row.
   const step = shape.repeats == 1 ? unitEnd - unitStart : 1;
   for (let unit = unitStart; unit < unitEnd; unit += step) {
@@ -21,7 +22,7 @@ export function sum(a: usize, b: usize, y: usize, shape: Binary, unitStart: i32,
     for (let at = <usize>unit * channels; at < end; at += 4, other += 4) {
       const first = i32x4.mul(i32x4.sub(load4(a + at), zeroA), multiplierA);
       const second = i32x4.mul(i32x4.sub(load4(other), zeroB), multiplierB);
-      store<i32>(y + at, packRescaled(i32x4.add(first, second), shape.shift, zeroPoint, lo, hi));
+      store<i32>(y + at, packRescaled(i32x4.add(first, second), factor, zeroPoint, lo, hi));
     }
   }
   fillPixels(y, shape.channels, shape.lastLanes, shape.zeroPoint, unitStart, unitEnd);
@@ -36,13 +37,14 @@ export function product(a: usize, b: usize, y: usize, shape: Binary, unitStart: 
   const zeroPoint = i32x4.splat(shape.zeroPoint);
   const lo = i32x4.splat(shape.lo);
   const hi = i32x4.splat(shape.hi);
+  const factor = powerOfHalf(shape.shift);
   for (let unit = unitStart; unit < unitEnd; unit++) {
     const at = <usize>unit * channels;
     const other = b + <usize>(unit / shape.repeats) * channels;
     for (let c: usize = 0; c < channels; c += 4) {
       const exact = i32x4.mul(i32x4.sub(load4(a + at + c), zeroA), i32x4.sub(load4(other + c), zeroB));
       const scaled = i32x4.mul(exact, multiplier);
-      store<i32>(y + at + c, packRescaled(scaled, shape.shift, zeroPoint, lo, hi));
+      store<i32>(y + at + c, packRescaled(scaled, factor, zeroPoint, lo, hi));
     }
   }
   fillPixels(y, shape.channels, shape.lastLanes, shape.zeroPoint, unitStart, unitEnd);

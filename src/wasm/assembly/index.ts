@@ -8,7 +8,7 @@
  *   lists by which the host fills it (src/ops/wasm-parameters.ts).
  */
 export { convolve8, convolve16 } from './conv2d';
-export { depthwise } from './depthwise';
+export { depthwise16 } from './depthwise';
 export { lookup, product, sum } from './elementwise';
 export { move, repeat } from './move';
 export { pad8, pad16 } from './pad';

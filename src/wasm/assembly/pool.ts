@@ -4,7 +4,7 @@
  * x, y  int8 NHWC. A unit is one row of y.
  */
 import { Pool } from './parameters';
-import { load4, packRescaled } from './requantize';
+import { load4, packRescaled, powerOfHalf } from './requantize';
 
 export function maxPool(x: usize, y: usize, shape: Pool, unitStart: i32, unitEnd: i32): void {
   const channels = <usize>shape.channels;
@@ -52,6 +52,7 @@ export function averagePool(
   const channels = <usize>shape.channels;
   const lo = i32x4.splat(shape.lo);
   const hi = i32x4.splat(shape.hi);
+  const factor = powerOfHalf(shape.shift);
   const zeroPoint = i32x4.splat(shape.zeroPoint);
   for (let unit = unitStart; unit < unitEnd; unit++) {
     const top = (unit % shape.outHeight) * shape.strideHeight - shape.top;
@@ -76,7 +77,7 @@ export function averagePool(
         const count = shape.divisor == 0 ? inside : shape.divisor;
         const multiplier = count == 0 ? 0 : load<i32>(multipliers + (<usize>(count - 1) << 2));
         const scaled = i32x4.mul(sum, i32x4.splat(multiplier));
-        store<i32>(to + c, packRescaled(scaled, shape.shift, zeroPoint, lo, hi));
+        store<i32>(to + c, packRescaled(scaled, factor, zeroPoint, lo, hi));
       }
       fillLanes(to + channels, shape.lastLanes, shape.zeroPoint);
     }

@@ -9,7 +9,8 @@
  * All else is conv2d.ts's, the loops included: the tile of 4 pixels × 8 channels, segments, records, epilogue.
  */
 import { convolve } from './conv2d';
-import { Convolution } from './parameters';
+import { depthwise } from './depthwise';
+import { Convolution, Depthwise } from './parameters';
 
 export function convolveRelaxed(
   x: usize,
@@ -25,6 +26,21 @@ export function convolveRelaxed(
   unitEnd: i32,
 ): void {
   convolve<i8, i8>(x, weights, records, segmentOffsets, panelOffsets, y, side, shape, scratch, unitStart, unitEnd);
+}
+
+export function depthwiseRelaxed(
+  x: usize,
+  weights: usize,
+  records: usize,
+  taps: usize,
+  y: usize,
+  side: usize,
+  shape: Depthwise,
+  scratch: usize,
+  unitStart: i32,
+  unitEnd: i32,
+): void {
+  depthwise<i8>(x, weights, records, taps, y, side, shape, scratch, unitStart, unitEnd);
 }
 
 // @ts-ignore: decorator

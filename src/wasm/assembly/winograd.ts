@@ -22,7 +22,7 @@
  */
 import { multiplyRow, multiplyTile, storeQuad } from './conv2d';
 import { MODE_POOL, RECORD, RECORD_BIAS, Winograd } from './parameters';
-import { pack4, requantize } from './requantize';
+import { requantize4 } from './requantize';
 
 /** A unit is 8 channels of one tile. */
 export function winograd2Input(x: usize, v: usize, shape: Winograd, firstTile: i32, tiles: i32, scratch: usize, unitStart: i32, unitEnd: i32): void {
@@ -138,8 +138,8 @@ export function winograd2Output(p: usize, records: usize, y: usize, side: usize,
     // Rows of the products to rows of PA in scratch[4][2], then its columns.
     for (let i: usize = 0; i < 4; i++, from += 4 * plane) outputTransform2(from, plane, scratch + (i << 5), 16);
     for (let i: usize = 0; i < 2; i++) outputTransform2(scratch + (i << 4), 32, scratch + 128 + (i << 4), 32);
-    const record = records + <usize>quad * RECORD;
-    const bias = v128.load(record, RECORD_BIAS);
+    const record = records + <usize>(quad >> 1) * RECORD;
+    const bias = v128.load(record + (<usize>(quad & 1) << 4), RECORD_BIAS);
     for (let at = scratch + 128; at < scratch + 192; at += 16) {
       v128.store(at, i32x4.add(i32x4.shr_s(v128.load(at), 2), bias));
     }
@@ -169,8 +169,8 @@ export function winograd4Output(p: usize, records: usize, y: usize, side: usize,
     // Rows of the products to rows of PA in scratch[6][4], then its columns.
     for (let i: usize = 0; i < 6; i++, from += 6 * plane) outputTransform4(from, plane, scratch + (i << 6), 16);
     for (let i: usize = 0; i < 4; i++) outputTransform4(scratch + (i << 4), 64, scratch + 384 + (i << 4), 64);
-    const record = records + <usize>quad * RECORD;
-    const bias = v128.load(record, RECORD_BIAS);
+    const record = records + <usize>(quad >> 1) * RECORD;
+    const bias = v128.load(record + (<usize>(quad & 1) << 4), RECORD_BIAS);
     for (let at = scratch + 384; at < scratch + 640; at += 16) {
       const acc = i32x4.shr_s(i32x4.mul(v128.load(at), inverseOf9), 6);
       v128.store(at, i32x4.add(acc, bias));
@@ -222,7 +222,7 @@ function storeBlock(acc: usize, size: i32, tile: i32, quad: i32, record: usize, 
   const top = (line % shape.tilesHigh) * size;
   const left = (tile % shape.tilesWide) * size;
   const rowBytes = <usize>size << 4;
-  const zeroPoint = i32x4.splat(shape.zeroPoint);
+  const half = <usize>quad & 1;
   const channels = <usize>quad << 2;
   if (shape.mode == MODE_POOL) {
     const height = shape.height >> 1;
@@ -236,7 +236,8 @@ function storeBlock(acc: usize, size: i32, tile: i32, quad: i32, record: usize, 
         const above = i32x4.max_s(v128.load(from), v128.load(from, 16));
         const below = i32x4.max_s(v128.load(from + rowBytes), v128.load(from + rowBytes, 16));
         const at = (<usize>(((image * height + outRow) * width + outColumn) * shape.quads) << 2) + channels;
-        store<i32>(y + at, pack4(requantize(i32x4.max_s(above, below), record, zeroPoint)));
+        const zeroPoint = i16x8.splat(<i16>shape.zeroPoint);
+        v128.store32_lane(y + at, requantize4(i32x4.max_s(above, below), record, half, zeroPoint), 0);
       }
     }
     return;
@@ -247,7 +248,7 @@ function storeBlock(acc: usize, size: i32, tile: i32, quad: i32, record: usize, 
     let at = (<usize>(((image * shape.height + top + row) * shape.width + left) * shape.quads) << 2) + channels;
     for (let column = 0; column < columns; column++, at += <usize>shape.quads << 2) {
       const value = v128.load(acc + <usize>row * rowBytes + (<usize>column << 4));
-      storeQuad(value, record, at, zeroPoint, y, side, shape);
+      storeQuad(value, record, half, at, y, side, shape);
     }
   }
 }

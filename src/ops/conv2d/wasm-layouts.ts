@@ -82,7 +82,7 @@ export function rowGroups(height: number, rows: number, phases: number): number 
  * `winogradMultiply`. For 3×3 kernels without zero points whose input channels are a multiple of 8.
  */
 export function transformed(panels: number, size: 2 | 4): WeightLayout {
-  const places = (size + 2) ** 2;
+  const places = (size + 2) * (size + 2);
   const elements = ({ inChannels }: Weights) => places * panels * PANEL * inChannels;
   return {
     name: `winograd-${size}`,

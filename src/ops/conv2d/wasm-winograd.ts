@@ -63,7 +63,7 @@ function winogradVariant(
   // The frame ends where the last tiles do.
   const shape = { ...direct, frameHeight: tilesHigh * size + 2, frameWidth: tilesWide * size + 2 };
   const { channels, panels } = shape;
-  const places = (size + 2) ** 2;
+  const places = (size + 2) * (size + 2);
   const tiles = batch * tilesHigh * tilesWide;
   const tileBytes = places * (channels * 2 + panels * PANEL * 4);
   const chunk = Math.min(tiles, Math.max(4, Math.floor(CHUNK_BYTES / tileBytes) & ~3));

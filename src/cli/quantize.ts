@@ -5,6 +5,7 @@ import { readGraph } from '../model/source.ts';
 import { findObstacles } from '../model/support.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import { checkFloat } from '../quantize/calibrate.ts';
+import { parseRecipe } from '../quantize/recipe.ts';
 import { quantize, type LayerReport, type QuantizationReport } from '../quantize/quantize.ts';
 import { platform } from '#platform';
 import { checkWritable, writeWhole } from './files.ts';
@@ -31,6 +32,7 @@ interface QuantizeOptions extends MetadataOptions {
   readonly calibration: string[];
   readonly output?: string;
   readonly recipe?: string;
+  readonly opset?: number;
   readonly limit?: number;
   readonly json?: boolean;
 }
@@ -52,11 +54,19 @@ export function addQuantizeCommand(program: Command, { signal }: CommandContext)
     )
     .option('--std <list>', 'as --mean; both are written into the file')
     .option('--labels <file>', 'class names to write into the file: one a line, or a JSON array')
+    .option(
+      '--opset <n>',
+      'latest opset that the file may need: int4 weights come with 21, int2 with 25; before, few bits are stored as int8 (default: 25)',
+      positiveInteger,
+    )
     .option('--limit <n>', 'calibrate on the first n pictures only', positiveInteger)
     .option('--json', 'print the report as JSON')
     .action(async (path: string, options: QuantizeOptions) => {
       const output = options.output ?? path.replace(/^https?:.*\//, '').replace(/(\.onnx)?$/, '.int8.onnx');
-      const recipe = await readRecipe(options.recipe);
+      const written = await readRecipe(options.recipe);
+      const recipe = parseRecipe(
+        options.opset === undefined ? written : { ...written, opset: options.opset },
+      );
       const file = await platform.readFile(path);
       const graph = await withMetadata(await readGraph(path, { signal }), options);
       const found = await findPictures(options.calibration);

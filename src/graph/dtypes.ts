@@ -15,6 +15,10 @@ export const dtypeNumbers: Readonly<Record<DType, number>> = {
   uint32: 12,
   uint64: 13,
   bfloat16: 16,
+  uint4: 21,
+  int4: 22,
+  uint2: 25,
+  int2: 26,
 };
 
 const dtypes = new Map(Object.entries(dtypeNumbers).map(([dtype, number]) => [number, dtype as DType]));
@@ -23,6 +27,9 @@ const dtypes = new Map(Object.entries(dtypeNumbers).map(([dtype, number]) => [nu
 export function dtypeFromNumber(number: number): DType | undefined {
   return dtypes.get(number);
 }
+
+/** Bits of an element where several share a byte, first one lowest. */
+export const packedBits: Readonly<Partial<Record<DType, 4 | 2>>> = { int4: 4, uint4: 4, int2: 2, uint2: 2 };
 
 /** Whether values of `dtype` are fractions, in any precision. */
 export function isFloat(dtype: DType): boolean {

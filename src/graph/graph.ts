@@ -18,9 +18,13 @@ export type DType =
   | 'uint32'
   | 'int64'
   | 'uint64'
-  | 'bool';
+  | 'bool'
+  | 'int4'
+  | 'uint4'
+  | 'int2'
+  | 'uint2';
 
-/** What a tensor's elements are held in, once decoded: half floats are widened to Float32Array, bool to Uint8Array. */
+/** What a tensor's elements are held in, once decoded: half floats are widened to Float32Array, bool to Uint8Array, integers of 4 and 2 bits to one byte each. */
 export type TensorData =
   | Float32Array
   | Float64Array

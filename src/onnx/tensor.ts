@@ -6,7 +6,7 @@ import {
   TensorProto_DataType as DataType,
   TensorProtoSchema,
 } from 'onnx-buf';
-import { dtypeFromNumber, dtypeNumbers } from '../graph/dtypes.ts';
+import { dtypeFromNumber, dtypeNumbers, packedBits } from '../graph/dtypes.ts';
 import type { DType, Tensor, TensorData } from '../graph/graph.ts';
 import { narrowBfloat16, narrowFloat16, widenBfloat16, widenFloat16 } from '../graph/half.ts';
 import { MAX_ELEMENTS } from '../graph/limits.ts';
@@ -19,7 +19,7 @@ export type ExternalData = (location: string) => Uint8Array | undefined;
 type TypedField = 'floatData' | 'int32Data' | 'int64Data' | 'uint64Data' | 'doubleData';
 
 interface ElementType {
-  /** Holds the element in raw data: for half floats and bool, the bits. */
+  /** Holds the element in raw data: for half floats and bool, the bits; of packed integers, one element once they are unpacked. */
   readonly array:
     | Float32ArrayConstructor
     | Float64ArrayConstructor
@@ -49,6 +49,10 @@ const elementTypes: Readonly<Record<DType, ElementType>> = {
   uint32: { array: Uint32Array, field: 'uint64Data' },
   int64: { array: BigInt64Array, field: 'int64Data' },
   uint64: { array: BigUint64Array, field: 'uint64Data' },
+  int4: { array: Int8Array, field: 'int32Data' },
+  uint4: { array: Uint8Array, field: 'int32Data' },
+  int2: { array: Int8Array, field: 'int32Data' },
+  uint2: { array: Uint8Array, field: 'int32Data' },
 };
 
 /** ONNX's name of a data type number. */
@@ -98,15 +102,17 @@ export function decodeTensor(
   if (proto.segment) return fail('tensor stored in segments, which is not supported');
 
   let bits: TensorData | string;
-  const width = type.array.BYTES_PER_ELEMENT;
+  const size = byteLength(dtype, count);
+  const read = (bytes: Uint8Array): TensorData =>
+    packedBits[dtype] ? unpack(bytes, dtype, count) : viewAs(type, bytes, count);
   if (proto.dataLocation === TensorProto_DataLocation.EXTERNAL) {
-    const bytes = externalBytes(proto, count * width, externalData);
-    bits = typeof bytes === 'string' ? bytes : viewAs(type, bytes, count);
+    const bytes = externalBytes(proto, size, externalData);
+    bits = typeof bytes === 'string' ? bytes : read(bytes);
   } else if (proto.rawData.length > 0 || count === 0) {
     bits =
-      proto.rawData.length === count * width
-        ? viewAs(type, proto.rawData, count)
-        : `raw_data has ${proto.rawData.length} bytes, but shape [${shape}] of ${dtype} needs ${count * width}`;
+      proto.rawData.length === size
+        ? read(proto.rawData)
+        : `raw_data has ${proto.rawData.length} bytes, but shape [${shape}] of ${dtype} needs ${size}`;
   } else {
     bits = typedField(proto, dtype, shape, count);
   }
@@ -116,6 +122,33 @@ export function decodeTensor(
   if (dtype === 'float16') data = widenFloat16(bits as Uint16Array);
   if (dtype === 'bfloat16') data = widenBfloat16(bits as Uint16Array);
   return { name: proto.name, dtype, shape, data, ...readExtras(TensorProtoSchema, proto, known) };
+}
+
+/** Bytes that `count` elements take in raw data. */
+function byteLength(dtype: DType, count: number): number {
+  const bits = packedBits[dtype];
+  return bits ? Math.ceil((count * bits) / 8) : count * elementTypes[dtype].array.BYTES_PER_ELEMENT;
+}
+
+/** Integers of 4 or 2 bits, one byte each. */
+function unpack(bytes: Uint8Array, dtype: DType, count: number): TensorData {
+  const bits = packedBits[dtype]!;
+  const data = new (elementTypes[dtype].array as Int8ArrayConstructor | Uint8ArrayConstructor)(count);
+  // Moved to the top of a word, the sign bit is where the shift back wants it.
+  const isSigned = data instanceof Int8Array;
+  for (let i = 0; i < count; i++) {
+    const top = bytes[(i * bits) >> 3] << (32 - bits - ((i * bits) & 7));
+    data[i] = isSigned ? top >> (32 - bits) : top >>> (32 - bits);
+  }
+  return data;
+}
+
+function pack(data: TensorData, bits: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(Math.ceil((data.length * bits) / 8));
+  const mask = 2 ** bits - 1;
+  for (let i = 0; i < data.length; i++)
+    bytes[(i * bits) >> 3] |= (Number(data[i]) & mask) << ((i * bits) & 7);
+  return bytes;
 }
 
 function viewAs({ array }: ElementType, bytes: Uint8Array, count: number): TensorData {
@@ -132,9 +165,12 @@ function typedField(
 ): TensorData | string {
   const { array, field } = elementTypes[dtype];
   const values = proto[field];
-  if (values.length !== count) {
-    return `tensor has ${values.length} values, but shape [${shape}] needs ${count}`;
+  // One entry is a byte of packed integers.
+  const needed = packedBits[dtype] ? byteLength(dtype, count) : count;
+  if (values.length !== needed) {
+    return `tensor has ${values.length} values, but shape [${shape}] needs ${needed}`;
   }
+  if (packedBits[dtype]) return unpack(Uint8Array.from(values as number[]), dtype, count);
   // float_data and double_data are as they should be; integer fields are wider than what they hold.
   const data = typeof values[0] === 'bigint' && dtype === 'uint32' ? values.map(Number) : values;
   const out = (array as { from(values: ArrayLike<number | bigint>): TensorData }).from(data);
@@ -191,8 +227,7 @@ export function checkExternalReadings(
     if (dataLocation !== TensorProto_DataLocation.EXTERNAL || !dtype) continue;
     const size = sizes.get(location) ?? externalData(location)?.length ?? 0;
     sizes.set(location, size);
-    const width = elementTypes[dtype].array.BYTES_PER_ELEMENT;
-    read += Math.min(size, Number(dims.reduce((product, dim) => product * dim, BigInt(width))));
+    read += Math.min(size, byteLength(dtype, Number(dims.reduce((product, dim) => product * dim, 1n))));
   }
   const size = [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
   if (read > MAX_READINGS * size + 2 ** 20) {
@@ -232,11 +267,14 @@ export function encodeTensor(tensor: Tensor): TensorProto {
   let bits = tensor.data;
   if (tensor.dtype === 'float16') bits = narrowFloat16(bits as Float32Array);
   if (tensor.dtype === 'bfloat16') bits = narrowBfloat16(bits as Float32Array);
+  const packed = packedBits[tensor.dtype];
   const proto = create(TensorProtoSchema, {
     name: tensor.name,
     dataType: dtypeNumbers[tensor.dtype],
     dims: tensor.shape.map(BigInt),
-    rawData: new Uint8Array(bits.buffer as ArrayBuffer, bits.byteOffset, bits.byteLength),
+    rawData: packed
+      ? pack(bits, packed)
+      : new Uint8Array(bits.buffer as ArrayBuffer, bits.byteOffset, bits.byteLength),
   });
   return writeExtras(TensorProtoSchema, proto, tensor.extras);
 }

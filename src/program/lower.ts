@@ -268,7 +268,7 @@ class Lowering implements LoweringContext {
     const offset = tensor.dtype === 'uint8' ? 128 : 0;
     const data =
       tensor.data instanceof Uint8Array
-        ? this.#shiftedBy128(tensor.data)
+        ? this.#asInt8(tensor.data, offset)
         : tensor.data instanceof Int8Array || tensor.data instanceof Int32Array
           ? tensor.data
           : undefined;
@@ -284,10 +284,10 @@ class Lowering implements LoweringContext {
     };
   }
 
-  /** A uint8 constant as int8; made once, since nodes may share it. */
-  #shiftedBy128(data: Uint8Array): Int8Array {
+  /** An unsigned constant as int8: uint8 less 128, uint4 and uint2 as they are. Made once, since nodes may share it. */
+  #asInt8(data: Uint8Array, offset: number): Int8Array {
     let shifted = this.#shifted.get(data);
-    if (!shifted) this.#shifted.set(data, (shifted = Int8Array.from(data, (q) => q - 128)));
+    if (!shifted) this.#shifted.set(data, (shifted = Int8Array.from(data, (q) => q - offset)));
     return shifted;
   }
 

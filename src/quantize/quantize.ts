@@ -6,10 +6,12 @@ import * as v from 'valibot';
 import { check } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import type { Graph, Node, Tensor, TensorData } from '../graph/graph.ts';
+import { packedBits } from '../graph/dtypes.ts';
 import { inferShapes } from '../graph/infer-shapes.ts';
 import { clip } from '../graph/operators/clip.ts';
 import { dequantizeLinear } from '../graph/operators/dequantize-linear.ts';
 import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
+import { raiseOpset } from '../graph/passes/raise-opset.ts';
 import { relu } from '../graph/operators/relu.ts';
 import { type Names, valueNames } from '../graph/rewrite.ts';
 import { log } from '../numerics/elementary.ts';
@@ -182,7 +184,8 @@ export function quantizeCalibrated(
     [...layers.values.values(), ...layers.weighted.values()].map(({ names }) => names),
   );
   const activations = chooseActivations(calibration, recipe);
-  const writer = new QdqWriter(graph);
+  const form = storageForm(graph, layers.weighted.values(), recipe);
+  const writer = new QdqWriter(form.graph);
   const weightReports = new Map<string, WeightReport>();
 
   for (const [name, value] of layers.values) {
@@ -192,7 +195,7 @@ export function quantizeCalibrated(
   const valueOf = new Map<string, QuantizedValue>();
   for (const value of layers.values.values()) if (value.producer) valueOf.set(value.producer.name, value);
   const clamping = new Set([...layers.values.values()].flatMap(({ clamps }) => clamps.nodes));
-  for (const node of graph.nodes) {
+  for (const node of form.graph.nodes) {
     if (clamping.has(node)) continue;
     const value = valueOf.get(node.name);
     const layer = layers.weighted.get(node.name);
@@ -209,7 +212,7 @@ export function quantizeCalibrated(
           options,
           recipe.corrections.bias ? (rounded) => biasCorrection(graph, layer, rounded, means()) : undefined,
         );
-      inputs = [writer.read(layer.input), ...writer.writeLayer(layer, quantized)];
+      inputs = [writer.read(layer.input), ...writer.writeLayer(layer, quantized, form.dtypeOf(options.bits))];
       weightReports.set(node.name, reportWeights(layer, quantized, options));
     } else {
       inputs = node.inputs.map((name) => writer.read(name));
@@ -228,6 +231,30 @@ export function quantizeCalibrated(
       quantizedBytes: constantBytes(quantizedGraph),
     },
   };
+}
+
+/** What weights are stored as. */
+type StoredType = 'int8' | 'int4' | 'int2';
+
+/** Opset in which DequantizeLinear takes the type. */
+const OPSET_OF: Readonly<Record<StoredType, number>> = { int8: 13, int4: 21, int2: 25 };
+
+/** How the weights of a graph are stored: packed as far as the recipe and its nodes allow; and the graph in the opset that takes. */
+function storageForm(
+  graph: Graph,
+  layers: Iterable<WeightedLayer>,
+  recipe: Recipe,
+): { readonly graph: Graph; readonly dtypeOf: (bits: number) => StoredType } {
+  const dtypeWithin =
+    (opset: number) =>
+    (bits: number): StoredType => {
+      if (bits <= 2 && opset >= OPSET_OF.int2) return 'int2';
+      return bits <= 4 && opset >= OPSET_OF.int4 ? 'int4' : 'int8';
+    };
+  const wanted = dtypeWithin(recipe.opset);
+  const needed = [...layers].map(({ names }) => OPSET_OF[wanted(weightRecipe(recipe, names).bits)]);
+  const raised = raiseOpset(graph, Math.max(graph.opset, ...needed));
+  return raised ? { graph: raised, dtypeOf: wanted } : { graph, dtypeOf: dtypeWithin(graph.opset) };
 }
 
 /** Builds the QDQ graph node by node. */
@@ -258,14 +285,18 @@ class QdqWriter {
   }
 
   /** Weights and bias of a layer as constants with a DequantizeLinear each; returns the names to read them by. */
-  writeLayer({ node, weights, bias }: WeightedLayer, quantized: QuantizedLayer): [string, string] {
+  writeLayer(
+    { node, weights, bias }: WeightedLayer,
+    quantized: QuantizedLayer,
+    dtype: StoredType,
+  ): [string, string] {
     const { scales, biasScales } = quantized;
     const perChannel = scales.length > 1 || weights.shape[0] === 1;
     const scaleShape = perChannel ? [scales.length] : [];
     const axis = { axis: 0 };
     const weightName = this.#constant(
       `${node.name}_weight_quantized`,
-      'int8',
+      dtype,
       weights.shape,
       quantized.weights,
     );
@@ -275,7 +306,7 @@ class QdqWriter {
       [
         weightName,
         this.#constant(`${node.name}_weight_scale`, 'float32', scaleShape, scales),
-        this.#constant(`${node.name}_weight_zero_point`, 'int8', scaleShape, new Int8Array(scales.length)),
+        this.#constant(`${node.name}_weight_zero_point`, dtype, scaleShape, new Int8Array(scales.length)),
       ],
       perChannel ? axis : {},
     );
@@ -505,6 +536,9 @@ export function decibels(signal: number, noise: number): number {
 
 function constantBytes(graph: Graph): number {
   let bytes = 0;
-  for (const { data } of graph.constants.values()) bytes += data.byteLength;
+  for (const { dtype, data } of graph.constants.values()) {
+    const bits = packedBits[dtype];
+    bytes += bits ? Math.ceil((data.length * bits) / 8) : data.byteLength;
+  }
   return bytes;
 }

@@ -15,6 +15,8 @@ const bits = v.pipe(
   v.maxValue(8, wholeNumber),
 );
 
+const opsets = 'expected an opset from 13 to 25';
+
 const flag = v.boolean('expected true or false');
 
 const between = (low: number, high: number) => {
@@ -116,6 +118,15 @@ export const recipeSchema = v.pipe(
     inputBits: v.pipe(
       v.optional(bits, 8),
       v.description('Bits of the graph inputs: pictures have 8, whatever the layers inside use.'),
+    ),
+    opset: v.pipe(
+      v.optional(
+        v.pipe(v.number(opsets), v.integer(opsets), v.minValue(13, opsets), v.maxValue(25, opsets)),
+        25,
+      ),
+      v.description(
+        'Latest opset that the file may need. Weights of 3 and 4 bits are stored as int4 from 21 on, those of 2 bits as int2 from 25 on; before, as int8.',
+      ),
     ),
     momentum: v.pipe(
       v.optional(between(0, 1), 0.01),

@@ -52,7 +52,7 @@ describe('parseRecipe', () => {
   it('refuses what it does not know, and what is no recipe', () => {
     expect(mistake({ weigths: {} })).toMatch(/^recipe\.weigths: no such member; there are .*weights/);
     expect(mistake({ layers: [{ match: 'x', weights: { scheme: 'affine' } }] })).toBe(
-      'recipe.layers[0].weights.scheme: no such member; there are bits, perChannel',
+      'recipe.layers[0].weights.scheme: no such member; there are bits, perChannel, rounding',
     );
     expect(mistake({ layers: [{ weights: {} }] })).toBe('recipe.layers[0].match: missing');
     expect(mistake({ layers: {} })).toMatch(/^recipe\.layers: expected a list/);

@@ -244,7 +244,7 @@ describe('reconstruct', () => {
       const { graph } = await quantize(float, imagesOf(float, 16), {
         recipe: { weights: { bits: 3, rounding } },
       });
-      return [...graph.constants.values()].flatMap(({ dtype, data }) => (dtype === 'int8' ? [data] : []));
+      return [...graph.constants.values()].flatMap(({ dtype, data }) => (dtype === 'int4' ? [data] : []));
     };
     const first = await weightsOf('auto');
     expect(await weightsOf('auto')).toEqual(first);

@@ -1,4 +1,5 @@
 import { resolveAxis } from '../attributes.ts';
+import { packedBits } from '../dtypes.ts';
 import { typed, without } from './normalize-context.ts';
 import { defineOperator, isFloats } from './operator.ts';
 import { checkScale, refuseBlocks } from './quantization.ts';
@@ -12,8 +13,17 @@ export const dequantizeLinear = defineOperator({
   normalize(node, context) {
     refuseBlocks(node, context);
     const dtype = typed(context, node.inputs[0])?.dtype;
-    if (dtype && dtype !== 'int8' && dtype !== 'uint8' && dtype !== 'int32') {
-      context.problems.node(node, `dequantizes ${dtype}; only int8, uint8 and int32 are supported`);
+    const isPacked = dtype !== undefined && packedBits[dtype] !== undefined;
+    if (isPacked && !context.graph.constants.has(node.inputs[0])) {
+      context.problems.node(
+        node,
+        `dequantizes ${dtype} that is computed; only constants may have 4 or 2 bits`,
+      );
+    } else if (dtype && !isPacked && dtype !== 'int8' && dtype !== 'uint8' && dtype !== 'int32') {
+      context.problems.node(
+        node,
+        `dequantizes ${dtype}; only int8, uint8, int32, and constants of 4 and 2 bits are supported`,
+      );
     }
     return [{ ...node, attributes: without(node, 'block_size', 'output_dtype') }];
   },

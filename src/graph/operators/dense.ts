@@ -20,6 +20,10 @@ const arrays: Readonly<Record<DType, DataConstructor>> = {
   int64: BigInt64Array,
   uint64: BigUint64Array,
   bool: Uint8Array,
+  int4: Int8Array,
+  uint4: Uint8Array,
+  int2: Int8Array,
+  uint2: Uint8Array,
 };
 
 /** Zeros of a type. */

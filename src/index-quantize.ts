@@ -33,6 +33,7 @@ export { quantize, quantizeCalibrated } from './quantize/quantize.ts';
 export type {
   ActivationReport,
   LayerReport,
+  QuantizeOptions,
   QuantizationReport,
   QuantizationResult,
   WeightReport,

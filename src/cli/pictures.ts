@@ -1,4 +1,5 @@
 /** Pictures that a command is given: files, folders, contact sheets. Loaded one by one, when they are needed. */
+import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative } from 'node:path';
 import { platform } from '#platform';
@@ -108,6 +109,20 @@ async function findInSheet(path: string): Promise<PictureItem[]> {
     className: classes[labels[position]],
     load: () => Promise.resolve(picture),
   }));
+}
+
+/** SHA-256 of bytes, in hexadecimal. */
+export function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** SHA-256 of the pixels of all pictures, in order, sizes included. */
+export async function hashPictures(items: readonly PictureItem[]): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const { width, height, data } of loadPictures(items)) {
+    hash.update(`${width} ${height} ${data.length} `).update(data);
+  }
+  return hash.digest('hex');
 }
 
 /** One after the other, so that a folder of any size fits in memory. */

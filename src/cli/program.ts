@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { OctetError } from '../errors.ts';
+import { addCalibrateCommand } from './calibrate.ts';
 import { addClassifyCommand } from './classify.ts';
 import { addCompareCommand } from './compare.ts';
 import { CheckFailure, type CommandContext } from './context.ts';
@@ -25,6 +26,7 @@ function createProgram(context: CommandContext): Command {
     .showHelpAfterError('(see --help)')
     .exitOverride();
   addQuantizeCommand(program, context);
+  addCalibrateCommand(program, context);
   addInfoCommand(program);
   addClassifyCommand(program, context);
   addEvaluateCommand(program, context);

@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
-import { ModelError } from '../errors.ts';
+import { InputError, ModelError } from '../errors.ts';
+import type { Graph } from '../graph/graph.ts';
 import { imageBatches } from '../model/image-batches.ts';
 import { readGraph } from '../model/source.ts';
 import { findObstacles } from '../model/support.ts';
 import { encodeModel } from '../onnx/encode.ts';
-import { checkFloat } from '../quantize/calibrate.ts';
-import { parseRecipe } from '../quantize/recipe.ts';
+import { checkFloat, type Calibration } from '../quantize/calibrate.ts';
+import { parseRecipe, type Recipe } from '../quantize/recipe.ts';
+import { readStatistics } from '../quantize/statistics-file.ts';
 import { quantize, type LayerReport, type QuantizationReport } from '../quantize/quantize.ts';
 import { platform } from '#platform';
 import { checkWritable, writeWhole } from './files.ts';
@@ -24,7 +26,14 @@ import {
   progress,
   table,
 } from './output.ts';
-import { findPictures, loadPictures, SOURCES_HELP } from './pictures.ts';
+import {
+  findPictures,
+  hashPictures,
+  loadPictures,
+  sha256,
+  SOURCES_HELP,
+  type PictureItem,
+} from './pictures.ts';
 import type { CommandContext } from './context.ts';
 import { configuredOnnxRuntime } from './runtime.ts';
 
@@ -33,6 +42,7 @@ interface QuantizeOptions extends MetadataOptions {
   readonly output?: string;
   readonly recipe?: string;
   readonly opset?: number;
+  readonly statistics?: string;
   readonly limit?: number;
   readonly json?: boolean;
 }
@@ -54,6 +64,7 @@ export function addQuantizeCommand(program: Command, { signal }: CommandContext)
     )
     .option('--std <list>', 'as --mean; both are written into the file')
     .option('--labels <file>', 'class names to write into the file: one a line, or a JSON array')
+    .option('--statistics <file>', 'what "octet calibrate" wrote for this model and these pictures')
     .option(
       '--opset <n>',
       'latest opset that the file may need: int4 weights come with 21, int2 with 25; before, few bits are stored as int8 (default: 25)',
@@ -79,12 +90,17 @@ export function addQuantizeCommand(program: Command, { signal }: CommandContext)
         note(`Other runtimes may run the result; Octet cannot: ${new ModelError(problems).message}`);
       }
       if (hostNodes.length > 0) note(hostNodesText(hostNodes));
-      const bar = progress('Calibrating');
+      const kept =
+        options.statistics === undefined
+          ? undefined
+          : await keptCalibration(options.statistics, graph, sha256(file), recipe, pictures);
+      const bar = progress(kept ? 'Quantizing' : 'Calibrating');
       const { graph: quantized, report } = await quantize(
         graph,
         imageBatches(graph, loadPictures(pictures)),
         {
           recipe,
+          ...(kept && { calibration: kept }),
           imageCount: pictures.length,
           onnxRuntime: await configuredOnnxRuntime(),
           onProgress: onProgress(bar),
@@ -110,6 +126,22 @@ export function addQuantizeCommand(program: Command, { signal }: CommandContext)
           `${output}: ${bytes(encoded.length)}, ${(encoded.length / report.floatBytes).toFixed(3)} of the float32 size`,
       );
     });
+}
+
+/** The calibration of a statistics file. Throws an InputError where it was gathered from other pictures. */
+async function keptCalibration(
+  path: string,
+  graph: Graph,
+  model: string,
+  recipe: Recipe,
+  pictures: readonly PictureItem[],
+): Promise<Calibration> {
+  const text = new TextDecoder().decode(await platform.readFile(path));
+  const { calibration, source } = readStatistics(text, graph, model, recipe);
+  if (source.pictures !== (await hashPictures(pictures))) {
+    throw new InputError(`${path} was gathered from other pictures: name the same with --calibration`);
+  }
+  return calibration;
 }
 
 function printReport({ layers, images }: QuantizationReport): void {

@@ -10,7 +10,7 @@ import type { AsyncOptions } from '../progress.ts';
 import { equalize } from './equalize.ts';
 import { findLayers, type QuantizationLayers } from './layers.ts';
 import { onnxRuntimeOptions, openFloatSession, type Batch, type OnnxRuntimeOptions } from './onnx-runtime.ts';
-import { parseRecipe, type RecipeInput } from './recipe.ts';
+import { parseRecipe, type Recipe, type RecipeInput } from './recipe.ts';
 import { ActivationStatistics } from './statistics.ts';
 import { checkWeights } from './weights.ts';
 
@@ -92,10 +92,7 @@ export async function calibrate(
   const { signal, onProgress, imageCount } = options;
   const recipe = parseRecipe(options.recipe);
   checkFloat(graph);
-  const optimized = optimize(graph);
-  const prepared = recipe.corrections.equalize ? equalize(optimized) : optimized;
-  const layers = findLayers(prepared);
-  checkWeights(layers.weighted.values());
+  const { prepared, layers } = prepareGraph(graph, recipe);
   const statistics = new Map(
     [...layers.values.keys()].map((name) => [name, new ActivationStatistics(recipe.momentum)]),
   );
@@ -125,6 +122,18 @@ export async function calibrate(
     throw new InputError('the calibration set is empty: give at least one image, better a few hundred');
   }
   return { graph: prepared, layers, statistics, images: done };
+}
+
+/** A float graph as it is calibrated: optimized and, where the recipe asks, equalized. */
+export function prepareGraph(
+  graph: Graph,
+  recipe: Recipe,
+): { readonly prepared: Graph; readonly layers: QuantizationLayers } {
+  const optimized = optimize(graph);
+  const prepared = recipe.corrections.equalize ? equalize(optimized) : optimized;
+  const layers = findLayers(prepared);
+  checkWeights(layers.weighted.values());
+  return { prepared, layers };
 }
 
 /** @throws {ModelError} where `graph` is no float model that could be quantized */

@@ -97,3 +97,16 @@ export function spreadPositions(total: number, count: number): Int32Array {
   if (total <= count) return Int32Array.from({ length: total }, (_, i) => i);
   return Int32Array.from({ length: count }, (_, i) => Math.floor(((i + ((i * GOLDEN) % 1)) * total) / count));
 }
+
+/** Takes the mean of each row away and returns the means. */
+export function centre(matrix: Float32Array, rows: number): Float64Array {
+  const length = matrix.length / rows;
+  const means = new Float64Array(rows);
+  for (let row = 0; row < rows; row++) {
+    let sum = 0;
+    for (let i = row * length; i < (row + 1) * length; i++) sum += matrix[i];
+    means[row] = sum / length;
+    for (let i = row * length; i < (row + 1) * length; i++) matrix[i] -= means[row];
+  }
+  return means;
+}

@@ -94,6 +94,11 @@ export interface QuantizationResult {
   readonly report: QuantizationReport;
 }
 
+export interface QuantizeOptions extends CalibrationOptions {
+  /** What an earlier calibration of the same graph and images gave: they are not run again. */
+  readonly calibration?: Calibration;
+}
+
 /**
  * Calibrates a float graph on images and quantizes it.
  *
@@ -104,16 +109,15 @@ export interface QuantizationResult {
 export async function quantize(
   graph: Graph,
   images: AsyncIterable<Batch> | Iterable<Batch>,
-  options: CalibrationOptions = {},
+  options: QuantizeOptions = {},
 ): Promise<QuantizationResult> {
   const recipe = parseRecipe(options.recipe);
   const kept: Batch[] = [];
-  const calibration = await calibrate(graph, mayReconstruct(recipe) ? keeping(images, kept) : images, {
-    ...options,
-    recipe,
-  });
+  const seen = mayReconstruct(recipe) ? keeping(images, kept) : images;
+  const calibration = options.calibration ?? (await calibrate(graph, seen, { ...options, recipe }));
   options.signal?.throwIfAborted();
   if (!reconstructs(calibration, recipe)) return quantizeCalibrated(calibration, recipe);
+  if (options.calibration) for await (const batch of images) kept.push(batch);
   return quantizeCalibrated(
     calibration,
     recipe,
@@ -184,6 +188,10 @@ export function quantizeCalibrated(
     [...layers.values.values(), ...layers.weighted.values()].map(({ names }) => names),
   );
   const activations = chooseActivations(calibration, recipe);
+  for (const [name, parameters] of reconstruction?.activations ?? []) {
+    const chosen = activations.get(name);
+    if (chosen) activations.set(name, { ...chosen, parameters });
+  }
   const form = storageForm(graph, layers.weighted.values(), recipe);
   const writer = new QdqWriter(form.graph);
   const weightReports = new Map<string, WeightReport>();

@@ -21,7 +21,8 @@ import {
   type Batch,
   type OnnxRuntimeOptions,
 } from './onnx-runtime.ts';
-import { patchReader, spreadPositions, type PatchReader, type StoredValue } from './patches.ts';
+import { rangeByOutput, type Consumer } from './output-range.ts';
+import { centre, patchReader, spreadPositions, type PatchReader, type StoredValue } from './patches.ts';
 import {
   checkOverrides,
   parseRecipe,
@@ -39,6 +40,7 @@ import {
   type RoundedWeights,
   type RoundingProblem,
 } from './rounding.ts';
+import { chooseParameters, representedRange, type QuantizationParameters } from './scheme.ts';
 import { submatrix } from './triangular.ts';
 import {
   dequantizeWeights,
@@ -58,13 +60,19 @@ export interface Reconstruction {
   readonly recipe: Recipe;
   /** By node name, of every weighted layer that is quantized. */
   readonly layers: ReadonlyMap<string, QuantizedLayer>;
+  /** By value name, of every quantized value. */
+  readonly activations: ReadonlyMap<string, QuantizationParameters>;
   /** Images used: fewer than given where all would not fit in memory. */
   readonly images: number;
 }
 
 /** A `Reconstruction`, as far as another object could be mistaken for it. */
 export const reconstructionSchema = v.object(
-  { recipe: v.looseObject({}), layers: v.map(text, v.object({ weights: v.instance(Int8Array) })) },
+  {
+    recipe: v.looseObject({}),
+    layers: v.map(text, v.object({ weights: v.instance(Int8Array) })),
+    activations: v.map(text, v.looseObject({})),
+  },
   'what reconstruct gave',
 );
 
@@ -77,6 +85,8 @@ const POSITIONS_PER_FEATURE = 3;
 const LEAST_POSITIONS = 8192;
 /** More features than this are treated as independent blocks: the matrix of their moments would not fit. */
 const MAX_FEATURES = 6144;
+/** Most bits at which the range of an activation is chosen by the output of the layer that reads it. */
+const OUTPUT_RANGE_BITS = 6;
 /** Added to the moments, as a share of their mean diagonal. */
 const DAMPING = 0.01;
 /** Rows of patches that are multiplied at once. */
@@ -138,7 +148,8 @@ class Reconstructor {
   readonly #options: ReconstructionOptions;
   readonly #product: MatrixProduct;
   readonly #index: GraphIndex;
-  readonly #activations: ReadonlyMap<string, Activation>;
+  readonly #activations: Map<string, Activation>;
+  readonly #consumers: Map<string, { readonly layer: WeightedLayer; readonly value: string }>;
   readonly #values = new Map<string, ValuePair>();
   readonly #layers = new Map<string, QuantizedLayer>();
 
@@ -154,6 +165,7 @@ class Reconstructor {
     this.#product = product;
     this.#index = indexGraph(calibration.graph);
     this.#activations = chooseActivations(calibration, recipe);
+    this.#consumers = findConsumers(calibration);
   }
 
   async run(images: readonly Batch[]): Promise<Reconstruction> {
@@ -162,7 +174,7 @@ class Reconstructor {
     const steps = this.#steps();
     const input = joinImages(images, this.#imageLimit(steps));
     const inputName = graph.inputs[0].name;
-    this.#store(inputName, input, input);
+    await this.#store(inputName, input, input);
     let done = 0;
     const total = layers.weighted.size;
     for (const [position, step] of steps.entries()) {
@@ -174,7 +186,7 @@ class Reconstructor {
       if (step.value && step.region) {
         const float = await this.#evaluate(step.value.name, step.region, 'float');
         const quantized = await this.#evaluate(step.value.name, step.region, 'quantized');
-        this.#store(step.value.name, float, quantized);
+        await this.#store(step.value.name, float, quantized);
       }
       // What no later step reads makes room.
       for (const name of this.#values.keys()) {
@@ -182,7 +194,8 @@ class Reconstructor {
       }
     }
     onProgress?.({ stage: 'quantize', done: total, total });
-    return { recipe: this.#recipe, layers: this.#layers, images: input.shape[0] };
+    const activations = new Map([...this.#activations].map(([name, { parameters }]) => [name, parameters]));
+    return { recipe: this.#recipe, layers: this.#layers, activations, images: input.shape[0] };
   }
 
   /** Layers to round and values to compute, in topological order. */
@@ -310,7 +323,8 @@ class Reconstructor {
     return { ...graph, nodes, constants };
   }
 
-  #store(name: string, float: StoredValue, quantized: StoredValue): void {
+  async #store(name: string, float: StoredValue, quantized: StoredValue): Promise<void> {
+    await this.#chooseRange(name, float, quantized);
     const { scale, zeroPoint, qmin, qmax } = this.#activations.get(name)!.parameters;
     const data = new Int8Array(quantized.data.length);
     for (let i = 0; i < data.length; i++) {
@@ -318,6 +332,42 @@ class Reconstructor {
       data[i] = q < qmin ? qmin : q > qmax ? qmax : q;
     }
     this.#values.set(name, { float, quantized: { data, shape: quantized.shape, scale, zeroPoint } });
+  }
+
+  /** At few bits, the range of a value by the output of the first layer that reads it. */
+  async #chooseRange(name: string, float: StoredValue, raw: StoredValue): Promise<void> {
+    const { recipe, parameters } = this.#activations.get(name)!;
+    const found = this.#consumers.get(name);
+    if (!found || recipe.bits > OUTPUT_RANGE_BITS || recipe.observer !== 'mse') return;
+    const consumer = await this.#consumer(name, found.layer, found.value, float, raw);
+    if (!consumer) return;
+    const range = await rangeByOutput(consumer, representedRange(parameters), recipe, this.#product);
+    const activation = { recipe, parameters: chooseParameters(range, recipe.bits, recipe.scheme) };
+    this.#activations.set(name, activation);
+    for (const { name: other, sharedWith } of this.#calibration.layers.values.values()) {
+      if (sharedWith === name) this.#activations.set(other, activation);
+    }
+  }
+
+  /** What `layer` reads, `value`: `name` itself, or what is selected from it. */
+  async #consumer(
+    name: string,
+    layer: WeightedLayer,
+    value: string,
+    float: StoredValue,
+    raw: StoredValue,
+  ): Promise<Consumer | undefined> {
+    const pair = { float, quantized: raw };
+    if (value !== name) {
+      const region = this.#region(value);
+      if (region.inputs.join() !== name) return undefined;
+      // Selecting and rounding commute: the selection of the real values is what will be rounded.
+      this.#values.set(name, pair);
+      pair.float = await this.#evaluate(value, region, 'float');
+      pair.quantized = await this.#evaluate(value, region, 'quantized');
+    }
+    const reader = patchReader(layer, pair.float.shape);
+    return reader && { layer, reader, float: pair.float, raw: pair.quantized };
   }
 
   async #roundLayer(layer: WeightedLayer): Promise<void> {
@@ -456,6 +506,19 @@ class Reconstructor {
   }
 }
 
+/** For each value that has a scale of its own, the first layer that reads it, or what is selected from it. */
+function findConsumers({
+  layers,
+}: Calibration): Map<string, { readonly layer: WeightedLayer; readonly value: string }> {
+  const consumers = new Map<string, { readonly layer: WeightedLayer; readonly value: string }>();
+  for (const layer of layers.weighted.values()) {
+    const value = layers.values.get(layer.input);
+    const owner = value && (value.sharedWith ?? value.name);
+    if (owner !== undefined && !consumers.has(owner)) consumers.set(owner, { layer, value: layer.input });
+  }
+  return consumers;
+}
+
 interface Step {
   readonly layer: WeightedLayer | undefined;
   readonly value: QuantizedValue | undefined;
@@ -492,19 +555,6 @@ async function moments(x: Float32Array, features: number, product: MatrixProduct
   const damping = (DAMPING * trace) / features || 1;
   for (let k = 0; k < features; k++) result[k * features + k] += damping;
   return result;
-}
-
-/** Takes the mean of each row away and returns the means. */
-function centre(matrix: Float32Array, rows: number): Float64Array {
-  const length = matrix.length / rows;
-  const means = new Float64Array(rows);
-  for (let row = 0; row < rows; row++) {
-    let sum = 0;
-    for (let i = row * length; i < (row + 1) * length; i++) sum += matrix[i];
-    means[row] = sum / length;
-    for (let i = row * length; i < (row + 1) * length; i++) matrix[i] -= means[row];
-  }
-  return means;
 }
 
 function realImages(

@@ -15,6 +15,19 @@ export interface Histogram {
   readonly zeros: number;
 }
 
+/** The members of `ActivationStatistics` that a file keeps. */
+export interface KeptStatistics {
+  readonly count: number;
+  readonly images: number;
+  readonly min: number;
+  readonly max: number;
+  readonly sumOfSquares: number;
+  readonly channelSums: readonly number[];
+  readonly movingMin: number;
+  readonly movingMax: number;
+  readonly histogram: Omit<Histogram, 'counts'> & { readonly counts: readonly number[] };
+}
+
 /**
  * Streaming statistics of one tensor, [N, C, …].
  *
@@ -85,6 +98,25 @@ export class ActivationStatistics {
     this.#widenTo(Math.max(-this.min, this.max));
     this.#fill(data);
     return undefined;
+  }
+
+  /** Statistics as they were when a file was written. */
+  static restore(
+    momentum: number,
+    { histogram, channelSums, ...numbers }: KeptStatistics,
+  ): ActivationStatistics {
+    const result = new ActivationStatistics(momentum);
+    Object.assign(result, numbers);
+    result.channelSums = Float64Array.from(channelSums);
+    result.#zeros = histogram.zeros;
+    result.#binWidth = histogram.binWidth;
+    result.#bins.set(histogram.counts, histogram.counts.length > 0 ? histogram.first + BINS : 0);
+    return result;
+  }
+
+  /** Whether bins lie where those of a histogram may. */
+  static holds({ first, counts }: { readonly first: number; readonly counts: ArrayLike<number> }): boolean {
+    return Number.isInteger(first) && first >= -BINS && first + counts.length <= BINS;
   }
 
   /** Mean of each channel. */

@@ -49,6 +49,33 @@ describe('quantize', () => {
   });
 });
 
+describe('calibrate', () => {
+  test('keeps statistics from which quantize writes the same file, and only for the same model, pictures and recipe', async () => {
+    const statistics = path('statistics.json');
+    const source = ['-c', path('pictures')];
+    const { code } = await octet('calibrate', path('float.onnx'), ...source, '-o', statistics);
+    expect(code).toBe(0);
+    const from = (...args: string[]) =>
+      octet('quantize', ...args, '--statistics', statistics, '-o', path('kept.onnx'));
+    expect((await from(path('float.onnx'), ...source)).code).toBe(0);
+    expect(readFileSync(path('kept.onnx')).equals(readFileSync(path('int8.onnx')))).toBe(true);
+    writeFileSync(path('other.onnx'), encodeModel(convNet(6)));
+    const refusals = [
+      [await from(path('float.onnx'), ...source, '--limit', '3'), /other pictures/],
+      [await from(path('other.onnx'), ...source), /another model/],
+    ] as const;
+    for (const [{ code: failed, stderr }, message] of refusals) {
+      expect(failed).toBe(2);
+      expect(stderr).toMatch(message);
+    }
+    writeFileSync(path('equal.json'), JSON.stringify({ corrections: { equalize: true } }));
+    const { stderr } = await from(path('float.onnx'), ...source, '-r', path('equal.json'));
+    expect(stderr).toMatch(/calibrate anew with this recipe/);
+    writeFileSync(statistics, readFileSync(statistics, 'utf8').replace('"first":', '"first":1e9,"was":'));
+    expect((await from(path('float.onnx'), ...source)).stderr).toMatch(/bins that do not exist/);
+  });
+});
+
 describe('a model without metadata', () => {
   test('is told by quantize how pixels are normalized and what classes are called; compare takes that from either file', async () => {
     writeFileSync(path('bare.onnx'), encodeModel(convNet(5)));

@@ -251,6 +251,25 @@ describe('reconstruct', () => {
     expect(await weightsOf('gptq')).not.toEqual(first);
   });
 
+  it('chooses ranges of few bits by the output of the layer that reads them, through pools too', async () => {
+    const float = convNet(55);
+    const images = imagesOf(float, 32);
+    const recipe: RecipeInput = { weights: { bits: 8, rounding: 'gptq' }, activations: { bits: 3 } };
+    const calibration = await calibrate(float, images);
+    const reconstruction = await reconstruct(calibration, images, { recipe });
+    const { graph, report } = quantizeCalibrated(calibration, recipe, reconstruction);
+    const nearest: RecipeInput = { activations: { bits: 3 } };
+    const plain = quantizeCalibrated(calibration, nearest);
+    expect(await lossOf(float, graph)).toBeLessThan(await lossOf(float, plain.graph));
+    const scales = ({ layers }: typeof report) => layers.map(({ activation }) => activation?.scale);
+    const changed = scales(report).filter((scale, i) => scale !== scales(plain.report)[i]);
+    expect(changed.length).toBeGreaterThan(1);
+    // A pool keeps the scale of what it selects from.
+    const pool = report.layers.findIndex(({ op }) => op === 'MaxPool');
+    expect(pool).toBeGreaterThan(0);
+    expect(scales(report)[pool]).toBe(scales(report)[pool - 1]);
+  });
+
   it('rounds single layers as their overrides say, others to nearest behind them, and stays within their bits', async () => {
     const float = convNet(52);
     const recipe: RecipeInput = {

@@ -3,7 +3,7 @@
  * QuantizeLinear/DequantizeLinear pairs, which any runtime can execute and Octet lowers to integers.
  */
 import * as v from 'valibot';
-import { check } from '../arguments.ts';
+import { check, iterable, options as optionsOf } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import type { Graph, Node, Tensor, TensorData } from '../graph/graph.ts';
 import { packedBits } from '../graph/dtypes.ts';
@@ -15,10 +15,17 @@ import { raiseOpset } from '../graph/passes/raise-opset.ts';
 import { relu } from '../graph/operators/relu.ts';
 import { type Names, valueNames } from '../graph/rewrite.ts';
 import { log } from '../numerics/elementary.ts';
+import { graphSchema } from '../onnx/graph-schema.ts';
 import { quantizeReal } from '../program/pointwise.ts';
 import { chooseActivations, type Activation } from './activations.ts';
 import { biasCorrection } from './bias-correction.ts';
-import { calibrate, calibrationSchema, type Calibration, type CalibrationOptions } from './calibrate.ts';
+import {
+  calibrate,
+  calibrationSchema,
+  imageRunOptions,
+  type Calibration,
+  type CalibrationOptions,
+} from './calibrate.ts';
 import type { QuantizedValue, WeightedLayer } from './layers.ts';
 import { clippedShare, squaredError } from './observers.ts';
 import type { Batch } from './onnx-runtime.ts';
@@ -111,6 +118,15 @@ export async function quantize(
   images: AsyncIterable<Batch> | Iterable<Batch>,
   options: QuantizeOptions = {},
 ): Promise<QuantizationResult> {
+  check(
+    'quantize',
+    {
+      graph: graphSchema,
+      images: iterable,
+      options: optionsOf({ ...imageRunOptions, calibration: calibrationSchema }),
+    },
+    { graph, images, options },
+  );
   const recipe = parseRecipe(options.recipe);
   const kept: Batch[] = [];
   const seen = mayReconstruct(recipe) ? keeping(images, kept) : images;

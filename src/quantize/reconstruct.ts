@@ -80,9 +80,8 @@ export const reconstructionSchema = v.object(
 const VALUE_BYTES = 1.5 * 2 ** 30;
 /** Elements of one matrix of patches. */
 const PATCH_ELEMENTS = 2 ** 26;
-/** Positions for each feature, where the images have so many; and the least number. */
-const POSITIONS_PER_FEATURE = 3;
-const LEAST_POSITIONS = 8192;
+/** Positions that a layer of `features` inputs is rounded by, where the images have so many: more a feature where these are few. */
+const positionsFor = (features: number) => Math.max(3 * features, Math.min(64 * features, 8192), 2048);
 /** More features than this are treated as independent blocks: the matrix of their moments would not fit. */
 const MAX_FEATURES = 6144;
 /** Most bits at which the range of an activation is chosen by the output of the layer that reads it. */
@@ -402,8 +401,8 @@ class Reconstructor {
     const scales = start?.scales ?? new Float32Array(widest);
     const bias = Float64Array.from(layer.bias);
     const total = float.shape[0] * reader.positions;
-    const wanted = Math.max(POSITIONS_PER_FEATURE * features, LEAST_POSITIONS);
-    const positions = spreadPositions(total, Math.min(wanted, Math.ceil(PATCH_ELEMENTS / features)));
+    const wanted = Math.min(positionsFor(features), Math.ceil(PATCH_ELEMENTS / features));
+    const positions = spreadPositions(total, wanted);
     for (let group = 0; group < groups; group++) {
       this.#options.signal?.throwIfAborted();
       const x = reader.read(quantized, group, positions);

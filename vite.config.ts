@@ -37,12 +37,12 @@ export default defineConfig({
   resolve: {
     conditions: ['octet:source', ...defaultClientConditions],
     alias: [
-      { find: /^octet$/, replacement: path('src/index.ts') },
-      { find: /^octet\/(\w+)$/, replacement: path('src/index-$1.ts') },
-      // The float model runs on the CPU: the build of ONNX Runtime without the others' 20 MB, and with its threads' script as a file
-      // of its own.
+      { find: /^octetjs$/, replacement: path('src/index.ts') },
+      { find: /^octetjs\/(\w+)$/, replacement: path('src/index-$1.ts') },
+      // ONNX Runtime with its WebAssembly and its threads' script as files
+      // of their own: a bundle of the package's has them inside.
       {
-        find: /^onnxruntime-web$/,
+        find: /^onnxruntime-web\/wasm$/,
         replacement: path('node_modules/onnxruntime-web/dist/ort.wasm.min.mjs'),
       },
     ],

@@ -1,7 +1,7 @@
 /** What the page knows, as signals, and the few actions that change it. Views read signals and call actions; only here are the workers asked for answers. */
 import * as Comlink from 'comlink';
 import { computed, signal } from '@preact/signals';
-import type { ProgressEvent } from 'octet';
+import type { ProgressEvent } from 'octetjs';
 import { engine, engineWorker } from './engine/client.ts';
 import { asJob, isAbort } from './engine/jobs.ts';
 import type { Answer, BackendChoice, ModelInfo, Pixels } from './engine/protocol.ts';

@@ -1,8 +1,8 @@
 /**
- * Builds src/wasm/build/: the kernels as WebAssembly from src/wasm/assembly/, and the worker that runs them. `npm run build` copies
- * the folder into dist/, since the compiled loader looks for it beside itself.
+ * Builds src/wasm/build/: the kernels as WebAssembly from src/wasm/assembly/, and the worker that runs them, each as a module that exports
+ * its text. Bundlers differ in what they do with a file that a script names, and agree on modules.
  */
-import { cp, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
 import { build } from 'vite';
@@ -46,7 +46,18 @@ async function compile({ name, entry, features, shared }: (typeof MODULES)[numbe
   ];
   const { error } = await asc.main(options, { stderr });
   if (error) throw new Error(`${entry}: ${error.message}\n${stderr.toString()}`);
-  return (await stat(out)).size;
+  const bytes = await readFile(out);
+  await writeText(name, `${entry}, compiled, in base64`, bytes.toString('base64'));
+  return bytes.length;
+}
+
+async function writeText(name: string, what: string, text: string): Promise<void> {
+  const lines = [
+    `/** ${what}. Made by scripts/build-wasm.ts. */`,
+    `export default ${JSON.stringify(text)};`,
+    '',
+  ];
+  await writeFile(path(`${OUT}/${name}.ts`), lines.join('\n'));
 }
 
 /** The AssemblyScript that reads what src/ops/wasm-parameters.ts describes. */
@@ -90,7 +101,7 @@ async function sources(): Promise<string[]> {
 
 async function isFresh(): Promise<boolean> {
   const modified = async (file: string) => (await stat(path(file))).mtimeMs;
-  const outputs = [...MODULES.map(({ name }) => `${name}.wasm`), 'worker.js'];
+  const outputs = [...MODULES.map(({ name }) => `${name}.ts`), 'worker-source.ts'];
   try {
     const oldest = Math.min(...(await Promise.all(outputs.map((file) => modified(`${OUT}/${file}`)))));
     const newest = Math.max(...(await Promise.all((await sources()).map(modified))));
@@ -124,9 +135,15 @@ export async function buildWasm(): Promise<void> {
       target: 'es2022',
     },
   });
+  await writeText(
+    'worker-source',
+    'worker.ts as one script',
+    await readFile(path(`${OUT}/worker.js`), 'utf8'),
+  );
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await buildWasm();
-  if (process.argv.includes('--dist')) await cp(path(OUT), path(`dist/${OUT}`), { recursive: true });
+  // `octetjs/worker`, for pages that may not start workers from memory.
+  if (process.argv.includes('--dist')) await cp(path(`${OUT}/worker.js`), path('dist/worker.js'));
 }

@@ -119,7 +119,10 @@ const deviceRules: Rules = [
     'Run again: Octet opens a new device (your own must be made anew). If it recurs, update the driver, or use wasm.',
   ],
   [/no WebAssembly SIMD/, "Update the engine, or load with `backend: 'webgpu'`."],
-  [/kernels from/, 'Serve the package’s `.wasm` files beside its scripts.'],
+  [
+    /cannot load the WebAssembly kernels/,
+    "Let the page's Content Security Policy allow `'wasm-unsafe-eval'`; see [bundlers.md](bundlers.md).",
+  ],
   [/could not be started/, 'Load the model with fewer threads.'],
   [/disposed of: load|been disposed of|worker thread/, 'Load the model again.'],
   [/memory|does not fit|kernel calls/, BATCH],

@@ -1,4 +1,4 @@
-/** `octet/extend`: operators of one's own, the integer program that they become, and the plan that runs it. */
+/** `octetjs/extend`: operators of one's own, the integer program that they become, and the plan that runs it. */
 export { defineOperator } from './graph/operators/operator.ts';
 export type {
   Binary,

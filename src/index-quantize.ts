@@ -1,4 +1,4 @@
-/** `octet/quantize`: ONNX files in and out, calibration, quantization, and what they cost in accuracy. */
+/** `octetjs/quantize`: ONNX files in and out, calibration, quantization, and what they cost in accuracy. */
 export { decodeModel } from './onnx/decode-model.ts';
 export type { DecodeModelOptions } from './onnx/decode.ts';
 export { encodeModel } from './onnx/encode.ts';

@@ -1,4 +1,4 @@
-import type { Timings } from 'octet';
+import type { Timings } from 'octetjs';
 import * as format from '../format.ts';
 import { info } from '../state.ts';
 

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import type { MemoryPlan } from 'octet/extend';
+import type { MemoryPlan } from 'octetjs/extend';
 import * as format from '../format.ts';
 import { Figure } from './figure.tsx';
 

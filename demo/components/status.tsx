@@ -1,5 +1,5 @@
 import { useEffect, useRef } from 'preact/hooks';
-import type { AdapterDescription, ProgressEvent } from 'octet';
+import type { AdapterDescription, ProgressEvent } from 'octetjs';
 import type { BackendChoice, ModelInfo } from '../engine/protocol.ts';
 import * as format from '../format.ts';
 import { backendChoice, loadModel, model, ownModel } from '../state.ts';

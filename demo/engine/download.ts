@@ -1,4 +1,4 @@
-import { InputError, type ProgressEvent } from 'octet';
+import { InputError, type ProgressEvent } from 'octetjs';
 
 /** The bytes of a file of this site, as they arrive. */
 export async function download(

@@ -10,8 +10,8 @@ import type {
   Profile,
   ProgressEvent,
   Timings,
-} from 'octet';
-import type { MemoryPlan } from 'octet/extend';
+} from 'octetjs';
+import type { MemoryPlan } from 'octetjs/extend';
 
 export type BackendChoice = 'auto' | BackendName;
 

@@ -1,4 +1,4 @@
-import type { ProgressEvent } from 'octet';
+import type { ProgressEvent } from 'octetjs';
 
 /** At most one message in so many milliseconds: a fast download reports thousands of times. */
 const INTERVAL_MS = 50;

@@ -1,5 +1,5 @@
 /** What a person would call an operation of the integer program. */
-import type { BuiltinOperation, Operation, ProgramTensor } from 'octet/extend';
+import type { BuiltinOperation, Operation, ProgramTensor } from 'octetjs/extend';
 
 const KINDS: ReadonlySet<string> = new Set<BuiltinOperation['kind']>([
   'conv2d',

@@ -8,8 +8,8 @@ import {
   resize,
   type Model,
   type Picture,
-} from 'octet';
-import type { Operation } from 'octet/extend';
+} from 'octetjs';
+import type { Operation } from 'octetjs/extend';
 import { download } from './download.ts';
 import { Jobs } from './jobs.ts';
 import type { Activation, EngineApi, IntegerHistogram, LayerInfo, ModelInfo, Pixels } from './protocol.ts';

@@ -1,7 +1,7 @@
 /** The page's end of the second worker, which holds the float model. Started when first asked for. */
 import * as Comlink from 'comlink';
 import { signal } from '@preact/signals';
-import type { ProgressEvent } from 'octet';
+import type { ProgressEvent } from 'octetjs';
 import { asJob, isAbort } from '../engine/jobs.ts';
 import { messageOf } from '../state.ts';
 import type { LabApi } from './protocol.ts';

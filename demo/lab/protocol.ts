@@ -1,5 +1,5 @@
 /** What the page and its second worker say to each other: everything that needs the float model and ONNX Runtime. */
-import type { ProgressEvent } from 'octet';
+import type { ProgressEvent } from 'octetjs';
 import type { Guess, OnPredictions, Pixels } from '../engine/protocol.ts';
 
 export interface FloatAnswer {

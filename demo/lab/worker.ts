@@ -1,6 +1,6 @@
 /** The float model: run by ONNX Runtime, and quantized anew at other bits. Everything that the int8 page can do without. */
 import * as Comlink from 'comlink';
-import { InputError, loadModel, softmax, topK, type Picture, type ProgressEvent } from 'octet';
+import { InputError, loadModel, softmax, topK, type Picture, type ProgressEvent } from 'octetjs';
 import {
   calibrate,
   decodeModel,
@@ -11,8 +11,8 @@ import {
   type Calibration,
   type FloatSession,
   type Graph,
-} from 'octet/quantize';
-import * as onnxRuntime from 'onnxruntime-web';
+} from 'octetjs/quantize';
+import * as onnxRuntime from 'onnxruntime-web/wasm';
 import runtimeScript from 'onnxruntime-web/ort-wasm-simd-threaded.mjs?url';
 import runtimeWasm from 'onnxruntime-web/ort-wasm-simd-threaded.wasm?url';
 import calibrationIndex from '../../models/cifar10/calibration-512.json' with { type: 'json' };

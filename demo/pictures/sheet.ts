@@ -1,5 +1,5 @@
 /** The committed contact sheet of test pictures: many in one PNG, row by row, their classes in a file beside it. */
-import type { SheetIndex } from 'octet/quantize';
+import type { SheetIndex } from 'octetjs/quantize';
 import modelUrl from '../../models/vgg16-cifar10.int8.onnx';
 import sheetIndex from '../../models/cifar10/test-1000.json' with { type: 'json' };
 import sheetUrl from '../../models/cifar10/test-1000.png';

@@ -1,7 +1,7 @@
 import * as Comlink from 'comlink';
 import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
-import type { ProgressEvent } from 'octet';
+import type { ProgressEvent } from 'octetjs';
 import { SteadyButton } from '../components/steady-button.tsx';
 import { LevelsPlot } from '../components/levels-plot.tsx';
 import { asJob, isAbort } from '../engine/jobs.ts';

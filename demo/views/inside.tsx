@@ -1,7 +1,7 @@
 import * as Comlink from 'comlink';
 import { signal } from '@preact/signals';
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
-import type { Profile, ProgressEvent } from 'octet';
+import type { Profile, ProgressEvent } from 'octetjs';
 import { ChannelGrid, strongestChannels } from '../components/channel-grid.tsx';
 import { Figure } from '../components/figure.tsx';
 import { Histogram } from '../components/histogram.tsx';

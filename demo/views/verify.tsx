@@ -4,7 +4,7 @@ import { SteadyButton } from '../components/steady-button.tsx';
 import { useJob } from '../components/use-job.ts';
 import { engine } from '../engine/client.ts';
 import { asJob } from '../engine/jobs.ts';
-import type { Comparison } from 'octet';
+import type { Comparison } from 'octetjs';
 import type { ModelInfo } from '../engine/protocol.ts';
 import * as format from '../format.ts';
 import { chosen, info } from '../state.ts';

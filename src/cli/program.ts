@@ -16,7 +16,7 @@ import { addSweepCommand } from './sweep.ts';
 const EXIT = { ok: 0, checkFailed: 1, badInput: 2, interrupted: 130 };
 
 function createProgram(context: CommandContext): Command {
-  const { version } = createRequire(import.meta.url)('octet/package.json') as { version: string };
+  const { version } = createRequire(import.meta.url)('octetjs/package.json') as { version: string };
   const program = new Command('octet')
     .description('Int8 convolutional networks: quantize float ONNX models, run them, measure them.')
     .version(version)

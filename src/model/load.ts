@@ -102,6 +102,7 @@ const loadOptions = optionsOf({
   tune: oneOf('off', 'quick', 'full'),
   batches: v.array(count, 'an array of positive integers'),
   threads: count,
+  workerUrl: v.union([text, v.instance(URL)], 'an address: a string or a URL'),
   preprocessing: preprocessingSchema,
   labels: texts,
   operators: v.array(operator, 'an array of Operators'),
@@ -147,6 +148,7 @@ async function openBackend(
       createWasmSession(program, {
         operators: fast,
         ...(options.threads !== undefined && { threads: options.threads }),
+        ...(options.workerUrl && { workerUrl: options.workerUrl }),
         ...(options.batches && { batches: options.batches }),
         ...(options.signal && { signal: options.signal }),
       }),
@@ -180,10 +182,18 @@ async function openBackend(
     const session = await attempt('webgpu');
     if (session) return { session, reason: because('a software GPU adapter is better than plain loops') };
   }
-  return {
-    session: await open.reference(),
-    reason: because('only the reference is left: expect it to be slow'),
-  };
+  const reason = because('only the reference is left: expect it to be slow');
+  warnOnce(`Octet: ${reason}`);
+  return { session: await open.reference(), reason };
+}
+
+let warned = false;
+
+/** A page that fell to the reference works, some forty times slower: nobody should have to find out with a profiler. */
+function warnOnce(message: string): void {
+  if (warned) return;
+  warned = true;
+  console.warn(message);
 }
 
 /** Whether the adapter is a software one; undefined where there is none. Says so in `obstacles`. */

@@ -37,6 +37,11 @@ export interface LoadOptions extends AsyncOptions {
   readonly maxActivationBytes?: number;
   /** Threads of the wasm backend. Default: the machine's cores, at most 8, where shared memory is allowed, else 1. */
   readonly threads?: number;
+  /**
+   * Address of the script of the wasm backend's threads, which the package has as `octetjs/worker`. Only for pages whose Content Security
+   * Policy does not allow `worker-src blob:`; without it such a page has one thread.
+   */
+  readonly workerUrl?: string | URL;
   /** Overrides what the file's metadata says. */
   readonly preprocessing?: Preprocessing;
   /** Class names, in the order of the output. Overrides what the file's metadata says. */

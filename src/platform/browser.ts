@@ -46,7 +46,14 @@ export const platform: Platform = {
   get sharesMemory() {
     return globalThis.crossOriginIsolated;
   },
-  get Worker() {
-    return globalThis.Worker;
+  startWorker(source, url) {
+    if (url) return new Worker(url, { type: 'module' });
+    const address = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
+    try {
+      return new Worker(address, { type: 'module' });
+    } finally {
+      // The fetch of the script is already under way, by the address as it was.
+      URL.revokeObjectURL(address);
+    }
   },
 };

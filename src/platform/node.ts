@@ -68,5 +68,6 @@ export const platform: Platform = {
 
   cores: availableParallelism(),
   sharesMemory: true,
-  Worker: NodeWorker,
+  startWorker: (source, url) =>
+    new NodeWorker(new URL(url ?? `data:text/javascript,${encodeURIComponent(source)}`)),
 };

@@ -35,8 +35,8 @@ export interface Platform {
   readonly cores: number;
   /** Whether threads may share memory: in Node always, in browsers where the page is cross-origin isolated. */
   readonly sharesMemory: boolean;
-  /** Starts a thread from a JavaScript module. Called as `new Worker(new URL(…, import.meta.url))`, which bundlers look for. */
-  readonly Worker: new (url: URL, options: { readonly type: 'module' }) => WorkerThread;
+  /** Starts a thread from the text of a JavaScript module, or from its address where one is given. Throws the engine's own error. */
+  startWorker(source: string, url?: string | URL): WorkerThread;
 }
 
 /** A browser's Worker, or what Node has in its place. */

@@ -2,6 +2,7 @@
  * Float inference with ONNX Runtime. Octet computes integers; where it needs a float model's values (calibration, comparison), the
  * optional peer dependency `onnxruntime-web` runs it.
  */
+import { importOnnxRuntime } from '#onnxruntime';
 import type * as OnnxRuntime from 'onnxruntime-web';
 import * as v from 'valibot';
 import { check, index, options, texts } from '../arguments.ts';
@@ -69,7 +70,7 @@ export async function openGraphSession(
   exposed: readonly string[],
   runtime: OnnxRuntimeOptions = {},
 ): Promise<GraphSession> {
-  const ort = runtime.onnxRuntime ?? (await importOnnxRuntime());
+  const ort = runtime.onnxRuntime ?? (await loadOnnxRuntime());
   const declared = new Map(graph.outputs.map((output) => [output.name, output]));
   const outputs = exposed.map(
     (name): ValueInfo =>
@@ -179,9 +180,9 @@ function concatenate(parts: readonly FloatResult[]): FloatResult {
   return { data, shape: [first * parts.length, ...rest] };
 }
 
-async function importOnnxRuntime(): Promise<OnnxRuntimeModule> {
+async function loadOnnxRuntime(): Promise<OnnxRuntimeModule> {
   try {
-    return await import('onnxruntime-web');
+    return await importOnnxRuntime();
   } catch (cause) {
     throw new OctetError(
       'calibration and comparison run the float model with onnxruntime-web, which is not installed: npm install onnxruntime-web',

@@ -1,6 +1,5 @@
 /** The kernels, compiled for the engine at hand. */
 import { relaxedSimd, simd } from 'wasm-feature-detect';
-import { platform } from '#platform';
 import { DeviceError } from '../errors.ts';
 import type { WasmCapabilities } from '../ops/wasm-kernel.ts';
 import { classifyRelaxedDot, type RelaxedProbe } from './relaxed.ts';
@@ -17,18 +16,18 @@ export interface EngineOptions {
   readonly relaxed: boolean;
 }
 
-/** Where bundlers look for the files: they copy what is named this way. */
-const files = {
-  simd: new URL('./build/simd.wasm', import.meta.url),
-  'simd-threads': new URL('./build/simd-threads.wasm', import.meta.url),
-  relaxed: new URL('./build/relaxed.wasm', import.meta.url),
-  'relaxed-threads': new URL('./build/relaxed-threads.wasm', import.meta.url),
+/** Modules that hold the kernels as text, so that every bundler and CDN brings them along; only the one that the engine runs is loaded. */
+const builds = {
+  simd: () => import('./build/simd.ts'),
+  'simd-threads': () => import('./build/simd-threads.ts'),
+  relaxed: () => import('./build/relaxed.ts'),
+  'relaxed-threads': () => import('./build/relaxed-threads.ts'),
 };
 
 /** Modules are immutable and hold no memory: every session shares them. */
-const engines = new Map<keyof typeof files, Promise<WasmEngine>>();
+const engines = new Map<keyof typeof builds, Promise<WasmEngine>>();
 
-/** @throws {DeviceError} no SIMD in this engine, or the module cannot be fetched */
+/** @throws {DeviceError} no SIMD in this engine, or the kernels cannot be loaded */
 export async function loadEngine({ shared, relaxed }: EngineOptions): Promise<WasmEngine> {
   if (!(await simd())) {
     throw new DeviceError(
@@ -47,14 +46,14 @@ export async function loadEngine({ shared, relaxed }: EngineOptions): Promise<Wa
   return engine;
 }
 
-async function compile(name: keyof typeof files, shared: boolean): Promise<WasmEngine> {
-  const url = files[name];
+async function compile(name: keyof typeof builds, shared: boolean): Promise<WasmEngine> {
   let module: WebAssembly.Module;
   try {
-    module = await compileFrom(url);
+    const { default: base64 } = await builds[name]();
+    module = await compileBase64(base64);
   } catch (cause) {
     throw new DeviceError(
-      `cannot load the WebAssembly kernels from ${url.href}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      `cannot load the WebAssembly kernels: ${cause instanceof Error ? cause.message : String(cause)}`,
       { cause },
     );
   }
@@ -65,16 +64,7 @@ async function compile(name: keyof typeof files, shared: boolean): Promise<WasmE
     : 'none';
   return { module, capabilities: { relaxedDot } };
 }
-
-/** Compiles a file of the package. */
-export async function compileFrom(url: URL): Promise<WebAssembly.Module> {
-  if (url.protocol === 'file:') {
-    return WebAssembly.compile((await platform.readFile(url)) as Uint8Array<ArrayBuffer>);
-  }
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`HTTP status ${response.status}`);
-  // Streaming wants the right content type, which not every static host sends.
-  if (response.headers.get('content-type') === 'application/wasm')
-    return WebAssembly.compileStreaming(response);
-  return WebAssembly.compile(await response.arrayBuffer());
+/** Compiles a module of src/wasm/build. */
+export function compileBase64(base64: string): Promise<WebAssembly.Module> {
+  return WebAssembly.compile(Uint8Array.from(atob(base64), (char) => char.charCodeAt(0)));
 }

@@ -6,7 +6,7 @@ import {
   type FloatProduct,
   plainFloatKernels,
 } from '../program/host.ts';
-import { compileFrom } from './engine.ts';
+import { compileBase64 } from './engine.ts';
 
 const PAGE = 65536;
 /** Columns that a kernel computes side by side. */
@@ -17,7 +17,7 @@ let compiled: Promise<WebAssembly.Module> | undefined;
 /** Kernels with a memory of their own; undefined where the engine has no SIMD or cannot load them: plain loops then do. */
 export async function loadFloatKernels(): Promise<FloatKernels | undefined> {
   if (!(await simd())) return undefined;
-  compiled ??= compileFrom(new URL('./build/float.wasm', import.meta.url));
+  compiled ??= import('./build/float.ts').then(({ default: base64 }) => compileBase64(base64));
   try {
     const memory = new WebAssembly.Memory({ initial: 1, maximum: PAGE });
     const { exports } = await WebAssembly.instantiate(await compiled, { env: { memory } });

@@ -2,6 +2,7 @@
 import { platform } from '#platform';
 import { DeviceError } from '../errors.ts';
 import type { WorkerThread } from '../platform/platform.ts';
+import workerSource from './build/worker-source.ts';
 import {
   bindCalls,
   type BoundCall,
@@ -55,14 +56,15 @@ interface Waiter {
  * `threads` workers over one shared memory. The calling thread only waits for their messages: it may be a page's main thread, which
  * must not block.
  *
+ * @param workerUrl where the page serves the worker's script, if its policy forbids scripts from memory
  * @throws {DeviceError} a worker cannot be started
  */
 export async function createThreadPool(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
   threads: number,
+  workerUrl?: string | URL,
 ): Promise<Executor> {
-  const { Worker } = platform;
   const control = new Int32Array(memory.buffer);
   const workers: WorkerThread[] = [];
   let broken: DeviceError | undefined;
@@ -116,7 +118,7 @@ export async function createThreadPool(
   // A policy of the page may forbid workers, and the system may have no more threads to give.
   const startWorker = (): WorkerThread => {
     try {
-      return new Worker(new URL('./build/worker.js', import.meta.url), { type: 'module' });
+      return platform.startWorker(workerSource, workerUrl);
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new DeviceError(

@@ -54,6 +54,8 @@ export interface WasmSessionOptions {
    * 1; and 1 where no worker can be started. With 1 all work is done by the caller's thread.
    */
   readonly threads?: number;
+  /** Address of the threads' script (`octetjs/worker`), for pages whose policy forbids workers from `blob:` addresses. */
+  readonly workerUrl?: string | URL;
   readonly operators?: OperatorRegistry;
   readonly signal?: AbortSignal;
   /** False keeps to instructions that every engine defines alike; the bytes are the same. Default true. */
@@ -81,11 +83,11 @@ export async function createWasmSession(
   options: WasmSessionOptions = {},
 ): Promise<WasmSession> {
   const { operators = createOperatorRegistry(), signal, relaxedSimd = true, chooseVariant } = options;
-  const { batches = [1] } = options;
+  const { batches = [1], workerUrl } = options;
   for (const batch of batches) checkBatch(batch, program.tensors);
   const threads = threadCount(options.threads);
   signal?.throwIfAborted();
-  const open = (count: number) => openExecutor(count, relaxedSimd, signal);
+  const open = (count: number) => openExecutor(count, relaxedSimd, workerUrl, signal);
   const { executor, memory, capabilities } = await open(threads).catch((error: unknown) => {
     // Threads that nobody asked for are only for speed, and may be ruled out: by a page's policy, by a script of another origin.
     if (options.threads !== undefined || threads === 1 || !(error instanceof DeviceError)) throw error;
@@ -113,6 +115,7 @@ interface Opened {
 async function openExecutor(
   threads: number,
   relaxed: boolean,
+  workerUrl: string | URL | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Opened> {
   const { module, capabilities } = await loadEngine({ shared: threads > 1, relaxed });
@@ -120,7 +123,7 @@ async function openExecutor(
   const memory = new LinearMemory(threads > 1);
   const executor =
     threads > 1
-      ? await createThreadPool(module, memory.memory, threads)
+      ? await createThreadPool(module, memory.memory, threads, workerUrl)
       : await createInlineExecutor(module, memory.memory);
   return { executor, memory, capabilities };
 }

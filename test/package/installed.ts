@@ -9,7 +9,7 @@ const run = promisify(execFile);
 const root = path.resolve(import.meta.dirname, '../..');
 
 export interface Installed {
-  /** Holds package.json and node_modules/octet; the caller removes it. */
+  /** Holds package.json and node_modules/octetjs; the caller removes it. */
   readonly folder: string;
   readonly tarball: string;
 }

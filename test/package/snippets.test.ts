@@ -55,7 +55,7 @@ const packageJson = JSON.parse(await readFile(path.join(root, 'package.json'), '
 beforeAll(async () => {
   await makeFlagship();
   ({ folder } = await installPackage());
-  // The optional peers, as `npm install octet onnxruntime-web` would have them.
+  // The optional peers, as `npm install octetjs onnxruntime-web` would have them.
   for (const peer of ['onnxruntime-web', 'fastify', 'prom-client']) {
     await symlink(path.join(root, 'node_modules', peer), path.join(folder, 'node_modules', peer));
   }
@@ -117,7 +117,7 @@ async function runShellLine(line: string): Promise<void> {
   }
   expect(program, line).toBe('npm');
   if (args[0] === 'install') {
-    const known = ['octet', ...Object.keys(packageJson.peerDependencies)];
+    const known = ['octetjs', ...Object.keys(packageJson.peerDependencies)];
     for (const name of args.slice(1)) expect(known, line).toContain(name);
   } else {
     const script = args[0] === 'run' ? args[1] : args[0];
@@ -160,9 +160,9 @@ async function runHtml(html: string): Promise<void> {
 
 async function runInBrowser(script: string): Promise<void> {
   const html = `<!doctype html><img src="photos/cat.jpg">
-    <script type="importmap">{ "imports": { "octet": "/node_modules/octet/dist/browser/octet.js",
-      "octet/quantize": "/node_modules/octet/dist/browser/quantize.js",
-      "octet/extend": "/node_modules/octet/dist/browser/extend.js" } }</script>
+    <script type="importmap">{ "imports": { "octetjs": "/node_modules/octetjs/dist/browser/octet.js",
+      "octetjs/quantize": "/node_modules/octetjs/dist/browser/quantize.js",
+      "octetjs/extend": "/node_modules/octetjs/dist/browser/extend.js" } }</script>
     <script type="module">${script}\nwindow.finished = true;</script>`;
   await onPage(html, async (page) => {
     await page.waitForFunction(() => 'finished' in window);

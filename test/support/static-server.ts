@@ -29,6 +29,7 @@ const PIECE = 1 << 20;
 
 /**
  * @param isolated whether the host sends the headers that shared memory needs
+ * @param policy Content Security Policy of every answer
  * @param prefix path of the site on the host
  * @param slow ending of files of which the host sends a megabyte at a time, each when `next` has resolved
  */
@@ -36,10 +37,12 @@ export async function serveFolder(
   folder: string,
   {
     isolated,
+    policy,
     prefix = '/some/folder/',
     slow,
   }: {
     isolated: boolean;
+    policy?: string;
     prefix?: string;
     slow?: { readonly ending: string; readonly next: () => Promise<void> };
   },
@@ -62,6 +65,7 @@ export async function serveFolder(
           'Cross-Origin-Opener-Policy': 'same-origin',
           'Cross-Origin-Embedder-Policy': 'require-corp',
         }),
+        ...(policy !== undefined && { 'Content-Security-Policy': policy }),
       });
       if (!slow || !file.endsWith(slow.ending)) {
         createReadStream(file).pipe(response);

@@ -361,9 +361,11 @@ describe('errors', () => {
         super.terminate();
       }
     }
-    const replaced = vi.spyOn(platform, 'Worker').mockImplementation(function (url: URL) {
-      return new ScarceWorker(url);
-    });
+    const replaced = vi
+      .spyOn(platform, 'startWorker')
+      .mockImplementation(
+        (source) => new ScarceWorker(new URL(`data:text/javascript,${encodeURIComponent(source)}`)),
+      );
     try {
       const loaded = createWasmSession(randomProgram(1), { threads: 3 });
       await expect(loaded).rejects.toThrow(/^worker thread 2 of 3 .* could not be started: no more threads/);
@@ -377,7 +379,7 @@ describe('errors', () => {
   test('where no thread can be started and none was asked for, the calling thread does the work', async () => {
     const { cores } = platform;
     Object.assign(platform, { cores: 2 });
-    const replaced = vi.spyOn(platform, 'Worker').mockImplementation(function () {
+    const replaced = vi.spyOn(platform, 'startWorker').mockImplementation(() => {
       throw new Error('refused by the policy of the page');
     });
     try {

@@ -9,6 +9,7 @@ const KINDS: ReadonlySet<string> = new Set<BuiltinOperation['kind']>([
   'constant',
   'move',
   'lookup',
+  'resize',
 ]);
 
 function isBuiltin(operation: Operation): operation is BuiltinOperation {
@@ -40,6 +41,8 @@ export function titleOf(operation: Operation, from: ProgramTensor, to: ProgramTe
       return operation.parts.length > 1 ? 'Concat' : 'Move';
     case 'lookup':
       return 'Lookup table';
+    case 'resize':
+      return 'Resize';
   }
 }
 

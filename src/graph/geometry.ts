@@ -87,3 +87,55 @@ function isIntegers(value: unknown, length: number, least: number): value is rea
     value.every((v) => Number.isInteger(v) && v >= least && v < LIMIT)
   );
 }
+
+/** The window of a ConvTranspose: what each element of the image is spread over. */
+export interface TransposedWindow {
+  readonly stride: Pair;
+  readonly dilation: Pair;
+  /** What is cut off at the top and on the left. */
+  readonly pads: Pair;
+  readonly outputSize: Pair;
+}
+
+/**
+ * That of a ConvTranspose node over an image of `size`, or what is wrong with it. `kernel` is the weights' [kH, kW].
+ * Formulas: https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
+ */
+export function transposedWindow(node: Node, size: Pair, kernel: Pair): TransposedWindow | string {
+  const given = pair(node, 'kernel_shape', kernel);
+  const stride = pair(node, 'strides', [1, 1]);
+  const dilation = pair(node, 'dilations', [1, 1]);
+  for (const value of [given, stride, dilation]) if (typeof value === 'string') return value;
+  if (given.toString() !== kernel.toString()) {
+    return `kernel_shape is [${given.toString()}], but the weights have [${kernel}]`;
+  }
+  const {
+    pads: explicit = [0, 0, 0, 0],
+    output_padding: added = [0, 0],
+    output_shape: wanted,
+  } = node.attributes;
+  if (!isIntegers(explicit, 4, 0) || !isIntegers(added, 2, 0) || (wanted && !isIntegers(wanted, 2, 1))) {
+    return `pads must be four and output_padding two integers from 0 to ${LIMIT - 1}, output_shape two above 0`;
+  }
+  const autoPad = node.attributes.auto_pad ?? 'NOTSET';
+  const [s, d] = [stride, dilation] as [Pair, Pair];
+  const pads: [number, number] = [0, 0];
+  const outputSize: [number, number] = [0, 0];
+  for (const axis of [0, 1] as const) {
+    const full = s[axis] * (size[axis] - 1) + added[axis] + (kernel[axis] - 1) * d[axis] + 1;
+    const isSame = autoPad === 'SAME_UPPER' || autoPad === 'SAME_LOWER';
+    if (!isSame && autoPad !== 'NOTSET' && autoPad !== 'VALID') {
+      return `auto_pad must be NOTSET, SAME_UPPER, SAME_LOWER or VALID, not ${JSON.stringify(autoPad)}`;
+    }
+    if (wanted || isSame) {
+      outputSize[axis] = wanted ? (wanted as Pair)[axis] : size[axis] * s[axis];
+      const total = Math.max(0, full - outputSize[axis]);
+      pads[axis] = autoPad === 'SAME_UPPER' ? total >> 1 : total - (total >> 1);
+    } else {
+      pads[axis] = autoPad === 'VALID' ? 0 : explicit[axis];
+      outputSize[axis] = full - pads[axis] - (autoPad === 'VALID' ? 0 : explicit[axis + 2]);
+    }
+    if (!(outputSize[axis] > 0)) return `its result would have no ${axis === 0 ? 'rows' : 'columns'}`;
+  }
+  return { stride: s, dilation: d, pads, outputSize };
+}

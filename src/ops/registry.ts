@@ -12,6 +12,7 @@ import { maxPool2d } from './maxPool2d/index.ts';
 import { move } from './move/index.ts';
 import type { Operator } from './operator.ts';
 import { quantize } from './quantize/index.ts';
+import { resize } from './resize/index.ts';
 
 /** Operators that come with Octet, in the order of their folders. */
 export const builtinOperators: readonly Operator[] = [
@@ -25,6 +26,7 @@ export const builtinOperators: readonly Operator[] = [
   maxPool2d,
   move,
   quantize,
+  resize,
 ];
 
 /** Operators by the `kind` of their operations. Immutable. */

@@ -139,6 +139,25 @@ export const PARAMETER_BLOCKS = {
       'zeroPoint', // of padded lanes
     ],
   },
+  /** resize.ts */
+  Resize: {
+    fields: [
+      'height', // of x
+      'width',
+      'channels', // stored
+      'lastLanes', // real channels of the last quad, 1…4
+      'outHeight',
+      'outWidth',
+      'rowTaps', // a row of y
+      'columnTaps',
+      'inputZeroPoint',
+      'mantissa',
+      'shift',
+      'zeroPoint',
+      'lo',
+      'hi',
+    ],
+  },
   Lookup: {
     fields: [
       'channels', // stored

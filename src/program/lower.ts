@@ -13,6 +13,7 @@ import { isFloats, selects, type Value as ConstantValue } from '../graph/operato
 import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
 import { operatorOf, roleOf } from '../graph/operators/registry.ts';
 import { softmax } from '../graph/operators/softmax.ts';
+import { transposedToConv } from '../graph/passes/transposed-to-conv.ts';
 import { followClamps, isQuantized } from '../graph/patterns.ts';
 import { Problems } from '../graph/problems.ts';
 import { fuse } from './fuse.ts';
@@ -80,6 +81,13 @@ export interface LowerOptions {
   readonly host?: boolean;
 }
 
+/** With shapes, and transposed convolutions as convolutions. */
+function prepared(graph: Graph, problems: Problems): Graph {
+  const shaped = inferShapes(graph, problems);
+  const convolved = transposedToConv(shaped);
+  return convolved === shaped ? shaped : inferShapes(convolved, problems);
+}
+
 /**
  * @param rules what lowers each ONNX operator type; of two for one type, the later wins
  * @throws ModelError with every problem of the graph
@@ -96,7 +104,7 @@ export function lower(
   }
   const problems = new Problems(graph.opset);
   const lowering = new Lowering(
-    joinMatMulBias(withoutSizes(inferShapes(graph, problems))),
+    joinMatMulBias(withoutSizes(prepared(graph, problems))),
     rules,
     problems,
     options.host !== false,

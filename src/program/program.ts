@@ -104,6 +104,12 @@ export interface Requantize {
   readonly hi: number;
 }
 
+/** The same with one multiplier for all channels. */
+export interface ScalarRequantize extends Omit<Requantize, 'mantissa' | 'shift'> {
+  readonly mantissa: number;
+  readonly shift: number;
+}
+
 /**
  * `y = clamp(zeroPoint + rne((Σ_i (x_i − inputZeroPoints[i]) · multipliers[i]) · 2^−shift), lo, hi)`, the sum exact in
  * int32: lowering proves `Σ_i 255 · terms · multipliers[i] + 2^(shift−1) < 2^31`.
@@ -224,6 +230,25 @@ export interface LookupOperation extends Operation {
   readonly table: Int8Array;
 }
 
+/** Which elements along an axis of the input make those of the output. */
+export interface ResizeTaps {
+  /** For each element. */
+  readonly count: number;
+  /** [size · count] within the input's axis. */
+  readonly places: Int32Array;
+  /** [size · count], those of an element add up to a power of two. */
+  readonly weights: Int32Array;
+}
+
+/** Interpolation: `y = requantize(Σ_r Σ_c rows.weights[r] · columns.weights[c] · (x − z_x))`; lowering proves that the sum fits int32. */
+export interface ResizeOperation extends Operation {
+  readonly kind: 'resize';
+  readonly rows: ResizeTaps;
+  readonly columns: ResizeTaps;
+  /** Its shift includes the weights' powers of two. */
+  readonly requantize: ScalarRequantize;
+}
+
 /** The same image for the whole batch, which the file holds: a class token, what stands beside an activation in a Concat. */
 export interface ConstantOperation extends Operation {
   readonly kind: 'constant';
@@ -274,7 +299,8 @@ export type BuiltinOperation =
   | BinaryOperation
   | ConstantOperation
   | MoveOperation
-  | LookupOperation;
+  | LookupOperation
+  | ResizeOperation;
 
 export interface IntegerProgram {
   readonly name: string;

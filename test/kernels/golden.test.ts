@@ -47,6 +47,7 @@ function shownTexts(): Map<string, string> {
     ...SHOWN.map((name) => cases.find((c) => c.name === name)),
     cases.find((c) => c.kind === 'lookup'),
     cases.find((c) => c.kind === 'constant'),
+    cases.find((c) => c.kind === 'resize'),
   ];
   const texts = new Map<string, string>();
   for (const [i, found] of shown.entries()) {

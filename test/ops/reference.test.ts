@@ -12,6 +12,7 @@ import type {
   MoveOperation,
   ProgramTensor,
   Requantize,
+  ResizeOperation,
   Rescale,
   Window2d,
 } from '../../src/program/program.ts';
@@ -118,6 +119,22 @@ function binary(
   };
 }
 
+/** Exactly, in BigInt: the rounded quotient of all taps. */
+function resize({ rows, columns, requantize }: ResizeOperation, x: Element, input: ProgramTensor): Element {
+  return (n, h, w, c) => {
+    let sum = 0n;
+    for (let r = 0; r < rows.count; r++) {
+      for (let k = 0; k < columns.count; k++) {
+        const [row, column] = [h * rows.count + r, w * columns.count + k];
+        const value = x(n, rows.places[row], columns.places[column], c) - input.zeroPoint;
+        sum += BigInt(rows.weights[row]) * BigInt(columns.weights[column]) * BigInt(value);
+      }
+    }
+    const { mantissa, shift, zeroPoint } = requantize;
+    return clamp(zeroPoint + shiftRounded(sum * BigInt(mantissa), shift), requantize);
+  };
+}
+
 /** Bytes of images, found by the offsets. */
 function move(op: MoveOperation, images: readonly ((n: number, offset: number) => number)[]): Element {
   return (n, h, w, c) => {
@@ -169,6 +186,8 @@ function expectedOf({ program, inputs, batch }: OperationCase): Int8Array | Int3
             return (n, offset) => data[n * elementCount(tensor, 1) + offset];
           }),
         );
+      case 'resize':
+        return resize(op, elements[0], tensors[0]);
       case 'lookup':
         return ((n, h, w, c) => op.table[elements[0](n, h, w, c) + 128]) as Element;
     }

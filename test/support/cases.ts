@@ -13,12 +13,15 @@ import type {
   MaxPool2dOperation,
   MoveOperation,
   Operation,
+  ResizeOperation,
+  ResizeTaps,
   TensorId,
   Window2d,
 } from '../../src/program/program.ts';
 import { int8Weights } from '../../src/program/weights.ts';
 import { moveSource, relayout } from '../../src/program/move.ts';
-import { commonRescale } from '../../src/program/multiplier.ts';
+import { commonRescale, toMultiplier } from '../../src/program/multiplier.ts';
+import { resizeTaps } from '../../src/graph/resizing.ts';
 import { windowOutput } from '../../src/ops/window.ts';
 import {
   createProgramBuilder,
@@ -865,6 +868,67 @@ function lookupCase(
   return finish('lookup', label, builder.build(label), batch, inputs);
 }
 
+interface ResizeSpec {
+  readonly batch?: number;
+  readonly image: ImageShape;
+  readonly size: readonly [height: number, width: number];
+  readonly mode?: 'linear' | 'cubic';
+  readonly rule?: string;
+  readonly x?: Values;
+  readonly zeroPoint?: number;
+  readonly factor?: number;
+}
+
+const RESIZE_SPECS: Record<string, ResizeSpec> = {
+  'twice as large': { image: [4, 5, 8], size: [8, 10] },
+  'primes, batch 3': { batch: 3, image: [5, 7, 13], size: [11, 3] },
+  'aligned corners': { image: [4, 4, 3], size: [7, 9], rule: 'align_corners' },
+  'one pixel': { image: [1, 1, 5], size: [3, 4], x: 'extremes' },
+  'rows only': { batch: 2, image: [3, 6, 4], size: [8, 6] },
+  'cubic, primes': { image: [5, 7, 6], size: [9, 16], mode: 'cubic' },
+  'cubic, largest sums': { image: [6, 6, 4], size: [13, 11], mode: 'cubic', x: 'extremes', zeroPoint: -128 },
+  saturates: { image: [4, 4, 4], size: [8, 8], factor: 5, zeroPoint: 127 },
+};
+
+function resizeCase(label: string, spec: ResizeSpec, random: Random): OperationCase {
+  const { image, size, batch = 1, mode = 'linear', rule = 'half_pixel', zeroPoint = 9, factor = 0.9 } = spec;
+  const builder = createProgramBuilder();
+  const input = builder.input(image, zeroPoint);
+  const output = builder.tensor([...size, image[2]], -20);
+  const attributes = { mode, coordinate_transformation_mode: rule };
+  const node = { name: label, op: '', inputs: [], outputs: [], attributes };
+  const taps = resizeTaps(node, image.slice(0, 2), size, undefined);
+  if (typeof taps === 'string') throw new Error(taps);
+  const bits = 10;
+  const [rows, columns] = taps.map((axis, i): ResizeTaps => {
+    const places = axis?.places ?? Int32Array.from({ length: size[i] }, (_, at) => at);
+    const weights = axis?.weights ?? new Float64Array(size[i]).fill(1);
+    return {
+      count: axis?.count ?? 1,
+      places,
+      weights: Int32Array.from(weights, (weight) => Math.round(weight * 2 ** bits)),
+    };
+  });
+  const { mantissa, shift } = toMultiplier(factor);
+  builder.emit<ResizeOperation>({
+    kind: 'resize',
+    name: label,
+    inputs: [input.id],
+    output: output.id,
+    rows,
+    columns,
+    requantize: { mantissa, shift: shift + 2 * bits, zeroPoint: -20, lo: -128, hi: 120 },
+  });
+  const draw = drawValues(spec.x ?? 'random', random, 0);
+  return finish(
+    'resize',
+    label,
+    builder.build(label),
+    batch,
+    new Map([[input.id, fillImage(input, batch, draw)]]),
+  );
+}
+
 const CONSTANT_SPECS: Record<string, { batch?: number; image: ImageShape }> = {
   'one value': { image: [1, 1, 1] },
   'a pixel, batch 3': { batch: 3, image: [1, 1, 7] },
@@ -916,6 +980,7 @@ export function quickCases(): OperationCase[] {
     ...make(MOVE_SPECS, moveCase),
     ...make(LOOKUP_SPECS, lookupCase),
     ...make(CONSTANT_SPECS, constantCase),
+    ...make(RESIZE_SPECS, resizeCase),
   ];
 }
 

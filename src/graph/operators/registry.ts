@@ -12,6 +12,7 @@ import { concat } from './concat.ts';
 import { constantOfShape } from './constant-of-shape.ts';
 import { constant } from './constant.ts';
 import { conv } from './conv.ts';
+import { convTranspose } from './conv-transpose.ts';
 import { depthToSpace } from './depth-to-space.ts';
 import { dequantizeLinear } from './dequantize-linear.ts';
 import { div } from './div.ts';
@@ -79,6 +80,7 @@ const rows = [
   constantOfShape,
   constant,
   conv,
+  convTranspose,
   depthToSpace,
   dequantizeLinear,
   div,

@@ -5,6 +5,7 @@ import { shapeContext } from '../infer-shapes.ts';
 import type { OnnxOperator, Shape, ShapeContext } from '../operators/operator.ts';
 import { averagePool } from '../operators/average-pool.ts';
 import { conv } from '../operators/conv.ts';
+import { convTranspose } from '../operators/conv-transpose.ts';
 import { dequantizeLinear } from '../operators/dequantize-linear.ts';
 import { gemm } from '../operators/gemm.ts';
 import { globalAveragePool } from '../operators/global-average-pool.ts';
@@ -66,6 +67,7 @@ export function foldConstants(graph: Graph, budget = foldingBudget(graph)): Grap
 const NOT_FOLDED: ReadonlySet<OnnxOperator> = new Set<OnnxOperator>([
   averagePool,
   conv,
+  convTranspose,
   dequantizeLinear,
   gemm,
   globalAveragePool,

@@ -5,6 +5,7 @@ import { batchNormToConv, foldAffine } from './fold-affine.ts';
 import { foldConstants } from './fold-constants.ts';
 import { foldPad } from './fold-pad.ts';
 import { removeIdentities } from './remove-identities.ts';
+import { transposedToConv } from './transposed-to-conv.ts';
 import { removeUnused } from './remove-unused.ts';
 
 /** The passes in order. Each leaves a graph that computes the same, up to float rounding, with outputs of the same names. */
@@ -12,6 +13,7 @@ const passes: readonly ((graph: Graph) => Graph)[] = [
   (graph) => foldConstants(graph),
   removeIdentities,
   foldPad,
+  transposedToConv,
   denseToGemm,
   foldAffine,
   batchNormToConv,

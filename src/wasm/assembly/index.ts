@@ -14,6 +14,7 @@ export { move, repeat } from './move';
 export { pad8, pad16 } from './pad';
 export { peakDot } from './peak';
 export { averagePool, maxPool } from './pool';
+export { resize } from './resize';
 export {
   winograd2Input,
   winograd2Output,

@@ -161,7 +161,30 @@ export function load4(address: usize): v128 {
 /** Four i32 lanes that hold int8 values, to one word. */
 // @ts-ignore: decorator
 @inline
-function pack4(y: v128): i32 {
+export function pack4(y: v128): i32 {
   const halves = i16x8.narrow_i32x4_s(y, y);
   return i32x4.extract_lane(i8x16.narrow_i16x8_s(halves, halves), 0);
+}
+
+/** `clamp(zeroPoint + rne(acc · mantissa · 2^−shift), lo, hi)` in four lanes, by one multiplier for all channels. */
+export function requantizeUniformly(acc: v128, mantissa: i32, shift: i32, zeroPoint: i32, lo: i32, hi: i32): v128 {
+  let y = i32x4.splat(scaleBy(i32x4.extract_lane(acc, 0), mantissa, shift));
+  y = i32x4.replace_lane(y, 1, scaleBy(i32x4.extract_lane(acc, 1), mantissa, shift));
+  y = i32x4.replace_lane(y, 2, scaleBy(i32x4.extract_lane(acc, 2), mantissa, shift));
+  y = i32x4.replace_lane(y, 3, scaleBy(i32x4.extract_lane(acc, 3), mantissa, shift));
+  y = i32x4.add(y, i32x4.splat(zeroPoint));
+  return i32x4.min_s(i32x4.max_s(y, i32x4.splat(lo)), i32x4.splat(hi));
+}
+
+/** The product has at most 55 bits. The result is clamped to ±2¹⁶, well outside int8 whatever the zero point. */
+// @ts-ignore: decorator
+@inline
+function scaleBy(acc: i32, mantissa: i32, shift: i32): i32 {
+  const product = <i64>acc * <i64>mantissa;
+  let y = product;
+  if (shift > 0) {
+    const odd = (product >> <i64>shift) & 1;
+    y = (product + (<i64>1 << (<i64>shift - 1)) - 1 + odd) >> <i64>shift;
+  }
+  return <i32>min<i64>(max<i64>(y, -65536), 65536);
 }

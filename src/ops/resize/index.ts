@@ -1,0 +1,18 @@
+import { isNearest, resize as resizeRow } from '../../graph/operators/resize.ts';
+import type { ResizeOperation } from '../../program/program.ts';
+import type { Operator } from '../operator.ts';
+import { lowerResize } from './lower.ts';
+import { resizeReference } from './reference.ts';
+import { wasmKernel } from './wasm.ts';
+import { webgpuKernel } from './webgpu.ts';
+
+export const resize: Operator<ResizeOperation> = {
+  kind: 'resize',
+  onnx: [resizeRow],
+  takes: (node) => !isNearest(node),
+  lower: lowerResize,
+  reference: resizeReference,
+  macs: () => 0,
+  wasm: wasmKernel,
+  webgpu: webgpuKernel,
+};

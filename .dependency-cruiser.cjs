@@ -6,7 +6,7 @@ const may = {
   program: ['graph', 'numerics'],
   schedule: ['program'],
   ops: ['graph', 'program', 'schedule'],
-  quantize: ['graph', 'numerics', 'onnx', 'program'],
+  quantize: ['graph', 'numerics', 'onnx', 'platform', 'program'],
   vision: ['numerics', 'platform'],
   reference: ['ops', 'program', 'schedule'],
   webgpu: ['ops', 'program', 'schedule', 'platform'],

@@ -1,6 +1,5 @@
 /** Layouts by logical axes: which of them are stored as rows, columns and channels. */
 import { rowMajorStrides } from '../graph/strided.ts';
-import type { Dimension } from '../graph/graph.ts';
 import type { ImageShape, Layout } from './program.ts';
 
 /** Neighbouring logical axes, counted with the batch, that one stored axis holds, from the outermost; none: it has one element. */
@@ -38,14 +37,7 @@ export function axisGroups({ image, strides }: Layout, shape: readonly number[])
   return found.every((axes) => axes !== undefined) ? (found as unknown as AxisGroups) : undefined;
 }
 
-/** The layout that stores `axis` innermost and keeps the others in order; undefined where sizes are not fixed, or it is the batch. */
-export function layoutWithin(shape: readonly Dimension[], axis: number): Layout | undefined {
-  const isFixed = shape.slice(1).every((size) => typeof size === 'number' && size > 0);
-  if (!isFixed || axis < 1 || axis >= shape.length) return undefined;
-  return groupedLayout(shape as readonly number[], groupsWithin(shape.length, axis));
-}
-
-/** The groups of that layout, of a tensor of `rank` dimensions. */
+/** Those of a tensor of `rank` dimensions that store `axis` innermost and keep the others in order. */
 export function groupsWithin(rank: number, axis: number): AxisGroups {
   const before = Array.from({ length: axis - 1 }, (_, i) => i + 1);
   const behind = Array.from({ length: rank - axis - 1 }, (_, i) => axis + 1 + i);

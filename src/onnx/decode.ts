@@ -348,7 +348,9 @@ function checkSignature(
     const expected = fewest === most ? `${fewest}` : `${fewest} to ${most}`;
     report(`has ${inputs.filter(Boolean).length} inputs, expected ${expected}`);
   }
-  if (!proto.output[0] || proto.output.length > spec.outputs) {
+  // Of several outputs the first may be left out: an LSTM's last state is enough for many.
+  const hasResult = spec.outputs > 1 ? proto.output.some(Boolean) : proto.output[0];
+  if (!hasResult || proto.output.length > spec.outputs) {
     report(`has ${proto.output.filter(Boolean).length} outputs, expected 1 to ${spec.outputs}`);
   }
 }

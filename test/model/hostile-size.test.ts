@@ -166,12 +166,12 @@ describe('decoding takes time in proportion to the file', () => {
 
 describe('messages are short, and the problems all there', () => {
   test('one line for what is wrong with many nodes', () => {
-    const nodes = times(10_000, (i) => node('LSTM', ['x'], [`y${i}`], [], { name: `lstm${i}` }));
+    const nodes = times(10_000, (i) => node('Loop', ['x'], [`y${i}`], [], { name: `lstm${i}` }));
     const error = decodeError({ ...ends, output: [value('y0', [])], node: nodes });
     expect(error.problems).toHaveLength(10_000);
     expect(error.message).toBe(
       'the model has 10000 problems:\n' +
-        '  - LSTM (opset 17) "lstm0", "lstm1", "lstm2" and 9997 more: operator is not supported',
+        '  - Loop (opset 17) "lstm0", "lstm1", "lstm2" and 9997 more: operator is not supported',
     );
   });
 

@@ -463,7 +463,7 @@ describe('what is wrong with a file', () => {
     const bytes = modelBytes(
       graphOf(
         [
-          node('LSTM', ['x'], ['a'], [], { name: 'recurrent' }),
+          node('Loop', ['x'], ['a'], [], { name: 'recurrent' }),
           node('Conv', ['x', 'w'], ['b'], [attribute('strides', [0, 1]), attribute('colour', 1)], {
             name: 'conv',
           }),
@@ -488,7 +488,7 @@ describe('what is wrong with a file', () => {
       expect.stringMatching(/^huge\|\|undefined\|.*dimension of 1099511627776/),
       expect.stringMatching(/^four\|\|undefined\|.*INT4/),
       expect.stringMatching(/^nan\|\|undefined\|.*NaN at index 1/),
-      expect.stringMatching(/^recurrent\|LSTM\|17\|operator is not supported/),
+      expect.stringMatching(/^recurrent\|Loop\|17\|operator is not supported/),
       expect.stringMatching(/^conv\|Conv\|17\|attribute colour/),
       expect.stringMatching(/^pool\|MaxPool\|17\|attribute kernel_shape is missing/),
       expect.stringMatching(/^foo\|com.example.Foo\|17\|.*domain "com.example"/),

@@ -126,11 +126,15 @@ function attempt(test: NodeTest, constants: number): NodeTestResult {
     const tensor = tensorOf(test.inputs[index]);
     values.set(name, { ...tensor, dtype: widened(tensor.dtype) });
   }
+  const read = new Set([
+    ...graph.outputs.map(({ name }) => name),
+    ...graph.nodes.flatMap(({ inputs }) => inputs),
+  ]);
   for (const node of graph.nodes) {
     const row = operatorOf(graph, node);
     for (const [output, name] of node.outputs.entries()) {
       const info = graph.values.get(name);
-      if (name === '') continue;
+      if (!read.has(name)) continue;
       const isFixed = info?.shape.every((size) => typeof size === 'number');
       if (!info || !(isFixed || row?.hasDynamicShape)) {
         return { status: 'refused', reason: `the shape of ${node.op}'s result depends on values` };

@@ -2,6 +2,7 @@ import { constantNumbers } from '../attributes.ts';
 import { sameShape } from './elementwise.ts';
 import { firstOutputOnly } from './normalize-context.ts';
 import { defineOperator } from './operator.ts';
+import { renamedValue } from './rename.ts';
 import { float, int, since, until } from './signature.ts';
 
 /** Does nothing in inference. */
@@ -20,4 +21,5 @@ export const dropout = defineOperator({
     return [{ ...firstOutputOnly(node, context, 'masks'), inputs: [input], attributes: {} }];
   },
   shape: sameShape,
+  evaluate: renamedValue,
 });

@@ -52,8 +52,14 @@ function evaluateUnary(
     const list = numbers(name);
     return list?.length === 1 ? list[0] : undefined;
   });
-  if (!of || !(x?.data instanceof Float32Array)) return undefined;
-  return { dtype: 'float32', shape, data: x.data.map(of) };
+  if (!of || !x) return undefined;
+  if (!(x.data instanceof BigInt64Array || x.data instanceof BigUint64Array))
+    return { dtype: x.dtype, shape, data: x.data.map(of) };
+  const results = Array.from(x.data, (value) => of(Number(value)));
+  if (!results.every(Number.isSafeInteger)) return undefined;
+  const data = x.data.slice();
+  for (const [i, result] of results.entries()) data[i] = BigInt(result);
+  return { dtype: x.dtype, shape, data };
 }
 
 type BinaryDefinition = Partial<OperatorDefinition> & Required<Pick<OperatorDefinition, 'op' | 'binary'>>;
@@ -78,31 +84,31 @@ export function binaryOperator(definition: BinaryDefinition): OnnxOperator {
   });
 }
 
-/** Float32, each result rounded once; int64, wrapped, where `integer` is given. */
+/** Floats, each result rounded once; integers, wrapped, where `integer` is given. */
 function evaluateBinary(
   { binary, integer }: Pick<BinaryDefinition, 'binary' | 'integer'>,
   { inputs, shape }: Evaluation,
 ): Value | undefined {
   const values = inputs.filter((input) => input !== undefined);
   if (values.length === 0 || values.length !== inputs.length) return undefined;
-  const [first, ...rest] = values.map((value) => broadcast(value, shape));
-  if (values.every(({ dtype, data }) => dtype === 'float32' && data instanceof Float32Array)) {
-    const data = rest.reduce<TensorData>(
-      (a, b) => (a as Float32Array).map((value, i) => binary(value, b[i] as number)),
-      first,
-    );
-    return { dtype: 'float32', shape, data };
+  const [{ dtype }] = values;
+  if (values.some((value) => value.dtype !== dtype)) return undefined;
+  const operands = values.map((value) => broadcast(value, shape));
+  const isFloat = operands[0] instanceof Float32Array || operands[0] instanceof Float64Array;
+  const isBig = operands[0] instanceof BigInt64Array || operands[0] instanceof BigUint64Array;
+  const data = operands[0].slice();
+  for (const operand of operands.slice(1)) {
+    for (let i = 0; i < data.length; i++) {
+      if (isFloat) {
+        data[i] = binary(data[i] as number, operand[i] as number);
+        continue;
+      }
+      const result = integer?.(BigInt(data[i]), BigInt(operand[i]));
+      if (result === undefined) return undefined;
+      data[i] = isBig ? result : Number(BigInt.asIntN(32, result));
+    }
   }
-  const [second] = rest;
-  if (!integer || rest.length !== 1) return undefined;
-  if (!(first instanceof BigInt64Array) || !(second instanceof BigInt64Array)) return undefined;
-  const data = new BigInt64Array(first.length);
-  for (const [i, value] of first.entries()) {
-    const result = integer(value, second[i]);
-    if (result === undefined) return undefined;
-    data[i] = BigInt.asIntN(64, result);
-  }
-  return { dtype: 'int64', shape, data };
+  return { dtype, shape, data };
 }
 
 function broadcast({ data, shape: own }: Value, shape: readonly number[]): TensorData {

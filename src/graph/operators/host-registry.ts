@@ -19,19 +19,24 @@ import { bitwiseXor } from './bitwise-xor.ts';
 import { castLike } from './cast-like.ts';
 import { ceil } from './ceil.ts';
 import { centerCropPad } from './center-crop-pad.ts';
+import { col2im } from './col2im.ts';
 import { compress } from './compress.ts';
 import { cos } from './cos.ts';
 import { cosh } from './cosh.ts';
 import { cumProd } from './cum-prod.ts';
 import { cumSum } from './cum-sum.ts';
+import { einsum } from './einsum.ts';
 import { equal } from './equal.ts';
 import { eyeLike } from './eye-like.ts';
 import { floor } from './floor.ts';
 import { gatherElements } from './gather-elements.ts';
 import { gatherND } from './gather-nd.ts';
+import { globalLpPool } from './global-lp-pool.ts';
 import { greaterOrEqual } from './greater-or-equal.ts';
 import { greater } from './greater.ts';
+import { gridSample } from './grid-sample.ts';
 import { groupNormalization } from './group-normalization.ts';
+import { gru } from './gru.ts';
 import { hardmax } from './hardmax.ts';
 import { instanceNormalization } from './instance-normalization.ts';
 import { isInf } from './is-inf.ts';
@@ -41,10 +46,14 @@ import { lessOrEqual } from './less-or-equal.ts';
 import { less } from './less.ts';
 import { logSoftmax } from './log-softmax.ts';
 import { lpNormalization } from './lp-normalization.ts';
+import { lpPool } from './lp-pool.ts';
 import { lrn } from './lrn.ts';
+import { lstm } from './lstm.ts';
+import { maxUnpool } from './max-unpool.ts';
 import { meanVarianceNormalization } from './mean-variance-normalization.ts';
 import { mean } from './mean.ts';
 import { mod } from './mod.ts';
+import { nonMaxSuppression } from './non-max-suppression.ts';
 import { nonZero } from './non-zero.ts';
 import { not } from './not.ts';
 import { oneHot } from './one-hot.ts';
@@ -61,6 +70,8 @@ import { reduceSumSquare } from './reduce-sum-square.ts';
 import { reduceSum } from './reduce-sum.ts';
 import { reverseSequence } from './reverse-sequence.ts';
 import { rmsNormalization } from './rms-normalization.ts';
+import { rnn } from './rnn.ts';
+import { roiAlign } from './roi-align.ts';
 import { round } from './round.ts';
 import { scatterElements } from './scatter-elements.ts';
 import { scatterND } from './scatter-nd.ts';
@@ -97,19 +108,24 @@ export const hostOperators = [
   castLike,
   ceil,
   centerCropPad,
+  col2im,
   compress,
   cos,
   cosh,
   cumProd,
   cumSum,
+  einsum,
   equal,
   eyeLike,
   floor,
   gatherElements,
   gatherND,
+  globalLpPool,
   greaterOrEqual,
   greater,
+  gridSample,
   groupNormalization,
+  gru,
   hardmax,
   instanceNormalization,
   isInf,
@@ -119,10 +135,14 @@ export const hostOperators = [
   less,
   logSoftmax,
   lpNormalization,
+  lpPool,
   lrn,
+  lstm,
+  maxUnpool,
   meanVarianceNormalization,
   mean,
   mod,
+  nonMaxSuppression,
   nonZero,
   not,
   oneHot,
@@ -139,6 +159,8 @@ export const hostOperators = [
   reduceSum,
   reverseSequence,
   rmsNormalization,
+  rnn,
+  roiAlign,
   round,
   scatterElements,
   scatterND,

@@ -3,7 +3,7 @@ import { resolveAxes } from '../shapes.ts';
 import { broadcastStrides, copyStrided } from '../strided.ts';
 import { asFlatten } from './flatten.ts';
 import { globalAveragePool } from './global-average-pool.ts';
-import { shapeOf } from './normalize-context.ts';
+import { axesAsInput, shapeOf } from './normalize-context.ts';
 import { defineOperator, isFloats } from './operator.ts';
 import { int, ints, since, until } from './signature.ts';
 
@@ -12,7 +12,7 @@ export const reduceMean = defineOperator({
   inputs: [1, 2],
   attributes: { axes: until(18, ints()), keepdims: int(1), noop_with_empty_axes: since(18, int(0)) },
   role: 'none',
-  note: '`averagePool2d`: over height and width only',
+  note: '`averagePool2d` over height and width, else `host`',
   /** The mean over H and W is GlobalAveragePool, then Flatten where the dimensions go. */
   normalize(node, context) {
     const input = node.inputs[0];
@@ -20,13 +20,7 @@ export const reduceMean = defineOperator({
     if (!shape) return [node];
     const given = constantNumbers(context.graph, node.inputs[1]) ?? node.attributes.axes;
     const axes = Array.isArray(given) ? given.map((axis) => resolveAxis(Number(axis), shape.length)) : [];
-    if (shape.length !== 4 || axes.toSorted().join() !== '2,3') {
-      context.problems.node(
-        node,
-        'only means over height and width (axes 2 and 3 of an image) are supported',
-      );
-      return [node];
-    }
+    if (shape.length !== 4 || axes.toSorted().join() !== '2,3') return [axesAsInput(node, context)];
     const pool = { ...node, op: globalAveragePool.op, inputs: [input], attributes: {} };
     if (this.number(node, 'keepdims') !== 0) return [pool];
     const pooled = context.value(`${node.name}.pooled`);
@@ -38,9 +32,11 @@ export const reduceMean = defineOperator({
   },
   shape({ shape }, _, node, { graph }) {
     const given = constantNumbers(graph, node.inputs[1]) ?? node.attributes.axes;
-    const axes = Array.isArray(given) ? resolveAxes(given as number[], shape.length) : undefined;
+    if (!given && node.inputs[1]) return undefined;
+    const isAll = !Array.isArray(given) || given.length === 0;
+    if (isAll && this.number(node, 'noop_with_empty_axes') === 1) return shape;
+    const axes = isAll ? undefined : resolveAxes(given as number[], shape.length);
     if (typeof axes === 'string') return axes;
-    if (!axes && node.inputs[1]) return undefined;
     const keep = this.number(node, 'keepdims') !== 0;
     const reduced = (axis: number): boolean => axes?.has(axis) ?? true;
     return keep

@@ -1,3 +1,4 @@
+import { sameShape } from './elementwise.ts';
 import { defineOperator } from './operator.ts';
 import { scatterElements } from './scatter-elements.ts';
 import { int } from './signature.ts';
@@ -8,6 +9,6 @@ export const scatter = defineOperator({
   inputs: [3, 3],
   attributes: { axis: int(0) },
   role: 'none',
-  normalize: (node) => [{ ...node, op: scatterElements.op }],
-  shape: ({ shape }) => shape,
+  shape: sameShape,
+  evaluate: (call) => scatterElements.evaluate!(call),
 });

@@ -477,7 +477,7 @@ describe('what is wrong with a file', () => {
         [
           floats('w', [2, 3, 3, 3], [1]),
           { name: 'huge', dims: [1n << 40n], dataType: DataType.FLOAT },
-          { name: 'four', dims: [1n], dataType: DataType.INT4, int32Data: [1] },
+          { name: 'four', dims: [1n], dataType: DataType.FLOAT8E4M3FN, int32Data: [1] },
           floats('nan', [2], [1, NaN]),
         ],
       ),
@@ -486,7 +486,7 @@ describe('what is wrong with a file', () => {
     expect(problems.map(({ node: name, op, opset, reason }) => `${name}|${op}|${opset}|${reason}`)).toEqual([
       expect.stringMatching(/^w\|\|undefined\|.*1 values, but shape \[2,3,3,3\] needs 54/),
       expect.stringMatching(/^huge\|\|undefined\|.*dimension of 1099511627776/),
-      expect.stringMatching(/^four\|\|undefined\|.*INT4/),
+      expect.stringMatching(/^four\|\|undefined\|.*FLOAT8E4M3FN/),
       expect.stringMatching(/^nan\|\|undefined\|.*NaN at index 1/),
       expect.stringMatching(/^recurrent\|Loop\|17\|operator is not supported/),
       expect.stringMatching(/^conv\|Conv\|17\|attribute colour/),

@@ -21,6 +21,7 @@ import { onnxOperators } from '../graph/operators/registry.ts';
 import type { AttributeKind } from '../graph/operators/signature.ts';
 import { channelShuffle } from '../graph/passes/channel-shuffle.ts';
 import { foldConstants, foldingBudget } from '../graph/passes/fold-constants.ts';
+import { dequantizeIntegers } from '../graph/passes/integer-operators.ts';
 import { normalize } from '../graph/passes/normalize.ts';
 import { removeUnused } from '../graph/passes/remove-unused.ts';
 import { Problems } from '../graph/problems.ts';
@@ -76,7 +77,8 @@ export function openModel(bytes: Uint8Array): OnnxFile {
 
 function decodeParsed(model: ModelProto, options: DecodeModelOptions): Graph {
   const problems = new Problems();
-  const normal = normalize(settle(importModel(model, options, problems), problems), problems);
+  const settled = settle(importModel(model, options, problems), problems);
+  const normal = dequantizeIntegers(normalize(settled, problems));
   problems.throwIfAny();
   const graph = settle(normal, problems);
   problems.throwIfAny();

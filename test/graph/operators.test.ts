@@ -11,9 +11,12 @@ const sources = (readdirSync(root, { recursive: true }) as string[])
     text: readFileSync(new URL(file, root), 'utf8').replace(/parameterBlock\('\w+'/g, ''),
   }));
 
-/** `MaxPool` lies in `max-pool.ts`. */
+/** `MaxPool` lies in `max-pool.ts`, `com.microsoft.QGemm` in `com-microsoft-q-gemm.ts`. */
 const fileOf = (op: string) =>
-  `graph/operators/${op.replace(/(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/g, '-').toLowerCase()}.ts`;
+  `graph/operators/${op
+    .replaceAll('.', '-')
+    .replace(/(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/g, '-')
+    .toLowerCase()}.ts`;
 
 describe.each([...allOperators.values()])('$op', (row) => {
   it('is named in its row and nowhere else in src', () => {

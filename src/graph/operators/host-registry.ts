@@ -1,6 +1,6 @@
 /**
- * Rows of operators that only host stages compute. They are not in the table that every page loads: who reads a model that
- * has one of them fetches this module.
+ * Rows of operators that only host stages compute, and of those that become others on import. They are not in the table that every
+ * page loads: who reads a model that has one of them fetches this module.
  */
 import { acos } from './acos.ts';
 import { acosh } from './acosh.ts';
@@ -87,6 +87,19 @@ import { topK } from './top-k.ts';
 import { trilu } from './trilu.ts';
 import { where } from './where.ts';
 import { xor } from './xor.ts';
+import { microsoftDequantizeLinear } from './com-microsoft-dequantize-linear.ts';
+import { qGemm } from './com-microsoft-q-gemm.ts';
+import { qLinearAdd } from './com-microsoft-q-linear-add.ts';
+import { qLinearAveragePool } from './com-microsoft-q-linear-average-pool.ts';
+import { qLinearConcat } from './com-microsoft-q-linear-concat.ts';
+import { qLinearGlobalAveragePool } from './com-microsoft-q-linear-global-average-pool.ts';
+import { qLinearLeakyRelu } from './com-microsoft-q-linear-leaky-relu.ts';
+import { qLinearMul } from './com-microsoft-q-linear-mul.ts';
+import { qLinearSigmoid } from './com-microsoft-q-linear-sigmoid.ts';
+import { qLinearSoftmax } from './com-microsoft-q-linear-softmax.ts';
+import { microsoftQuantizeLinear } from './com-microsoft-quantize-linear.ts';
+import { qLinearConv } from './q-linear-conv.ts';
+import { qLinearMatMul } from './q-linear-mat-mul.ts';
 import type { OnnxOperator } from './operator.ts';
 import { onnxOperators } from './registry.ts';
 
@@ -176,6 +189,19 @@ export const hostOperators = [
   trilu,
   where,
   xor,
+  qLinearConv,
+  qLinearMatMul,
+  qGemm,
+  qLinearAdd,
+  qLinearMul,
+  qLinearSigmoid,
+  qLinearLeakyRelu,
+  qLinearSoftmax,
+  qLinearAveragePool,
+  qLinearGlobalAveragePool,
+  qLinearConcat,
+  microsoftQuantizeLinear,
+  microsoftDequantizeLinear,
 ] as readonly OnnxOperator[];
 
 /** Every row, by ONNX type. */

@@ -32,7 +32,8 @@ export function dequantizeIntegers(graph: Graph): Graph {
 }
 
 function isOnIntegers(graph: Graph, node: Node): boolean {
-  const isExact = selects(roleOf(graph, node)) || [clip, concat, max, min, relu].some((each) => each.is(node));
+  const isExact =
+    selects(roleOf(graph, node)) || [clip, concat, max, min, relu].some((each) => each.is(node));
   return isExact && isInteger(graph.values.get(node.inputs[0])?.dtype);
 }
 

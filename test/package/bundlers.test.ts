@@ -122,7 +122,13 @@ const bundlers: Record<string, (out: string) => Promise<unknown>> = {
       );
     }),
   parcel: async (out) => {
-    const settings = { type: 'module', private: true, '@parcel/resolver-default': { packageExports: true } };
+    const settings = {
+      type: 'module',
+      private: true,
+      '@parcel/resolver-default': { packageExports: true },
+      // No bundles shared by a worker's script and what it imports later: Parcel 2.16 then looks for their modules in vain.
+      '@parcel/bundler-default': { minBundleSize: 10_000_000 },
+    };
     await writeFile(path.join(folder, 'package.json'), JSON.stringify(settings));
     const pages = ['index.html', 'in-worker.html'].map((name) => path.join(source, name));
     const command = path.join(root, 'node_modules/.bin/parcel');

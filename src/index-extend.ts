@@ -55,6 +55,7 @@ export type {
   BuiltinOperation,
   AccumulatorTensor,
   BinaryOperation,
+  ConstantOperation,
   Conv2dOperation,
   FloatTensor,
   ImageShape,
@@ -64,6 +65,9 @@ export type {
   LookupOperation,
   MaxPool2dOperation,
   MoveOperation,
+  ResizeOperation,
+  ResizeTaps,
+  ScalarRequantize,
   MovePart,
   MoveSource,
   Operation,
@@ -82,3 +86,5 @@ export type { WeightBits, Weights, WeightShape } from './program/weights.ts';
 export { planToSvg } from './schedule/picture.ts';
 export type { Allocation, MemoryPlan, Step } from './schedule/plan.ts';
 export { compareBackends } from './model/compare.ts';
+export type { Pair } from './graph/geometry.ts';
+export type { FloatConvolution, FloatKernels, FloatProduct } from './graph/float-kernels.ts';

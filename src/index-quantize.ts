@@ -41,7 +41,7 @@ export type {
 export type { QuantizationLayers, QuantizedValue, WeightedLayer } from './quantize/layers.ts';
 export type { Recipe, RecipeInput } from './quantize/recipe.ts';
 export { quantizeImage, quantizeUniformly, uniformQuantizer } from './quantize/scheme.ts';
-export type { RealRange, Scheme, UniformQuantizer } from './quantize/scheme.ts';
+export type { QuantizationParameters, RealRange, Scheme, UniformQuantizer } from './quantize/scheme.ts';
 
 export { compareModels } from './quantize/compare.ts';
 export type { CompareModelsOptions, ValueComparison } from './quantize/compare.ts';

@@ -12,11 +12,12 @@ async function importRuntime(device: 'webgpu' | 'wasm'): Promise<typeof OnnxRunt
     ort.env.wasm.wasmPaths = { wasm };
     return ort;
   }
-  const [ort, { default: wasm }] = await Promise.all([
+  const [ort, { default: mjs }, { default: wasm }] = await Promise.all([
     import('onnxruntime-web/wasm'),
+    import('onnxruntime-web/ort-wasm-simd-threaded.mjs?url'),
     import('onnxruntime-web/ort-wasm-simd-threaded.wasm?url'),
   ]);
-  ort.env.wasm.wasmPaths = { wasm };
+  ort.env.wasm.wasmPaths = { mjs, wasm };
   return ort;
 }
 

@@ -83,7 +83,11 @@ function keepsImages({ node, row, operands }: HostNode, shape: readonly Dimensio
   const [first] = operands;
   if (!first || 'value' in first) return true;
   if (!row.move) {
-    return !('axis' in row.attributes) || resolveAxis(row.number(node, 'axis'), first.shape.length) !== 0;
+    const rank = first.shape.length;
+    const axes =
+      row.along?.(node, rank, (name) => numbersOf(node, operands, name)?.[0]) ??
+      ('axis' in row.attributes ? [row.number(node, 'axis')] : []);
+    return axes.every((axis) => resolveAxis(axis, rank) !== 0);
   }
   const from = ofBatch(first.shape, 2);
   const rule = row.move(node, {

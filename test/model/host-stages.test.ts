@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { loadModel } from '../../src/model/load.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { inferShapes } from '../../src/graph/infer-shapes.ts';
+import { encodeModel } from '../../src/onnx/encode.ts';
 import { chooseVulkanDriver } from '../support/node-gpu.ts';
 import { relativeDifference, runOrt } from '../support/ort.ts';
 import { createQdqGraph, type QdqGraphBuilder } from '../support/qdq-graph.ts';
@@ -75,5 +76,40 @@ describe.each([
     expect(webgpu).toEqual(reference);
     const [expected] = (await runOrt(graph, new Map([['x', input]]), BATCH)).values();
     expect(relativeDifference(reference, expected.data as Float32Array)).toBeLessThan(0.02);
+  });
+});
+
+describe('what would make an image depend on the others of its batch is refused', () => {
+  const axis = (value: bigint) => (b: QdqGraphBuilder, y: string) =>
+    b.node('CumSum', [y, b.constant('axis', [], BigInt64Array.of(value))]);
+  const load = (dims: readonly number[], build: (b: QdqGraphBuilder, x: string) => string) => {
+    const b = createQdqGraph();
+    const x = b.qdq(b.input('x', ['N', 3, 3, 3]), 0.02, 0);
+    b.output(build(b, x), ['N', ...dims]);
+    return loadModel(encodeModel(b.build()), { backend: 'reference' });
+  };
+
+  test.each([
+    ['CumSum over the batch', [3, 3, 3], axis(0n)],
+    ['CumSum over the batch, counted from the end', [3, 3, 3], axis(-4n)],
+    ['MeanVarianceNormalization by default', [3, 3, 3], (b, y) => b.node('MeanVarianceNormalization', [y])],
+    ['Trilu of [N, C]', [27], (b, y) => b.node('Trilu', [b.node('Flatten', [y])])],
+  ] satisfies [string, number[], (b: QdqGraphBuilder, y: string) => string][])(
+    '%s',
+    async (_, dims, build) => {
+      await expect(load(dims, build)).rejects.toThrow(/depends on the others of the batch/);
+    },
+  );
+
+  test.each([
+    ['CumSum over the channels', axis(1n)],
+    [
+      'MeanVarianceNormalization of an image',
+      (b, y) => b.node('MeanVarianceNormalization', [y], { axes: [2, 3] }),
+    ],
+    ['Trilu of its planes', (b, y) => b.node('Trilu', [y])],
+  ] satisfies [string, (b: QdqGraphBuilder, y: string) => string][])('%s is not', async (_, build) => {
+    using model = await load([3, 3, 3], build);
+    expect(model.hostNodes).toHaveLength(1);
   });
 });

@@ -19,6 +19,7 @@ export function cumulationOperator(
     attributes: { exclusive: int(0), reverse: int(0) },
     role: 'none',
     shape: sameShape,
+    along: (node, _, constant) => [constant(node.inputs[1]) ?? 0],
     evaluate({ node, inputs: [x, given], dtype, shape }) {
       const axis = given && resolveAxis(Number(given.data[0]), shape.length);
       if (!x || axis === undefined || given?.data.length !== 1) return undefined;

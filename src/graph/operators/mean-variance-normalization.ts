@@ -11,6 +11,7 @@ export const meanVarianceNormalization = defineOperator({
   attributes: { axes: ints([0, 2, 3]) },
   role: 'none',
   shape: sameShape,
+  along: (node) => (node.attributes.axes ?? [0, 2, 3]) as number[],
   /** `(x − mean) / (√variance + 1e-9)` in float64, rounded once. */
   evaluate({ node, inputs: [x], shape }) {
     const axes = resolveAxes((node.attributes.axes ?? [0, 2, 3]) as number[], shape.length);

@@ -118,6 +118,11 @@ export interface OperatorDefinition<Name extends string = string> {
   readonly role: Role;
   /** Whether `node` computes in spite of the role: a Pad with another value than 0. `constant` gives the one element of a constant input. */
   computes?(node: Node, constant: (name: string) => number | undefined): boolean;
+  /**
+   * The axes whose elements depend on one another, where attributes called `axis` do not say it. `constant` gives the one element of a
+   * constant input. A host stage refuses the batch among them.
+   */
+  along?(node: Node, rank: number, constant: (name: string) => number | undefined): readonly number[];
   /** f(s·x) = s·f(x) for s > 0, channel by channel. */
   readonly homogeneous?: boolean;
   /**
@@ -191,7 +196,7 @@ const definitionEntries = {
   hasDynamicShape: v.optional(flag),
   learned: v.optional(v.array(index, 'an array of indices of inputs')),
   ...Object.fromEntries(
-    ['normalize', 'computes', 'sizes', 'evaluate', 'unary', 'binary', 'integer', 'move', 'macs'].map(
+    ['normalize', 'computes', 'along', 'sizes', 'evaluate', 'unary', 'binary', 'integer', 'move', 'macs'].map(
       (name) => [name, v.optional(fn)],
     ),
   ),

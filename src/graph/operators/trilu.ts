@@ -12,6 +12,7 @@ export const trilu = defineOperator({
   role: 'none',
   shape: (x, ...call) =>
     x.shape.length >= 2 ? sameShape(x, ...call) : `needs matrices, has shape [${x.shape}]`,
+  along: (_, rank) => [rank - 2, rank - 1],
   evaluate({ node, inputs: [x, given], dtype, shape }) {
     if (!x || (node.inputs[1] && given?.data.length !== 1)) return undefined;
     const k = Number(given?.data[0] ?? 0);

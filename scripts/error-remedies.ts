@@ -18,7 +18,9 @@ const RECIPE =
   'Correct the recipe; [its schema](../models/recipe.schema.json) completes and checks it in an editor.';
 const NORMALIZATION =
   'Pass `preprocessing: { mean, std }`, one number a channel, or write both into the file with `--mean` and `--std`.';
-const ONE_PICTURE = 'Export the model with one picture input of fixed height and width.';
+const ONE_PICTURE = 'Export the model with one picture input.';
+const OPEN_SIZES =
+  'Pass `inputShape` (`--input-shape`) with a size for each dimension that the file leaves open, by the names that the message gives.';
 const EXTERNAL =
   'Keep the data files beside the model under the names it gives, or pass them as `externalData`.';
 const CIFAR = 'Run `octet data cifar10` again; `$OCTET_CACHE` chooses another folder.';
@@ -61,7 +63,8 @@ const modelRules: Rules = [
     /no operator runs operations|two operators are called/,
     'Pass each operator of your own once, where the model is loaded.',
   ],
-  [/calibration feeds one image|must have one input|no fixed height/, ONE_PICTURE],
+  [/calibration feeds one image|must have one input/, ONE_PICTURE],
+  [/sizes that the file leaves open/, OPEN_SIZES],
   [/ONNX Runtime (cannot load|failed)/, RUNTIME],
   [
     /scale|requantization|QuantizeLinear|quantize[sd]?|dequantizes|accumulator can overflow|dynamic|quantized activation/,
@@ -85,7 +88,8 @@ const inputRules: Rules = [
   [/quantize it first/, 'Run `octet quantize` on it and give the result.'],
   [/mean and std|mean \[|but mean has/, NORMALIZATION],
   [/how (they|pixels) are normalized/, NORMALIZATION],
-  [/must have one input|no fixed height/, ONE_PICTURE],
+  [/must have one input/, ONE_PICTURE],
+  [/inputShape|no fixed height/, OPEN_SIZES],
   [/an image holds|is not a number at index/, 'Check how the input was made: no value may be NaN.'],
   [/is no classifier|pictures have 1 or 3/, 'Use `run()` with named tensors.'],
   [

@@ -15,6 +15,7 @@ export type {
   TensorData,
   ValueInfo,
 } from './graph/graph.ts';
+export type { InputShape } from './graph/passes/input-shape.ts';
 export { describeModel } from './model/describe.ts';
 export type { LayerDescription, ModelDescription } from './model/describe.ts';
 

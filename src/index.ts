@@ -12,6 +12,7 @@ export type {
   Comparison,
   GpuOutputTensor,
   HostNode,
+  InputShape,
   InspectedTensor,
   LoadOptions,
   Model,

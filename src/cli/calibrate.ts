@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { imageBatches } from '../model/image-batches.ts';
+import type { InputShape } from '../model/model.ts';
 import { readGraph } from '../model/source.ts';
 import { calibrate } from '../quantize/calibrate.ts';
 import { writeStatistics } from '../quantize/statistics-file.ts';
@@ -7,7 +8,7 @@ import { platform } from '#platform';
 import type { CommandContext } from './context.ts';
 import { checkWritable, writeWhole } from './files.ts';
 import { withMetadata } from './metadata.ts';
-import { DEFAULT_CALIBRATION, positiveInteger, readRecipe } from './options.ts';
+import { DEFAULT_CALIBRATION, inputShapeOption, positiveInteger, readRecipe, inputSizes } from './options.ts';
 import { counted, onProgress, print, progress } from './output.ts';
 import { findPictures, hashPictures, loadPictures, sha256, SOURCES_HELP } from './pictures.ts';
 import { configuredOnnxRuntime } from './runtime.ts';
@@ -19,6 +20,7 @@ interface CalibrateOptions {
   readonly mean?: string;
   readonly std?: string;
   readonly limit?: number;
+  readonly inputShape?: InputShape;
 }
 
 export function addCalibrateCommand(program: Command, { signal }: CommandContext): void {
@@ -37,6 +39,7 @@ export function addCalibrateCommand(program: Command, { signal }: CommandContext
     )
     .option('--std <list>', 'as --mean')
     .option('--limit <n>', 'the first n pictures only', positiveInteger)
+    .addOption(inputShapeOption())
     .action(async (path: string, options: CalibrateOptions) => {
       const output =
         options.output ?? path.replace(/^https?:.*\//, '').replace(/(\.onnx)?$/, '.statistics.json');
@@ -46,13 +49,17 @@ export function addCalibrateCommand(program: Command, { signal }: CommandContext
       const pictures = (await findPictures(options.calibration)).slice(0, options.limit);
       await checkWritable(output, [path, ...pictures.flatMap(({ files }) => files)]);
       const bar = progress('Calibrating');
-      const calibration = await calibrate(graph, imageBatches(graph, loadPictures(pictures)), {
-        recipe,
-        imageCount: pictures.length,
-        onnxRuntime: await configuredOnnxRuntime(),
-        onProgress: onProgress(bar),
-        signal,
-      }).finally(() => bar.stop());
+      const calibration = await calibrate(
+        graph,
+        imageBatches(graph, loadPictures(pictures), inputSizes(options)),
+        {
+          recipe,
+          imageCount: pictures.length,
+          onnxRuntime: await configuredOnnxRuntime(),
+          onProgress: onProgress(bar),
+          signal,
+        },
+      ).finally(() => bar.stop());
       const source = { model, pictures: await hashPictures(pictures) };
       await writeWhole(output, new TextEncoder().encode(writeStatistics(calibration, recipe, source)));
       print(

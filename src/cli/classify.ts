@@ -2,10 +2,17 @@ import { createWriteStream, existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { InputError } from '../errors.ts';
 import { loadModel } from '../model/load.ts';
-import type { LoadOptions } from '../model/model.ts';
+import type { InputShape, LoadOptions } from '../model/model.ts';
 import { batchSizes } from '../serve/batcher.ts';
 import { classifyLines, readDone } from './jsonl.ts';
-import { activationLimit, backendOption, maxActivationBytesOption, positiveInteger } from './options.ts';
+import {
+  activationLimit,
+  backendOption,
+  inputShapeOption,
+  maxActivationBytesOption,
+  positiveInteger,
+  inputSizes,
+} from './options.ts';
 import { note, percent, print, printJson } from './output.ts';
 import { findPictures } from './pictures.ts';
 import type { CommandContext } from './context.ts';
@@ -14,6 +21,7 @@ interface ClassifyCommandOptions {
   readonly model: string;
   readonly backend: NonNullable<LoadOptions['backend']>;
   readonly maxActivationBytes?: number;
+  readonly inputShape?: InputShape;
   readonly top: number;
   readonly json?: boolean;
   readonly jsonl?: boolean;
@@ -34,6 +42,7 @@ export function addClassifyCommand(program: Command, { signal }: CommandContext)
     .option('-m, --model <file>', 'quantized ONNX file', 'models/vgg16-cifar10.int8.onnx')
     .addOption(backendOption())
     .addOption(maxActivationBytesOption())
+    .addOption(inputShapeOption())
     .option('--top <k>', 'how many classes to show', positiveInteger, 5)
     .option('--json', 'print JSON')
     .option(
@@ -78,6 +87,7 @@ export function addClassifyCommand(program: Command, { signal }: CommandContext)
 
 const loadLimits = ({ threads, ...options }: ClassifyCommandOptions) => ({
   ...activationLimit(options),
+  ...inputSizes(options),
   ...(threads !== undefined && { threads }),
 });
 

@@ -3,12 +3,19 @@ import { InputError } from '../errors.ts';
 import { compareBackends } from '../model/compare.ts';
 import { imageBatches } from '../model/image-batches.ts';
 import { loadModel } from '../model/load.ts';
-import type { Comparison } from '../model/model.ts';
+import type { Comparison, InputShape } from '../model/model.ts';
 import type { BackendName } from '../schedule/session.ts';
 import { readGraph } from '../model/source.ts';
 import { compareModels } from '../quantize/compare.ts';
 import { shareMetadata } from './metadata.ts';
-import { activationLimit, DEFAULT_IMAGES, maxActivationBytesOption, positiveInteger } from './options.ts';
+import {
+  activationLimit,
+  DEFAULT_IMAGES,
+  inputShapeOption,
+  maxActivationBytesOption,
+  positiveInteger,
+  inputSizes,
+} from './options.ts';
 import { counted, decibels, onProgress, print, printJson, progress, table } from './output.ts';
 import { findPictures, loadPictures, SOURCES_HELP, type PictureItem } from './pictures.ts';
 import { CheckFailure, type CommandContext } from './context.ts';
@@ -19,6 +26,7 @@ interface CompareCommandOptions {
   readonly images: string[];
   readonly limit: number;
   readonly maxActivationBytes?: number;
+  readonly inputShape?: InputShape;
   readonly json?: boolean;
 }
 
@@ -36,6 +44,7 @@ export function addCompareCommand(program: Command, { signal }: CommandContext):
     .option('-i, --images <source...>', SOURCES_HELP, [DEFAULT_IMAGES])
     .option('--limit <n>', 'the first n pictures only', positiveInteger, 16)
     .addOption(maxActivationBytesOption())
+    .addOption(inputShapeOption())
     .option('--json', 'print JSON')
     .action(async (path: string, others: string[], options: CompareCommandOptions, command: Command) => {
       if (options.backend !== undefined) {
@@ -73,7 +82,7 @@ async function compareOnBackends(
 ): Promise<void> {
   const { json } = options;
   const shared = { signal, ...activationLimit(options) };
-  const graph = await readGraph(path, { signal });
+  const graph = await readGraph(path, { signal, ...inputSizes(options) });
   const actual = await loadModel(graph, { backend: first, ...shared });
   try {
     const expected = await loadModel(graph, { backend: second, ...shared });
@@ -112,12 +121,12 @@ async function compareFiles(
   path: string,
   other: string,
   pictures: readonly PictureItem[],
-  { json }: CompareCommandOptions,
+  options: CompareCommandOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const [{ graph: a }, { graph: b }] = shareMetadata([
-    { graph: await readGraph(path, { signal }) },
-    { graph: await readGraph(other, { signal }) },
+    { graph: await readGraph(path, { signal, ...inputSizes(options) }) },
+    { graph: await readGraph(other, { signal, ...inputSizes(options) }) },
   ]);
   const bar = progress('Comparing');
   const values = await compareModels(a, b, imageBatches(a, loadPictures(pictures)), {
@@ -126,7 +135,7 @@ async function compareFiles(
     onProgress: onProgress(bar),
     signal,
   }).finally(() => bar.stop());
-  if (json) {
+  if (options.json) {
     printJson({ models: [path, other], pictures: pictures.length, values });
     return;
   }

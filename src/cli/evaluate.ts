@@ -5,7 +5,7 @@ import { isQuantized } from '../graph/patterns.ts';
 import { evaluateClassifiers, type Evaluation } from '../model/evaluate.ts';
 import { imageBatches } from '../model/image-batches.ts';
 import { readLabels } from '../model/labels.ts';
-import type { LoadOptions } from '../model/model.ts';
+import type { InputShape, LoadOptions } from '../model/model.ts';
 import { readGraph } from '../model/source.ts';
 import { describePart, parseShard, partOf, type Shard } from './shard.ts';
 import { quantize } from '../quantize/quantize.ts';
@@ -19,9 +19,11 @@ import {
   DEFAULT_CALIBRATION,
   DEFAULT_IMAGES,
   DEFAULT_MODEL,
+  inputShapeOption,
   maxActivationBytesOption,
   positiveInteger,
   readRecipe,
+  inputSizes,
 } from './options.ts';
 import { note, onProgress, millisecondsEach, percent, print, printJson, progress, table } from './output.ts';
 import { findCifar10Test, findPictures, loadPictures, SOURCES_HELP, type PictureItem } from './pictures.ts';
@@ -35,6 +37,7 @@ interface EvaluateCommandOptions {
   readonly shard?: Shard;
   readonly backend: NonNullable<LoadOptions['backend']>;
   readonly maxActivationBytes?: number;
+  readonly inputShape?: InputShape;
   readonly batch: number;
   readonly threads?: number;
   readonly calibration: string[];
@@ -62,6 +65,7 @@ export function addEvaluateCommand(program: Command, { signal }: CommandContext)
     )
     .addOption(backendOption())
     .addOption(maxActivationBytesOption())
+    .addOption(inputShapeOption())
     .option('--batch <n>', 'pictures a run', positiveInteger, 8)
     .option('--threads <n>', 'threads of each model (default: one a core)', positiveInteger)
     .option('-c, --calibration <source...>', 'what to quantize on, where that is needed', [
@@ -125,7 +129,7 @@ async function readModels(
 ): Promise<NamedModel[]> {
   const models = [];
   for (const path of paths) {
-    const graph = await readGraph(path, { signal });
+    const graph = await readGraph(path, { signal, ...inputSizes(options) });
     models.push({ name: path, graph, quantized: isQuantized(graph) });
   }
   const [only] = models;

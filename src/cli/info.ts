@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { InputError, ModelError } from '../errors.ts';
 import { describeModel } from '../model/describe.ts';
 import { hostNodes } from '../model/host-nodes.ts';
+import type { InputShape } from '../model/model.ts';
 import { readGraph } from '../model/source.ts';
 import { findObstacles } from '../model/support.ts';
 import { createOperatorRegistry } from '../ops/registry.ts';
@@ -14,7 +15,7 @@ import { platform } from '#platform';
 import { checkWritable, writeWhole } from './files.ts';
 import { hostNodesText } from './host-nodes.ts';
 import { bytes, counted, print, printJson, table } from './output.ts';
-import { positiveInteger } from './options.ts';
+import { inputShapeOption, positiveInteger, inputSizes } from './options.ts';
 
 /** Alignment of buffer offsets that every WebGPU adapter takes. */
 const ALIGNMENT = 256;
@@ -23,6 +24,7 @@ interface InfoOptions {
   readonly plan?: boolean;
   readonly svg?: string;
   readonly batch: number;
+  readonly inputShape?: InputShape;
   readonly json?: boolean;
 }
 
@@ -34,11 +36,12 @@ export function addInfoCommand(program: Command): void {
     .option('--plan', 'show where every tensor lies in memory, and when (quantized models)')
     .option('--svg <file>', 'write the memory plan as a picture (quantized models)')
     .option('--batch <n>', 'batch size of the memory plan', positiveInteger, 1)
+    .addOption(inputShapeOption())
     .option('--json', 'print JSON')
     .action(async (path: string, options: InfoOptions) => {
       if (options.svg !== undefined) await checkWritable(options.svg, [path]);
       const file = await platform.readFile(path);
-      const graph = await readGraph(path);
+      const graph = await readGraph(path, inputSizes(options));
       const description = describeModel(graph);
       const obstacles = description.quantized ? undefined : findObstacles(graph);
       if (obstacles && obstacles.problems.length > 0) throw new ModelError(obstacles.problems);

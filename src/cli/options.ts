@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { InvalidArgumentError, Option } from 'commander';
 import { InputError } from '../errors.ts';
-import type { LoadOptions } from '../model/model.ts';
+import type { InputShape, LoadOptions } from '../model/model.ts';
 import { describeFileError } from '../platform/node/file-error.ts';
 import { parseRecipe, type Recipe } from '../quantize/recipe.ts';
 
@@ -35,6 +35,31 @@ export const maxActivationBytesOption = (): Option =>
     '--max-activation-bytes <n>',
     'bytes that one picture may take at once (default: 512 MiB); raise it for models that you trust',
   ).argParser(positiveInteger);
+
+/** `height=224,width=320` or `image=1x3x224x320`. */
+function inputShape(text: string): InputShape {
+  const entries = text.split(',').map((entry): [string, number | number[]] => {
+    const [, name, sizes] = /^(.+)=(\d+(?:x\d+)*)$/.exec(entry) ?? [];
+    const numbers = sizes?.split('x').map(Number) ?? [];
+    if (numbers.length === 0 || !numbers.every((size) => Number.isSafeInteger(size) && size > 0)) {
+      throw new InvalidArgumentError('It must be like height=224,width=320 or image=1x3x224x320.');
+    }
+    return [name, numbers.length === 1 ? numbers[0] : numbers];
+  });
+  return Object.fromEntries(entries);
+}
+
+export const inputShapeOption = (): Option =>
+  new Option(
+    '--input-shape <list>',
+    'sizes that the model leaves open, by the name of a dimension or of an input: height=224,width=320 or image=1x3x224x320',
+  ).argParser(inputShape);
+
+/** The member of `LoadOptions` that `inputShapeOption` sets. */
+export const inputSizes = ({
+  inputShape,
+}: Pick<LoadOptions, 'inputShape'>): Pick<LoadOptions, 'inputShape'> =>
+  inputShape === undefined ? {} : { inputShape };
 
 /** The member of `LoadOptions` that `maxActivationBytesOption` sets. */
 export const activationLimit = ({

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { InputError, ModelError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { imageBatches } from '../model/image-batches.ts';
+import type { InputShape } from '../model/model.ts';
 import { readGraph } from '../model/source.ts';
 import { findObstacles } from '../model/support.ts';
 import { encodeModel } from '../onnx/encode.ts';
@@ -13,7 +14,7 @@ import { platform } from '#platform';
 import { checkWritable, writeWhole } from './files.ts';
 import { hostNodesText } from './host-nodes.ts';
 import { withMetadata, type MetadataOptions } from './metadata.ts';
-import { DEFAULT_CALIBRATION, positiveInteger, readRecipe } from './options.ts';
+import { DEFAULT_CALIBRATION, inputShapeOption, positiveInteger, readRecipe, inputSizes } from './options.ts';
 import {
   bytes,
   counted,
@@ -44,6 +45,7 @@ interface QuantizeOptions extends MetadataOptions {
   readonly opset?: number;
   readonly statistics?: string;
   readonly limit?: number;
+  readonly inputShape?: InputShape;
   readonly json?: boolean;
 }
 
@@ -71,6 +73,7 @@ export function addQuantizeCommand(program: Command, { signal }: CommandContext)
       positiveInteger,
     )
     .option('--limit <n>', 'calibrate on the first n pictures only', positiveInteger)
+    .addOption(inputShapeOption())
     .option('--json', 'print the report as JSON')
     .action(async (path: string, options: QuantizeOptions) => {
       const output = options.output ?? path.replace(/^https?:.*\//, '').replace(/(\.onnx)?$/, '.int8.onnx');
@@ -85,7 +88,7 @@ export function addQuantizeCommand(program: Command, { signal }: CommandContext)
       const given = [options.recipe, options.labels].filter((name) => name !== undefined);
       await checkWritable(output, [path, ...given, ...found.flatMap(({ files }) => files)]);
       checkFloat(graph);
-      const { problems, hostNodes } = findObstacles(graph);
+      const { problems, hostNodes } = findObstacles(await readGraph(graph, inputSizes(options)));
       if (problems.length > 0) {
         note(`Other runtimes may run the result; Octet cannot: ${new ModelError(problems).message}`);
       }
@@ -97,7 +100,7 @@ export function addQuantizeCommand(program: Command, { signal }: CommandContext)
       const bar = progress(kept ? 'Quantizing' : 'Calibrating');
       const { graph: quantized, report } = await quantize(
         graph,
-        imageBatches(graph, loadPictures(pictures)),
+        imageBatches(graph, loadPictures(pictures), inputSizes(options)),
         {
           recipe,
           ...(kept && { calibration: kept }),

@@ -3,10 +3,17 @@ import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { InputError } from '../errors.ts';
-import type { LoadOptions } from '../model/model.ts';
+import type { InputShape, LoadOptions } from '../model/model.ts';
 import { describeFileError } from '../platform/node/file-error.ts';
 import { type ServedFile, startServer } from '../serve/server.ts';
-import { activationLimit, backendOption, maxActivationBytesOption, positiveInteger } from './options.ts';
+import {
+  activationLimit,
+  backendOption,
+  inputShapeOption,
+  maxActivationBytesOption,
+  positiveInteger,
+  inputSizes,
+} from './options.ts';
 import type { CommandContext } from './context.ts';
 
 interface ServeCommandOptions {
@@ -17,6 +24,7 @@ interface ServeCommandOptions {
   readonly threads?: number;
   readonly processes?: number;
   readonly maxActivationBytes?: number;
+  readonly inputShape?: InputShape;
   readonly hostStages?: boolean;
   readonly batch: number;
   readonly wait: number;
@@ -54,6 +62,7 @@ export function addServeCommand(program: Command, { signal }: CommandContext): v
       positiveInteger,
     )
     .addOption(maxActivationBytesOption())
+    .addOption(inputShapeOption())
     .option('--host-stages', 'compute on the CPU what does not run in integers')
     .option('--batch <n>', 'most pictures a batch', positiveInteger, 8)
     .option('--wait <ms>', 'longest that a picture waits for others while a process is idle', milliseconds, 1)
@@ -92,6 +101,7 @@ export function addServeCommand(program: Command, { signal }: CommandContext): v
           ...(threads !== undefined && { threads }),
           ...(hostStages && { hostStages }),
           ...activationLimit(options),
+          ...inputSizes(options),
         },
         processes: processes ?? (backend === 'reference' ? availableParallelism() : 1),
         batch: options.batch,

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { evaluateClassifiers } from '../model/evaluate.ts';
 import { imageBatches } from '../model/image-batches.ts';
 import { readLabels } from '../model/labels.ts';
-import type { LoadOptions } from '../model/model.ts';
+import type { InputShape, LoadOptions } from '../model/model.ts';
 import { readGraph } from '../model/source.ts';
 import { calibrate } from '../quantize/calibrate.ts';
 import { SWEEP_BITS, sweepBits } from '../quantize/sweep.ts';
@@ -15,9 +15,11 @@ import {
   DEFAULT_CALIBRATION,
   DEFAULT_IMAGES,
   DEFAULT_MODEL,
+  inputShapeOption,
   maxActivationBytesOption,
   positiveInteger,
   readRecipe,
+  inputSizes,
 } from './options.ts';
 import { onProgress, percent, print, printJson, progress, table } from './output.ts';
 import { findPictures, loadPictures, SOURCES_HELP } from './pictures.ts';
@@ -33,6 +35,7 @@ interface SweepCommandOptions {
   readonly recipe?: string;
   readonly backend: NonNullable<LoadOptions['backend']>;
   readonly maxActivationBytes?: number;
+  readonly inputShape?: InputShape;
   readonly json?: boolean;
 }
 
@@ -49,10 +52,11 @@ export function addSweepCommand(program: Command, { signal }: CommandContext): v
     .option('-r, --recipe <file>', 'all but the bits')
     .addOption(backendOption())
     .addOption(maxActivationBytesOption())
+    .addOption(inputShapeOption())
     .option('--json', 'print JSON')
     .action(async (path: string, options: SweepCommandOptions) => {
       const recipe = await readRecipe(options.recipe);
-      const graph = await readGraph(path, { signal });
+      const graph = await readGraph(path, { signal, ...inputSizes(options) });
       const classes = readLabels(graph.metadata);
       const pictures = labelled((await findPictures(options.images)).slice(0, options.limit), classes);
       const calibrationPictures = await findPictures(options.calibration);

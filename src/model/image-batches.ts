@@ -2,6 +2,12 @@
 import { check, count, iterable, options as optionsOf } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
+import {
+  type InputShape,
+  inputShapeAdvice,
+  inputShapeSchema,
+  withInputShape,
+} from '../graph/passes/input-shape.ts';
 import { graphSchema } from '../onnx/graph-schema.ts';
 import {
   normalizedPixels,
@@ -19,6 +25,8 @@ export interface ImageBatchOptions extends ResizeOptions {
   readonly batch?: number;
   /** Overrides what the model's metadata says. */
   readonly preprocessing?: Preprocessing;
+  /** Sizes of dimensions that the graph leaves open. */
+  readonly inputShape?: InputShape;
 }
 
 /**
@@ -36,7 +44,12 @@ export async function* imageBatches(
     {
       graph: graphSchema,
       pictures: iterable,
-      options: optionsOf({ ...resizeOptions, batch: count, preprocessing: preprocessingSchema }),
+      options: optionsOf({
+        ...resizeOptions,
+        batch: count,
+        preprocessing: preprocessingSchema,
+        inputShape: inputShapeSchema,
+      }),
     },
     { graph, pictures, options },
   );
@@ -47,7 +60,9 @@ export async function* imageBatches(
         'quantize it with --mean and --std',
     );
   }
-  const { name, channels, height, width } = pictureInput(graph);
+  const { name, channels, height, width } = pictureInput(
+    options.inputShape ? withInputShape(graph, options.inputShape) : graph,
+  );
   const tables = normalizedPixels(preprocessing, channels, name);
   const area = height * width;
   let data = new Float32Array(batch * channels * area);
@@ -90,7 +105,7 @@ function pictureInput({ inputs }: Graph): PictureInput {
   }
   if (typeof height !== 'number' || typeof width !== 'number') {
     throw new InputError(
-      `the model's input "${input.name}" [${input.shape.join(', ')}] has no fixed height and width: export it with both fixed`,
+      `the model's input "${input.name}" [${input.shape.join(', ')}] has no fixed height and width: ${inputShapeAdvice([input])}`,
     );
   }
   return { name: input.name, channels, height, width };

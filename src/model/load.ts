@@ -14,6 +14,7 @@ import {
 } from '../arguments.ts';
 import { DeviceError, InputError } from '../errors.ts';
 import { onnxOperator } from '../graph/operators/operator.ts';
+import { inputShapeSchema } from '../graph/passes/input-shape.ts';
 import { createOperatorRegistry } from '../ops/registry.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
 import { preprocessingSchema, readPreprocessing } from '../program/input.ts';
@@ -112,6 +113,7 @@ const loadOptions = optionsOf({
     v.number(),
     v.check((value) => value > 0, 'a number above 0'),
   ),
+  inputShape: inputShapeSchema,
   externalData: v.map(text, v.instance(Uint8Array, 'a Uint8Array'), 'a Map of Uint8Arrays'),
 });
 

@@ -1,6 +1,7 @@
 /** What `loadModel` gives: a network that is ready to run, whatever runs it. */
 import type { Operator } from '../ops/operator.ts';
 import type { IntegerProgram, TensorBuffer } from '../program/program.ts';
+import type { InputShape } from '../graph/passes/input-shape.ts';
 import type { MemoryPlan, Step } from '../schedule/plan.ts';
 import type { ArithmeticFamily } from '../ops/gpu-kernel.ts';
 import type { AsyncOptions } from '../progress.ts';
@@ -12,7 +13,7 @@ import type { PictureSource } from './pictures.ts';
 import type { AdapterDescription, BackendName, RunTimings } from '../schedule/session.ts';
 import type { ModelSource } from './source.ts';
 
-export type { Preprocessing };
+export type { InputShape, Preprocessing };
 
 export interface LoadOptions extends AsyncOptions {
   /**
@@ -55,6 +56,10 @@ export interface LoadOptions extends AsyncOptions {
    * engine, between the integers around them (`host` operations of the plan, each with its reason). Default true; false refuses such models.
    */
   readonly hostStages?: boolean;
+  /**
+   * Sizes of dimensions that the file leaves open. A model is prepared for one size: load it again, from the same bytes, for another.
+   */
+  readonly inputShape?: InputShape;
   /** External data files by the location that the model names. Default: they are looked for beside an address or path. */
   readonly externalData?: ReadonlyMap<string, Uint8Array>;
 }

@@ -3,6 +3,9 @@ import { check, describeValue } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { OnnxOperator } from '../graph/operators/operator.ts';
+import { type InputShape, withInputShape } from '../graph/passes/input-shape.ts';
+import { settle } from '../graph/passes/settle.ts';
+import { Problems } from '../graph/problems.ts';
 import { openModel } from '../onnx/decode.ts';
 import type { OnnxFile } from '../onnx/decode.ts';
 import { graphSchema } from '../onnx/graph-schema.ts';
@@ -20,18 +23,21 @@ export interface SourceOptions extends AsyncOptions {
   readonly externalData?: ReadonlyMap<string, Uint8Array> | undefined;
   /** ONNX operator types beyond the built-in ones that the caller knows how to run. */
   readonly operators?: readonly OnnxOperator[];
+  /** Sizes of dimensions that the source leaves open. */
+  readonly inputShape?: InputShape;
 }
 
 /**
  * Reads a source to its graph.
- * @throws {InputError} it cannot be fetched or read, or is none of the kinds above
+ * @throws {InputError} it cannot be fetched or read, or is none of the kinds above; or `inputShape` does not fit it
  * @throws {ModelError} it is no ONNX file, or one with nodes that Octet does not know
  */
 export async function readGraph(source: ModelSource, options: SourceOptions = {}): Promise<Graph> {
   options.signal?.throwIfAborted();
   if (isGraph(source)) {
     check('loadModel', { source: graphSchema }, { source });
-    return source;
+    const { inputShape } = options;
+    return inputShape ? settled(withInputShape(source, inputShape)) : source;
   }
   const bytes = await readBytes(source, options);
   options.signal?.throwIfAborted();
@@ -44,7 +50,15 @@ export async function readGraph(source: ModelSource, options: SourceOptions = {}
   return file.decode({
     operators: [...more, ...(options.operators ?? [])],
     externalData: (location) => external.get(location),
+    ...(options.inputShape && { inputShape: options.inputShape }),
   });
+}
+
+function settled(graph: Graph): Graph {
+  const problems = new Problems(graph.opset);
+  const result = settle(graph, problems);
+  problems.throwIfAny();
+  return result;
 }
 
 async function readBytes(source: Exclude<ModelSource, Graph>, options: AsyncOptions): Promise<Uint8Array> {

@@ -4,11 +4,16 @@ import { check, fn, options as optionsOf } from '../arguments.ts';
 import type { Graph } from '../graph/graph.ts';
 import { hostOperators } from '../graph/operators/host-registry.ts';
 import { onnxOperator } from '../graph/operators/operator.ts';
+import { inputShapeSchema } from '../graph/passes/input-shape.ts';
 import { type DecodeModelOptions, openModel } from './decode.ts';
 
 const decodeArguments = {
   bytes: v.instance(Uint8Array, 'a Uint8Array (new Uint8Array(buffer) makes one of an ArrayBuffer)'),
-  options: optionsOf({ externalData: fn, operators: v.array(onnxOperator, 'an array of OnnxOperators') }),
+  options: optionsOf({
+    externalData: fn,
+    operators: v.array(onnxOperator, 'an array of OnnxOperators'),
+    inputShape: inputShapeSchema,
+  }),
 };
 
 /**
@@ -18,7 +23,7 @@ const decodeArguments = {
  *
  * Weights may be views of `bytes`: do not change them while the graph is in use.
  * @throws {ModelError} with every problem of the file
- * @throws {InputError} where `bytes` are none
+ * @throws {InputError} where `bytes` are none, or `inputShape` does not fit the file
  */
 export function decodeModel(bytes: Uint8Array, options: DecodeModelOptions = {}): Graph {
   check('decodeModel', decodeArguments, { bytes, options });

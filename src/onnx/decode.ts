@@ -14,16 +14,16 @@ import {
 import { ModelError } from '../errors.ts';
 import { dtypeFromNumber } from '../graph/dtypes.ts';
 import type { Attribute, Dimension, Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
-import { inferShapes } from '../graph/infer-shapes.ts';
 import { constant } from '../graph/operators/constant.ts';
 import type { OnnxOperator } from '../graph/operators/operator.ts';
 import { onnxOperators } from '../graph/operators/registry.ts';
 import type { AttributeKind } from '../graph/operators/signature.ts';
 import { channelShuffle } from '../graph/passes/channel-shuffle.ts';
-import { foldConstants, foldingBudget } from '../graph/passes/fold-constants.ts';
+import { type InputShape, withInputShape } from '../graph/passes/input-shape.ts';
 import { dequantizeIntegers } from '../graph/passes/integer-operators.ts';
 import { normalize } from '../graph/passes/normalize.ts';
 import { removeUnused } from '../graph/passes/remove-unused.ts';
+import { settle } from '../graph/passes/settle.ts';
 import { Problems } from '../graph/problems.ts';
 import { sortNodes } from '../graph/topology.ts';
 import { Names } from '../graph/rewrite.ts';
@@ -42,6 +42,8 @@ export interface DecodeModelOptions {
   readonly externalData?: ExternalData;
   /** Rows of operators beyond the built-in ones. */
   readonly operators?: readonly OnnxOperator[];
+  /** Sizes of dimensions that the file leaves open. */
+  readonly inputShape?: InputShape;
 }
 
 /** Range of default operator sets that Octet reads. */
@@ -54,7 +56,10 @@ export interface OnnxFile {
   readonly needsMoreOperators: boolean;
   /** Locations of the files that its weights lie in, relative to its folder. */
   readonly externalData: readonly string[];
-  /** @throws {ModelError} with every problem of the file */
+  /**
+   * @throws {ModelError} with every problem of the file
+   * @throws {InputError} `inputShape` does not fit it
+   */
   decode(options: DecodeModelOptions): Graph;
 }
 
@@ -77,25 +82,14 @@ export function openModel(bytes: Uint8Array): OnnxFile {
 
 function decodeParsed(model: ModelProto, options: DecodeModelOptions): Graph {
   const problems = new Problems();
-  const settled = settle(importModel(model, options, problems), problems);
+  const imported = importModel(model, options, problems);
+  const { inputShape } = options;
+  const settled = settle(inputShape ? withInputShape(imported, inputShape) : imported, problems);
   const normal = dequantizeIntegers(normalize(settled, problems));
   problems.throwIfAny();
   const graph = settle(normal, problems);
   problems.throwIfAny();
   return removeUnused(channelShuffle(graph));
-}
-
-/** Infers shapes and folds constants in turn, since pads and target shapes may be computed from shapes. */
-function settle(graph: Graph, problems: Problems): Graph {
-  let current = inferShapes(graph, problems);
-  const budget = foldingBudget(graph);
-  // Exporters need two or three turns.
-  for (let turn = 0; turn < 8; turn++) {
-    const folded = foldConstants(current, budget);
-    if (folded === current) break;
-    current = inferShapes(folded, problems);
-  }
-  return current;
 }
 
 function parseModel(bytes: Uint8Array): ModelProto {

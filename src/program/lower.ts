@@ -13,6 +13,7 @@ import { isFloats, selects, type Value as ConstantValue } from '../graph/operato
 import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
 import { operatorOf, roleOf } from '../graph/operators/registry.ts';
 import { softmax } from '../graph/operators/softmax.ts';
+import { inputShapeAdvice } from '../graph/passes/input-shape.ts';
 import { transposedToConv } from '../graph/passes/transposed-to-conv.ts';
 import { followClamps, isQuantized } from '../graph/patterns.ts';
 import { Problems } from '../graph/problems.ts';
@@ -417,8 +418,11 @@ class Lowering implements LoweringContext {
   #input({ name, dtype, shape }: ValueInfo): void {
     const layout = imageLayout(shape);
     if (!layout) {
+      const advice = inputShapeAdvice([{ name, dtype, shape }]);
       this.#problems.add(
-        `the input has shape [${shape}]: it needs a batch and, behind it, fixed sizes above 0`,
+        advice
+          ? `the input has shape [${shape}], with sizes that the file leaves open: ${advice}`
+          : `the input has shape [${shape}]: it needs a batch and, behind it, fixed sizes above 0`,
         name,
       );
       this.#draft.include(this.#failed, name);

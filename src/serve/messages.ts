@@ -8,7 +8,10 @@ import type { Unit, UnitLimits, UnitResult } from './units.ts';
 export interface ProcessOptions extends UnitLimits {
   /** A file's path, or a graph in memory. */
   readonly source: string | Graph;
-  readonly load: Pick<LoadOptions, 'backend' | 'threads' | 'maxActivationBytes' | 'tune' | 'hostStages'>;
+  readonly load: Pick<
+    LoadOptions,
+    'backend' | 'threads' | 'maxActivationBytes' | 'inputShape' | 'tune' | 'hostStages'
+  >;
   /** Batch sizes that are planned and run once before the process is ready. */
   readonly batches: readonly number[];
 }

@@ -295,3 +295,23 @@ describe('--max-activation-bytes', () => {
     expect(code).toBe(2);
   });
 });
+
+test('--input-shape says the sizes that a file leaves open, which quantize keeps open', async () => {
+  const graph = convNet(5);
+  const inputs = graph.inputs.map((input) => ({ ...input, shape: ['N', 3, 'height', 'width'] }));
+  const metadata = new Map([
+    ['mean', '0.5,0.5,0.5'],
+    ['std', '0.25,0.25,0.25'],
+  ]);
+  writeFileSync(path('open.onnx'), encodeModel({ ...graph, inputs, values: new Map(), metadata }));
+  const [file, source] = [path('open.int8.onnx'), ['-c', path('pictures')]];
+  const without = await octet('quantize', path('open.onnx'), ...source, '-o', file);
+  expect(without.stderr).toMatch(/pass inputShape: .* or --input-shape height=…,width=…/);
+  await json('quantize', path('open.onnx'), ...source, '-o', file, '--input-shape', 'height=16,width=20');
+  const shapeOf = async (...args: string[]) =>
+    (await json<{ inputs: { shape: unknown }[] }>('info', file, ...args)).inputs[0].shape;
+  expect(await shapeOf('--input-shape', 'input=1x3x8x9')).toEqual(['N', 3, 8, 9]);
+  expect((await octet('info', file)).stderr).toMatch(/--input-shape height=…,width=…/);
+  const wrong = await octet('info', file, '--input-shape', 'height=');
+  expect(wrong.stderr).toMatch(/must be like height=224,width=320/);
+});

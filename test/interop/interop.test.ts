@@ -7,7 +7,7 @@ const fixtures = await readFixtures();
 /** What does not run yet. */
 const REFUSED: readonly RegExp[] = [
   /^float\/dynamo-unoptimized\.(plain|preact)/,
-  /^float\/torchscript-(dynamic-sizes|opset[79]\.)/,
+  /^float\/torchscript-opset[79]\./,
   /^nncf\/.*\.mobile/,
   /^onnxruntime\/(activations-u?int16|contrib-int16|dynamic-[us]8)/,
   /^pytorch\/fx-converted/,

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { OctetError } from '../../src/errors.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { loadModel } from '../../src/model/load.ts';
-import type { Model, OutputTensor } from '../../src/model/model.ts';
+import type { LoadOptions, Model, OutputTensor } from '../../src/model/model.ts';
 import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import type { HostOperation, IntegerProgram, Operation } from '../../src/program/program.ts';
@@ -14,6 +14,7 @@ const folder = new URL('../interop/fixtures/', import.meta.url);
 /** Images in `input.bin`, [images, 3, 16, 16]. */
 export const IMAGES = 2;
 const CHANNELS = 3;
+const SIZE = 16;
 
 export interface Fixture {
   /** Folder of the file: the tool that made it, or `float` for those that `quantize` is to quantize. */
@@ -55,8 +56,9 @@ export async function judge(fixture: Fixture): Promise<Verdict> {
   try {
     const graph = tool === 'float' ? await quantizeOn(decodeModel(bytes), input) : decodeModel(bytes);
     const [name] = graph.inputs.map((each) => each.name);
-    using reference = await loadModel(graph, { backend: 'reference', hostStages: true });
-    using wasm = await loadModel(graph, { backend: 'wasm', hostStages: true, threads: 1 });
+    const sizes = openSizes(graph);
+    using reference = await loadModel(graph, { backend: 'reference', ...sizes });
+    using wasm = await loadModel(graph, { backend: 'wasm', threads: 1, ...sizes });
     const data = setting === 'nhwc' ? channelsLast(input) : input;
     const output = await run(reference, name, data);
     const own = await run(wasm, name, data);
@@ -83,8 +85,17 @@ export async function judge(fixture: Fixture): Promise<Verdict> {
 
 async function quantizeOn(graph: Graph, data: Float32Array): Promise<Graph> {
   const isNhwc = graph.inputs[0].shape.at(-1) === CHANNELS;
-  const shape = [IMAGES, ...graph.inputs[0].shape.slice(1).map(Number)];
+  const shape = [
+    IMAGES,
+    ...graph.inputs[0].shape.slice(1).map((size) => (typeof size === 'number' ? size : SIZE)),
+  ];
   return (await quantize(graph, [{ data: isNhwc ? channelsLast(data) : data, shape }])).graph;
+}
+
+/** What a file leaves open of its input. */
+function openSizes({ inputs: [{ name, shape }] }: Graph): Pick<LoadOptions, 'inputShape'> {
+  const isOpen = shape.slice(1).some((size) => typeof size === 'string');
+  return isOpen ? { inputShape: { [name]: [IMAGES, CHANNELS, SIZE, SIZE] } } : {};
 }
 
 async function run(model: Model, input: string, data: Float32Array): Promise<OutputTensor> {

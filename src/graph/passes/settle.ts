@@ -1,0 +1,17 @@
+import type { Graph } from '../graph.ts';
+import { inferShapes } from '../infer-shapes.ts';
+import type { Problems } from '../problems.ts';
+import { foldConstants, foldingBudget } from './fold-constants.ts';
+
+/** Infers shapes and folds constants in turn, since pads and target shapes may be computed from shapes. */
+export function settle(graph: Graph, problems: Problems): Graph {
+  let current = inferShapes(graph, problems);
+  const budget = foldingBudget(graph);
+  // Exporters need two or three turns.
+  for (let turn = 0; turn < 8; turn++) {
+    const folded = foldConstants(current, budget);
+    if (folded === current) break;
+    current = inferShapes(folded, problems);
+  }
+  return current;
+}

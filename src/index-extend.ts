@@ -63,6 +63,7 @@ export type {
   IntegerProgram,
   Layout,
   LookupOperation,
+  MatMulOperation,
   MaxPool2dOperation,
   MoveOperation,
   ResizeOperation,

@@ -9,6 +9,7 @@ const KINDS: ReadonlySet<string> = new Set<BuiltinOperation['kind']>([
   'constant',
   'move',
   'lookup',
+  'matMul',
   'resize',
 ]);
 
@@ -41,6 +42,8 @@ export function titleOf(operation: Operation, from: ProgramTensor, to: ProgramTe
       return operation.parts.length > 1 ? 'Concat' : 'Move';
     case 'lookup':
       return 'Lookup table';
+    case 'matMul':
+      return `Matrix product, ${size(to.image.slice(1) as [number, number])}`;
     case 'resize':
       return 'Resize';
   }

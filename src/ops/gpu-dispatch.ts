@@ -1,10 +1,21 @@
 /** What the GPU kernels of all operators share: grids, sizes in words, simple one-dispatch variants. */
+import type { Arithmetic } from '../../shaders/arithmetic.wgsl.ts';
 import type { Grid } from '../../shaders/grid.wgsl.ts';
 import { elementCount, type Operation, paddedChannels, type ProgramTensor } from '../program/program.ts';
 import type { GpuCapabilities, GpuDispatch, GpuVariant } from './gpu-kernel.ts';
 
 /** Invocations of a workgroup where nothing asks for another number: two to eight subgroups on every GPU known. */
 const WORKGROUP_SIZE = 64;
+
+/**
+ * The families that a device has, the likeliest first. Software adapters and Metal have no packed dot of their own but twenty instructions
+ * instead of it, so f32, which unpacks each value once, comes first there.
+ */
+export function arithmeticFamilies({ packedDot, adapterClass }: GpuCapabilities): readonly Arithmetic[] {
+  if (!packedDot) return ['f32', 'i32'];
+  const emulated = adapterClass === 'software' || adapterClass === 'apple';
+  return emulated ? ['f32', 'dot4I8Packed', 'i32'] : ['dot4I8Packed', 'f32', 'i32'];
+}
 
 /** Lays `invocations` over the grid, in rows of as many workgroups as a dimension may have. */
 export function layGrid(

@@ -8,6 +8,7 @@ import { dequantize } from './dequantize/index.ts';
 import type { FloatKernels } from '../program/host.ts';
 import { hostOperator } from './host/index.ts';
 import { lookup } from './lookup/index.ts';
+import { matMul } from './matMul/index.ts';
 import { maxPool2d } from './maxPool2d/index.ts';
 import { move } from './move/index.ts';
 import type { Operator } from './operator.ts';
@@ -23,6 +24,7 @@ export const builtinOperators: readonly Operator[] = [
   dequantize,
   hostOperator(),
   lookup,
+  matMul,
   maxPool2d,
   move,
   quantize,

@@ -158,6 +158,24 @@ export const PARAMETER_BLOCKS = {
       'hi',
     ],
   },
+  /** matMul.ts */
+  MatMul: {
+    fields: [
+      'height', // rows of a, M
+      'width', // rows of b, N
+      'depth', // stored elements of a row of either, a multiple of 4
+      'outWidth', // stored elements of a row of y, a multiple of 4
+      'blocks', // of rows of a in one matrix
+      'inputZeroPoint', // of a
+      'otherZeroPoint', // of b
+      'requantized', // 0: the accumulators are the output
+      'mantissa',
+      'shift',
+      'zeroPoint',
+      'lo',
+      'hi',
+    ],
+  },
   Lookup: {
     fields: [
       'channels', // stored

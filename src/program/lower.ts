@@ -305,7 +305,7 @@ class Lowering implements LoweringContext {
     return isFloats(value) ? value : undefined;
   }
 
-  held(node: Node, values: Float32Array, layout: Layout, like: Int8Tensor): Int8Tensor {
+  held(node: Node, values: Float32Array, layout: Layout, like: QuantizationParameters): Int8Tensor {
     const tensor = this.intermediate(node, layout, like, `constant${this.#draft.tensors.length}`);
     const integers = Int8Array.from(values, (real) => quantizeReal(real, like.scale, like.zeroPoint));
     this.emit<ConstantOperation>({
@@ -377,7 +377,7 @@ class Lowering implements LoweringContext {
     return { tensor, lo: -128, hi: 127 };
   }
 
-  intermediate(node: Node, layout: Layout, like: Int8Tensor, what: string): Int8Tensor {
+  intermediate(node: Node, layout: Layout, like: QuantizationParameters, what: string): Int8Tensor {
     return this.#draft.int8(`${node.outputs[0]}.${what}`, layout, like);
   }
 

@@ -64,7 +64,12 @@ export interface LoweringContext {
   /** Real values of a constant, quantized or not; undefined (without a problem) for what is computed. */
   reals(node: Node, index: number): (Value & { readonly data: Float32Array }) | undefined;
   /** A tensor that holds one image of constant values for the whole batch, quantized like `like`; `values` are row-major. */
-  held(node: Node, values: Float32Array, layout: Layout, like: Int8Tensor): Int8Tensor;
+  held(
+    node: Node,
+    values: Float32Array,
+    layout: Layout,
+    like: Pick<Int8Tensor, 'scale' | 'zeroPoint'>,
+  ): Int8Tensor;
   /** Plain constant (shapes, axes, clip bounds). */
   plainConstant(node: Node, index: number): Tensor | undefined;
   /** ONNX shape of input `index`, where known. */
@@ -77,7 +82,12 @@ export interface LoweringContext {
   output(node: Node, layout: Layout, options?: OutputOptions): LoweredOutput | undefined;
   output(node: Node, layout: Layout, options: AccumulatorOptions): LoweredOutput<ProgramTensor> | undefined;
   /** A tensor between two operations that one node becomes; `like` gives its scale and zero point, `what` says what it is. */
-  intermediate(node: Node, layout: Layout, like: Int8Tensor, what: string): Int8Tensor;
+  intermediate(
+    node: Node,
+    layout: Layout,
+    like: Pick<Int8Tensor, 'scale' | 'zeroPoint'>,
+    what: string,
+  ): Int8Tensor;
   /**
    * The layout in which what stands behind `node` wants its result: that of images, of the shape that reshapes right behind it give.
    * Undefined where sizes are not fixed.

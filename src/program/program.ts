@@ -249,6 +249,16 @@ export interface ResizeOperation extends Operation {
   readonly requantize: ScalarRequantize;
 }
 
+/**
+ * Products of two activations, image by image and row by row: an image of `inputs[0]` is [R, M, K], one of `inputs[1]` [R, N, K] (its
+ * matrices transposed, so that both have the inner axis innermost), one of the output [R, M, N].
+ * `acc = Σ_k (a − z_a)(b − z_b)`, then requantized (or, where `requantize` is null, the output); lowering proves that it fits int32.
+ */
+export interface MatMulOperation extends Operation {
+  readonly kind: 'matMul';
+  readonly requantize: ScalarRequantize | null;
+}
+
 /** The same image for the whole batch, which the file holds: a class token, what stands beside an activation in a Concat. */
 export interface ConstantOperation extends Operation {
   readonly kind: 'constant';
@@ -300,6 +310,7 @@ export type BuiltinOperation =
   | ConstantOperation
   | MoveOperation
   | LookupOperation
+  | MatMulOperation
   | ResizeOperation;
 
 export interface IntegerProgram {

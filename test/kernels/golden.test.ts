@@ -48,6 +48,7 @@ function shownTexts(): Map<string, string> {
     cases.find((c) => c.kind === 'lookup'),
     cases.find((c) => c.kind === 'constant'),
     cases.find((c) => c.kind === 'resize'),
+    cases.find((c) => c.name === 'matMul: primes, batch 3'),
   ];
   const texts = new Map<string, string>();
   for (const [i, found] of shown.entries()) {

@@ -9,6 +9,7 @@ import type {
   BinaryOperation,
   Conv2dOperation,
   MaxPool2dOperation,
+  MatMulOperation,
   MoveOperation,
   ProgramTensor,
   Requantize,
@@ -135,6 +136,23 @@ function resize({ rows, columns, requantize }: ResizeOperation, x: Element, inpu
   };
 }
 
+/** Exactly, in BigInt: the product of the sums, rounded. */
+function matMul(
+  { requantize }: MatMulOperation,
+  [a, b]: readonly Element[],
+  [aTensor, bTensor]: readonly ProgramTensor[],
+): Element {
+  return (n, r, h, w) => {
+    let sum = 0n;
+    for (let k = 0; k < aTensor.image[2]; k++) {
+      sum += BigInt(a(n, r, h, k) - aTensor.zeroPoint) * BigInt(b(n, r, w, k) - bTensor.zeroPoint);
+    }
+    if (!requantize) return Number(sum);
+    const { mantissa, shift, zeroPoint } = requantize;
+    return clamp(zeroPoint + shiftRounded(sum * BigInt(mantissa), shift), requantize);
+  };
+}
+
 /** Bytes of images, found by the offsets. */
 function move(op: MoveOperation, images: readonly ((n: number, offset: number) => number)[]): Element {
   return (n, h, w, c) => {
@@ -186,6 +204,8 @@ function expectedOf({ program, inputs, batch }: OperationCase): Int8Array | Int3
             return (n, offset) => data[n * elementCount(tensor, 1) + offset];
           }),
         );
+      case 'matMul':
+        return matMul(op, elements, tensors);
       case 'resize':
         return resize(op, elements[0], tensors[0]);
       case 'lookup':

@@ -10,6 +10,7 @@ import type {
   ImageShape,
   IntegerProgram,
   LookupOperation,
+  MatMulOperation,
   MaxPool2dOperation,
   MoveOperation,
   Operation,
@@ -868,6 +869,67 @@ function lookupCase(
   return finish('lookup', label, builder.build(label), batch, inputs);
 }
 
+interface MatMulSpec {
+  readonly batch?: number;
+  /** Matrices of an image, rows, columns, inner axis. */
+  readonly size: readonly [rows: number, height: number, width: number, depth: number];
+  readonly zeroPoints?: readonly [a: number, b: number, y: number];
+  readonly x?: Values;
+  readonly factor?: number;
+  readonly clip?: readonly [lo: number, hi: number];
+  readonly int32?: boolean;
+}
+
+const MATMUL_SPECS: Record<string, MatMulSpec> = {
+  'one value': { size: [1, 1, 1, 1] },
+  'primes, batch 3': { batch: 3, size: [3, 7, 5, 13] },
+  'a row': { size: [2, 1, 33, 16] },
+  'a column': { batch: 2, size: [2, 9, 1, 6] },
+  'heads of 8': { size: [4, 17, 17, 8] },
+  'whole words': { size: [3, 8, 8, 64] },
+  '65 by 66 by 67': { size: [1, 65, 66, 67] },
+  'zero points apart': { size: [2, 5, 6, 9], zeroPoints: [-128, 127, 5] },
+  'largest sum of the longest axis': {
+    size: [1, 3, 4, 33025],
+    zeroPoints: [127, 127, -128],
+    x: 'min',
+    factor: 1 / 9_000_000,
+  },
+  'least sum': { size: [1, 5, 4, 1029], zeroPoints: [127, -128, 127], x: 'extremes', factor: 1 / 300_000 },
+  'past the f32 flush boundary, int32': { size: [1, 5, 6, 1031], x: 'max', int32: true },
+  'int32, batch 3': { batch: 3, size: [2, 4, 3, 10], zeroPoints: [-7, 99, 0], int32: true },
+  'saturates, clipped': { size: [2, 6, 7, 20], factor: 1, clip: [-100, 90] },
+  'ties at 1/2': { size: [1, 9, 8, 2], factor: 0.5, x: 'small' },
+};
+
+function matMulCase(label: string, spec: MatMulSpec, random: Random): OperationCase {
+  const { size, batch = 1, zeroPoints = [5, -9, 1], clip = [-128, 127] } = spec;
+  const [rows, height, width, depth] = size;
+  const factor = spec.factor ?? 1 / (130 * Math.sqrt(depth));
+  const builder = createProgramBuilder();
+  const a = builder.input([rows, height, depth], zeroPoints[0]);
+  const b = builder.input([rows, width, depth], zeroPoints[1]);
+  const output = spec.int32
+    ? builder.tensor([rows, height, width], 0, 'accumulator')
+    : builder.tensor([rows, height, width], zeroPoints[2]);
+  builder.emit<MatMulOperation>({
+    kind: 'matMul',
+    name: label,
+    inputs: [a.id, b.id],
+    output: output.id,
+    requantize: spec.int32
+      ? null
+      : { ...toMultiplier(factor), zeroPoint: zeroPoints[2], lo: clip[0], hi: clip[1] },
+  });
+  const inputs = new Map(
+    [a, b].map((tensor) => [
+      tensor.id,
+      fillImage(tensor, batch, drawValues(spec.x ?? 'random', random, tensor.zeroPoint)),
+    ]),
+  );
+  return finish('matMul', label, builder.build(label), batch, inputs);
+}
+
 interface ResizeSpec {
   readonly batch?: number;
   readonly image: ImageShape;
@@ -981,6 +1043,7 @@ export function quickCases(): OperationCase[] {
     ...make(LOOKUP_SPECS, lookupCase),
     ...make(CONSTANT_SPECS, constantCase),
     ...make(RESIZE_SPECS, resizeCase),
+    ...make(MATMUL_SPECS, matMulCase),
   ];
 }
 

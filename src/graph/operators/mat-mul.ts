@@ -8,6 +8,7 @@ export const matMul = defineOperator({
   inputs: [2, 2],
   role: 'computes',
   learned: [0, 1],
+  note: 'with a constant matrix: `conv2d`; of two activations, batch by batch: `matMul`',
   macs: (shape, weights) => numericProduct(shape.slice(1)) * (weights.at(-2) ?? 1),
   shape(a, [b]) {
     const bShape = b?.shape ?? [];

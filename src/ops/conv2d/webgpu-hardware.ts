@@ -1,26 +1,15 @@
 /** Convolution on GPUs: kernels with the layer's sizes as constants, in each of the arithmetic families. They run on software adapters, too. */
-import type { Arithmetic } from '../../../shaders/arithmetic.wgsl.ts';
 import { conv2dDepthwiseWgsl } from '../../../shaders/conv2d-depthwise.wgsl.ts';
 import { conv2dDirectWgsl } from '../../../shaders/conv2d-direct.wgsl.ts';
 import { conv2dGroupedWgsl } from '../../../shaders/conv2d-grouped.wgsl.ts';
 import { kWordsOf } from '../../../shaders/conv2d-shape.wgsl.ts';
 import { conv2dSplitKWgsl, splitKBytes } from '../../../shaders/conv2d-split-k.wgsl.ts';
 import { conv2dTiledWgsl, tiledBytes, tiledInvocations } from '../../../shaders/conv2d-tiled.wgsl.ts';
-import { layGrid } from '../gpu-dispatch.ts';
-import type { GpuCapabilities, GpuVariant } from '../gpu-kernel.ts';
+import { arithmeticFamilies, layGrid } from '../gpu-dispatch.ts';
+import type { GpuVariant } from '../gpu-kernel.ts';
 import { dispatchOf, flatten, operands, outputPixels, SOFTWARE_COST } from './webgpu-layer.ts';
 import { PACKED, UNPACKED } from './webgpu-layouts.ts';
 import type { Candidate, Layer } from './webgpu-layer.ts';
-
-/**
- * The families that a device has, the likeliest first. Software adapters and Metal have no packed dot of their own but twenty instructions
- * instead of it, so f32, which unpacks each value once, comes first there.
- */
-function families({ packedDot, adapterClass }: GpuCapabilities): readonly Arithmetic[] {
-  if (!packedDot) return ['f32', 'i32'];
-  const emulated = adapterClass === 'software' || adapterClass === 'apple';
-  return emulated ? ['f32', 'dot4I8Packed', 'i32'] : ['dot4I8Packed', 'f32', 'i32'];
-}
 
 /** Workgroups that keep a GPU of some dozens of cores busy. */
 const BUSY_WORKGROUPS = 64;
@@ -40,7 +29,7 @@ export function direct(layer: Layer): readonly Candidate[] {
   if (!PACKED.supports(operation.weights.bits)) return [];
   const groupOutWords = shape.outWords / shape.groups;
   const tiles = DIRECT_TILES.filter(({ words }) => words === 1 || groupOutWords % words === 0);
-  return families(layer.capabilities).flatMap((arithmetic, rank) =>
+  return arithmeticFamilies(layer.capabilities).flatMap((arithmetic, rank) =>
     tiles
       .filter(({ pixels }) => pixels > 1 || !shape.pool)
       .map(({ pixels, words }): Candidate => {
@@ -94,7 +83,7 @@ export function tiled(layer: Layer): readonly Candidate[] {
   const shape = flatten(layer.shape);
   const { limits } = capabilities;
   const rows = outputPixels(shape) * (shape.pool ? 4 : 1);
-  return families(layer.capabilities).flatMap((arithmetic, rank) =>
+  return arithmeticFamilies(layer.capabilities).flatMap((arithmetic, rank) =>
     TILED_TILES.map((tile) => ({ ...tile, arithmetic }))
       .filter((tile) => tiledInvocations(tile) <= limits.maxComputeInvocationsPerWorkgroup)
       .filter((tile) => tiledBytes(tile) <= limits.maxComputeWorkgroupStorageSize)
@@ -137,7 +126,7 @@ export function splitK(layer: Layer): readonly Candidate[] {
   const { operation, shape, capabilities } = layer;
   if (shape.groups > 1 || outputPixels(shape) > SPLIT_K_PIXELS) return [];
   if (!PACKED.supports(operation.weights.bits)) return [];
-  return families(layer.capabilities).flatMap((arithmetic, rank) =>
+  return arithmeticFamilies(layer.capabilities).flatMap((arithmetic, rank) =>
     SPLIT_K_TILES.filter(
       (tile) =>
         splitKBytes({ ...tile, arithmetic }, shape.pool) <=

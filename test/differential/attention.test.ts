@@ -1,0 +1,79 @@
+/** Products of activations: in integers, in agreement with ONNX Runtime on the reference and wasm. */
+import { describe, expect, it } from 'vitest';
+import { inferShapes } from '../../src/graph/infer-shapes.ts';
+import { Problems } from '../../src/graph/problems.ts';
+import { builtinOperators } from '../../src/ops/registry.ts';
+import { lower } from '../../src/program/lower.ts';
+import { differential } from '../support/differential.ts';
+import { randomInputs } from '../support/onnx-models.ts';
+import { createQdqGraph, type QdqGraphBuilder } from '../support/qdq-graph.ts';
+import { createRandom } from '../support/random.ts';
+
+const random = createRandom(6);
+const BATCH = 3;
+
+/** @param kinds of operations that the program must have; none of it may run on the host */
+async function expectIntegers(
+  kinds: readonly string[],
+  build: (b: QdqGraphBuilder) => void,
+  batch = BATCH,
+): Promise<void> {
+  const b = createQdqGraph();
+  build(b);
+  const graph = b.build();
+  const verdict = await differential(graph, randomInputs(graph, batch, 5), batch);
+  expect(verdict, JSON.stringify(verdict)).toMatchObject({ kind: 'agrees' });
+  const { operations } = lower(inferShapes(graph, new Problems()), builtinOperators, { host: false });
+  expect(operations.map(({ kind }) => kind)).toEqual(expect.arrayContaining([...kinds]));
+}
+
+const input = (b: QdqGraphBuilder, name: string, shape: readonly number[], zeroPoint = 3) =>
+  b.qdq(b.input(name, ['N', ...shape]), 0.02, zeroPoint);
+const uint8Input = (b: QdqGraphBuilder, name: string, shape: readonly number[]) =>
+  b.qdq(b.input(name, ['N', ...shape]), 0.02, 130, 'uint8');
+const list = (b: QdqGraphBuilder, ...values: readonly number[]) =>
+  b.constant(`list ${values.join()}`, [values.length], BigInt64Array.from(values, BigInt));
+
+describe('a product of two activations', () => {
+  it.each([
+    ['matrices', [5, 7], [7, 6], [5, 6]],
+    ['matrices of several heads', [3, 5, 8], [3, 8, 4], [3, 5, 4]],
+    ['a row', [2, 1, 9], [2, 9, 3], [2, 1, 3]],
+    ['five axes', [2, 3, 4, 5], [2, 3, 5, 6], [2, 3, 4, 6]],
+    ['one matrix for all heads', [3, 5, 8], [1, 8, 4], [3, 5, 4]],
+    ['heads that broadcast both ways', [2, 1, 4, 5], [1, 3, 5, 6], [2, 3, 4, 6]],
+  ])('of %s', (_, a, other, shape) =>
+    expectIntegers(['matMul'], (b) => {
+      const y = b.node('MatMul', [input(b, 'a', a), uint8Input(b, 'b', other)]);
+      b.output(b.qdq(y, 0.04, -7), ['N', ...shape]);
+    }),
+  );
+
+  it('keeps its accumulators where nothing quantizes them', () =>
+    expectIntegers(['matMul'], (b) => {
+      const y = b.node('MatMul', [input(b, 'a', [2, 5, 7]), input(b, 'b', [2, 7, 3], -100)]);
+      b.output(y, ['N', 2, 5, 3]);
+    }));
+
+  it('is clamped where a Relu stands behind it', () =>
+    expectIntegers(['matMul'], (b) => {
+      const y = b.node('MatMul', [input(b, 'a', [5, 7]), input(b, 'b', [7, 3], -100)]);
+      b.output(b.qdq(b.node('Relu', [y]), 0.02, -128), ['N', 5, 3]);
+    }));
+
+  it('with constants of several heads, or on the left', () =>
+    expectIntegers(['matMul', 'constant'], (b) => {
+      const heads = b.dq([3, 7, 4], random.int8s(84), 0.01, { zeroPoint: [5] });
+      const y = b.qdq(b.node('MatMul', [input(b, 'a', [3, 5, 7]), heads]), 0.04, 0);
+      const left = b.dq([6, 5], Uint8Array.from(random.int8s(30)), 0.01, { zeroPoint: [120] });
+      b.output(b.qdq(b.node('MatMul', [left, y]), 0.06, 2), ['N', 3, 6, 4]);
+    }));
+
+  it('of a tensor and itself, transposed', () =>
+    expectIntegers(['matMul', 'move'], (b) => {
+      const x = input(b, 'a', [6, 4, 5]);
+      const flat = b.qdq(b.node('Reshape', [x, list(b, 0, 6, 20)]), 0.02, 3);
+      const turned = b.qdq(b.node('Transpose', [flat], { perm: [0, 2, 1] }), 0.02, 3);
+      b.output(b.qdq(b.node('MatMul', [flat, turned]), 0.1, 0), ['N', 6, 6]);
+    }));
+});

@@ -34,6 +34,7 @@ const modelRules: Rules = [
     /holds accumulators|offsets, with those before it|moves single elements|too large to be regrouped|nor can it run/,
     REPLACE,
   ],
+  [/server is closing/, 'Nothing: the server was told to stop.'],
   [/Git LFS/, 'Run `git lfs pull` in the checkout that the file is from.'],
   [
     /TensorFlow Lite|ZIP archive|text file, not an ONNX/,

@@ -22,6 +22,13 @@ interface Quantization {
   readonly dtype: 'int8' | 'uint8';
 }
 
+/** Whether two shapes broadcast as in NumPy, names of sizes compared as they stand. */
+function canBroadcast(a: readonly (number | string)[], b: readonly (number | string)[]): boolean {
+  const [long, short] = a.length < b.length ? [b, a] : [a, b];
+  const last = long.slice(long.length - short.length);
+  return short.every((size, i) => size === last[i] || size === 1 || last[i] === 1);
+}
+
 const UNARY = [
   'Abs',
   'Elu',
@@ -266,7 +273,8 @@ export function randomQdqGraph(seed: number, batch: number): Graph {
       ? 'Mul'
       : random.pick(['Add', 'Add', 'Mul', odd() ? random.pick(['Sub', 'Max', 'Div']) : 'Add']);
     const y = source((value) => (value !== x || op === 'Mul') && fits(value));
-    if (!y) return;
+    // Ranks of 2 and 4 go together only where the batch meets a size of one.
+    if (!y || !canBroadcast(shape, shapeOf(y.name))) return;
     finish(
       b.node(op, random.chance(0.5) ? [x.name, y.name] : [y.name, x.name]),
       op === 'Mul' ? x.size * y.size : x.size + y.size,

@@ -77,6 +77,7 @@ export type {
   ProgramTensor,
   Requantize,
   Rescale,
+  SoftmaxOperation,
   TailStep,
   TensorBuffer,
   TensorId,

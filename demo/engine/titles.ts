@@ -11,6 +11,7 @@ const KINDS: ReadonlySet<string> = new Set<BuiltinOperation['kind']>([
   'lookup',
   'matMul',
   'resize',
+  'softmax',
 ]);
 
 function isBuiltin(operation: Operation): operation is BuiltinOperation {
@@ -46,6 +47,8 @@ export function titleOf(operation: Operation, from: ProgramTensor, to: ProgramTe
       return `Matrix product, ${size(to.image.slice(1) as [number, number])}`;
     case 'resize':
       return 'Resize';
+    case 'softmax':
+      return 'Softmax';
   }
 }
 

@@ -14,6 +14,7 @@ import { move } from './move/index.ts';
 import type { Operator } from './operator.ts';
 import { quantize } from './quantize/index.ts';
 import { resize } from './resize/index.ts';
+import { softmax } from './softmax/index.ts';
 
 /** Operators that come with Octet, in the order of their folders. */
 export const builtinOperators: readonly Operator[] = [
@@ -29,6 +30,7 @@ export const builtinOperators: readonly Operator[] = [
   move,
   quantize,
   resize,
+  softmax,
 ];
 
 /** Operators by the `kind` of their operations. Immutable. */

@@ -176,6 +176,18 @@ export const PARAMETER_BLOCKS = {
       'hi',
     ],
   },
+  /** softmax.ts */
+  Softmax: {
+    fields: [
+      'channels', // stored, a multiple of 4
+      'count', // real ones
+      'mantissa',
+      'shift',
+      'zeroPoint',
+      'lo',
+      'hi',
+    ],
+  },
   Lookup: {
     fields: [
       'channels', // stored

@@ -204,12 +204,7 @@ class Lowering implements LoweringContext {
     if (this.#failed.has(name)) return undefined;
     const value = this.#values.get(name);
     if (!value) {
-      this.problem(
-        node,
-        this.#tails.has(name)
-          ? `its input "${name}" is computed by a Softmax, which is supported only at the end of the network`
-          : `its input "${name}" must be a quantized activation`,
-      );
+      this.problem(node, `its input "${name}" must be a quantized activation`);
       return undefined;
     }
     if (isInt8(value)) {
@@ -394,6 +389,21 @@ class Lowering implements LoweringContext {
       [name] = reader.outputs;
     }
     return imageLayout(this.graph.values.get(name)?.shape ?? []);
+  }
+
+  endsGraph(node: Node): boolean {
+    const open = [node.outputs[0]];
+    for (let value = open.pop(); value !== undefined; value = open.pop()) {
+      for (const reader of this.#index.readers(value)) {
+        const isTail =
+          quantizeLinear.is(reader) ||
+          dequantizeLinear.is(reader) ||
+          roleOf(this.graph, reader) === 'renames';
+        if (!isTail) return false;
+        open.push(reader.outputs[0]);
+      }
+    }
+    return true;
   }
 
   emit<T extends Operation>(operation: T): void {
@@ -748,7 +758,7 @@ class Lowering implements LoweringContext {
     if (value) this.#draft.set(this.#values, node.outputs[0], value);
   }
 
-  /** Softmax as the last function of the network, computed on the CPU. */
+  /** Softmax as the last function of the network, computed on the CPU in float64. */
   #softmax(node: Node): void {
     const [input] = node.inputs;
     const value = this.#values.get(input);
@@ -756,14 +766,7 @@ class Lowering implements LoweringContext {
     const axis = resolveAxis(numberAttribute(node, 'axis', -1), shape.length);
     const sizes = shape.slice(1);
     if (value?.values !== null) {
-      this.problem(
-        node,
-        this.#tails.has(input)
-          ? 'reads the result of another Softmax, which is supported only at the end of the network'
-          : `its input "${input}" is not quantized`,
-      );
-    } else if (this.#mayHost && !this.#endsInTail(node.outputs[0])) {
-      this.problem(node, 'not the end of the network: only there is it computed from integers');
+      this.problem(node, `its input "${input}" is not quantized`);
     } else if (axis === undefined || axis === 0 || !sizes.every((size) => typeof size === 'number')) {
       this.problem(node, `must be over a fixed axis behind the batch, not axis ${axis ?? '?'} of [${shape}]`);
     } else {
@@ -771,22 +774,6 @@ class Lowering implements LoweringContext {
       const tail = [{ kind: 'softmax', length: sizes[axis - 1], inner }] as const;
       this.#draft.set(this.#tails, node.outputs[0], { tensor: value.tensor, tail, isQuantized: false });
     }
-  }
-
-  /** Whether what is behind a softmax only renames it and quantizes it, up to the outputs. */
-  #endsInTail(name: string): boolean {
-    const open = [name];
-    for (let value = open.pop(); value !== undefined; value = open.pop()) {
-      for (const reader of this.#index.readers(value)) {
-        const isTail =
-          quantizeLinear.is(reader) ||
-          dequantizeLinear.is(reader) ||
-          roleOf(this.graph, reader) === 'renames';
-        if (!isTail) return false;
-        open.push(reader.outputs[0]);
-      }
-    }
-    return true;
   }
 
   #output({ name, dtype, shape }: ValueInfo): ProgramOutput | undefined {

@@ -93,6 +93,8 @@ export interface LoweringContext {
    * Undefined where sizes are not fixed.
    */
   layoutBehind(node: Node): Layout | undefined;
+  /** Whether what is behind `node` only renames its result and quantizes it, up to the outputs of the graph. */
+  endsGraph(node: Node): boolean;
   emit<T extends Operation>(operation: T): void;
   /** Makes `node`'s output a float function of a tensor; its QuantizeLinear becomes a table lookup. */
   bind(node: Node, value: PointwiseValue): void;

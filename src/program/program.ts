@@ -259,6 +259,18 @@ export interface MatMulOperation extends Operation {
   readonly requantize: ScalarRequantize | null;
 }
 
+/**
+ * Softmax over the channels of each pixel: with `d` the largest of its values less each value, `e = exponentials[d]` and
+ * `y = clamp(zeroPoint + rne(e · mantissa / (2^shift · Σe)), lo, hi)`.
+ */
+export interface SoftmaxOperation extends Operation {
+  readonly kind: 'softmax';
+  /** [256] `rne(2^(31 − ⌈log₂ channels⌉) · e^(−scale · d))`: their sum is at most 2³¹. */
+  readonly exponentials: Uint32Array;
+  /** Its multiplier is the float32 reciprocal of the output's scale; shift at most 25, beyond which all is 0. */
+  readonly requantize: ScalarRequantize;
+}
+
 /** The same image for the whole batch, which the file holds: a class token, what stands beside an activation in a Concat. */
 export interface ConstantOperation extends Operation {
   readonly kind: 'constant';
@@ -311,7 +323,8 @@ export type BuiltinOperation =
   | MoveOperation
   | LookupOperation
   | MatMulOperation
-  | ResizeOperation;
+  | ResizeOperation
+  | SoftmaxOperation;
 
 export interface IntegerProgram {
   readonly name: string;

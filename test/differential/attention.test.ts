@@ -1,4 +1,4 @@
-/** Products of activations: in integers, in agreement with ONNX Runtime on the reference and wasm. */
+/** Products of activations and softmax: in integers, in agreement with ONNX Runtime on the reference and wasm. */
 import { describe, expect, it } from 'vitest';
 import { inferShapes } from '../../src/graph/infer-shapes.ts';
 import { Problems } from '../../src/graph/problems.ts';
@@ -75,5 +75,45 @@ describe('a product of two activations', () => {
       const flat = b.qdq(b.node('Reshape', [x, list(b, 0, 6, 20)]), 0.02, 3);
       const turned = b.qdq(b.node('Transpose', [flat], { perm: [0, 2, 1] }), 0.02, 3);
       b.output(b.qdq(b.node('MatMul', [flat, turned]), 0.1, 0), ['N', 6, 6]);
+    }));
+});
+
+describe('softmax', () => {
+  it.each([
+    [1, [10, 4, 5]],
+    [2, [4, 10, 5]],
+    [-1, [4, 5, 10]],
+    [2, [3, 4, 5, 6]],
+    [-1, [40]],
+  ] as const)('over axis %i of [%j]', (axis, shape) =>
+    expectIntegers(['softmax'], (b) => {
+      const y = b.node('Softmax', [input(b, 'x', shape)], { axis });
+      b.output(b.qdq(b.node('Sigmoid', [b.qdq(y, 1 / 256, -128)]), 1 / 200, -10), ['N', ...shape]);
+    }),
+  );
+
+  it.each([1 / 255, 0.01, 0.3])('with a scale of %d behind it, clamped', (scale) =>
+    expectIntegers(['softmax'], (b) => {
+      const y = b.node('Clip', [
+        b.node('Softmax', [input(b, 'x', [6, 5])]),
+        b.constant('lo', [], Float32Array.of(0.1)),
+        b.constant('hi', [], Float32Array.of(0.7)),
+      ]);
+      b.output(b.qdq(b.node('Exp', [b.qdq(y, scale, 0, 'uint8')]), 0.01, 0, 'uint8'), ['N', 6, 5]);
+    }),
+  );
+
+  it('as the weights of attention', () =>
+    expectIntegers(['matMul', 'softmax'], (b) => {
+      const heads = (name: string, perm: readonly number[]) => {
+        const split = b.node('Reshape', [input(b, name, [6, 12]), list(b, 0, 6, 3, 4)]);
+        return b.qdq(b.node('Transpose', [b.qdq(split, 0.02, 3)], { perm: [...perm] }), 0.02, 3);
+      };
+      const scores = b.qdq(b.node('MatMul', [heads('q', [0, 2, 1, 3]), heads('k', [0, 2, 3, 1])]), 0.05, 0);
+      const scaled = b.node('Mul', [scores, b.constant('scale', [], Float32Array.of(0.5))]);
+      const weights = b.qdq(b.node('Softmax', [b.qdq(scaled, 0.03, 0)]), 1 / 255, 0, 'uint8');
+      const y = b.qdq(b.node('MatMul', [weights, heads('v', [0, 2, 1, 3])]), 0.02, 3);
+      const joined = b.node('Transpose', [y], { perm: [0, 2, 1, 3] });
+      b.output(b.qdq(b.node('Reshape', [joined, list(b, 0, 6, 12)]), 0.02, 3), ['N', 6, 12]);
     }));
 });

@@ -49,6 +49,7 @@ function shownTexts(): Map<string, string> {
     cases.find((c) => c.kind === 'constant'),
     cases.find((c) => c.kind === 'resize'),
     cases.find((c) => c.name === 'matMul: primes, batch 3'),
+    cases.find((c) => c.name === 'softmax: primes, batch 3'),
   ];
   const texts = new Map<string, string>();
   for (const [i, found] of shown.entries()) {

@@ -47,7 +47,8 @@ describe('findObstacles', () => {
 
   test('lists what will stay in real numbers, with its reason and its share of the work', () => {
     const b = createFloatGraph(1);
-    const y = b.conv(b.input('input', ['N', 3, 8, 8]), 4);
+    // More values than a softmax in integers takes.
+    const y = b.conv(b.input('input', ['N', 3, 8, 8]), 2052);
     const normalized = b.node('Mul', [b.node('Softmax', [y], { axis: 1 }), y]);
     const { problems, hostNodes } = findObstacles(b.finish(b.conv(normalized, 2)));
     expect(problems).toEqual([]);

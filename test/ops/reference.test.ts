@@ -15,6 +15,7 @@ import type {
   Requantize,
   ResizeOperation,
   Rescale,
+  SoftmaxOperation,
   Window2d,
 } from '../../src/program/program.ts';
 import { elementCount, paddedChannels } from '../../src/program/program.ts';
@@ -153,6 +154,26 @@ function matMul(
   };
 }
 
+/** Exactly, in BigInt: the rounded quotient. */
+function softmax({ exponentials, requantize }: SoftmaxOperation, x: Element, channels: number): Element {
+  const pixels = new Map<string, { readonly e: readonly bigint[]; readonly divisor: bigint }>();
+  const pixelAt = (n: number, h: number, w: number) => {
+    const values = Array.from({ length: channels }, (_, i) => x(n, h, w, i));
+    const e = values.map((value) => BigInt(exponentials[Math.max(...values) - value]));
+    return { e, divisor: e.reduce((sum, each) => sum + each) << BigInt(requantize.shift) };
+  };
+  return (n, h, w, c) => {
+    const place = [n, h, w].join();
+    const { e, divisor } = pixels.get(place) ?? pixelAt(n, h, w);
+    pixels.set(place, { e, divisor });
+    const twice = 2n * e[c] * BigInt(requantize.mantissa);
+    const down = twice / (2n * divisor);
+    const rest = twice - 2n * divisor * down;
+    const rounded = down + (rest > divisor || (rest === divisor && down % 2n === 1n) ? 1n : 0n);
+    return clamp(requantize.zeroPoint + Number(rounded), requantize);
+  };
+}
+
 /** Bytes of images, found by the offsets. */
 function move(op: MoveOperation, images: readonly ((n: number, offset: number) => number)[]): Element {
   return (n, h, w, c) => {
@@ -206,6 +227,8 @@ function expectedOf({ program, inputs, batch }: OperationCase): Int8Array | Int3
         );
       case 'matMul':
         return matMul(op, elements, tensors);
+      case 'softmax':
+        return softmax(op, elements[0], tensors[0].image[2]);
       case 'resize':
         return resize(op, elements[0], tensors[0]);
       case 'lookup':

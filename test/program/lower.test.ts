@@ -443,9 +443,9 @@ describe('problems', () => {
       },
       /not that of the QuantizeLinear/,
     ],
-    'softmax in the middle': [
-      (b, x) => b.qdq(b.node('Relu', [b.qdq(b.node('Softmax', [x], { axis: 1 }), 1, 0)]), 1, 0),
-      /only at the end/,
+    'softmax over the batch': [
+      (b, x) => b.qdq(b.node('Relu', [b.qdq(b.node('Softmax', [x], { axis: 0 }), 1, 0)]), 1, 0),
+      /behind the batch/,
     ],
   };
   it.each(Object.entries(cases))('%s', (_, [build, reason]) => {

@@ -16,6 +16,7 @@ import type {
   Operation,
   ResizeOperation,
   ResizeTaps,
+  SoftmaxOperation,
   TensorId,
   Window2d,
 } from '../../src/program/program.ts';
@@ -23,6 +24,7 @@ import { int8Weights } from '../../src/program/weights.ts';
 import { moveSource, relayout } from '../../src/program/move.ts';
 import { commonRescale, toMultiplier } from '../../src/program/multiplier.ts';
 import { resizeTaps } from '../../src/graph/resizing.ts';
+import { softmaxExponentials } from '../../src/ops/softmax/lower.ts';
 import { windowOutput } from '../../src/ops/window.ts';
 import {
   createProgramBuilder,
@@ -930,6 +932,54 @@ function matMulCase(label: string, spec: MatMulSpec, random: Random): OperationC
   return finish('matMul', label, builder.build(label), batch, inputs);
 }
 
+interface SoftmaxSpec {
+  readonly batch?: number;
+  readonly image: ImageShape;
+  /** Of the input, and of the output. */
+  readonly scale?: number;
+  readonly outScale?: number;
+  readonly zeroPoint?: number;
+  readonly x?: Values;
+  readonly clip?: readonly [lo: number, hi: number];
+}
+
+const SOFTMAX_SPECS: Record<string, SoftmaxSpec> = {
+  'one value': { image: [1, 1, 1] },
+  'primes, batch 3': { batch: 3, image: [5, 7, 13] },
+  'whole words': { image: [3, 4, 16] },
+  'channels 65': { batch: 2, image: [1, 3, 65], scale: 0.02 },
+  'channels 197': { image: [3, 5, 197], scale: 0.1 },
+  'the longest': { image: [1, 2, 2048], scale: 0.01, outScale: 2 ** -14 },
+  'ties: two and four equals': { image: [9, 9, 4], x: 'small', scale: 40, outScale: 1 / 3 },
+  'ties: halves of steps': { image: [5, 9, 2], x: 'small', scale: 40, outScale: 1 },
+  'all alike': { image: [2, 2, 48], x: 'zeroPoint' },
+  extremes: { batch: 2, image: [4, 4, 10], x: 'extremes', zeroPoint: 0 },
+  'all -128': { image: [2, 3, 5], x: 'min', zeroPoint: 127 },
+  'a scale of no power of two': { image: [4, 5, 7], outScale: 0.0041, zeroPoint: -128 },
+  'saturates, clipped': { image: [4, 5, 7], outScale: 1e-4, zeroPoint: 30, clip: [-128, 90] },
+  'the least scale': { image: [4, 5, 7], outScale: 2 ** -23, zeroPoint: -128 },
+  'a scale that leaves nothing': { image: [2, 2, 3], outScale: 1e9, zeroPoint: 4 },
+};
+
+function softmaxCase(label: string, spec: SoftmaxSpec, random: Random): OperationCase {
+  const { image, batch = 1, scale = 0.05, outScale = 1 / 256, zeroPoint = -128, clip = [-128, 127] } = spec;
+  const builder = createProgramBuilder();
+  const input = builder.input(image, 7, scale);
+  const output = builder.tensor(image, zeroPoint, 'int8', outScale);
+  const { mantissa, shift } = toMultiplier(1 / outScale);
+  builder.emit<SoftmaxOperation>({
+    kind: 'softmax',
+    name: label,
+    inputs: [input.id],
+    output: output.id,
+    exponentials: softmaxExponentials(scale, image[2]),
+    requantize: { mantissa, shift: Math.min(shift, 25), zeroPoint, lo: clip[0], hi: clip[1] },
+  });
+  const draw = drawValues(spec.x ?? 'random', random, 7);
+  const inputs = new Map([[input.id, fillImage(input, batch, draw)]]);
+  return finish('softmax', label, builder.build(label), batch, inputs);
+}
+
 interface ResizeSpec {
   readonly batch?: number;
   readonly image: ImageShape;
@@ -1044,6 +1094,7 @@ export function quickCases(): OperationCase[] {
     ...make(CONSTANT_SPECS, constantCase),
     ...make(RESIZE_SPECS, resizeCase),
     ...make(MATMUL_SPECS, matMulCase),
+    ...make(SOFTMAX_SPECS, softmaxCase),
   ];
 }
 

@@ -16,6 +16,7 @@ export { pad8, pad16 } from './pad';
 export { peakDot } from './peak';
 export { averagePool, maxPool } from './pool';
 export { resize } from './resize';
+export { softmax } from './softmax';
 export {
   winograd2Input,
   winograd2Output,

@@ -1,0 +1,19 @@
+import { softmax as softmaxRow } from '../../graph/operators/softmax.ts';
+import type { SoftmaxOperation } from '../../program/program.ts';
+import type { Operator } from '../operator.ts';
+import { lowerSoftmax, softmaxLayout } from './lower.ts';
+import { softmaxReference } from './reference.ts';
+import { wasmKernel } from './wasm.ts';
+import { webgpuKernel } from './webgpu.ts';
+
+export const softmax: Operator<SoftmaxOperation> = {
+  kind: 'softmax',
+  onnx: [softmaxRow],
+  takes: (node, context) => !context.endsGraph(node),
+  layout: (node, _, shape) => softmaxLayout(node, shape),
+  lower: lowerSoftmax,
+  reference: softmaxReference,
+  macs: () => 0,
+  wasm: wasmKernel,
+  webgpu: webgpuKernel,
+};

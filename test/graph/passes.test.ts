@@ -108,6 +108,15 @@ describe('foldAffine', () => {
     await expectSame(graph, after);
   });
 
+  test('leaves parameters alone that are no floats', () => {
+    const b = createFloatGraph(6);
+    const graph = b.finish(b.batchNorm(b.conv(b.input('input', ['N', 3, 6, 6]), 2)));
+    const constants = new Map(graph.constants);
+    const mean = constants.get('batchnormalization_1.running_mean')!;
+    constants.set(mean.name, { ...mean, dtype: 'int64', data: BigInt64Array.of(1n, 2n) });
+    expect(ops(foldAffine({ ...graph, constants }))).toEqual(['Conv', 'BatchNormalization']);
+  });
+
   test('reports variances that make weights infinite, by node', () => {
     const b = createFloatGraph(5);
     const graph = b.finish(b.batchNorm(b.conv(b.input('input', ['N', 3, 6, 6]), 2)));

@@ -178,7 +178,7 @@ function affineOf(
 
 function batchNormAffine(graph: Graph, node: Node, channels: number): Affine | undefined {
   const parameters = node.inputs.slice(1).map((name) => graph.constants.get(name)?.data);
-  if (!parameters.every((data) => data?.length === channels)) return undefined;
+  if (!parameters.every((data) => data instanceof Float32Array && data.length === channels)) return undefined;
   const [gamma, beta, mean, variance] = parameters as [
     Float32Array,
     Float32Array,

@@ -1,7 +1,10 @@
 /** A running server and its clients: the protocol word by word, and what hostile callers get. */
+import { execFile, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadModel } from '../../src/model/load.ts';
@@ -243,6 +246,18 @@ describe('infer', () => {
     }
   });
 });
+
+/** A Python with `tritonclient[http]`; without one the tests above, which speak the same protocol from Node, are all there is. */
+const python = [process.env.OCTET_PYTHON, 'python3'].find(
+  (command) => command && spawnSync(command, ['-c', 'import tritonclient.http']).status === 0,
+);
+if (python) {
+  test("NVIDIA's client makes all of its calls", async () => {
+    const client = fileURLToPath(new URL('../../examples/clients/triton.py', import.meta.url));
+    const { stdout } = await promisify(execFile)(python, [client, new URL(server.url).host, 'net']);
+    expect(stdout).toMatch(/^all calls answered; SHA-256 of the logits [0-9a-f]{64}$/m);
+  });
+}
 
 describe('classify', () => {
   test('ranks a picture as the library does', async () => {

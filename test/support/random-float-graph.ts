@@ -89,11 +89,10 @@ export function randomOddFloatGraph(seed: number): Graph {
     () => b.node('Flatten', [random.pick(live)]),
     () => {
       const x = random.pick(live);
+      const sizes = random.pick([[-1], sizesOf(x)]);
+      if (!sizes.every(Number.isInteger)) return undefined;
       const batch = b.node('Gather', [b.node('Shape', [x]), numbers(0)], { axis: 0 });
-      return b.node('Reshape', [
-        x,
-        b.node('Concat', [batch, numbers(...random.pick([[-1], sizesOf(x)]))], { axis: 0 }),
-      ]);
+      return b.node('Reshape', [x, b.node('Concat', [batch, numbers(...sizes)], { axis: 0 })]);
     },
     () => dense(b, random.pick(live)),
     () => dense(b, random.pick(live)),

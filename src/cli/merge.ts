@@ -46,12 +46,8 @@ const partSchema = v.object({
 });
 type PartFile = v.InferOutput<typeof partSchema>;
 
-export function addMergeCommand(program: Command): void {
-  program
-    .command('merge')
-    .description(
-      'join the parts that `octet evaluate --shard i/n --json` printed into the evaluation of all pictures',
-    )
+export function configure(command: Command): void {
+  command
     .argument('<part...>', 'JSON files, one a shard, in any order')
     .option('--json', 'print JSON')
     .action(async (paths: string[], options: { readonly json?: boolean }) => {

@@ -1,21 +1,68 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { OctetError } from '../errors.ts';
-import { addCalibrateCommand } from './calibrate.ts';
-import { addClassifyCommand } from './classify.ts';
-import { addCompareCommand } from './compare.ts';
 import { CheckFailure, type CommandContext } from './context.ts';
-import { addDataCommand } from './data.ts';
-import { addEvaluateCommand } from './evaluate.ts';
-import { addInfoCommand } from './info.ts';
-import { addMergeCommand } from './merge.ts';
-import { addQuantizeCommand } from './quantize.ts';
-import { addServeCommand } from './serve.ts';
-import { addSweepCommand } from './sweep.ts';
+
+/** A command's arguments, options and action; its name and description are known before its module is loaded. */
+interface CommandModule {
+  readonly configure: (command: Command, context: CommandContext) => void;
+}
+
+interface CommandEntry {
+  readonly description: string;
+  readonly load: () => Promise<CommandModule>;
+}
+
+const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  quantize: {
+    description: 'calibrate a float model on pictures and write it as a quantized (QDQ) ONNX file',
+    load: () => import('./quantize.ts'),
+  },
+  calibrate: {
+    description:
+      'gather the statistics that quantize needs, and keep them: recipes are then tried in seconds',
+    load: () => import('./calibrate.ts'),
+  },
+  info: {
+    description: 'show what is in a model: inputs, outputs, layers, parameters, multiply-adds, memory plan',
+    load: () => import('./info.ts'),
+  },
+  classify: {
+    description: 'say what is in pictures: most probable classes with their probabilities',
+    load: () => import('./classify.ts'),
+  },
+  evaluate: {
+    description:
+      'accuracy of models on labelled pictures, side by side: float ones through ONNX Runtime, quantized ones through Octet',
+    load: () => import('./evaluate.ts'),
+  },
+  merge: {
+    description:
+      'join the parts that `octet evaluate --shard i/n --json` printed into the evaluation of all pictures',
+    load: () => import('./merge.ts'),
+  },
+  compare: {
+    description:
+      'compare two models layer by layer (SQNR, cosine), or one quantized model on two backends (every byte; exit code 1 where they differ)',
+    load: () => import('./compare.ts'),
+  },
+  sweep: {
+    description: 'accuracy at every combination of weight and activation bits, to see where each bit hurts',
+    load: () => import('./sweep.ts'),
+  },
+  serve: {
+    description: 'HTTP server for quantized models: Open Inference Protocol v2, and pictures to classify',
+    load: () => import('./serve.ts'),
+  },
+  data: {
+    description: 'fetch a data set into the cache directory',
+    load: () => import('./data.ts'),
+  },
+};
 
 const EXIT = { ok: 0, checkFailed: 1, badInput: 2, interrupted: 130 };
 
-function createProgram(context: CommandContext): Command {
+async function createProgram(args: readonly string[], context: CommandContext): Promise<Command> {
   const { version } = createRequire(import.meta.url)('octetjs/package.json') as { version: string };
   const program = new Command('octet')
     .description('Int8 convolutional networks: quantize float ONNX models, run them, measure them.')
@@ -25,16 +72,11 @@ function createProgram(context: CommandContext): Command {
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(see --help)')
     .exitOverride();
-  addQuantizeCommand(program, context);
-  addCalibrateCommand(program, context);
-  addInfoCommand(program);
-  addClassifyCommand(program, context);
-  addEvaluateCommand(program, context);
-  addMergeCommand(program);
-  addCompareCommand(program, context);
-  addSweepCommand(program, context);
-  addServeCommand(program, context);
-  addDataCommand(program, context);
+  for (const [name, { description, load }] of Object.entries(COMMANDS)) {
+    const command = program.command(name).description(description);
+    // Modules of other commands would only cost time: ONNX Runtime, picture decoding and the server among them.
+    if (args.includes(name)) (await load()).configure(command, context);
+  }
   for (const command of program.commands) command.copyInheritedSettings(program);
   return program;
 }
@@ -44,7 +86,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
   const controller = new AbortController();
   const interrupt = () => controller.abort(new OctetError('interrupted'));
   process.once('SIGINT', interrupt);
-  const program = createProgram({ signal: controller.signal });
+  const program = await createProgram(args, { signal: controller.signal });
   try {
     await program.parseAsync(args, { from: 'user' });
     return EXIT.ok;

@@ -49,10 +49,8 @@ interface QuantizeOptions extends MetadataOptions {
   readonly json?: boolean;
 }
 
-export function addQuantizeCommand(program: Command, { signal }: CommandContext): void {
-  program
-    .command('quantize')
-    .description('calibrate a float model on pictures and write it as a quantized (QDQ) ONNX file')
+export function configure(command: Command, { signal }: CommandContext): void {
+  command
     .argument('<model>', 'float ONNX file')
     .option('-c, --calibration <source...>', SOURCES_HELP, [DEFAULT_CALIBRATION])
     .option('-o, --output <file>', 'where to write (default: <model>.int8.onnx)')

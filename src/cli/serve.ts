@@ -40,10 +40,8 @@ interface ServeCommandOptions {
 
 const MB = 1e6;
 
-export function addServeCommand(program: Command, { signal }: CommandContext): void {
-  program
-    .command('serve')
-    .description('HTTP server for quantized models: Open Inference Protocol v2, and pictures to classify')
+export function configure(command: Command, { signal }: CommandContext): void {
+  command
     .argument(
       '<model...>',
       'quantized ONNX files; name=file to choose the name, several of one name are versions',

@@ -39,10 +39,8 @@ interface SweepCommandOptions {
   readonly json?: boolean;
 }
 
-export function addSweepCommand(program: Command, { signal }: CommandContext): void {
-  program
-    .command('sweep')
-    .description('accuracy at every combination of weight and activation bits, to see where each bit hurts')
+export function configure(command: Command, { signal }: CommandContext): void {
+  command
     .argument('[model]', 'float ONNX file', DEFAULT_MODEL)
     .option('-w, --weights <bits>', 'weight bits to try', bitList, [...SWEEP_BITS])
     .option('-a, --activations <bits>', 'activation bits to try', bitList, [...SWEEP_BITS])

@@ -10,6 +10,8 @@ import {
   CONVOLUTION_MODES,
   EPILOGUE_SCALINGS,
   PARAMETER_BLOCKS,
+  REDUCE_FINISHES,
+  REDUCE_FUNCTIONS,
   RECORD_OFFSETS,
   RECORD_WORDS,
 } from '../src/ops/wasm-parameters.ts';
@@ -69,18 +71,18 @@ export class ${name}${block.extends ? ` extends ${block.extends}` : ''} {
 ${block.fields.map((field) => `  ${field}: i32;`).join('\n')}
 }`,
   );
-  const modes = CONVOLUTION_MODES.map((mode, i) => `export const MODE_${mode.toUpperCase()} = ${i};`);
-  const scalings = EPILOGUE_SCALINGS.map(
-    (scaling, i) => `export const SCALING_${scaling.toUpperCase()} = ${i};`,
-  );
+  const numbered = (prefix: string, names: readonly string[]) =>
+    names.map((name, i) => `export const ${prefix}_${name.toUpperCase()} = ${i};`);
   const offsets = Object.entries(RECORD_OFFSETS).map(
     ([part, word]) => `export const RECORD_${part.toUpperCase()}: usize = ${4 * word};`,
   );
   const parts = ['// Made by scripts/build-wasm.ts from src/ops/wasm-parameters.ts.', ...classes];
   return [
     ...parts,
-    ...modes,
-    ...scalings,
+    ...numbered('MODE', CONVOLUTION_MODES),
+    ...numbered('SCALING', EPILOGUE_SCALINGS),
+    ...numbered('REDUCE', REDUCE_FUNCTIONS),
+    ...numbered('FINISH', REDUCE_FINISHES),
     `export const RECORD: usize = ${4 * RECORD_WORDS};`,
     ...offsets,
     '',

@@ -66,6 +66,8 @@ export type {
   MatMulOperation,
   MaxPool2dOperation,
   MoveOperation,
+  ReduceFunction,
+  ReduceOperation,
   ResizeOperation,
   ResizeTaps,
   ScalarRequantize,

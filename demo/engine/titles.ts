@@ -10,6 +10,7 @@ const KINDS: ReadonlySet<string> = new Set<BuiltinOperation['kind']>([
   'move',
   'lookup',
   'matMul',
+  'reduce',
   'resize',
   'softmax',
 ]);
@@ -45,6 +46,8 @@ export function titleOf(operation: Operation, from: ProgramTensor, to: ProgramTe
       return 'Lookup table';
     case 'matMul':
       return `Matrix product, ${size(to.image.slice(1) as [number, number])}`;
+    case 'reduce':
+      return 'Reduction';
     case 'resize':
       return 'Resize';
     case 'softmax':

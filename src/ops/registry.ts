@@ -13,6 +13,7 @@ import { maxPool2d } from './maxPool2d/index.ts';
 import { move } from './move/index.ts';
 import type { Operator } from './operator.ts';
 import { quantize } from './quantize/index.ts';
+import { reduce } from './reduce/index.ts';
 import { resize } from './resize/index.ts';
 import { softmax } from './softmax/index.ts';
 
@@ -29,6 +30,7 @@ export const builtinOperators: readonly Operator[] = [
   maxPool2d,
   move,
   quantize,
+  reduce,
   resize,
   softmax,
 ];

@@ -176,6 +176,29 @@ export const PARAMETER_BLOCKS = {
       'hi',
     ],
   },
+  /** reduce.ts */
+  Reduce: {
+    fields: [
+      'height', // of x
+      'width',
+      'channels', // stored, a multiple of 4
+      'lastLanes', // real channels of the last quad, 1…4
+      'outHeight',
+      'outWidth',
+      'rows', // of x that meet in one of y
+      'columns',
+      'across', // 1: channels too
+      'blocks', // of BLOCK_CHANNELS channels that are units of their own
+      'fold', // one of REDUCE_FUNCTIONS
+      'inputZeroPoint',
+      'finish', // one of REDUCE_FINISHES
+      'mantissa',
+      'shift',
+      'zeroPoint',
+      'lo',
+      'hi',
+    ],
+  },
   /** softmax.ts */
   Softmax: {
     fields: [
@@ -216,6 +239,12 @@ export function fieldsOf<Name extends BlockName>(name: Name): readonly (keyof Bl
 
 /** Values of `Convolution.mode`, by index: requantize; pool first; requantize and add; the accumulators are the output. */
 export const CONVOLUTION_MODES = ['plain', 'pool', 'residual', 'int32'] as const;
+
+/** Values of `Reduce.fold`, by index. */
+export const REDUCE_FUNCTIONS = ['sum', 'sumOfMagnitudes', 'sumOfSquares', 'max', 'min'] as const;
+
+/** Values of `Reduce.finish`, by index. */
+export const REDUCE_FINISHES = ['select', 'requantize', 'thresholds'] as const;
 
 /** Values of `EPILOGUE_RECORD.scaling`, by index (requantize.ts). */
 export const EPILOGUE_SCALINGS = ['exact', 'clamped', 'lanes'] as const;

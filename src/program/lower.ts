@@ -382,7 +382,7 @@ class Lowering implements LoweringContext {
       const isPair = quantizeLinear.is(reader) || dequantizeLinear.is(reader);
       if (!isPair && roleOf(this.graph, reader) !== 'renames') {
         const shape = this.graph.values.get(name)?.shape ?? [];
-        const layout = this.#rule(reader)?.layout?.(reader, reader.inputs.indexOf(name), shape);
+        const layout = this.#rule(reader)?.layout?.(reader, reader.inputs.indexOf(name), shape, this);
         if (layout) return layout;
         break;
       }

@@ -108,7 +108,12 @@ export interface LoweringRule {
   /** Whether it lowers this node, where several rules are for one ONNX operator. By default it does. */
   takes?(node: Node, context: LoweringContext): boolean;
   /** The layout in which it reads input `index`, of `shape`, whose sizes behind the batch are fixed; by default that of images. */
-  layout?(node: Node, index: number, shape: readonly Dimension[]): Layout | undefined;
+  layout?(
+    node: Node,
+    index: number,
+    shape: readonly Dimension[],
+    context: LoweringContext,
+  ): Layout | undefined;
   /**
    * Adds to the program what `node` computes. Problems are reported through the context, not thrown; a
    * ModelError that is thrown becomes a problem of the node.

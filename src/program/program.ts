@@ -271,6 +271,24 @@ export interface SoftmaxOperation extends Operation {
   readonly requantize: ScalarRequantize;
 }
 
+/** What a reduction folds the differences `x − z_x` into, or of `max` and `min` the values. */
+export type ReduceFunction = 'sum' | 'sumOfMagnitudes' | 'sumOfSquares' | 'max' | 'min';
+
+/**
+ * A fold over whole stored axes, which the output has one element along. Maxima and minima are the output; of sums,
+ * `y = clamp(zeroPoint + rne(acc · mantissa · 2^−shift), lo, hi)`, or `y` is `lo` and one more for each threshold that `acc` has reached.
+ */
+export interface ReduceOperation extends Operation {
+  readonly kind: 'reduce';
+  readonly function: ReduceFunction;
+  readonly axes: readonly [rows: boolean, columns: boolean, channels: boolean];
+  readonly finish:
+    | { readonly kind: 'select' }
+    | { readonly kind: 'requantize'; readonly requantize: ScalarRequantize }
+    /** [255] ascending, from the least sum that gives `lo + 1` on; those that no sum reaches are 2³¹ − 1. */
+    | { readonly kind: 'thresholds'; readonly thresholds: Int32Array; readonly lo: number };
+}
+
 /** The same image for the whole batch, which the file holds: a class token, what stands beside an activation in a Concat. */
 export interface ConstantOperation extends Operation {
   readonly kind: 'constant';
@@ -323,6 +341,7 @@ export type BuiltinOperation =
   | MoveOperation
   | LookupOperation
   | MatMulOperation
+  | ReduceOperation
   | ResizeOperation
   | SoftmaxOperation;
 

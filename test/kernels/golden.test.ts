@@ -50,6 +50,8 @@ function shownTexts(): Map<string, string> {
     cases.find((c) => c.kind === 'resize'),
     cases.find((c) => c.name === 'matMul: primes, batch 3'),
     cases.find((c) => c.name === 'softmax: primes, batch 3'),
+    cases.find((c) => c.name === 'reduce: pixels of primes, batch 3'),
+    cases.find((c) => c.name === 'reduce: root of squares of channels'),
   ];
   const texts = new Map<string, string>();
   for (const [i, found] of shown.entries()) {
@@ -63,10 +65,10 @@ function shownTexts(): Map<string, string> {
       batch,
       capabilities,
     )) {
-      // The texts of a sum and a product, or of moves, are texts of one variant.
-      const isVariantOf = kind === 'binary' || kind === 'move';
+      // The texts of a sum and a product, of moves, or of reductions are texts of one variant.
+      const isVariantOf = kind === 'binary' || kind === 'move' || kind === 'reduce';
       const file = isVariantOf
-        ? found.name.replace(/[^a-z0-9]+/gi, '-')
+        ? `${found.name}${kind === 'reduce' ? name.slice(kind.length) : ''}`.replace(/[^a-z0-9]+/gi, '-')
         : name.startsWith(kind)
           ? name
           : `${kind}-${name}`;

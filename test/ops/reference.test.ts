@@ -12,6 +12,7 @@ import type {
   MatMulOperation,
   MoveOperation,
   ProgramTensor,
+  ReduceOperation,
   Requantize,
   ResizeOperation,
   Rescale,
@@ -19,6 +20,7 @@ import type {
   Window2d,
 } from '../../src/program/program.ts';
 import { elementCount, paddedChannels } from '../../src/program/program.ts';
+import { rootThresholds } from '../../src/ops/reduce/lower.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
 import { fullCases, type OperationCase } from '../support/cases.ts';
 import { compareBuffers } from '../support/report.ts';
@@ -154,6 +156,28 @@ function matMul(
   };
 }
 
+/** All elements that meet in one, listed. */
+function reduce({ function: of, axes, finish }: ReduceOperation, x: Element, input: ProgramTensor): Element {
+  const places = (axis: number, at: number) =>
+    axes[axis] ? Array.from({ length: input.image[axis] }, (_, i) => i) : [at];
+  return (n, h, w, c) => {
+    const values = places(0, h).flatMap((row) =>
+      places(1, w).flatMap((column) => places(2, c).map((channel) => x(n, row, column, channel))),
+    );
+    if (of === 'max') return values.reduce((a, b) => Math.max(a, b));
+    if (of === 'min') return values.reduce((a, b) => Math.min(a, b));
+    const differences = values.map((value) => value - input.zeroPoint);
+    const terms =
+      of === 'sum' ? differences : differences.map((d) => (of === 'sumOfSquares' ? d * d : Math.abs(d)));
+    const sum = terms.reduce((total, term) => total + term, 0);
+    if (finish.kind === 'thresholds')
+      return finish.lo + finish.thresholds.filter((least) => sum >= least).length;
+    if (finish.kind === 'select') throw new Error('a sum is not selected');
+    const { mantissa, shift, zeroPoint } = finish.requantize;
+    return clamp(zeroPoint + shiftRounded(BigInt(sum) * BigInt(mantissa), shift), finish.requantize);
+  };
+}
+
 /** Exactly, in BigInt: the rounded quotient. */
 function softmax({ exponentials, requantize }: SoftmaxOperation, x: Element, channels: number): Element {
   const pixels = new Map<string, { readonly e: readonly bigint[]; readonly divisor: bigint }>();
@@ -229,6 +253,8 @@ function expectedOf({ program, inputs, batch }: OperationCase): Int8Array | Int3
         return matMul(op, elements, tensors);
       case 'softmax':
         return softmax(op, elements[0], tensors[0].image[2]);
+      case 'reduce':
+        return reduce(op, elements[0], tensors[0]);
       case 'resize':
         return resize(op, elements[0], tensors[0]);
       case 'lookup':
@@ -264,3 +290,22 @@ describe.each([...new Set(cases.map(({ kind }) => kind))])('%s', (kind) => {
     if (report) expect.fail(report);
   });
 });
+
+it.each([
+  [1, 0, -128, 127],
+  [0.37, -128, -128, 127],
+  [2.5, 30, -10, 100],
+  [0.5, 3, 3, 90],
+])(
+  'the thresholds of roots times %d are where the rounded root steps (z %i, %i … %i)',
+  (ratio, z, lo, hi) => {
+    const thresholds = rootThresholds(ratio, z, lo, hi);
+    for (let sum = 0; sum < 70_000; sum++) {
+      const root = Math.sqrt(sum) * ratio;
+      const nearest = Math.round(root);
+      const rounded = root % 1 === 0.5 && nearest % 2 === 1 ? nearest - 1 : nearest;
+      const reached = lo + thresholds.filter((least) => sum >= least).length;
+      if (reached !== clamp(z + rounded, { lo, hi })) expect.fail(`${sum}: ${reached}`);
+    }
+  },
+);

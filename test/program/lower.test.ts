@@ -443,6 +443,10 @@ describe('problems', () => {
       },
       /not that of the QuantizeLinear/,
     ],
+    'a reduction of the batch': [
+      (b, x) => b.qdq(b.node('ReduceMax', [x], { keepdims: 1 }), 0.02, -3),
+      /along the batch/,
+    ],
     'softmax over the batch': [
       (b, x) => b.qdq(b.node('Relu', [b.qdq(b.node('Softmax', [x], { axis: 0 }), 1, 0)]), 1, 0),
       /behind the batch/,

@@ -15,6 +15,8 @@ import type {
   MoveOperation,
   Operation,
   ResizeOperation,
+  ReduceFunction,
+  ReduceOperation,
   ResizeTaps,
   SoftmaxOperation,
   TensorId,
@@ -24,6 +26,7 @@ import { int8Weights } from '../../src/program/weights.ts';
 import { moveSource, relayout } from '../../src/program/move.ts';
 import { commonRescale, toMultiplier } from '../../src/program/multiplier.ts';
 import { resizeTaps } from '../../src/graph/resizing.ts';
+import { rootThresholds } from '../../src/ops/reduce/lower.ts';
 import { softmaxExponentials } from '../../src/ops/softmax/lower.ts';
 import { windowOutput } from '../../src/ops/window.ts';
 import {
@@ -980,6 +983,117 @@ function softmaxCase(label: string, spec: SoftmaxSpec, random: Random): Operatio
   return finish('softmax', label, builder.build(label), batch, inputs);
 }
 
+interface ReduceSpec {
+  readonly batch?: number;
+  readonly image: ImageShape;
+  readonly axes: ReduceOperation['axes'];
+  readonly of?: ReduceFunction;
+  /** The root of the sum follows. */
+  readonly root?: boolean;
+  readonly factor?: number;
+  readonly zeroPoints?: readonly [x: number, y: number];
+  readonly x?: Values;
+  readonly clip?: readonly [lo: number, hi: number];
+}
+
+const PIXELS = [true, true, false] as const;
+const CHANNELS_ONLY = [false, false, true] as const;
+const ALL = [true, true, true] as const;
+
+const REDUCE_SPECS: Record<string, ReduceSpec> = {
+  'one value': { image: [1, 1, 1], axes: ALL },
+  'pixels of primes, batch 3': { batch: 3, image: [5, 7, 13], axes: PIXELS },
+  'rows of primes': { batch: 2, image: [5, 7, 13], axes: [true, false, false] },
+  'columns of whole words': { image: [6, 9, 16], axes: [false, true, false], factor: 0.3 },
+  'channels of primes, batch 3': { batch: 3, image: [5, 7, 13], axes: CHANNELS_ONLY },
+  'columns and channels': { batch: 2, image: [5, 4, 6], axes: [false, true, true] },
+  'rows and channels': { image: [5, 4, 67], axes: [true, false, true] },
+  'all of an image, batch 3': { batch: 3, image: [4, 3, 10], axes: ALL },
+  'channels 65, 130': { image: [3, 5, 130], axes: PIXELS },
+  'many pixels': { image: [70, 90, 5], axes: PIXELS, factor: 1 / 6300, x: 'extremes' },
+  'largest sum': { image: [30, 40, 4], axes: PIXELS, x: 'max', zeroPoints: [-128, -128], factor: 1 / 1300 },
+  'ties at 1/2': { image: [2, 6, 8], axes: [true, false, false], factor: 0.5 },
+  'saturates, clipped': { image: [4, 4, 4], axes: ALL, factor: 1, clip: [-100, 100] },
+  'no axis': { image: [3, 2, 5], axes: [false, false, false], factor: 0.7 },
+  'magnitudes of pixels': { batch: 2, image: [5, 7, 6], axes: PIXELS, of: 'sumOfMagnitudes', factor: 0.02 },
+  'magnitudes of channels': { image: [5, 7, 6], axes: CHANNELS_ONLY, of: 'sumOfMagnitudes', factor: 0.2 },
+  'squares of pixels': { image: [5, 7, 6], axes: PIXELS, of: 'sumOfSquares', factor: 0.001 },
+  'root of squares of channels': {
+    batch: 3,
+    image: [5, 3, 11],
+    axes: CHANNELS_ONLY,
+    of: 'sumOfSquares',
+    root: true,
+    factor: 0.4,
+    zeroPoints: [9, -128],
+  },
+  'root of squares of pixels': {
+    image: [9, 9, 7],
+    axes: PIXELS,
+    of: 'sumOfSquares',
+    root: true,
+    factor: 0.1,
+    x: 'small',
+    zeroPoints: [-20, 3],
+    clip: [10, 90],
+  },
+  'root of the largest sum': {
+    image: [3, 1, 11008],
+    axes: ALL,
+    of: 'sumOfSquares',
+    root: true,
+    factor: 1 / 200,
+    x: 'min',
+    zeroPoints: [127, -128],
+  },
+  'largest of pixels': { batch: 3, image: [5, 7, 13], axes: PIXELS, of: 'max' },
+  'largest of channels': {
+    batch: 2,
+    image: [5, 7, 13],
+    axes: CHANNELS_ONLY,
+    of: 'max',
+    zeroPoints: [127, 127],
+  },
+  'largest of -128': { image: [3, 3, 5], axes: ALL, of: 'max', x: 'min', zeroPoints: [127, 127] },
+  'least of pixels': { image: [5, 7, 8], axes: PIXELS, of: 'min' },
+  'least of channels': { image: [5, 7, 14], axes: CHANNELS_ONLY, of: 'min', zeroPoints: [-128, -128] },
+  'least of 127': { image: [3, 3, 5], axes: ALL, of: 'min', x: 'max', zeroPoints: [-128, -128] },
+};
+
+function reduceCase(label: string, spec: ReduceSpec, random: Random): OperationCase {
+  const {
+    image,
+    axes,
+    of = 'sum',
+    batch = 1,
+    zeroPoints = [9, of === 'max' || of === 'min' ? 9 : -20],
+  } = spec;
+  const [lo, hi] = spec.clip ?? [-128, 127];
+  const builder = createProgramBuilder();
+  const input = builder.input(image, zeroPoints[0]);
+  const outImage = image.map((size, axis) => (axes[axis] ? 1 : size)) as unknown as ImageShape;
+  const output = builder.tensor(outImage, zeroPoints[1]);
+  const factor = spec.factor ?? 0.05;
+  const requantize = { ...toMultiplier(factor), zeroPoint: zeroPoints[1], lo, hi };
+  const finishOf = (): ReduceOperation['finish'] => {
+    if (of === 'max' || of === 'min') return { kind: 'select' };
+    if (!spec.root) return { kind: 'requantize', requantize };
+    return { kind: 'thresholds', thresholds: rootThresholds(factor, zeroPoints[1], lo, hi), lo };
+  };
+  builder.emit<ReduceOperation>({
+    kind: 'reduce',
+    name: label,
+    function: of,
+    inputs: [input.id],
+    output: output.id,
+    axes,
+    finish: finishOf(),
+  });
+  const draw = drawValues(spec.x ?? 'random', random, zeroPoints[0]);
+  const inputs = new Map([[input.id, fillImage(input, batch, draw)]]);
+  return finish('reduce', label, builder.build(label), batch, inputs);
+}
+
 interface ResizeSpec {
   readonly batch?: number;
   readonly image: ImageShape;
@@ -1095,6 +1209,7 @@ export function quickCases(): OperationCase[] {
     ...make(RESIZE_SPECS, resizeCase),
     ...make(MATMUL_SPECS, matMulCase),
     ...make(SOFTMAX_SPECS, softmaxCase),
+    ...make(REDUCE_SPECS, reduceCase),
   ];
 }
 

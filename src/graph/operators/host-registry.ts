@@ -59,15 +59,9 @@ import { not } from './not.ts';
 import { oneHot } from './one-hot.ts';
 import { or } from './or.ts';
 import { range } from './range.ts';
-import { reduceL1 } from './reduce-l1.ts';
-import { reduceL2 } from './reduce-l2.ts';
 import { reduceLogSumExp } from './reduce-log-sum-exp.ts';
 import { reduceLogSum } from './reduce-log-sum.ts';
-import { reduceMax } from './reduce-max.ts';
-import { reduceMin } from './reduce-min.ts';
 import { reduceProd } from './reduce-prod.ts';
-import { reduceSumSquare } from './reduce-sum-square.ts';
-import { reduceSum } from './reduce-sum.ts';
 import { reverseSequence } from './reverse-sequence.ts';
 import { rmsNormalization } from './rms-normalization.ts';
 import { rnn } from './rnn.ts';
@@ -161,15 +155,9 @@ export const hostOperators = [
   oneHot,
   or,
   range,
-  reduceL1,
-  reduceL2,
   reduceLogSumExp,
   reduceLogSum,
-  reduceMax,
-  reduceMin,
   reduceProd,
-  reduceSumSquare,
-  reduceSum,
   reverseSequence,
   rmsNormalization,
   rnn,

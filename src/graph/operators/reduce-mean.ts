@@ -11,8 +11,8 @@ export const reduceMean = defineOperator({
   op: 'ReduceMean',
   inputs: [1, 2],
   attributes: { axes: until(18, ints()), keepdims: int(1), noop_with_empty_axes: since(18, int(0)) },
-  role: 'none',
-  note: '`averagePool2d` over height and width, else `host`',
+  role: 'computes',
+  note: '`averagePool2d` over height and width, else `reduce`',
   /** The mean over H and W is GlobalAveragePool, then Flatten where the dimensions go. */
   normalize(node, context) {
     const input = node.inputs[0];

@@ -9,6 +9,7 @@ import {
   defineOperator,
   type Evaluation,
   type OnnxOperator,
+  type Role,
   type ShapeRule,
   type Value,
 } from './operator.ts';
@@ -18,6 +19,8 @@ interface Reduction {
   readonly op: string;
   /** Opset since which axes are an input. */
   readonly axesSince: number;
+  /** Of those that run in integers; default `none`. */
+  readonly role?: Role;
   /** Result of no element. */
   readonly start: number;
   readonly fold: (result: number, x: number, largest: number) => number;
@@ -31,7 +34,7 @@ interface Reduction {
 
 /** A reduction in float64, in row-major order, rounded once. */
 export function reductionOperator(reduction: Reduction): OnnxOperator {
-  const { op, axesSince } = reduction;
+  const { op, axesSince, role = 'none' } = reduction;
   return defineOperator<string>({
     op,
     inputs: [1, 2],
@@ -40,7 +43,7 @@ export function reductionOperator(reduction: Reduction): OnnxOperator {
       keepdims: int(1),
       noop_with_empty_axes: since(axesSince, int(0)),
     },
-    role: 'none',
+    role,
     normalize: (node, context) => [axesAsInput(node, context)],
     shape: reducedShape,
     evaluate: (call) => reduced(reduction, call),
@@ -48,7 +51,7 @@ export function reductionOperator(reduction: Reduction): OnnxOperator {
 }
 
 /** The reduced axes: undefined where they are not known, a string where they do not fit. */
-function axesOf(
+export function reducedAxes(
   node: Node,
   rank: number,
   given: readonly number[] | undefined,
@@ -60,7 +63,7 @@ function axesOf(
 }
 
 const reducedShape: ShapeRule = ({ shape }, _, node, { graph }) => {
-  const axes = axesOf(node, shape.length, constantNumbers(graph, node.inputs[1]));
+  const axes = reducedAxes(node, shape.length, constantNumbers(graph, node.inputs[1]));
   if (typeof axes !== 'object') return axes;
   return node.attributes.keepdims === 0
     ? shape.filter((_, axis) => !axes.has(axis))
@@ -72,7 +75,7 @@ function reduced(
   { node, inputs: [x], dtype, shape, numbers }: Evaluation,
 ): Value | undefined {
   if (!x || !(integers || x.data instanceof Float32Array || x.data instanceof Float64Array)) return undefined;
-  const axes = axesOf(node, x.shape.length, node.inputs[1] ? numbers(node.inputs[1]) : undefined);
+  const axes = reducedAxes(node, x.shape.length, node.inputs[1] ? numbers(node.inputs[1]) : undefined);
   if (typeof axes !== 'object') return undefined;
   const { places, count } = placesOf(x.shape, axes);
   const largest = new Float64Array(count).fill(-Infinity);

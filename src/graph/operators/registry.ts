@@ -44,7 +44,13 @@ import { pad } from './pad.ts';
 import { pow } from './pow.ts';
 import { quantizeLinear } from './quantize-linear.ts';
 import { reciprocal } from './reciprocal.ts';
+import { reduceL1 } from './reduce-l1.ts';
+import { reduceL2 } from './reduce-l2.ts';
+import { reduceMax } from './reduce-max.ts';
 import { reduceMean } from './reduce-mean.ts';
+import { reduceMin } from './reduce-min.ts';
+import { reduceSumSquare } from './reduce-sum-square.ts';
+import { reduceSum } from './reduce-sum.ts';
 import { relu } from './relu.ts';
 import { reshape } from './reshape.ts';
 import { resize } from './resize.ts';
@@ -112,7 +118,13 @@ const rows = [
   pow,
   quantizeLinear,
   reciprocal,
+  reduceL1,
+  reduceL2,
+  reduceMax,
   reduceMean,
+  reduceMin,
+  reduceSumSquare,
+  reduceSum,
   relu,
   reshape,
   resize,

@@ -15,6 +15,7 @@ export { move, repeat } from './move';
 export { pad8, pad16 } from './pad';
 export { peakDot } from './peak';
 export { averagePool, maxPool } from './pool';
+export { reduce } from './reduce';
 export { resize } from './resize';
 export { softmax } from './softmax';
 export {

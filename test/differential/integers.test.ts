@@ -1,4 +1,4 @@
-/** Products of activations and softmax: in integers, in agreement with ONNX Runtime on the reference and wasm. */
+/** Products of activations, softmax and reductions: in integers, in agreement with ONNX Runtime on the reference and wasm. */
 import { describe, expect, it } from 'vitest';
 import { inferShapes } from '../../src/graph/infer-shapes.ts';
 import { Problems } from '../../src/graph/problems.ts';
@@ -115,5 +115,70 @@ describe('softmax', () => {
       const y = b.qdq(b.node('MatMul', [weights, heads('v', [0, 2, 1, 3])]), 0.02, 3);
       const joined = b.node('Transpose', [y], { perm: [0, 2, 1, 3] });
       b.output(b.qdq(b.node('Reshape', [joined, list(b, 0, 6, 12)]), 0.02, 3), ['N', 6, 12]);
+    }));
+});
+
+describe('a reduction', () => {
+  const reduced = (b: QdqGraphBuilder, op: string, x: string, axes: readonly number[], keepdims = 1) =>
+    b.node(op, [x, list(b, ...axes)], { keepdims });
+
+  it.each([
+    ['ReduceSum', 0.2],
+    ['ReduceMean', 0.01],
+    ['ReduceMax', 0.02],
+    ['ReduceMin', 0.015],
+    ['ReduceL1', 0.2],
+    ['ReduceL2', 0.04],
+    ['ReduceSumSquare', 0.03],
+  ])('%s over channels, rows, pixels and all of an image', (op, scale) =>
+    expectIntegers(['reduce'], (b) => {
+      const x = input(b, 'x', [6, 4, 5]);
+      b.output(b.qdq(reduced(b, op, x, [1]), scale, -7), ['N', 1, 4, 5]);
+      b.output(b.qdq(reduced(b, op, x, [-2], 0), scale, -7), ['N', 6, 5]);
+      b.output(b.qdq(reduced(b, op, x, [3, 2], 0), 2 * scale, 20, 'uint8'), ['N', 6]);
+      b.output(b.qdq(reduced(b, op, x, [1, 2, 3]), 2 * scale, -9), ['N', 1, 1, 1]);
+    }),
+  );
+
+  it.each([
+    [[1, 3], [5, 7], 0],
+    [[2, 4], [3, 1, 6, 1], 1],
+    [[1, 4], [1, 5, 6, 1], 1],
+    [[2], [3, 6, 7], 0],
+  ])('over axes %j of five', (axes, shape, keepdims) =>
+    expectIntegers(['reduce'], (b) => {
+      const x = input(b, 'x', [3, 5, 6, 7]);
+      b.output(b.qdq(reduced(b, 'ReduceMean', x, axes, keepdims), 0.01, 4), ['N', ...shape]);
+    }),
+  );
+
+  it('of a large image, whose sum is requantized like an accumulator', () =>
+    expectIntegers(
+      ['reduce'],
+      (b) => {
+        const x = input(b, 'x', [2, 70, 60]);
+        b.output(b.qdq(reduced(b, 'ReduceMean', x, [1, 2, 3], 0), 0.001, 4), ['N']);
+        b.output(b.qdq(reduced(b, 'ReduceSum', x, [2, 3]), 4, 4), ['N', 2, 1, 1]);
+      },
+      1,
+    ));
+
+  it('between a convolution and what it scales', () =>
+    expectIntegers(['conv2d', 'reduce', 'binary'], (b) => {
+      const weights = b.dq([4, 6, 3, 3], random.int8s(216), 0.01);
+      const y = b.qdq(b.node('Conv', [input(b, 'x', [6, 4, 5]), weights], { pads: [1, 1, 1, 1] }), 0.1, -7);
+      const largest = b.qdq(reduced(b, 'ReduceMax', y, [2, 3]), 0.1, -7);
+      b.output(b.qdq(b.node('Mul', [y, b.qdq(b.node('Sigmoid', [largest]), 1 / 256, -128)]), 0.1, 0), [
+        'N',
+        4,
+        4,
+        5,
+      ]);
+    }));
+
+  it('of maxima, clamped and with a scale of its own', () =>
+    expectIntegers(['reduce', 'lookup'], (b) => {
+      const y = reduced(b, 'ReduceMax', input(b, 'x', [6, 4, 5]), [1], 0);
+      b.output(b.qdq(b.node('Relu', [y]), 0.017, -128), ['N', 4, 5]);
     }));
 });

@@ -1,0 +1,24 @@
+import { reduceL1 } from '../../graph/operators/reduce-l1.ts';
+import { reduceL2 } from '../../graph/operators/reduce-l2.ts';
+import { reduceMax } from '../../graph/operators/reduce-max.ts';
+import { reduceMean } from '../../graph/operators/reduce-mean.ts';
+import { reduceMin } from '../../graph/operators/reduce-min.ts';
+import { reduceSumSquare } from '../../graph/operators/reduce-sum-square.ts';
+import { reduceSum } from '../../graph/operators/reduce-sum.ts';
+import type { ReduceOperation } from '../../program/program.ts';
+import type { Operator } from '../operator.ts';
+import { lowerReduce, reduceLayout } from './lower.ts';
+import { reduceReference } from './reference.ts';
+import { wasmKernel } from './wasm.ts';
+import { webgpuKernel } from './webgpu.ts';
+
+export const reduce: Operator<ReduceOperation> = {
+  kind: 'reduce',
+  onnx: [reduceL1, reduceL2, reduceMax, reduceMean, reduceMin, reduceSum, reduceSumSquare],
+  layout: (node, _, shape, context) => reduceLayout(node, shape, context),
+  lower: lowerReduce,
+  reference: reduceReference,
+  macs: () => 0,
+  wasm: wasmKernel,
+  webgpu: webgpuKernel,
+};

@@ -33,7 +33,7 @@ const may = {
  */
 const around = ['test/support', 'scripts', 'bench', 'demo', 'test'];
 /** The package's entries, which the demo page gets its library from. */
-const entries = '^src/index(-quantize|-extend)?\\.ts$';
+const entries = '^src/index(-quantize|-vision|-extend)?\\.ts$';
 /** Files without logic of their own that everyone may name. */
 const shared = '^src/(arguments|errors|progress|version)\\.ts$';
 

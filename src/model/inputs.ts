@@ -1,9 +1,25 @@
 /** What a caller gives as input, as the program takes it. */
 import { describeValue } from '../arguments.ts';
 import { InputError } from '../errors.ts';
-import { pixelTable, quantizeInput, storeIntegers } from '../program/input.ts';
+import {
+  normalizedPixels,
+  pixelTable,
+  quantizeInput,
+  storeIntegers,
+  visitElements,
+} from '../program/input.ts';
 import type { Preprocessing } from '../program/input.ts';
-import { type Int8Tensor, int8Tensor, type ProgramInput, type ProgramTensor } from '../program/program.ts';
+import {
+  type FloatTensor,
+  imageLayout,
+  type ImageShape,
+  int8Tensor,
+  type Int8Tensor,
+  nchw,
+  paddedChannels,
+  type ProgramInput,
+  type ProgramTensor,
+} from '../program/program.ts';
 import { picturePixels } from './pictures.ts';
 import type { PictureSource } from './pictures.ts';
 import type { SessionInput } from '../schedule/session.ts';
@@ -25,34 +41,73 @@ export type RunInput = Float32Array | Int8Array | PixelsInput | PictureSource | 
 /** An input of the program, and what pixels need on their way to it. */
 export interface InputPort {
   readonly input: ProgramInput;
-  readonly tensor: Int8Tensor;
+  readonly tensor: Int8Tensor | FloatTensor;
+  /** Height, width and channels. */
+  readonly image: ImageShape;
   /**
-   * The table that quantizes pixels, made on the first call.
+   * What takes pixels as the network's input, made on the first call.
    * @throws {InputError} nobody says how pixels are normalized, or for another number of channels
    */
-  readonly table: () => Int8Array;
+  readonly pixels: () => PixelReader;
 }
+
+/** Takes [batch, height, width, channels]. */
+type PixelReader = (pixels: Uint8Array | GPUBuffer, batch: number) => SessionInput;
 
 export function inputPort(
   input: ProgramInput,
   tensor: ProgramTensor,
   preprocessing: Preprocessing | null,
 ): InputPort {
-  let table: Int8Array | undefined;
-  const int8 = int8Tensor(tensor);
+  let reader: PixelReader | undefined;
+  const port = tensor.type === 'float32' ? tensor : int8Tensor(tensor);
+  const image = imageOf(port);
   return {
     input,
-    tensor: int8,
-    table() {
+    tensor: port,
+    image,
+    pixels() {
       if (!preprocessing) {
         throw new InputError(
           `input "${input.name}" cannot take pixels: the model file does not say how they are normalized; pass ` +
             'preprocessing: { mean, std } to loadModel, or quantize it with --mean and --std',
         );
       }
-      table ??= pixelTable(int8, preprocessing);
-      return table;
+      reader ??= pixelReader(port, image, preprocessing);
+      return reader;
     },
+  };
+}
+
+/** Height, width and channels of one image of an input, which ONNX has as [N, C, H, W]. */
+export function imageOf(tensor: ProgramTensor): ImageShape {
+  return tensor.type === 'float32' ? imageLayout(tensor.shape)!.image : tensor.image;
+}
+
+function pixelReader(
+  tensor: Int8Tensor | FloatTensor,
+  image: ImageShape,
+  preprocessing: Preprocessing,
+): PixelReader {
+  if (tensor.type === 'int8') {
+    const table = pixelTable(tensor, preprocessing);
+    return (pixels) => ({ kind: 'pixels', pixels, table });
+  }
+  const reals = normalizedPixels(preprocessing, image[2], tensor.name);
+  return (pixels, batch) => {
+    if (!(pixels instanceof Uint8Array)) {
+      throw new InputError(
+        `input "${tensor.name}" is read by a host stage, on the CPU: pass its pixels as a Uint8Array, not as a GPUBuffer`,
+      );
+    }
+    const data = new Float32Array(pixels.length);
+    const channels = image[2];
+    visitElements(nchw(image), batch, (stored, logical) => {
+      const channel = stored % paddedChannels(channels);
+      const pixel = Math.floor(stored / paddedChannels(channels));
+      data[logical] = reals[channel][pixels[pixel * channels + channel]];
+    });
+    return { kind: 'reals', data };
   };
 }
 
@@ -61,10 +116,10 @@ export function inputPort(
  * @throws {InputError} wrong type, length or values
  */
 export function readInput(
-  { input: { name }, tensor, table }: InputPort,
+  { input: { name }, tensor, image, pixels: reader }: InputPort,
   value: RunInput,
 ): { readonly batch: number; readonly input: SessionInput } {
-  const [height, width, channels] = tensor.image;
+  const [height, width, channels] = image;
   const perImage = height * width * channels;
   const batchOf = (length: number): number => {
     const batch = length / perImage;
@@ -79,9 +134,19 @@ export function readInput(
 
   if (value instanceof Float32Array) {
     const batch = batchOf(value.length);
-    return { batch, input: { kind: 'quantized', data: quantizeInput(tensor, value, batch) } };
+    if (tensor.type === 'int8') {
+      return { batch, input: { kind: 'quantized', data: quantizeInput(tensor, value, batch) } };
+    }
+    checkReals(name, value);
+    // A copy, as all other kinds are: the caller may write the next frame over them before this run begins.
+    return { batch, input: { kind: 'reals', data: new Float32Array(value) } };
   }
   if (value instanceof Int8Array) {
+    if (tensor.type !== 'int8') {
+      throw new InputError(
+        `input "${name}" takes real values, which it is computed with: pass a Float32Array`,
+      );
+    }
     const batch = batchOf(value.length);
     return { batch, input: { kind: 'quantized', data: storeIntegers(tensor, value, batch) } };
   }
@@ -94,23 +159,29 @@ export function readInput(
     const { pixels } = value;
     if (pixels instanceof Uint8Array || pixels instanceof Uint8ClampedArray) {
       const batch = batchOf(pixels.length);
-      // A copy, as all other kinds are: the caller may write the next frame over them before this run begins.
-      return { batch, input: { kind: 'pixels', pixels: new Uint8Array(pixels), table: table() } };
+      return { batch, input: reader()(new Uint8Array(pixels), batch) };
     }
     if (!isGpuBuffer(pixels)) {
       throw new InputError(
         `the pixels of input "${name}" must be a Uint8Array or a GPUBuffer, not ${describeValue(pixels)}`,
       );
     }
-    const batch = value.batch ?? Math.floor(pixels.size / perImage);
-    return { batch: batchOf(batch * perImage), input: { kind: 'pixels', pixels, table: table() } };
+    const batch = batchOf((value.batch ?? Math.floor(pixels.size / perImage)) * perImage);
+    return { batch, input: reader()(pixels, batch) };
   }
   const pictures: readonly PictureSource[] = isList(value) ? value : [value];
-  const pixels = new Uint8Array(batchOf(pictures.length * perImage) * perImage);
+  const batch = batchOf(pictures.length * perImage);
+  const pixels = new Uint8Array(batch * perImage);
   for (const [index, picture] of pictures.entries()) {
     pixels.set(picturePixels(picture, height, width, channels), index * perImage);
   }
-  return { batch: pictures.length, input: { kind: 'pixels', pixels, table: table() } };
+  return { batch, input: reader()(pixels, batch) };
+}
+
+/** @throws {InputError} one is not a number */
+function checkReals(name: string, values: Float32Array): void {
+  const bad = values.findIndex(Number.isNaN);
+  if (bad >= 0) throw new InputError(`input "${name}" is not a number at index ${bad}`);
 }
 
 function isList(value: PictureSource | readonly PictureSource[]): value is readonly PictureSource[] {

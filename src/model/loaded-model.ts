@@ -14,7 +14,7 @@ import { median } from 'simple-statistics';
 import { softmax as softmaxOperator } from '../graph/operators/softmax.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
 import { dequantizeOutput, logicalValues, outputQuantization, readOutput } from '../program/input.ts';
-import { byteCount, paddedChannels } from '../program/program.ts';
+import { byteCount, isHostTensor, paddedChannels } from '../program/program.ts';
 import type {
   HostOperation,
   IntegerProgram,
@@ -31,7 +31,7 @@ import type { ExecutionPlan } from '../schedule/execution-plan.ts';
 import { softmax, topK } from '../vision/ranking.ts';
 import { compareOptions, compareTensors } from './compare.ts';
 import { hostNodes } from './host-nodes.ts';
-import { inputPort, readInput } from './inputs.ts';
+import { imageOf, inputPort, readInput } from './inputs.ts';
 import type { InputPort } from './inputs.ts';
 import type {
   AdapterDescription,
@@ -107,16 +107,17 @@ export class LoadedModel implements Model {
 
   get inputs(): readonly ModelInput[] {
     return this.program.inputs.map(({ name, tensor: id }) => {
-      const { image, scale, zeroPoint } = this.program.tensors[id];
-      const [height, width, channels] = image;
+      const tensor = this.program.tensors[id];
+      const [height, width, channels] = imageOf(tensor);
+      const isReal = tensor.type === 'float32';
       return {
         name,
         shape: ['N', channels, height, width],
         height,
         width,
         channels,
-        scale: scale as number,
-        zeroPoint,
+        scale: isReal ? null : (tensor.scale as number),
+        zeroPoint: isReal ? null : tensor.zeroPoint,
       };
     });
   }
@@ -172,7 +173,9 @@ export class LoadedModel implements Model {
       backend: this.backend,
       batch,
       operations: this.#operations(batch, plan, counts),
-      dispatches: counts ? plan.dispatches.length + plan.inputs.length : 0,
+      dispatches: counts
+        ? plan.dispatches.length + plan.inputs.filter(({ quantizePixels }) => quantizePixels !== null).length
+        : 0,
       memory: plan.memory,
       steps: plan.steps,
       constantBytes,
@@ -231,14 +234,15 @@ export class LoadedModel implements Model {
     }
     const { buffers, timings } = await session.runOnGpu(inputs, { batch, ...(signal && { signal }) });
     const outputs = this.program.outputs.map(({ name, tensor: id }): [string, GpuOutputTensor] => {
-      const { type, scale, zeroPoint, image } = this.program.tensors[id];
+      const tensor = this.program.tensors[id];
+      const { type, scale, zeroPoint, image } = tensor;
       const [height, width, channels] = image;
       return [
         name,
         {
           buffer: buffers.get(id)!,
           dtype: type === 'accumulator' ? 'int32' : type,
-          shape: [batch, height, width, type === 'float32' ? channels : paddedChannels(channels)],
+          shape: [batch, height, width, isHostTensor(tensor) ? channels : paddedChannels(channels)],
           channels,
           scale,
           zeroPoint,
@@ -433,10 +437,10 @@ export class LoadedModel implements Model {
   }
 }
 
-function withoutPadding({ type, image }: ProgramTensor, buffer: TensorBuffer): TensorBuffer {
-  const channels = image[2];
+function withoutPadding(tensor: ProgramTensor, buffer: TensorBuffer): TensorBuffer {
+  const channels = tensor.image[2];
   const stored = paddedChannels(channels);
-  if (type === 'float32' || stored === channels) return buffer;
+  if (isHostTensor(tensor) || stored === channels) return buffer;
   const pixels = buffer.length / stored;
   const data =
     buffer instanceof Int8Array ? new Int8Array(pixels * channels) : new Int32Array(pixels * channels);

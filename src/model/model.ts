@@ -73,9 +73,9 @@ export interface ModelInput {
   readonly height: number;
   readonly width: number;
   readonly channels: number;
-  /** `real = scale · (q − zeroPoint)`. */
-  readonly scale: number;
-  readonly zeroPoint: number;
+  /** `real = scale · (q − zeroPoint)`; null of an input that a host stage reads in real numbers. */
+  readonly scale: number | null;
+  readonly zeroPoint: number | null;
 }
 
 export interface ModelOutput {

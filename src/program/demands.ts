@@ -1,10 +1,10 @@
 /** Which QuantizeLinear a float value ends in. */
 import type { GraphIndex } from '../graph/graph-index.ts';
-import type { Node } from '../graph/graph.ts';
+import type { Graph, Node } from '../graph/graph.ts';
 import { keepsValues } from '../graph/operators/operator.ts';
 import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
 import { roleOf } from '../graph/operators/registry.ts';
-import { parametersKey } from './parameters.ts';
+import { activationParameters, hasBadScale, parametersKey } from './parameters.ts';
 
 /** What the readers of a float value want of it, those behind selections, renamings and clamps included. */
 export interface Demand {
@@ -15,6 +15,14 @@ export interface Demand {
 }
 
 export const NO_DEMAND: Demand = { quantizer: undefined, conflict: undefined };
+
+/** Of a QuantizeLinear: one that no tensor can be quantized by runs as a host stage, which reads the value itself. */
+function demandOf(graph: Graph, quantizer: Node): Demand {
+  const parameters = activationParameters(graph, quantizer);
+  return typeof parameters === 'object' || hasBadScale(graph, quantizer)
+    ? { quantizer, conflict: undefined }
+    : { quantizer: undefined, conflict: `"${quantizer.name}": ${parameters}` };
+}
 
 /** What is wanted of each result of a node. */
 export class Demands {
@@ -48,7 +56,7 @@ export class Demands {
       const passes = keepsValues(role) || role === 'clamps';
       const behind: Demand =
         quantizeLinear.is(reader) && reader.inputs[0] === name
-          ? { quantizer: reader, conflict: undefined }
+          ? demandOf(graph, reader)
           : passes && reader.inputs[0] === name
             ? this.get(reader.outputs[0])
             : NO_DEMAND;

@@ -1,11 +1,14 @@
 import { ModelError } from '../errors.ts';
-import type { Dimension, Graph } from '../graph/graph.ts';
+import type { Dimension, DType, Graph } from '../graph/graph.ts';
+import type { Known } from '../graph/operators/operator.ts';
 import { offsetCount } from './move.ts';
 import {
   type AccumulatorTensor,
   type FloatTensor,
+  type HostTensor,
   type ImageShape,
   type Int8Tensor,
+  type IntegerTensor,
   type Layout,
   type MoveOperation,
   type Operation,
@@ -84,16 +87,30 @@ export class Draft {
   }
 
   floats(name: string, shape: readonly Dimension[]): FloatTensor {
-    const layout = rowMajor(countOf(shape) ?? 0);
-    return this.#add({
+    return this.#add({ ...this.#hostTensor(name, shape, countOf(shape) ?? 0), type: 'float32' });
+  }
+
+  integers(name: string, shape: readonly Dimension[], dtype: DType): IntegerTensor {
+    return this.#add({ ...this.#hostTensor(name, shape, countOf(shape) ?? 0), type: 'int32', dtype });
+  }
+
+  /** What a host stage computes. */
+  host(name: string, { dtype, shape }: Known, perImage: number): HostTensor {
+    const tensor = this.#hostTensor(name, shape, perImage);
+    return dtype === 'float32'
+      ? this.#add({ ...tensor, type: 'float32' })
+      : this.#add({ ...tensor, type: 'int32', dtype });
+  }
+
+  #hostTensor(name: string, shape: readonly Dimension[], perImage: number) {
+    return {
       id: this.tensors.length,
       name,
       shape,
-      ...layout,
-      type: 'float32',
+      ...rowMajor(perImage),
       scale: 1,
       zeroPoint: 0,
-    });
+    } as const;
   }
 
   accumulators(name: string, { image, strides }: Layout, scales: Float32Array): AccumulatorTensor {

@@ -9,6 +9,7 @@ import { exp } from '../numerics/elementary.ts';
 import { quantizeReal } from './pointwise.ts';
 import {
   elementCount,
+  isHostTensor,
   type Int8Tensor,
   type Layout,
   paddedChannels,
@@ -130,7 +131,14 @@ export function quantizeInput(tensor: Int8Tensor, values: Float32Array, batch: n
 export type OutputValues =
   | { readonly dtype: 'float32'; readonly data: Float32Array }
   | { readonly dtype: 'int8'; readonly data: Int8Array }
-  | { readonly dtype: 'uint8'; readonly data: Uint8Array };
+  | { readonly dtype: 'uint8'; readonly data: Uint8Array }
+  /** What host stages compute. */
+  | { readonly dtype: 'int16'; readonly data: Int16Array }
+  | { readonly dtype: 'uint16'; readonly data: Uint16Array }
+  /** int64 of values that 32 bits hold: others are an error of the run. */
+  | { readonly dtype: 'int32' | 'int64'; readonly data: Int32Array }
+  /** 0 or 1. */
+  | { readonly dtype: 'bool'; readonly data: Uint8Array };
 
 /**
  * The values of an output as the file declares them: real ones (`dequantizeOutput`), or integers.
@@ -145,10 +153,26 @@ export function readOutput(
 ): OutputValues {
   const { dtype } = output;
   if (dtype === 'float32') return { dtype, data: dequantizeOutput(output, tensor, buffer, batch) };
-  const integers = outputIntegers(output, tensor, buffer, batch);
-  return dtype === 'int8'
-    ? { dtype, data: integers }
-    : { dtype, data: Uint8Array.from(integers, (q) => q + 128) };
+  switch (dtype) {
+    case 'int8':
+      return { dtype, data: Int8Array.from(outputIntegers(output, tensor, buffer, batch)) };
+    case 'uint8': {
+      const offset = isHostTensor(tensor) ? 0 : 128;
+      return {
+        dtype,
+        data: Uint8Array.from(outputIntegers(output, tensor, buffer, batch), (q) => q + offset),
+      };
+    }
+    case 'int16':
+      return { dtype, data: Int16Array.from(buffer) };
+    case 'uint16':
+      return { dtype, data: Uint16Array.from(buffer) };
+    case 'int32':
+    case 'int64':
+      return { dtype, data: Int32Array.from(buffer) };
+    case 'bool':
+      return { dtype, data: Uint8Array.from(buffer) };
+  }
 }
 
 function outputIntegers(
@@ -156,14 +180,14 @@ function outputIntegers(
   tensor: ProgramTensor,
   buffer: Int8Array | Int32Array | Float32Array,
   batch: number,
-): Int8Array {
+): Int8Array | Int32Array {
   const last = output.tail.at(-1);
   if (last?.kind === 'quantize') {
     // Integers that were dequantized quantize to what they were.
     const reals = dequantizeOutput(output, tensor, buffer, batch);
     return Int8Array.from(reals, (real) => quantizeReal(real, last.scale, last.zeroPoint));
   }
-  return logicalValues(tensor, buffer, batch) as Int8Array;
+  return logicalValues(tensor, buffer, batch) as Int8Array | Int32Array;
 }
 
 /**
@@ -175,7 +199,7 @@ export function logicalValues(tensor: ProgramTensor, buffer: TensorBuffer, batch
   const [height, width, channels] = tensor.image;
   const count = batch * height * width * channels;
   // A host stage's have no padding and lie in order.
-  if (tensor.type === 'float32') return Float32Array.from(buffer);
+  if (isHostTensor(tensor)) return buffer.slice();
   const values = tensor.type === 'int8' ? new Int8Array(count) : new Int32Array(count);
   visitElements(tensor, batch, (stored, logical) => {
     values[logical] = buffer[stored];
@@ -188,7 +212,7 @@ export function outputQuantization(
   { dtype, tail }: ProgramOutput,
   tensor: ProgramTensor,
 ): { readonly scale: number | null; readonly zeroPoint: number | null } {
-  if (dtype === 'float32') return { scale: null, zeroPoint: null };
+  if (dtype === 'float32' || isHostTensor(tensor)) return { scale: null, zeroPoint: null };
   const last = tail.at(-1);
   const { scale, zeroPoint } = last?.kind === 'quantize' ? last : tensor;
   return { scale: scale as number, zeroPoint: dtype === 'uint8' ? zeroPoint + 128 : zeroPoint };
@@ -207,7 +231,7 @@ export function dequantizeOutput(
   batch: number,
 ): Float32Array {
   // A host stage's are what they are.
-  if (tensor.type === 'float32') return Float32Array.from(buffer);
+  if (isHostTensor(tensor)) return Float32Array.from(buffer);
   const [height, width, channels] = tensor.image;
   const { scale, zeroPoint } = tensor;
   const padded = paddedChannels(channels);

@@ -6,7 +6,7 @@
 import { ModelError } from '../errors.ts';
 import { numberAttribute, resolveAxis } from '../graph/attributes.ts';
 import { type GraphIndex, indexGraph } from '../graph/graph-index.ts';
-import type { Dimension, Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
+import type { Dimension, DType, Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
 import { inferShapes } from '../graph/infer-shapes.ts';
 import { dequantizeLinear } from '../graph/operators/dequantize-linear.ts';
 import { isFloats, selects, type Value as ConstantValue } from '../graph/operators/operator.ts';
@@ -31,11 +31,12 @@ import { lookupTable, lowerPointwise, quantizeReal, realValues } from './pointwi
 import { compact } from './compact.ts';
 import { Demands, NO_DEMAND } from './demands.ts';
 import { countOf, Draft } from './draft.ts';
-import { hostProblem } from './host.ts';
+import { hostProblem, isHostType } from './host.ts';
 import { storeIntegers } from './input.ts';
 import { isListable, moveSource, relayout, wholePart } from './move.ts';
 import {
   activationParameters,
+  hasBadScale,
   isScale,
   LARGEST_FLOAT32,
   parametersKey,
@@ -44,15 +45,17 @@ import {
   scaleProblem,
 } from './parameters.ts';
 import { joinMatMulBias, withoutSizes } from './prepare.ts';
-import { imageLayout, sameLayout } from './program.ts';
+import { imageLayout, isHostTensor, sameLayout } from './program.ts';
 import type {
   AccumulatorTensor,
   ConstantOperation,
   DequantizeOperation,
   FloatTensor,
+  HostTensor,
   HostOperand,
   HostOperation,
   Int8Tensor,
+  IntegerTensor,
   Layout,
   IntegerProgram,
   LookupOperation,
@@ -119,12 +122,7 @@ type Value =
   | PointwiseValue
   | { readonly tensor: AccumulatorTensor; readonly values: null }
   /** In a host stage. */
-  | FloatValue;
-
-interface FloatValue {
-  readonly tensor: FloatTensor;
-  readonly values: null;
-}
+  | { readonly tensor: HostTensor; readonly values: null };
 
 /** Problems of the node that is being lowered: not reported where it goes to the host instead. */
 interface Attempt {
@@ -164,6 +162,8 @@ class Lowering implements LoweringContext {
   readonly #tails = new Map<string, TailValue>();
   /** Values in real numbers, for host stages: those that are computed otherwise. */
   readonly #reals = new Map<Value, FloatTensor>();
+  /** The same of integers. */
+  readonly #integers = new Map<Int8Tensor, IntegerTensor>();
   #attempt: Attempt | undefined;
   /** Tables of float functions, by the function's name and what quantizes it: readers share them. */
   readonly #lookups = new Map<string, Int8Tensor>();
@@ -267,7 +267,8 @@ class Lowering implements LoweringContext {
     const [dataName, scaleName, zeroPointName = ''] = dequantize.inputs;
     const tensor = this.graph.constants.get(dataName);
     const scale = this.graph.constants.get(scaleName);
-    if (!tensor || !scale) return undefined;
+    // Scales of blocks are no matter of one multiplier a channel.
+    if (!tensor || !scale || 'block_size' in dequantize.attributes) return undefined;
     const zeroPoint = this.graph.constants.get(zeroPointName);
     const offset = tensor.dtype === 'uint8' ? 128 : 0;
     const data =
@@ -459,11 +460,21 @@ class Lowering implements LoweringContext {
       return;
     }
     const { quantizer, conflict } = this.#demands.of(name);
-    const parameters = quantizer && conflict === undefined ? this.#parameters(quantizer) : undefined;
-    if (!parameters) {
-      if (!quantizer) this.#problems.add('the input is not quantized: no QuantizeLinear reads it', name);
-      else if (conflict !== undefined) this.#problems.add(conflict, name);
-      this.#draft.include(this.#failed, name);
+    const parameters =
+      quantizer && conflict === undefined ? activationParameters(this.graph, quantizer) : undefined;
+    if (typeof parameters !== 'object') {
+      if (!this.#mayHost || dtype !== 'float32') {
+        const reason =
+          dtype === 'float32'
+            ? (conflict ?? parameters ?? 'the input is not quantized: no QuantizeLinear reads it')
+            : `the input is ${dtype}: only float32, int8 and uint8 are supported`;
+        this.#problems.add(reason, name);
+        this.#draft.include(this.#failed, name);
+        return;
+      }
+      const tensor = this.#draft.floats(name, shape);
+      this.#inputs.push({ name, tensor: tensor.id, fileDtype: 'float32' });
+      this.#draft.set(this.#values, name, { tensor, values: null });
       return;
     }
     const tensor = this.#draft.int8(name, layout, parameters);
@@ -506,11 +517,7 @@ class Lowering implements LoweringContext {
     }
     if (attempt.problems.length === 0 && refusals.length === 0) return;
     const isUnsuited =
-      this.#mayHost &&
-      refusals.length === 0 &&
-      attempt.problems.every((problem) => problem.node === node) &&
-      !quantizeLinear.is(node) &&
-      !dequantizeLinear.is(node);
+      this.#mayHost && refusals.length === 0 && attempt.problems.every((problem) => problem.node === node);
     let onHost: string | undefined;
     if (isUnsuited) {
       undo();
@@ -538,19 +545,24 @@ class Lowering implements LoweringContext {
 
   /** Whether the node reads a value of a host stage. */
   #isReal(node: Node): boolean {
-    return node.inputs.some((name) => this.#values.get(name)?.tensor.type === 'float32');
+    return node.inputs.some((name) => this.#hostTensor(name) !== undefined);
+  }
+
+  #hostTensor(name: string): HostTensor | undefined {
+    const tensor = this.#values.get(name)?.tensor;
+    return tensor && isHostTensor(tensor) ? tensor : undefined;
   }
 
   /** What stands in a host stage: it goes on there, or ends. */
   #lowerReal(node: Node): void {
     const [name] = node.inputs;
-    const tensor = this.#values.get(name)?.tensor;
-    if (tensor?.type === 'float32' && roleOf(this.graph, node) === 'renames') {
+    const tensor = this.#hostTensor(name);
+    if (tensor && roleOf(this.graph, node) === 'renames') {
       this.#rename(node);
     } else if (tensor?.type === 'float32' && quantizeLinear.is(node)) {
       this.#quantizeReals(node, tensor);
     } else {
-      const real = node.inputs.find((each) => this.#values.get(each)?.tensor.type === 'float32')!;
+      const real = node.inputs.find((each) => this.#hostTensor(each))!;
       this.problem(
         node,
         `its input "${real}" is not quantized: a QuantizeLinear and a DequantizeLinear must stand before it`,
@@ -562,9 +574,13 @@ class Lowering implements LoweringContext {
   #quantizeReals(node: Node, tensor: FloatTensor, reason: string | null = null): void {
     const parameters = this.#parameters(node);
     if (!parameters) return;
-    const layout = imageLayout(this.graph.values.get(node.inputs[0])?.shape ?? []);
-    if (!layout) {
-      this.problem(node, `what it quantizes, "${node.inputs[0]}", has sizes that are not fixed`);
+    const shape = this.graph.values.get(node.inputs[0])?.shape ?? [];
+    const layout = imageLayout(shape);
+    if (!layout || countOf(shape) !== tensor.image[2]) {
+      this.problem(
+        node,
+        `what it quantizes, "${node.inputs[0]}" [${shape}], has no batch and fixed sizes behind it`,
+      );
       return;
     }
     const quantized = this.#draft.int8(node.outputs[0], layout, parameters);
@@ -578,49 +594,105 @@ class Lowering implements LoweringContext {
     this.#draft.set(this.#quantized, node.outputs[0], quantized);
   }
 
-  /** Computes the node in real numbers, or says why that is not possible. */
+  /** Computes the node on the host, or says why that is not possible. */
   #host(node: Node, reason: string): string | undefined {
     const row = operatorOf(this.graph, node);
-    const [name, ...others] = node.outputs;
-    const info = this.graph.values.get(name);
-    const isRead = (output: string) =>
-      this.#index.readers(output).length > 0 || this.#index.outputs.has(output);
     if (!row?.evaluate) return 'it has no rule for that';
-    if (info?.dtype !== 'float32') return `it gives ${info?.dtype ?? 'an unknown type'}, not float32`;
-    if (others.some(isRead)) return 'more than its first output is read';
     const inputs: TensorId[] = [];
     const operands: (HostOperand | undefined)[] = [];
-    for (const input of node.inputs) {
-      const value = this.#constantValue(input);
-      const shape = this.graph.values.get(input)?.shape;
-      const tensor = value || !shape ? undefined : this.#realsOf(input);
-      if (input === '') operands.push(undefined);
+    for (const name of node.inputs) {
+      const value = this.#constantValue(name);
+      const info = this.graph.values.get(name);
+      const tensor = value || !info ? undefined : (this.#integersOf(name) ?? this.#realsOf(name));
+      if (name === '') operands.push(undefined);
       else if (value) operands.push({ value });
-      else if (tensor && shape) operands.push({ input: inputs.push(tensor.id) - 1, shape });
-      else return `its input "${input}" has no real values`;
+      else if (tensor && info) {
+        operands.push({ input: inputs.push(tensor.id) - 1, shape: info.shape, dtype: info.dtype });
+      } else return `its input "${name}" has no values on the host`;
     }
     if (inputs.length === 0) return 'it reads constants alone';
-    const problem = hostProblem({ node, row, operands }, info.shape, this.graph, this.#draft);
+    // What has no batch in front is of each image.
+    const isPerImage =
+      row.eachImage === true ||
+      operands.some(
+        (operand) =>
+          operand &&
+          'input' in operand &&
+          countOf(operand.shape) !== this.#draft.tensors[inputs[operand.input]].image[2],
+      );
+    for (const [index, name] of node.outputs.entries()) {
+      const isRead = this.#index.readers(name).length > 0 || this.#index.outputs.has(name);
+      if (!isRead && index > 0) continue;
+      const problem = this.#hostOutput({ node, row, operands, index, isPerImage }, inputs, reason);
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
+  }
+
+  #hostOutput(
+    host: Pick<HostOperation, 'node' | 'row' | 'operands' | 'index' | 'isPerImage'>,
+    inputs: readonly TensorId[],
+    reason: string,
+  ): string | undefined {
+    const { node, operands, index } = host;
+    const name = node.outputs[index];
+    const result = this.graph.values.get(name);
+    if (!result || !isHostType(result.dtype)) {
+      return `it gives ${result?.dtype ?? 'an unknown type'}, which host stages do not pass on`;
+    }
+    const hasFixedBatch = this.graph.inputs[0]?.shape[0] === 1;
+    const problemOf = (isPerImage: boolean) =>
+      hostProblem({ ...host, isPerImage }, result, this.graph, hasFixedBatch, this.#draft);
+    let { isPerImage } = host;
+    let problem = problemOf(isPerImage);
+    const readsNoBatch = operands.some(
+      (each) => each && 'input' in each && typeof each.shape[0] !== 'string',
+    );
+    if (problem !== undefined && !isPerImage && (hasFixedBatch || readsNoBatch)) {
+      isPerImage = true;
+      problem = problemOf(isPerImage) && problem;
+    }
     if (problem !== undefined) return problem;
-    const tensor = this.#draft.floats(name, info.shape);
+    const perImage =
+      hasBatch(result.shape) || !isPerImage ? countOf(result.shape)! : elementsOf(result.shape);
+    const tensor = this.#draft.host(name, result, perImage);
     this.emit<HostOperation>({
       kind: 'host',
       name: node.name,
       inputs,
       output: tensor.id,
-      node,
-      row,
-      operands,
+      ...host,
+      isPerImage,
       reason,
     });
     this.#draft.set(this.#values, name, { tensor, values: null });
     return undefined;
   }
 
-  /** The real values of what is called `name`; undefined where it has none, or is not a number somewhere. */
-  #realsOf(name: string): FloatTensor | undefined {
+  /** The integers of what is called `name`, where it is such. */
+  #integersOf(name: string): HostTensor | undefined {
+    const quantized = this.#quantized.get(name);
+    const info = this.graph.values.get(name);
+    if (!quantized || !info || countOf(info.shape) === undefined) return undefined;
+    const known = this.#integers.get(quantized);
+    if (known) return known;
+    const offset = info.dtype === 'uint8' ? 128 : 0;
+    const tensor = this.#draft.integers(`${name}.host`, info.shape, info.dtype);
+    this.emit<DequantizeOperation>({
+      kind: 'dequantize',
+      name: this.#index.producer(name)?.name ?? name,
+      inputs: [quantized.id],
+      output: tensor.id,
+      table: Float32Array.from({ length: 256 }, (_, i) => i - 128 + offset),
+    });
+    this.#draft.set(this.#integers, quantized, tensor);
+    return tensor;
+  }
+
+  /** The values of what is called `name`; undefined where it has none, or is not a number somewhere. */
+  #realsOf(name: string): HostTensor | undefined {
     const value = this.#values.get(name);
-    if (!value || value.tensor.type === 'float32') return value?.tensor as FloatTensor | undefined;
+    if (!value || isHostTensor(value.tensor)) return value?.tensor as HostTensor | undefined;
     const known = this.#reals.get(value);
     if (known) return known;
     const table = isInt8(value) ? Float32Array.from(realValues(value)) : null;
@@ -683,7 +755,7 @@ class Lowering implements LoweringContext {
       return;
     }
     const reals = value?.tensor.type === 'accumulator' && this.#mayHost ? this.#realsOf(name) : undefined;
-    if (reals) {
+    if (reals?.type === 'float32') {
       this.#quantizeReals(node, reals, this.#demands.of(name).conflict ?? null);
       return;
     }
@@ -718,16 +790,30 @@ class Lowering implements LoweringContext {
     } else if (!tensor) {
       this.problem(node, `its input "${name}" is neither a constant nor the result of a QuantizeLinear`);
     } else if (!sameParameters(tensor, parameters)) {
-      this.problem(node, `its scale or zero point is not that of the QuantizeLinear before it`);
+      const other = this.#reinterpreted(node, tensor, parameters);
+      this.#draft.set(this.#values, node.outputs[0], { tensor: other, values: null });
     } else {
       this.#draft.set(this.#values, node.outputs[0], { tensor, values: null });
     }
   }
 
+  /** The same integers, with other real values. */
+  #reinterpreted(node: Node, tensor: Int8Tensor, parameters: QuantizationParameters): Int8Tensor {
+    const other = this.#draft.int8(node.outputs[0], tensor, parameters);
+    this.emit<LookupOperation>({
+      kind: 'lookup',
+      name: node.name,
+      inputs: [tensor.id],
+      output: other.id,
+      table: Int8Array.from({ length: 256 }, (_, i) => i - 128),
+    });
+    return other;
+  }
+
   #checkConstant(node: Node): void {
     const scale = this.graph.constants.get(node.inputs[1]);
     const bad = scale && Array.from(scale.data, Number).find((s) => !isScale(s));
-    if (bad !== undefined) this.problem(node, scaleProblem(bad));
+    if (bad !== undefined) throw new ModelError(scaleProblem(bad));
   }
 
   #rename(node: Node): void {
@@ -747,7 +833,7 @@ class Lowering implements LoweringContext {
       return;
     }
     // Elements keep their order in any shape; operators ask for those that they understand (`activation`).
-    if (countOf(shape) !== countOf(tensor.shape)) {
+    if (countOf(shape) !== (isHostTensor(tensor) ? tensor.image[2] : countOf(tensor.shape))) {
       this.problem(
         node,
         `it gives [${shape ?? '?'}] from [${tensor.shape}]: the batch must stay the first dimension`,
@@ -805,7 +891,7 @@ class Lowering implements LoweringContext {
       );
       return undefined;
     }
-    if (countOf(shape) !== countOf(tensor.shape)) {
+    if (countOf(shape) !== (isHostTensor(tensor) ? tensor.image[2] : countOf(tensor.shape))) {
       this.#problems.add(
         `the output has shape [${shape}], but is computed as [${tensor.shape}]: the batch must stay the first dimension`,
         name,
@@ -813,11 +899,16 @@ class Lowering implements LoweringContext {
       return undefined;
     }
     const isInteger = behind ? behind.isQuantized : quantized !== undefined;
+    const outputType = tensor.type === 'int32' ? tensor.dtype : isInteger ? dtype : 'float32';
+    if (!isOutputType(outputType)) {
+      this.#problems.add(`the output is ${outputType}, which Octet does not give`, name);
+      return undefined;
+    }
     return {
       name,
       tensor: tensor.id,
       tail: behind?.tail ?? [],
-      dtype: isInteger ? (dtype === 'uint8' ? 'uint8' : 'int8') : 'float32',
+      dtype: outputType,
       shape: sizes,
     };
   }
@@ -830,6 +921,7 @@ class Lowering implements LoweringContext {
     if (isReported || this.#problems.concern(node)) return undefined;
     const parameters = activationParameters(this.graph, node);
     if (typeof parameters !== 'string') return parameters;
+    if (this.#attempt && hasBadScale(this.graph, node)) throw new ModelError(parameters);
     this.problem(node, parameters);
     return undefined;
   }
@@ -864,6 +956,31 @@ class Lowering implements LoweringContext {
     if (!isRequantized) this.#draft.set(this.#lookups, key, tensor);
     return tensor;
   }
+}
+
+const OUTPUT_TYPES: readonly string[] = [
+  'float32',
+  'int8',
+  'uint8',
+  'int16',
+  'uint16',
+  'int32',
+  'int64',
+  'bool',
+] satisfies ProgramOutput['dtype'][];
+
+function isOutputType(dtype: DType): dtype is ProgramOutput['dtype'] {
+  return OUTPUT_TYPES.includes(dtype);
+}
+
+/** Of what a file with an open batch, or one of 1, says. */
+function hasBatch([batch]: readonly Dimension[]): boolean {
+  return typeof batch === 'string' || batch === 1;
+}
+
+/** All elements, the batch counted as one. */
+function elementsOf(shape: readonly Dimension[]): number {
+  return shape.reduce<number>((product, size) => product * (typeof size === 'number' ? size : 1), 1);
 }
 
 function isInt8(value: Value): value is PointwiseValue {

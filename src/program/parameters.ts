@@ -21,15 +21,22 @@ export function activationParameters(graph: Graph, node: Node): QuantizationPara
   if (!scale || (zeroPointName !== '' && !zeroPoint)) {
     return 'its scale and zero point must be constants (dynamic quantization is not supported)';
   }
+  const bad = Array.from(scale.data, Number).find((each) => !isScale(each));
+  if (bad !== undefined) return scaleProblem(bad);
   if (scale.data.length !== 1) return 'an activation must have one scale, not one a channel';
   if (dtype !== 'int8' && dtype !== 'uint8') {
     return `quantizes to ${dtype ?? 'an unknown type'}; only int8 and uint8 are supported`;
   }
   const value = Number(scale.data[0]);
-  if (!isScale(value)) return scaleProblem(value);
   const offset = dtype === 'uint8' ? 128 : 0;
   const zero = Number(zeroPoint?.data[0] ?? 0) - offset;
   return { scale: Math.fround(value), zeroPoint: zero, dtype };
+}
+
+/** Whether a constant scale of a node is none: no host stage would make better what it quantizes. */
+export function hasBadScale(graph: Graph, { inputs: [, scale = ''] }: Node): boolean {
+  const { data = [] } = graph.constants.get(scale) ?? {};
+  return !Array.from(data, Number).every(isScale);
 }
 
 /** The same for nodes that quantize alike. */

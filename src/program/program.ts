@@ -3,7 +3,7 @@
  * data. Every backend runs it and gives the same bytes (docs/quantization.md derives the arithmetic).
  */
 import { ModelError } from '../errors.ts';
-import type { Dimension, Node } from '../graph/graph.ts';
+import type { Dimension, DType, Node } from '../graph/graph.ts';
 import type { OnnxOperator, Value } from '../graph/operators/operator.ts';
 import type { Weights } from './weights.ts';
 
@@ -59,13 +59,31 @@ export interface FloatTensor extends TensorBase {
   readonly zeroPoint: 0;
 }
 
-export type ProgramTensor = Int8Tensor | AccumulatorTensor | FloatTensor;
+/**
+ * Integers of a host stage, likewise: of any type whose values 32 bits hold, and of int64 those that are that small.
+ */
+export interface IntegerTensor extends TensorBase {
+  readonly type: 'int32';
+  readonly dtype: DType;
+  readonly scale: 1;
+  readonly zeroPoint: 0;
+}
+
+export type HostTensor = FloatTensor | IntegerTensor;
+
+export type ProgramTensor = Int8Tensor | AccumulatorTensor | HostTensor;
+
+/** Whether a tensor is of a host stage: row-major, no padding. */
+export function isHostTensor(tensor: ProgramTensor): tensor is HostTensor {
+  return tensor.type === 'float32' || tensor.type === 'int32';
+}
 
 /** Values of a tensor in a running program, as `Layout` says, padded lanes included. */
 export type TensorBuffer = Int8Array | Int32Array | Float32Array;
 
 export interface ProgramInput {
   readonly name: string;
+  /** int8; float32 where host stages read real values. */
   readonly tensor: TensorId;
   /** Type of the input in the file; of uint8, the program's integers are 128 less. */
   readonly fileDtype: 'float32' | 'int8' | 'uint8';
@@ -86,8 +104,8 @@ export interface ProgramOutput {
   readonly name: string;
   readonly tensor: TensorId;
   readonly tail: readonly TailStep[];
-  /** As the file declares it; of uint8, the program's integers are 128 less. */
-  readonly dtype: 'float32' | 'int8' | 'uint8';
+  /** As the file declares it; of uint8, the program's integers are 128 less where they are of a quantized tensor. */
+  readonly dtype: 'float32' | 'int8' | 'uint8' | 'int16' | 'uint16' | 'int32' | 'int64' | 'bool';
   /** Declared ONNX shape without the batch, e.g. [10] or [C, H, W]. */
   readonly shape: readonly number[];
 }
@@ -299,7 +317,10 @@ export interface ConstantOperation extends Operation {
 /** Real values of an int8 or accumulator tensor, row-major in its logical shape: where a host stage begins. */
 export interface DequantizeOperation extends Operation {
   readonly kind: 'dequantize';
-  /** [256] the real value of each int8, from −128 on, or a function of it; null: accumulators, times their scale. */
+  /**
+   * [256] the real value of each int8, from −128 on, or a function of it, or the integer itself, where the output holds such; null:
+   * accumulators, times their scale.
+   */
   readonly table: Float32Array | null;
 }
 
@@ -317,14 +338,22 @@ export type HostOperand =
       readonly input: number;
       /** As the node sees it, the batch first: what only renames leaves the tensor's own. */
       readonly shape: readonly Dimension[];
+      readonly dtype: DType;
     }
   | { readonly value: Value };
 
-/** One ONNX node on real values, by its row's `evaluate`. */
+/** One output of an ONNX node, by its row's `evaluate`. */
 export interface HostOperation extends Operation {
   readonly kind: 'host';
   readonly node: Node;
   readonly row: OnnxOperator;
+  /** Which of the node's outputs. */
+  readonly index: number;
+  /**
+   * Whether each image is computed by itself, as a batch of one: what it reads or gives has no batch in front (a scale that
+   * DynamicQuantizeLinear finds).
+   */
+  readonly isPerImage: boolean;
   /** One an input of the node, undefined where left out. */
   readonly operands: readonly (HostOperand | undefined)[];
   /** Why it does not run in integers. */
@@ -357,13 +386,13 @@ export interface IntegerProgram {
 }
 
 /**
- * A tensor that holds int8, as all inputs do.
+ * A tensor that holds int8.
  *
- * @throws {ModelError} it holds accumulators
+ * @throws {ModelError} it holds something else
  */
 export function int8Tensor(tensor: ProgramTensor): Int8Tensor {
   if (tensor.type === 'int8') return tensor;
-  throw new ModelError(`"${tensor.name}" holds accumulators, where int8 is needed`);
+  throw new ModelError(`"${tensor.name}" holds ${tensor.type} values, where int8 is needed`);
 }
 
 /** Channels as stored: the next multiple of 4, so that four int8 fill a u32. */
@@ -375,7 +404,7 @@ export function paddedChannels(channels: number): number {
 /** Elements (bytes of an int8 tensor, words of an int32 one) that `batch` images occupy. */
 export function elementCount(tensor: ProgramTensor, batch: number): number {
   const [height, width, channels] = tensor.image;
-  return batch * height * width * (tensor.type === 'float32' ? channels : paddedChannels(channels));
+  return batch * height * width * (isHostTensor(tensor) ? channels : paddedChannels(channels));
 }
 
 /** Bytes that `batch` images occupy. */
@@ -430,6 +459,7 @@ export function tensorBuffer(
     case 'int8':
       return new Int8Array(values, byteOffset, elements);
     case 'accumulator':
+    case 'int32':
       return new Int32Array(values, byteOffset, elements);
     case 'float32':
       return new Float32Array(values, byteOffset, elements);

@@ -3,7 +3,6 @@ import { DeviceError, InputError } from '../errors.ts';
 import type { Session, SessionInput, SessionResult, SessionRunOptions } from '../schedule/session.ts';
 import { createOperatorRegistry, type OperatorRegistry } from '../ops/registry.ts';
 import {
-  elementCount,
   type IntegerProgram,
   type ProgramTensor,
   type TensorBuffer,
@@ -45,7 +44,7 @@ export function createReferenceSession(
     for (const { tensor: id } of program.inputs) {
       const tensor = tensorOf(id);
       // A copy, so that outputs never share memory with the caller's arrays.
-      const data = allocate(tensor, batch) as Int8Array;
+      const data = allocate(tensor, batch);
       writeInput(tensor, inputs.get(id)!, data);
       buffers.set(id, data);
     }
@@ -94,8 +93,13 @@ export function createReferenceSession(
       checkBatch(batch, program.tensors);
       const inputs = new Map(
         program.inputs.map(({ tensor }): [TensorId, SessionInput] => {
-          const data = new Int8Array(elementCount(tensorOf(tensor), batch));
-          return [tensor, { kind: 'quantized', data }];
+          const data = allocate(tensorOf(tensor), batch);
+          return [
+            tensor,
+            data instanceof Int8Array
+              ? { kind: 'quantized', data }
+              : { kind: 'reals', data: data as Float32Array },
+          ];
         }),
       );
       const samples: number[][] = program.operations.map(() => []);

@@ -1,7 +1,13 @@
 /**
  * What a run of a program does at one batch size, on whatever backend, as plain data: it prints, and is tested without a device.
  */
-import type { IntegerProgram, Operation, ProgramTensor, TensorId } from '../program/program.ts';
+import {
+  type IntegerProgram,
+  isHostTensor,
+  type Operation,
+  type ProgramTensor,
+  type TensorId,
+} from '../program/program.ts';
 import { planMemory } from './memory.ts';
 import type { MemoryPlanOptions } from './memory.ts';
 import type { MemoryPlan, Step } from './plan.ts';
@@ -84,7 +90,7 @@ export interface ExecutionPlan<V extends PlannedVariant = PlannedVariant, D = un
   /** In order; a device stage and a host stage take turns. */
   readonly stages: readonly Stage[];
   readonly dispatches: readonly PlannedDispatch<D>[];
-  /** Tensors that host stages compute. */
+  /** Tensors that host stages compute, and inputs that they read as real values. */
   readonly onHost: ReadonlySet<TensorId>;
   /** Step 0 writes the inputs, and the last reads outputs and kept tensors. */
   readonly steps: readonly Step[];
@@ -140,10 +146,14 @@ export function planStages<V extends PlannedVariant, D>(request: StageRequest<V,
   });
 
   const inputs = unique(program.inputs.map(({ tensor }) => tensor));
-  const steps: Step[] = [{ name: 'input', reads: [], writes: inputs }];
+  // Only host stages read real values.
+  const isOnHost = (id: TensorId) => isHostTensor(program.tensors[id]);
+  const hostInputs = inputs.filter(isOnHost);
+  const written = hostSharesMemory ? inputs : inputs.filter((id) => !isOnHost(id));
+  const steps: Step[] = [{ name: 'input', reads: [], writes: written }];
   const stages: Stage[] = [];
   const pending: { operation: number; dispatch: D; operands: readonly Operand[] }[] = [];
-  const residency = new Residency(operations);
+  const residency = new Residency(operations, hostInputs);
   for (let from = 0; from < operations.length;) {
     const onHost = operations[from].variant === null;
     let to = from + 1;
@@ -199,7 +209,10 @@ export function planStages<V extends PlannedVariant, D>(request: StageRequest<V,
   });
   return {
     batch,
-    inputs: inputs.map((tensor) => ({ tensor, quantizePixels: request.pixelsOf(program.tensors[tensor]) })),
+    inputs: inputs.map((tensor) => ({
+      tensor,
+      quantizePixels: isOnHost(tensor) ? null : request.pixelsOf(program.tensors[tensor]),
+    })),
     operations,
     stages,
     dispatches,
@@ -220,11 +233,12 @@ class Residency {
   /** Last operation on the device that reads a tensor. */
   readonly #lastRead = new Map<TensorId, number>();
 
-  constructor(operations: readonly PlannedOperation[]) {
+  constructor(operations: readonly PlannedOperation[], inputs: readonly TensorId[]) {
     this.#operations = operations;
-    this.onHost = new Set(
-      operations.filter(({ variant }) => variant === null).map(({ operation }) => operation.output),
-    );
+    this.onHost = new Set([
+      ...inputs,
+      ...operations.filter(({ variant }) => variant === null).map(({ operation }) => operation.output),
+    ]);
     this.#hostHas = new Set(this.onHost);
     for (const [index, { operation, variant }] of operations.entries()) {
       if (variant !== null) for (const id of operation.inputs) this.#lastRead.set(id, index);

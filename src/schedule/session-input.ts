@@ -7,6 +7,7 @@ import {
   type IntegerProgram,
   paddedChannels,
   type ProgramTensor,
+  type TensorBuffer,
   type TensorId,
 } from '../program/program.ts';
 
@@ -56,12 +57,18 @@ export function checkRun(
         `input "${name}": only the webgpu backend reads pixels from a GPUBuffer, pass a Uint8Array`,
       );
     }
+    const isReal = tensors[tensor].type === 'float32';
+    if (isReal !== (input.kind === 'reals')) {
+      throw new InputError(
+        `input "${name}" takes ${isReal ? 'real values' : 'integers or pixels'}, not ${input.kind}`,
+      );
+    }
     checkSize(name, tensors[tensor], input, batch);
   }
 }
 
 function checkSize(name: string, tensor: ProgramTensor, input: SessionInput, batch: number): void {
-  if (input.kind === 'quantized') {
+  if (input.kind !== 'pixels') {
     const expected = elementCount(tensor, batch);
     if (input.data.length === expected) return;
     throw new InputError(
@@ -89,13 +96,14 @@ function checkSize(name: string, tensor: ProgramTensor, input: SessionInput, bat
 /**
  * Puts one input, checked, into its tensor.
  *
- * @param to the tensor in the program's layout: NHWC, padded lanes at the zero point
+ * @param buffer the tensor in the program's layout: NHWC, padded lanes at the zero point
  */
-export function writeInput(tensor: ProgramTensor, input: SessionInput, to: Int8Array): void {
-  if (input.kind === 'quantized') {
-    to.set(input.data);
+export function writeInput(tensor: ProgramTensor, input: SessionInput, buffer: TensorBuffer): void {
+  if (input.kind !== 'pixels') {
+    buffer.set(input.data);
     return;
   }
+  const to = buffer as Int8Array;
   const pixels = input.pixels as Uint8Array;
   const { table } = input;
   const channels = tensor.image[2];

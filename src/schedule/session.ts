@@ -1,4 +1,4 @@
-/** The seam between the public `Model` and a backend: integers in, integers out. */
+/** The seam between the public `Model` and a backend: integers in, integers out, but where host stages stand at the ends. */
 import type { TensorBuffer, TensorId } from '../program/program.ts';
 import type { AsyncOptions } from '../progress.ts';
 import type { ArithmeticFamily, ExecutionPlan } from './execution-plan.ts';
@@ -9,6 +9,8 @@ export type BackendName = 'webgpu' | 'wasm' | 'reference';
 export type SessionInput =
   /** Quantized already, in the tensor's layout (program.ts). */
   | { readonly kind: 'quantized'; readonly data: Int8Array }
+  /** Real values of a float32 tensor, row-major. */
+  | { readonly kind: 'reals'; readonly data: Float32Array }
   /**
    * uint8 pixels, [batch, H, W, C] without padding, quantized by `table[c·256 + p]` (program/input.ts): on the GPU where there is
    * one. `pixels` may be a GPUBuffer of the same bytes (length rounded up to 4) on the webgpu backend.

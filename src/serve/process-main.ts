@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { platform } from '#platform';
 import type { Graph } from '../graph/graph.ts';
 import { loadModel } from '../model/load.ts';
-import type { LoadOptions, Model } from '../model/model.ts';
+import type { LoadOptions, Model, RunInput } from '../model/model.ts';
 import { openModel } from '../onnx/decode.ts';
 import type { ProcessModel } from './messages.ts';
 import { serveParent } from './process-child.ts';
@@ -38,10 +38,10 @@ async function open(
 /** Every batch size once: plans, packed weights, pipelines, and the engine's compiled code. */
 async function warmUp(model: Model, batches: readonly number[]): Promise<void> {
   for (const batch of batches) {
-    const zeros = model.inputs.map(({ name, height, width, channels }): [string, Int8Array] => [
-      name,
-      new Int8Array(batch * height * width * channels),
-    ]);
+    const zeros = model.inputs.map(({ name, height, width, channels, scale }): [string, RunInput] => {
+      const length = batch * height * width * channels;
+      return [name, scale === null ? new Float32Array(length) : new Int8Array(length)];
+    });
     await model.run(Object.fromEntries(zeros), { integers: true });
   }
 }

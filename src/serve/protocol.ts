@@ -23,8 +23,18 @@ export interface TensorMetadata {
   readonly shape: readonly number[];
 }
 
-const DATATYPES = { float32: 'FP32', int8: 'INT8', uint8: 'UINT8' } as const;
-type Datatype = (typeof DATATYPES)[keyof typeof DATATYPES];
+const DATATYPES = {
+  float32: 'FP32',
+  int8: 'INT8',
+  uint8: 'UINT8',
+  int16: 'INT16',
+  uint16: 'UINT16',
+  int32: 'INT32',
+  int64: 'INT64',
+  bool: 'BOOL',
+} as const;
+/** Of inputs. */
+type Datatype = 'FP32' | 'INT8' | 'UINT8';
 
 /** Nested deeper than any tensor, `data` is an attack on the stack. */
 const MAX_DEPTH = 8;
@@ -377,6 +387,8 @@ export function writeInferResponse(
       shape: [results.length, ...(shape.slice(1) as number[])],
     };
     if (!asked.binary) {
+      // The protocol's booleans are JSON's.
+      if (dtype === 'bool') return { ...tensor, data: Array.from(data, Boolean) };
       if (!data.every(Number.isFinite)) {
         throw new InputError(
           `output "${name}" has infinite values, which JSON cannot carry: ask for it with binary_data`,
@@ -384,8 +396,9 @@ export function writeInferResponse(
       }
       return { ...tensor, data: Array.from(data) };
     }
-    binary.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    return { ...tensor, parameters: { binary_data_size: data.byteLength } };
+    const whole = dtype === 'int64' ? BigInt64Array.from(data, BigInt) : data;
+    binary.push(new Uint8Array(whole.buffer, whole.byteOffset, whole.byteLength));
+    return { ...tensor, parameters: { binary_data_size: whole.byteLength } };
   });
   const header = JSON.stringify({
     model_name: names.model,
@@ -402,12 +415,8 @@ function joinOutputs(parts: readonly UnitOutput['data'][]): UnitOutput['data'] {
   if (parts.length === 1) return parts[0];
   const length = parts[0].length;
   const [first] = parts;
-  const whole =
-    first instanceof Float32Array
-      ? new Float32Array(parts.length * length)
-      : first instanceof Int8Array
-        ? new Int8Array(parts.length * length)
-        : new Uint8Array(parts.length * length);
+  const { constructor } = first;
+  const whole = new (constructor as new (length: number) => UnitOutput['data'])(parts.length * length);
   for (const [index, part] of parts.entries()) whole.set(part, index * length);
   return whole;
 }

@@ -7,6 +7,7 @@ import type { Picture } from '../vision/picture.ts';
 import { OctetError } from '../errors.ts';
 import type { Model, RunInput } from '../model/model.ts';
 import { picturePixels } from '../model/pictures.ts';
+import type { OutputValues } from '../program/input.ts';
 import type { TensorBuffer } from '../program/program.ts';
 
 /** Values of one input for one picture: real [C, H, W], quantized [C, H, W], or pixels [H, W, C]. */
@@ -25,7 +26,7 @@ export type Unit =
 export interface UnitOutput {
   readonly name: string;
   /** In the type that the file declares, row-major in the output's shape without the batch. */
-  readonly data: Float32Array | Int8Array | Uint8Array;
+  readonly data: OutputValues['data'];
   /** `OutputTensor.integers` of this picture. */
   readonly integers: TensorBuffer;
 }

@@ -63,6 +63,8 @@ export class PixelStages {
     for (const { tensor: id } of this.#program.inputs) {
       const input = inputs.get(id)!;
       const tensor = this.#program.tensors[id];
+      // The host's.
+      if (input.kind === 'reals') continue;
       if (input.kind === 'quantized') {
         const { buffer, offset } = this.#prepared.range(id);
         const perImage = elementCount(tensor, 1);

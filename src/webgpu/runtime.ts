@@ -4,7 +4,7 @@ import type { HostStage } from '../schedule/execution-plan.ts';
 import type { RunTimings, SessionInput } from '../schedule/session.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
 import { ReferenceTensors } from '../ops/reference-tensors.ts';
-import { byteCount } from '../program/program.ts';
+import { byteCount, elementCount } from '../program/program.ts';
 import type { IntegerProgram, TensorId } from '../program/program.ts';
 import type { ProgressEvent } from '../progress.ts';
 import { ConstantCache } from './constants.ts';
@@ -248,6 +248,14 @@ export class Runtime {
     try {
       this.ended.throwIfAborted();
       const host = new ReferenceTensors(this.program.tensors, part.count);
+      for (const { tensor } of this.program.inputs) {
+        const input = part.inputs.get(tensor)!;
+        if (input.kind !== 'reals') continue;
+        const length = elementCount(this.program.tensors[tensor], 1);
+        host
+          .allocate(tensor)
+          .set(input.data.subarray(part.first * length, (part.first + part.count) * length));
+      }
       const timings = { uploadMs: 0, computeMs: 0, readbackMs: 0 };
       for (const phase of phases) {
         await this.#submit(phase, run, host, timings);

@@ -56,7 +56,7 @@ export async function modelDigests(
 }
 
 async function sha256(
-  values: Float64Array | Float32Array | Int8Array | Uint8Array | Int32Array,
+  values: Float64Array | Float32Array | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array,
 ): Promise<string> {
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength).slice();
   const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));

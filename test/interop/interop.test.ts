@@ -8,10 +8,20 @@ const fixtures = await readFixtures();
 const REFUSED: readonly RegExp[] = [
   /^float\/dynamo-unoptimized\.(plain|preact)/,
   /^float\/torchscript-opset[79]\./,
+  /^onnxruntime\/dynamic-[us]8/,
+];
+
+/** What runs with less than 95 % of its multiply-adds in integers on the device. */
+const ON_HOST: readonly RegExp[] = [
+  // Depthwise convolutions whose input has a scale for each channel.
   /^nncf\/.*\.mobile/,
-  /^onnxruntime\/(activations-u?int16|contrib-int16|dynamic-[us]8)/,
+  // Activations of 16 bits.
+  /^onnxruntime\/(activations-u?int16|contrib-int16)/,
+  /^quark\/(a16w8|s16s8-asws)/,
+  // Convolutions that the tool left in float.
+  /^quark\/int8-transformer-default/,
+  // Integers as an ATen graph has them: Cast, Sub and Mul in the place of DequantizeLinear.
   /^pytorch\/fx-converted/,
-  /^quark\/(a16w8|s16s8-asws|int8-transformer-default)/,
 ];
 
 /**
@@ -40,6 +50,8 @@ describe.each(fixtures)('$tool $setting $network', (fixture: Fixture) => {
     expect(isSame, 'wasm differs from the reference').toBe(true);
     if (steps !== undefined && fixture.tool !== 'float') expect(steps).toBeLessThanOrEqual(STEPS + 1e-3);
     else expect(difference).toBeLessThanOrEqual(fixture.tool === 'float' ? QUANTIZATION_ERROR : DIFFERENCE);
-    expect(share).toBeGreaterThanOrEqual(0.95);
+    const isOnHost = ON_HOST.some((each) => each.test(name));
+    if (isOnHost) expect(share, 'is on the device now: take it from the list').toBeLessThan(0.95);
+    else expect(share).toBeGreaterThanOrEqual(0.95);
   });
 });

@@ -212,16 +212,6 @@ describe('lowering', () => {
       /quantized in 2 different ways/,
     ],
     [
-      'a DequantizeLinear with another zero point than its QuantizeLinear',
-      (b) => {
-        const scale = b.constant('s', [], Float32Array.of(1));
-        const zeros = [0, 1].map((zero) => b.constant(`z${zero}`, [], Int8Array.of(zero)));
-        const q = b.node('QuantizeLinear', [conv(b, input(b), 3, 3), scale, zeros[0]]);
-        return b.node('DequantizeLinear', [q, scale, zeros[1]]);
-      },
-      /scale or zero point is not that of the QuantizeLinear/,
-    ],
-    [
       'an activation with a scale for each channel',
       (b) => {
         const parameters = [

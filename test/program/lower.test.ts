@@ -435,14 +435,6 @@ describe('problems', () => {
       (b, x) => b.qdq(b.node('Conv', [x, b.dq([1, 3, 1, 1], random.int8s(3), 1e-44)]), 1e30, 0),
       /multiplier must be a positive finite float32/,
     ],
-    'a DequantizeLinear with another scale than its QuantizeLinear': [
-      (b, x) => {
-        const p = [b.constant('s1', [], Float32Array.of(1)), b.constant('z1', [], Int8Array.of(0))];
-        const q = b.node('QuantizeLinear', [b.node('Relu', [x]), ...p]);
-        return b.node('DequantizeLinear', [q, b.constant('s2', [], Float32Array.of(2)), p[1]]);
-      },
-      /not that of the QuantizeLinear/,
-    ],
     'a reduction of the batch': [
       (b, x) => b.qdq(b.node('ReduceMax', [x], { keepdims: 1 }), 0.02, -3),
       /along the batch/,
@@ -465,7 +457,7 @@ describe('problems', () => {
     const problems = problemsOf((b) =>
       b.output(b.qdq(b.input('x', ['N', 3, 'H', 'W']), 1, 0), ['N', 3, 'H', 'W']),
     );
-    expect([...problems.values()].join()).toMatch(/fixed sizes/);
+    expect([...problems.values()].join()).toMatch(/inputShape: \{ H: …, W: … \}/);
   });
 });
 

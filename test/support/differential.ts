@@ -11,9 +11,10 @@ import { Problems } from '../../src/graph/problems.ts';
 import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { builtinOperators } from '../../src/ops/registry.ts';
-import { quantizeInput, readOutput } from '../../src/program/input.ts';
+import { type OutputValues, quantizeInput, readOutput } from '../../src/program/input.ts';
 import { lower } from '../../src/program/lower.ts';
-import { int8Tensor, type IntegerProgram, type ProgramOutput } from '../../src/program/program.ts';
+import type { IntegerProgram, ProgramOutput, TensorId } from '../../src/program/program.ts';
+import type { SessionInput } from '../../src/schedule/session.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
 import { createWasmSession } from '../../src/wasm/session.ts';
 import { compareOnTheirInputs, ortTensors, quantizedNames } from './agreement.ts';
@@ -140,7 +141,7 @@ export async function floatDifferential(file: Graph, seed: number): Promise<Verd
   return differential(quantized, images, 4);
 }
 
-type Values = Float32Array | Int8Array | Uint8Array;
+type Values = OutputValues['data'];
 
 async function runProgram(
   program: IntegerProgram,
@@ -151,13 +152,16 @@ async function runProgram(
   using session =
     backend === 'wasm' ? await createWasmSession(program, { threads: 1 }) : createReferenceSession(program);
   const data = new Map(
-    program.inputs.map(({ name, tensor }) => [
-      tensor,
-      {
-        kind: 'quantized' as const,
-        data: quantizeInput(int8Tensor(program.tensors[tensor]), inputs.get(name)!, batch),
-      },
-    ]),
+    program.inputs.map(({ name, tensor: id }): [TensorId, SessionInput] => {
+      const tensor = program.tensors[id];
+      const data = inputs.get(name)!;
+      return [
+        id,
+        tensor.type === 'int8'
+          ? { kind: 'quantized', data: quantizeInput(tensor, data, batch) }
+          : { kind: 'reals', data },
+      ];
+    }),
   );
   const { tensors } = await session.run(data, { batch });
   return new Map(

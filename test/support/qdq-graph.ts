@@ -28,6 +28,7 @@ export interface QdqGraphBuilder {
 const DTYPES: Record<string, DType> = {
   Float32Array: 'float32',
   Int8Array: 'int8',
+  Int16Array: 'int16',
   Uint8Array: 'uint8',
   Int32Array: 'int32',
   BigInt64Array: 'int64',

@@ -1,8 +1,6 @@
-import { resolveAxis } from '../attributes.ts';
-import { packedBits } from '../dtypes.ts';
 import { typed, without } from './normalize-context.ts';
 import { defineOperator, isFloats } from './operator.ts';
-import { checkScale, refuseBlocks } from './quantization.ts';
+import { checkScale, integerTypes, scaleIndex } from './quantization.ts';
 import { int, since } from './signature.ts';
 
 export const dequantizeLinear = defineOperator({
@@ -10,22 +8,20 @@ export const dequantizeLinear = defineOperator({
   inputs: [2, 3],
   attributes: { axis: since(13, int(1)), block_size: since(21, int(0)), output_dtype: since(23, int(0)) },
   role: 'none',
+  /** Elements do not depend on one another. */
+  along: () => [],
   normalize(node, context) {
-    refuseBlocks(node, context);
     const dtype = typed(context, node.inputs[0])?.dtype;
-    const isPacked = dtype !== undefined && packedBits[dtype] !== undefined;
-    if (isPacked && !context.graph.constants.has(node.inputs[0])) {
+    if (dtype && dtype !== 'int32' && !integerTypes[dtype]) {
       context.problems.node(
         node,
-        `dequantizes ${dtype} that is computed; only constants may have 4 or 2 bits`,
-      );
-    } else if (dtype && !isPacked && dtype !== 'int8' && dtype !== 'uint8' && dtype !== 'int32') {
-      context.problems.node(
-        node,
-        `dequantizes ${dtype}; only int8, uint8, int32, and constants of 4 and 2 bits are supported`,
+        `dequantizes ${dtype}; only int32 and integers of 2, 4, 8 and 16 bits are supported`,
       );
     }
-    return [{ ...node, attributes: without(node, 'block_size', 'output_dtype') }];
+    const attributes = this.number(node, 'block_size')
+      ? without(node, 'output_dtype')
+      : without(node, 'output_dtype', 'block_size');
+    return [{ ...node, attributes }];
   },
   shape(x, [scale, zeroPoint], node) {
     if (zeroPoint && zeroPoint.dtype !== x.dtype) {
@@ -36,12 +32,10 @@ export const dequantizeLinear = defineOperator({
   /** `scale · (q − zeroPoint)`, rounded once. */
   evaluate({ node, inputs: [x, scale, zeroPoint], shape }) {
     if (!x || !isFloats(scale) || scale.data.length === 0) return undefined;
-    const axis = resolveAxis(this.number(node, 'axis'), x.shape.length) ?? 0;
-    const inner = x.shape.slice(axis + 1).reduce((product, size) => product * size, 1);
-    const count = scale.data.length;
+    const indexOf = scaleIndex(node, x.shape, scale);
     const data = new Float32Array(x.data.length);
     for (let i = 0; i < data.length; i++) {
-      const index = count > 1 ? Math.floor(i / inner) % count : 0;
+      const index = indexOf(i);
       data[i] = scale.data[index] * (Number(x.data[i]) - Number(zeroPoint?.data[index] ?? 0));
     }
     return { dtype: 'float32', shape, data };

@@ -123,6 +123,11 @@ export interface OperatorDefinition<Name extends string = string> {
    * constant input. A host stage refuses the batch among them.
    */
   along?(node: Node, rank: number, constant: (name: string) => number | undefined): readonly number[];
+  /**
+   * Each image of a batch has results of its own, as if it were alone: what is found from all elements of the input. A host stage computes
+   * image by image.
+   */
+  readonly eachImage?: boolean;
   /** f(s·x) = s·f(x) for s > 0, channel by channel. */
   readonly homogeneous?: boolean;
   /**
@@ -193,6 +198,7 @@ const definitionEntries = {
   outputs: v.optional(v.number('a number')),
   attributes: v.optional(v.record(text, v.object({}, 'an AttributeSpec'), 'an object of AttributeSpecs')),
   homogeneous: v.optional(flag),
+  eachImage: v.optional(flag),
   hasDynamicShape: v.optional(flag),
   learned: v.optional(v.array(index, 'an array of indices of inputs')),
   ...Object.fromEntries(

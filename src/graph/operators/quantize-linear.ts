@@ -1,8 +1,8 @@
-import { resolveAxis } from '../attributes.ts';
+import { dtypeNumbers } from '../dtypes.ts';
 import { roundToEven } from '../half.ts';
 import { dtypeAttribute, typed, without } from './normalize-context.ts';
-import { defineOperator } from './operator.ts';
-import { checkScale, refuseBlocks } from './quantization.ts';
+import { defineOperator, isFloats } from './operator.ts';
+import { checkScale, integerTypes, scaleIndex } from './quantization.ts';
 import { int, since } from './signature.ts';
 
 export const quantizeLinear = defineOperator({
@@ -16,23 +16,28 @@ export const quantizeLinear = defineOperator({
     precision: since(23, int(0)),
   },
   role: 'none',
+  /** Elements do not depend on one another. */
+  along: () => [],
   normalize(node, context) {
-    refuseBlocks(node, context);
     const [input = '', scale = '', zeroPoint = ''] = node.inputs;
-    const attributes = without(node, 'output_dtype', 'block_size', 'precision', 'saturate');
+    const dropped = ['output_dtype', 'precision', 'saturate'] as const;
+    const attributes = this.number(node, 'block_size')
+      ? without(node, ...dropped)
+      : without(node, ...dropped, 'block_size');
     const dtype =
       zeroPoint === '' ? (dtypeAttribute(node, 'output_dtype') ?? 'uint8') : typed(context, zeroPoint)?.dtype;
-    if (dtype !== 'int8' && dtype !== 'uint8') {
+    if (!dtype || !integerTypes[dtype]) {
       context.problems.node(
         node,
-        `quantizes to ${dtype ?? 'an unknown type'}; only int8 and uint8 are supported`,
+        `quantizes to ${dtype ?? 'an unknown type'}; only integers of 2, 4, 8 and 16 bits are supported`,
       );
       return [node];
     }
     if (zeroPoint !== '') return [{ ...node, attributes }];
-    const shape = context.graph.constants.get(scale)?.shape ?? [];
-    const count = shape.reduce((product, dim) => product * dim, 1);
-    const data = dtype === 'int8' ? new Int8Array(count) : new Uint8Array(count);
+    const shape = context.graph.constants.get(scale)?.shape;
+    // Of a computed scale the type stays in the attribute.
+    if (!shape) return [{ ...node, attributes: { ...attributes, output_dtype: dtypeNumbers[dtype] } }];
+    const data = integerTypes[dtype].of(shape.reduce((product, dim) => product * dim, 1));
     const zero = context.constant(`${node.name}.zero_point`, { dtype, shape, data });
     return [{ ...node, inputs: [input, scale, zero], attributes }];
   },
@@ -40,19 +45,19 @@ export const quantizeLinear = defineOperator({
     const dtype = zeroPoint?.dtype ?? dtypeAttribute(node, 'output_dtype') ?? 'uint8';
     return checkScale(x, scale, zeroPoint, node) ?? { dtype, shape: x.shape };
   },
-  /** Float weights, which some exporters leave in front of their DequantizeLinear. */
+  /** `saturate(rint(x / scale) + zeroPoint)`, the division in float32. Of float weights too, which some exporters leave in front of their DequantizeLinear. */
   evaluate({ node, inputs: [x, scale, zeroPoint], dtype, shape }) {
-    if (!(x?.data instanceof Float32Array) || !scale || (dtype !== 'int8' && dtype !== 'uint8'))
-      return undefined;
-    const [least, most] = dtype === 'int8' ? [-128, 127] : [0, 255];
-    const axis = resolveAxis(this.number(node, 'axis'), x.shape.length) ?? 0;
-    const inner = x.shape.slice(axis + 1).reduce((product, dim) => product * dim, 1);
-    const perAxis = scale.data.length > 1;
-    const data = dtype === 'int8' ? new Int8Array(x.data.length) : new Uint8Array(x.data.length);
+    const type = integerTypes[dtype];
+    if (!x || !isFloats(x) || !scale || !type) return undefined;
+    const { least, most } = type;
+    const indexOf = scaleIndex(node, x.shape, scale);
+    const data = type.of(x.data.length);
     for (let i = 0; i < data.length; i++) {
-      const index = perAxis ? Math.floor(i / inner) % scale.data.length : 0;
+      const index = indexOf(i);
       const q =
         roundToEven(Math.fround(x.data[i] / Number(scale.data[index]))) + Number(zeroPoint?.data[index] ?? 0);
+      // No integer stands for what is not a number.
+      if (Number.isNaN(q)) return undefined;
       data[i] = Math.min(most, Math.max(least, q));
     }
     return { dtype, shape, data };

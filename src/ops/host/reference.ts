@@ -1,10 +1,9 @@
-import { ModelError } from '../../errors.ts';
-import { type FloatKernels, hostValue } from '../../program/host.ts';
-import { elementCount, type HostOperation } from '../../program/program.ts';
+import { computeHost, type FloatKernels, type HostData } from '../../program/host.ts';
+import { elementCount, type HostOperation, type TensorId } from '../../program/program.ts';
 import type { ReferenceContext } from '../operator.ts';
 
 /**
- * The node's value for the whole batch, as its row computes it (src/graph/operators).
+ * The node's output for the whole batch, as its row computes it (src/graph/operators).
  *
  * @throws ModelError where the row gives none, which lowering has made sure of for one image
  */
@@ -14,15 +13,16 @@ export function hostReference(
   kernels?: FloatKernels,
 ): void {
   const { batch } = context;
+  const dataOf = (id: TensorId) =>
+    (context.buffer(id) as HostData).subarray(0, elementCount(context.tensor(id), batch));
   const output = context.tensor(operation.output);
-  const data = (input: number) => {
-    const tensor = context.tensor(operation.inputs[input]);
-    return (context.buffer(tensor.id) as Float32Array).subarray(0, elementCount(tensor, batch));
-  };
-  const value = hostValue(operation, output.shape, batch, data, kernels);
-  if (value?.data.length !== elementCount(output, batch)) {
-    const reason = `it has no value for a batch of ${batch}`;
-    throw new ModelError([{ node: operation.name, op: operation.node.op, reason }]);
-  }
-  context.buffer(output.id).set(value.data as Float32Array);
+  const dtype = output.type === 'int32' ? output.dtype : 'float32';
+  computeHost(
+    operation,
+    { dtype, shape: output.shape },
+    batch,
+    (input) => dataOf(operation.inputs[input]),
+    dataOf(output.id),
+    kernels,
+  );
 }

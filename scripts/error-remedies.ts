@@ -31,7 +31,7 @@ type Rules = readonly (readonly [message: RegExp, remedy: string])[];
 
 const modelRules: Rules = [
   [
-    /where int8 is needed|offsets, with those before it|moves single elements|too large to be regrouped|nor can it run/,
+    /where int8 is needed|(offsets|tables), with those before it|moves single elements|too large to be regrouped|nor can it run/,
     REPLACE,
   ],
   [/server is closing/, 'Nothing: the server was told to stop.'],

@@ -10,6 +10,7 @@ import {
   type Int8Tensor,
   type IntegerTensor,
   type Layout,
+  type LookupOperation,
   type MoveOperation,
   type Operation,
   type ProgramTensor,
@@ -18,6 +19,9 @@ import {
 
 /** Offsets that the moves of one model list altogether: small files can ask for gigabytes of them. */
 const MAX_OFFSETS = 2 ** 24;
+
+/** Bytes of tables for single channels in one model, as much as 131,072 channels take. */
+const MAX_TABLE_BYTES = 2 ** 25;
 
 /** The tensors and operations of a program that is being made, and changes that can be undone. */
 export class Draft {
@@ -28,6 +32,7 @@ export class Draft {
   readonly #graph: Graph;
   /** Offsets of moves so far. */
   #listed = 0;
+  #tableBytes = 0;
   #undo: (() => void)[] | undefined;
 
   constructor(graph: Graph) {
@@ -48,8 +53,14 @@ export class Draft {
     };
   }
 
-  /** @throws ModelError where moves list more offsets than a model may */
+  /** @throws ModelError where moves list more offsets, or lookups have more tables, than a model may */
   emit(operation: Operation): void {
+    if (isLookup(operation) && operation.table.length > 256) {
+      this.#tableBytes += operation.table.length;
+      if (this.#tableBytes > MAX_TABLE_BYTES) {
+        throw new ModelError(`its tables, with those before it, take more than ${MAX_TABLE_BYTES} bytes`);
+      }
+    }
     if (isMove(operation)) {
       this.list(operation.parts.reduce((count, { source }) => count + offsetCount(source), 0));
     }
@@ -142,6 +153,13 @@ export class Draft {
     map.set(key, value);
   }
 
+  remove<K, V>(map: Map<K, V>, key: K): void {
+    const before = map.get(key);
+    if (before === undefined) return;
+    this.#undo?.push(() => map.set(key, before));
+    map.delete(key);
+  }
+
   include<T>(set: Set<T>, value: T): void {
     if (set.has(value)) return;
     this.#undo?.push(() => set.delete(value));
@@ -160,6 +178,7 @@ export class Draft {
   }
 }
 
+const isLookup = (operation: Operation): operation is LookupOperation => operation.kind === 'lookup';
 const isMove = (operation: Operation): operation is MoveOperation => operation.kind === 'move';
 
 /** Elements of one image of the batch, undefined where they are not known. */

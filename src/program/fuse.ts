@@ -172,6 +172,7 @@ function clampBounds(operation: Operation): { readonly lo: number; readonly hi: 
   }
   if (!isLookup(operation)) return undefined;
   const { table } = operation;
+  if (table.length > 256) return undefined;
   const lo = table[0];
   const hi = table[255];
   const clamps = table.every((y, i) => y === Math.min(Math.max(i - 128, lo), hi));

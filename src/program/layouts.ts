@@ -37,6 +37,32 @@ export function axisGroups({ image, strides }: Layout, shape: readonly number[])
   return found.every((axes) => axes !== undefined) ? (found as unknown as AxisGroups) : undefined;
 }
 
+/**
+ * Which element of an array of `sizes`, broadcast to `shape`, each stored channel meets: `sizes` are as many as of `shape`, those that
+ * do not vary 1. Undefined where other elements of a channel meet others.
+ */
+export function channelEntries(
+  layout: Layout,
+  shape: readonly number[],
+  sizes: readonly number[],
+): Int32Array | undefined {
+  const channels = axisGroups(layout, shape)?.[2];
+  const strides = rowMajorStrides(sizes);
+  const isOfChannels = sizes.every((size, axis) => size === 1 || channels?.includes(axis));
+  if (!channels || !isOfChannels || layout.image[2] > MAX_TABLES) return undefined;
+  return Int32Array.from({ length: layout.image[2] }, (_, c) => {
+    let [rest, entry] = [c, 0];
+    for (const axis of channels.toReversed()) {
+      if (sizes[axis] > 1) entry += (rest % shape[axis]) * strides[axis];
+      rest = Math.floor(rest / shape[axis]);
+    }
+    return entry;
+  });
+}
+
+/** Most channels with tables of their own: a file may declare millions. */
+const MAX_TABLES = 2 ** 16;
+
 /** Those of a tensor of `rank` dimensions that store `axis` innermost and keep the others in order. */
 export function groupsWithin(rank: number, axis: number): AxisGroups {
   const before = Array.from({ length: axis - 1 }, (_, i) => i + 1);

@@ -168,7 +168,7 @@ class Lowering implements LoweringContext {
   /** Tables of float functions, by the function's name and what quantizes it: readers share them. */
   readonly #lookups = new Map<string, Int8Tensor>();
   /** Tensors in other layouts. */
-  readonly #regrouped = new Map<string, Int8Tensor>();
+  readonly #layouts = new Map<string, Int8Tensor>();
 
   constructor(graph: Graph, rules: readonly LoweringRule[], problems: Problems, mayHost: boolean) {
     this.graph = graph;
@@ -230,7 +230,12 @@ class Lowering implements LoweringContext {
 
   inLayout(node: Node, index: number, layout: Layout): Int8Tensor | undefined {
     const input = this.activation(node, index);
-    if (!input || sameLayout(input, layout)) return input;
+    return input && this.#regrouped(node, index, input, layout);
+  }
+
+  /** `input`, which is behind input `index` of `node`, in another layout. */
+  #regrouped(node: Node, index: number, input: Int8Tensor, layout: Layout): Int8Tensor | undefined {
+    if (sameLayout(input, layout)) return input;
     const name = node.inputs[index];
     const sizes = this.shape(node, index)?.slice(1) ?? [];
     const isFixed = sizes.every((size): size is number => typeof size === 'number');
@@ -241,9 +246,9 @@ class Lowering implements LoweringContext {
     }
     // Readers that ask for the same layout share what is moved.
     const key = `${input.id} ${layout.image.join()} ${layout.strides.join()}`;
-    const known = this.#regrouped.get(key);
+    const known = this.#layouts.get(key);
     if (known) return known;
-    const tensor = this.#draft.int8(`${name}.regrouped${this.#regrouped.size}`, layout, input);
+    const tensor = this.#draft.int8(`${name}.regrouped${this.#layouts.size}`, layout, input);
     this.emit<MoveOperation>({
       kind: 'move',
       name: `${node.name}.regroup`,
@@ -252,13 +257,18 @@ class Lowering implements LoweringContext {
       parts: [wholePart(tensor, source, null)],
       fill: tensor.zeroPoint,
     });
-    this.#draft.set(this.#regrouped, key, tensor);
+    this.#draft.set(this.#layouts, key, tensor);
     return tensor;
   }
 
-  pointwise(node: Node, index: number): PointwiseValue | undefined {
+  pointwise(node: Node, index: number, layout?: Layout): PointwiseValue | undefined {
     const value = this.#values.get(node.inputs[index] ?? '');
-    return value && isInt8(value) ? value : undefined;
+    if (!value || !isInt8(value)) return undefined;
+    if (!layout || sameLayout(value.tensor, layout)) return value;
+    // Tables of channels are of the channels as they lie.
+    if (value.values && value.values.length > 256) return undefined;
+    const tensor = this.#regrouped(node, index, value.tensor, layout);
+    return tensor && { tensor, values: value.values };
   }
 
   constant(node: Node, index: number): QuantizedConstant | undefined {
@@ -413,6 +423,15 @@ class Lowering implements LoweringContext {
 
   bind(node: Node, value: PointwiseValue): void {
     this.#draft.set(this.#values, node.outputs[0], value);
+    for (const name of node.inputs) this.#release(name, node);
+  }
+
+  /** Lets tables of channels go that only `reader` needs: those of a large network take much memory. */
+  #release(name: string, reader: Node): void {
+    const values = this.#values.get(name)?.values;
+    if (values && values.length > 256 && this.#index.onlyReader(name) === reader) {
+      this.#draft.remove(this.#values, name);
+    }
   }
 
   problem(node: Node, reason: string): void {
@@ -769,6 +788,7 @@ class Lowering implements LoweringContext {
       node.outputs[0],
       isSame ? value.tensor : this.#lookup(name, value, node),
     );
+    this.#release(name, node);
   }
 
   #dequantize(node: Node): void {

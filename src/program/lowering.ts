@@ -18,7 +18,10 @@ export interface QuantizedConstant {
 /** A float value that depends on one quantized tensor, element by element. */
 export interface PointwiseValue {
   readonly tensor: Int8Tensor;
-  /** [256] its value for each integer of the tensor, from −128 on; null: the tensor's own real value. */
+  /**
+   * [256] its value for each integer of the tensor, from −128 on, or [channels][256] for those of each channel as stored; null: the
+   * tensor's own real value.
+   */
   readonly values: Float64Array | null;
 }
 
@@ -55,8 +58,8 @@ export interface LoweringContext {
   image(node: Node, index: number): Int8Tensor | undefined;
   /** The same in any layout. */
   inLayout(node: Node, index: number, layout: Layout): Int8Tensor | undefined;
-  /** Float function of a quantized activation behind input `index`, or undefined, without a problem. */
-  pointwise(node: Node, index: number): PointwiseValue | undefined;
+  /** Float function of a quantized activation behind input `index`, or undefined, without a problem; with `layout`, in that. */
+  pointwise(node: Node, index: number, layout?: Layout): PointwiseValue | undefined;
   /**
    * Quantized constant behind input `index`, undefined (without a problem) where it is absent or no constant.
    */

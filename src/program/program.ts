@@ -241,10 +241,10 @@ export interface MoveOperation extends Operation {
   readonly fill: number;
 }
 
-/** Any unary function of one tensor: `y = table[x + 128]`. */
+/** Any unary function of one tensor: `y = table[x + 128]`; or one for each channel: `y = table[256 · c + x + 128]`. */
 export interface LookupOperation extends Operation {
   readonly kind: 'lookup';
-  /** [256] */
+  /** [256], or [channels][256] of the channels as stored. */
   readonly table: Int8Array;
 }
 
@@ -318,7 +318,8 @@ export interface ConstantOperation extends Operation {
 export interface DequantizeOperation extends Operation {
   readonly kind: 'dequantize';
   /**
-   * [256] the real value of each int8, from −128 on, or a function of it, or the integer itself, where the output holds such; null:
+   * [256] the real value of each int8, from −128 on, or a function of it, or the integer itself, where the output holds such, or
+   * [channels][256] of the channels as stored; null:
    * accumulators, times their scale.
    */
   readonly table: Float32Array | null;

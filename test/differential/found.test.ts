@@ -244,8 +244,8 @@ describe('shapes of outputs', () => {
         4,
       ]);
     };
-    await expectRefusal(sum(1), /constant of one element/, 1);
-    await expectRefusal(sum('N'), /constant of one element/);
+    await expectRefusal(sum(1), /of one and a constant/, 1);
+    await expectRefusal(sum('N'), /of one and a constant/);
   });
 
   it('integers where the file declares them', async () => {

@@ -1,4 +1,5 @@
 
+const PIXEL_WORDS = 1u;
 @group(0) @binding(0) var<storage, read> x: array<u32, 256>;
 @group(0) @binding(1) var<storage, read> table: array<u32, 64>;
 @group(0) @binding(2) var<storage, read_write> y: array<u32, 256>;
@@ -20,9 +21,10 @@ fn store(index: u32, values: vec4<i32>) {
 }
 
 
-fn entry(value: i32) -> i32 {
+// The entry of a table that begins with word 'first'.
+fn entry(first: u32, value: i32) -> i32 {
   let at = u32(value + 128);
-  return extractBits(bitcast<i32>(table[at / 4u]), at % 4u * 8u, 8u);
+  return extractBits(bitcast<i32>(table[first + at / 4u]), at % 4u * 8u, 8u);
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -32,6 +34,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     return;
   }
   let values = unpack4xI8(x[index]);
-  let mapped = vec4<i32>(entry(values.x), entry(values.y), entry(values.z), entry(values.w));
+
+  let mapped = vec4<i32>(entry(0u, values.x), entry(0u, values.y), entry(0u, values.z), entry(0u, values.w));
+
   store(index, mapped);
 }

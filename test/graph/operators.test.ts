@@ -29,8 +29,8 @@ describe.each([...allOperators.values()])('$op', (row) => {
     const [fewest, most] = row.inputs;
     expect(fewest).toBeLessThanOrEqual(most);
     if (row.role === 'pointwise' || row.role === 'clamps')
-      expect('unary' in row || 'binary' in row).toBe(true);
-    if (row.learned) expect('macs' in row || 'remedy' in row, 'multiplies, or is folded').toBe(true);
+      expect('unary' in row || 'binary' in row || 'channelwise' in row).toBe(true);
+    if (row.learned) expect('macs' in row || 'channelwise' in row, 'multiplies, or is folded').toBe(true);
   });
 });
 

@@ -25,6 +25,7 @@ const SHOWN = [
   'move: joined, 5, 8 and 3',
   'move: padded in whole words, through a table',
   'move: regrouped element by element',
+  'lookup: by channel, primes, batch 3',
 ];
 
 const capabilities: GpuCapabilities = {

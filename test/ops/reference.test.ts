@@ -258,7 +258,10 @@ function expectedOf({ program, inputs, batch }: OperationCase): Int8Array | Int3
       case 'resize':
         return resize(op, elements[0], tensors[0]);
       case 'lookup':
-        return ((n, h, w, c) => op.table[elements[0](n, h, w, c) + 128]) as Element;
+        return ((n, h, w, c) => {
+          const isOfChannels = op.table.length > 256;
+          return op.table[(isOfChannels ? 256 * c : 0) + elements[0](n, h, w, c) + 128];
+        }) as Element;
     }
   })();
   const [height, width, channels] = output.image;

@@ -852,16 +852,25 @@ const LOOKUP_SPECS: Record<string, { batch?: number; image: ImageShape }> = {
   'channels 16': { image: [8, 9, 16] },
 };
 
+/** A table for each channel. */
+const CHANNEL_LOOKUP_SPECS: Record<string, { batch?: number; image: ImageShape }> = {
+  'by channel, primes, batch 3': { batch: 3, image: [5, 7, 3] },
+  'by channel, every value': { image: [16, 16, 2] },
+  'by channel, more than a block': { batch: 2, image: [3, 5, 77] },
+  'by channel, whole blocks': { image: [1, 3, 128] },
+  'by channel, dense': { batch: 3, image: [1, 1, 5] },
+};
+
 function lookupCase(
   label: string,
-  spec: { batch?: number; image: ImageShape },
+  spec: { batch?: number; image: ImageShape; tables?: number },
   random: Random,
 ): OperationCase {
   const { image, batch = 1 } = spec;
   const builder = createProgramBuilder();
   const input = builder.input(image, 4);
   const output = builder.tensor(image, -77);
-  const table = random.int8s(256);
+  const table = random.int8s(256 * (spec.tables ?? 1));
   builder.emit<LookupOperation>({
     kind: 'lookup',
     name: label,
@@ -1210,6 +1219,9 @@ export function quickCases(): OperationCase[] {
     ...make(MATMUL_SPECS, matMulCase),
     ...make(SOFTMAX_SPECS, softmaxCase),
     ...make(REDUCE_SPECS, reduceCase),
+    ...make(CHANNEL_LOOKUP_SPECS, (label, spec, source) =>
+      lookupCase(label, { ...spec, tables: spec.image[2] }, source),
+    ),
   ];
 }
 

@@ -1,6 +1,6 @@
 import { sameOrUnknown } from '../shapes.ts';
 import { firstOutputOnly, without } from './normalize-context.ts';
-import { type Value, defineOperator, isFloats } from './operator.ts';
+import { defineOperator, isFloats } from './operator.ts';
 import { float, int, since } from './signature.ts';
 
 export const batchNormalization = defineOperator({
@@ -8,11 +8,9 @@ export const batchNormalization = defineOperator({
   inputs: [5, 5],
   outputs: 5,
   attributes: { epsilon: float(1e-5), momentum: float(0.9), training_mode: since(14, int(0)) },
-  role: 'none',
+  role: 'pointwise',
   learned: [1, 2],
-  note: 'in float models only: folded before quantization',
-  remedy:
-    'is left over from training: fold it into the convolution before quantizing (`octet quantize` does)',
+  note: '`lookup`, a table for each channel; without a QuantizeLinear before it, part of the convolution before it',
   normalize(node, context) {
     if (this.number(node, 'training_mode') !== 0) {
       context.problems.node(node, 'is in training mode: export the model for inference (model.eval())');
@@ -30,17 +28,21 @@ export const batchNormalization = defineOperator({
     }
     return x.shape;
   },
-  /** `(x − mean) / √(var + epsilon) · scale + bias` in float64, rounded once. */
-  evaluate({ node, inputs: [x, scale, bias, mean, variance], shape }) {
-    if (![x, scale, bias, mean, variance].every(isFloats)) return undefined;
+  /** `(x − mean) / √(var + epsilon) · scale + bias` in float64. */
+  channelwise(node, constants) {
+    const [scale, bias, mean, variance] = node.inputs.slice(1).map(constants);
+    if (!scale || !bias || !mean || !variance) return undefined;
     const epsilon = Math.fround(this.number(node, 'epsilon'));
-    const [, channels = 1, ...spatial] = x!.shape;
+    return (x, c) => ((x - mean[c]) / Math.sqrt(variance[c] + epsilon)) * scale[c] + bias[c];
+  },
+  /** Rounded once. */
+  evaluate({ node, inputs, shape }) {
+    const [x] = inputs;
+    if (!isFloats(x) || !inputs.every(isFloats)) return undefined;
+    const of = this.channelwise!(node, (name) => inputs[node.inputs.indexOf(name)]?.data);
+    const [, channels = 1, ...spatial] = x.shape;
     const pixels = spatial.reduce((product, size) => product * size, 1);
-    const at = (parameter: Value | undefined, c: number) => Number(parameter!.data[c]);
-    const data = Float32Array.from(x!.data as Float32Array, (value, i) => {
-      const c = Math.floor(i / pixels) % channels;
-      return ((value - at(mean, c)) / Math.sqrt(at(variance, c) + epsilon)) * at(scale, c) + at(bias, c);
-    });
+    const data = x.data.map((value, i) => of!(value, Math.floor(i / pixels) % channels));
     return { dtype: 'float32', shape, data };
   },
 });

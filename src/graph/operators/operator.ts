@@ -71,7 +71,7 @@ export interface Evaluation {
  * - `moves`: gives elements of its input, chosen by their places.
  * - `renames`: gives its input's elements in their order, under another shape or name.
  * - `clamps`: narrows the bounds of the operation before it.
- * - `pointwise`: a function of one value, or with constants: a table.
+ * - `pointwise`: a function of one value, or with constants, perhaps of each channel: a table.
  * - `none`: a matter of import; no such node is left in a graph that is quantized, or it is handled by name (Q/DQ).
  */
 export type Role = 'computes' | 'selects' | 'moves' | 'renames' | 'clamps' | 'pointwise' | 'none';
@@ -145,6 +145,14 @@ export interface OperatorDefinition<Name extends string = string> {
    * `constant` gives the one element of a constant input.
    */
   unary?(node: Node, constant: (name: string) => number | undefined): Unary | undefined;
+  /**
+   * The function that `node` applies to an element of channel `c` (axis 1), undefined where its parameters are not constant.
+   * `constants` gives the elements of a constant input.
+   */
+  channelwise?(
+    node: Node,
+    constants: (name: string) => ArrayLike<number> | undefined,
+  ): ((x: number, c: number) => number) | undefined;
   /** The function of two elements (with broadcasting). */
   readonly binary?: Binary;
   /** The same on integers, where sizes are computed with it; undefined: has no value. */
@@ -202,9 +210,19 @@ const definitionEntries = {
   hasDynamicShape: v.optional(flag),
   learned: v.optional(v.array(index, 'an array of indices of inputs')),
   ...Object.fromEntries(
-    ['normalize', 'computes', 'along', 'sizes', 'evaluate', 'unary', 'binary', 'integer', 'move', 'macs'].map(
-      (name) => [name, v.optional(fn)],
-    ),
+    [
+      'normalize',
+      'computes',
+      'along',
+      'sizes',
+      'evaluate',
+      'unary',
+      'channelwise',
+      'binary',
+      'integer',
+      'move',
+      'macs',
+    ].map((name) => [name, v.optional(fn)]),
   ),
 };
 

@@ -10,8 +10,9 @@ export function dequantizeReference(operation: DequantizeOperation, context: Ref
   const { table } = operation;
   const { scale } = input;
   const padded = paddedChannels(input.image[2]);
+  const channelStep = table && table.length > 256 ? 256 : 0;
   visitElements(input, context.batch, (stored, logical) => {
-    if (table) y[logical] = table[x[stored] + 128];
+    if (table) y[logical] = table[(stored % padded) * channelStep + x[stored] + 128];
     else y[logical] = (typeof scale === 'number' ? scale : scale[stored % padded]) * x[stored];
   });
 }

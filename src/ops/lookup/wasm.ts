@@ -1,6 +1,7 @@
 import { type LookupOperation, paddedChannels } from '../../program/program.ts';
 import { call, parameterBlock, tensorAt, VariantBuilder } from '../wasm-call.ts';
 import type { WasmKernel } from '../wasm-kernel.ts';
+import { storedTables } from './tables.ts';
 
 export const wasmKernel: WasmKernel<LookupOperation> = {
   variants({ inputs, output, table }, tensor, batch) {
@@ -14,9 +15,19 @@ export const wasmKernel: WasmKernel<LookupOperation> = {
         zeroPoint,
       }),
     );
-    const args = [tensorAt(inputs[0]), tensorAt(output), builder.constant('table', () => table), block];
-    return [builder.build('table', [call('lookup', args, batch * height * width)])];
+    const tables = builder.constant('table', () => storedTables(table, channels, zeroPoint));
+    const args = [tensorAt(inputs[0]), tensorAt(output), tables, block];
+    const isOfChannels = table.length > 256;
+    const units = batch * height * width;
+    return [
+      builder.build(isOfChannels ? 'tables' : 'table', [
+        call(isOfChannels ? 'lookupChannels' : 'lookup', args, units),
+      ]),
+    ];
   },
 
-  outputRange: ({ table }) => ({ lo: Math.min(...table), hi: Math.max(...table) }),
+  outputRange: ({ table }) => ({
+    lo: table.reduce((lo, q) => Math.min(lo, q), 127),
+    hi: table.reduce((hi, q) => Math.max(hi, q), -128),
+  }),
 };

@@ -2,6 +2,7 @@ import { lookupWgsl } from '../../../shaders/lookup.wgsl.ts';
 import type { LookupOperation } from '../../program/program.ts';
 import { layGrid, onlyVariant, wordCount } from '../gpu-dispatch.ts';
 import type { GpuKernel } from '../gpu-kernel.ts';
+import { storedTables } from './tables.ts';
 
 export const webgpuKernel: GpuKernel<LookupOperation> = {
   variants(operation, tensor, batch, capabilities) {
@@ -9,13 +10,16 @@ export const webgpuKernel: GpuKernel<LookupOperation> = {
     const { image, zeroPoint } = tensor(output);
     const words = wordCount(tensor(output), batch);
     const { grid, workgroups } = layGrid(words, capabilities);
-    const code = lookupWgsl({ words, channels: image[2], zeroPoint }, grid);
+    const ofChannels = table.length > 256;
+    const code = lookupWgsl({ words, channels: image[2], zeroPoint, ofChannels }, grid);
     const constant = {
       key: `${name}#${output}/table`,
-      data: () => new Uint32Array(table.slice().buffer),
+      data: () => new Uint32Array(storedTables(table, image[2], zeroPoint).slice().buffer),
     };
-    return [onlyVariant(operation, code, workgroups, [constant])];
+    const variant = onlyVariant(operation, code, workgroups, [constant]);
+    return [ofChannels ? { ...variant, name: 'lookup-channels' } : variant];
   },
 
-  tuningKey: (operation, tensor, batch) => `lookup ${batch}x${tensor(operation.output).image.join('x')}`,
+  tuningKey: ({ output, table }, tensor, batch) =>
+    `lookup${table.length > 256 ? ' by channel' : ''} ${batch}x${tensor(output).image.join('x')}`,
 };

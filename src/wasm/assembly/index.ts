@@ -9,7 +9,7 @@
  */
 export { convolve8, convolve16 } from './conv2d';
 export { depthwise16 } from './depthwise';
-export { lookup, product, sum } from './elementwise';
+export { lookup, lookupChannels, product, sum } from './elementwise';
 export { matMul } from './matMul';
 export { move, repeat } from './move';
 export { pad8, pad16 } from './pad';

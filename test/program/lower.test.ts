@@ -298,7 +298,9 @@ describe('problems', () => {
       'BatchNormalization',
       'Conv',
     ]);
-    expect([...problems.values()].join('\n')).toMatch(/cannot run[^]*must be constants[^]*weights must be int8/);
+    expect([...problems.values()].join('\n')).toMatch(
+      /cannot run[^]*must be constants[^]*weights must be int8/,
+    );
   });
 
   it('refuses a float model with a word on what to do', () => {

@@ -21,7 +21,7 @@ export function withoutSizes(graph: Graph): Graph {
   return { ...graph, nodes: nodes.reverse() };
 }
 
-/** MatMul and the addition of a constant vector to its result, as the Gemm that they are. */
+/** MatMul and the addition of a constant vector to its result, as the Gemm that they are; of more dimensions, as a MatMul with a third input. */
 export function joinMatMulBias(graph: Graph): Graph {
   const index = indexGraph(graph);
   const constantOf = (name: string): Tensor | undefined => {
@@ -32,16 +32,17 @@ export function joinMatMulBias(graph: Graph): Graph {
   for (const node of graph.nodes) {
     const [result] = node.outputs;
     const sum = index.onlyReader(result);
-    const isMatrix = graph.values.get(result)?.shape.length === 2;
-    if (!matMul.is(node) || !add.is(sum) || !isMatrix) continue;
+    const rank = graph.values.get(result)?.shape.length ?? 0;
+    if (!matMul.is(node) || !add.is(sum) || rank < 2) continue;
     const bias = sum.inputs.find((name) => name !== result) ?? '';
     const { shape } = constantOf(bias) ?? {};
     const outChannels = graph.values.get(result)?.shape.at(-1);
     // A constant of more dimensions than the product gives the sum another shape.
     const isRow = shape?.length === 1 || (shape?.length === 2 && shape[0] === 1);
-    if (!constantOf(node.inputs[1]) || !isRow || shape.at(-1) !== outChannels) continue;
+    if (constantOf(node.inputs[1])?.shape.length !== 2 || !isRow || shape.at(-1) !== outChannels) continue;
     // In the sum's place, behind the nodes that the bias comes from.
-    replaced.set(sum, { ...node, op: gemm.op, inputs: [...node.inputs, bias], outputs: sum.outputs });
+    const op = rank === 2 ? gemm.op : matMul.op;
+    replaced.set(sum, { ...node, op, inputs: [...node.inputs, bias], outputs: sum.outputs });
   }
   if (replaced.size === 0) return graph;
   const joined = new Set([...replaced.values()].map(({ name }) => name));

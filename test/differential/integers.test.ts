@@ -69,6 +69,55 @@ describe('a product of two activations', () => {
       b.output(b.qdq(b.node('MatMul', [left, y]), 0.06, 2), ['N', 3, 6, 4]);
     }));
 
+  it.each([
+    [
+      [6, 5],
+      [5, 7],
+    ],
+    [
+      [3, 4, 5],
+      [5, 7],
+    ],
+    [
+      [2, 3, 4, 5],
+      [5, 1],
+    ],
+    [
+      [1, 1, 5],
+      [5, 7],
+    ],
+  ])('of rows [%j] and constants [%j], with and without a bias', (rows, weights) =>
+    expectIntegers(['conv2d'], (b) => {
+      const x = input(b, 'x', rows);
+      const w = b.dq(
+        weights,
+        random.int8s(weights[0] * weights[1]),
+        Array.from({ length: weights[1] }, (_, c) => 0.01 + 0.003 * c),
+        { axis: 1 },
+      );
+      const shape = ['N', ...rows.with(-1, weights[1])];
+      b.output(b.qdq(b.node('MatMul', [x, w]), 0.1, 5), shape);
+      const bias = b.dq([weights[1]], Int32Array.from(random.int8s(weights[1])), 0.0002);
+      b.output(b.qdq(b.node('Add', [b.node('MatMul', [x, w]), bias]), 0.1, 5), shape);
+      b.output(b.node('MatMul', [x, w]), shape);
+    }),
+  );
+
+  it('of rows and constants with a scale for each input, and a bias: on the host', async () => {
+    const b = createQdqGraph();
+    const w = b.dq(
+      [5, 7],
+      random.int8s(35),
+      Array.from({ length: 5 }, (_, k) => 0.01 + 0.003 * k),
+      { axis: 0 },
+    );
+    const bias = b.dq([7], Int32Array.from(random.int8s(7)), 0.0002);
+    const y = b.node('Add', [b.node('MatMul', [input(b, 'x', [3, 4, 5]), w]), bias]);
+    b.output(b.qdq(y, 0.1, 5), ['N', 3, 4, 7]);
+    const verdict = await differential(b.build(), randomInputs(b.build(), BATCH, 5), BATCH);
+    expect(verdict, JSON.stringify(verdict)).toMatchObject({ kind: 'agrees' });
+  });
+
   it('of a tensor and itself, transposed', () =>
     expectIntegers(['matMul', 'move'], (b) => {
       const x = input(b, 'a', [6, 4, 5]);

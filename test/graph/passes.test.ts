@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Graph } from '../../src/graph/graph.ts';
+import type { Graph, Node } from '../../src/graph/graph.ts';
 import { inferShapes } from '../../src/graph/infer-shapes.ts';
 import { denseToGemm } from '../../src/graph/passes/dense-to-gemm.ts';
 import { batchNormToConv, foldAffine } from '../../src/graph/passes/fold-affine.ts';
@@ -60,7 +60,8 @@ describe('every pass leaves what ONNX Runtime computes', () => {
       const after = optimize(graph);
       await expectSame(graph, after);
       expect(ops(after)).not.toContain('BatchNormalization');
-      expect(ops(after)).not.toContain('MatMul');
+      const isProduct = ({ op, inputs }: Node) => op === 'MatMul' && after.constants.has(inputs[1]);
+      expect(after.nodes.filter(isProduct)).toEqual([]);
     });
   }
 });

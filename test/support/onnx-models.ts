@@ -300,6 +300,7 @@ export const floatNets: Readonly<Record<string, (seed: number) => Graph>> = {
   concatNet,
   gatedNet,
   shuffleNet: (seed) => decodeModel(encodeModel(shuffleNet(seed))),
+  attentionNet: (seed) => decodeModel(encodeModel(attentionNet(seed))),
 };
 
 /** A graph of about `layers` operators of all kinds, in random order. Input [N, C, H, W], output `output`. */
@@ -387,4 +388,37 @@ export function randomInputs(graph: Graph, batch: number, seed: number): Map<str
       return [name, Float32Array.from({ length }, () => random.next() * 4 - 2)];
     }),
   );
+}
+
+/**
+ * Patches as tokens, a block of attention with two heads and one of two dense layers, both with residuals, the mean over tokens and a dense layer.
+ * Input [N, 3, 8, 8], output `logits`.
+ */
+export function attentionNet(seed: number): Graph {
+  const b = createFloatGraph(seed);
+  const [tokens, width, heads] = [16, 12, 2];
+  const list = (...values: readonly number[]) =>
+    b.constant(`list ${values.join()}`, [values.length], BigInt64Array.from(values, BigInt));
+  const dense = (x: string, name: string, inputs: number, outputs: number) => {
+    const weights = b.normal(`${name}.weight`, [inputs, outputs], Math.sqrt(1 / inputs));
+    return b.node('Add', [b.normal(`${name}.bias`, [outputs], 0.2), b.node('MatMul', [x, weights])]);
+  };
+  const patches = b.conv(b.input('input', ['N', 3, 8, 8]), width, { kernel: 2, stride: 2, pads: 0 });
+  const x = b.node('Transpose', [b.node('Reshape', [patches, list(0, width, tokens)])], { perm: [0, 2, 1] });
+  const head = (name: string, perm: readonly number[]) => {
+    const split = b.node('Reshape', [dense(x, name, width, width), list(0, tokens, heads, width / heads)]);
+    return b.node('Transpose', [split], { perm: [...perm] });
+  };
+  const scores = b.node('MatMul', [head('query', [0, 2, 1, 3]), head('key', [0, 2, 3, 1])]);
+  const scale = b.constant('scale', [], Float32Array.of(Math.sqrt(width / heads)));
+  const weights = b.node('Softmax', [b.node('Div', [scores, scale])], { axis: -1 });
+  const mixed = b.node('Transpose', [b.node('MatMul', [weights, head('value', [0, 2, 1, 3])])], {
+    perm: [0, 2, 1, 3],
+  });
+  const joined = b.node('Reshape', [mixed, list(0, tokens, width)]);
+  const attended = b.node('Add', [x, dense(joined, 'projection', width, width)]);
+  const hidden = b.relu(dense(attended, 'wide', width, 2 * width));
+  const y = b.node('Add', [attended, dense(hidden, 'narrow', 2 * width, width)]);
+  const pooled = b.node('ReduceMean', [y], { axes: [1], keepdims: 0 });
+  return renameOutput(b.finish(b.gemm(pooled, 5)), 'logits');
 }

@@ -23,8 +23,9 @@ export const matMul = defineOperator({
     if (!leading) return `shapes [${a.shape}] and [${bShape}] cannot be broadcast together`;
     return [...leading, a.shape.at(-2)!, bShape.at(-1)!];
   },
-  evaluate({ inputs: [a, b], shape, kernels = plainFloatKernels }) {
-    if (!isFloats(a) || !isFloats(b) || shape.length < 2) return undefined;
+  /** A third input is the bias of the columns that lowering joins to a product (program/prepare.ts). */
+  evaluate({ inputs: [a, b, bias], shape, kernels = plainFloatKernels }) {
+    if (!isFloats(a) || !isFloats(b) || (bias && !isFloats(bias)) || shape.length < 2) return undefined;
     const [m, n] = shape.slice(-2);
     const k = a.shape.at(-1)!;
     // Matrices are repeated like elements: their offsets, copied as the leading dimensions broadcast.
@@ -47,6 +48,7 @@ export const matMul = defineOperator({
         y: data.subarray(i * m * n, (i + 1) * m * n),
       });
     }
+    if (bias) for (const [i, sum] of data.entries()) data[i] = sum + bias.data[i % n];
     return { dtype: 'float32', shape, data };
   },
 });

@@ -20,7 +20,10 @@ export const reduceMean = defineOperator({
     if (!shape) return [node];
     const given = constantNumbers(context.graph, node.inputs[1]) ?? node.attributes.axes;
     const axes = Array.isArray(given) ? given.map((axis) => resolveAxis(Number(axis), shape.length)) : [];
-    if (shape.length !== 4 || axes.toSorted().join() !== '2,3') return [axesAsInput(node, context)];
+    if (shape.length !== 4 || axes.toSorted().join() !== '2,3') {
+      // Before, ONNX has them as an attribute alone.
+      return [context.graph.opset < 18 ? node : axesAsInput(node, context)];
+    }
     const pool = { ...node, op: globalAveragePool.op, inputs: [input], attributes: {} };
     if (this.number(node, 'keepdims') !== 0) return [pool];
     const pooled = context.value(`${node.name}.pooled`);

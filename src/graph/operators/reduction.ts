@@ -44,7 +44,10 @@ export function reductionOperator(reduction: Reduction): OnnxOperator {
       noop_with_empty_axes: since(axesSince, int(0)),
     },
     role,
-    normalize: (node, context) => [axesAsInput(node, context)],
+    // Before, ONNX has them as an attribute alone.
+    normalize: (node, context) => [
+      axesSince <= Math.max(13, context.graph.opset) ? axesAsInput(node, context) : node,
+    ],
     shape: reducedShape,
     evaluate: (call) => reduced(reduction, call),
   });

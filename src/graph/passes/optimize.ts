@@ -1,5 +1,6 @@
 import { inferShapes } from '../infer-shapes.ts';
 import type { Graph } from '../graph.ts';
+import { denseToConv } from './dense-to-conv.ts';
 import { denseToGemm } from './dense-to-gemm.ts';
 import { batchNormToConv, foldAffine } from './fold-affine.ts';
 import { foldConstants } from './fold-constants.ts';
@@ -15,12 +16,13 @@ const passes: readonly ((graph: Graph) => Graph)[] = [
   foldPad,
   transposedToConv,
   denseToGemm,
+  denseToConv,
   foldAffine,
   batchNormToConv,
 ];
 
 /**
- * Prepares a float graph for quantization: constants folded, nodes without effect dropped, dense layers as Gemm, batch
+ * Prepares a float graph for quantization: constants folded, nodes without effect dropped, dense layers as Gemm or 1×1 convolutions, batch
  * normalization and other per-channel arithmetic folded into weights.
  * @throws {ModelError} where folded weights are not finite.
  */

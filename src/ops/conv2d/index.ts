@@ -3,7 +3,7 @@ import { gemm } from '../../graph/operators/gemm.ts';
 import { matMul } from '../../graph/operators/mat-mul.ts';
 import type { Conv2dOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
-import { lowerConv2d } from './lower.ts';
+import { lowerConv2d, rowLayout } from './lower.ts';
 import { conv2dReference } from './reference.ts';
 import { windowOutput } from '../window.ts';
 import { wasmKernel } from './wasm.ts';
@@ -12,6 +12,7 @@ import { webgpuKernel } from './webgpu.ts';
 export const conv2d: Operator<Conv2dOperation> = {
   kind: 'conv2d',
   onnx: [conv, gemm, matMul],
+  layout: rowLayout,
   lower: lowerConv2d,
   reference: conv2dReference,
   macs: (operation, tensor) => {

@@ -1,15 +1,15 @@
 import { ModelError } from '../../errors.ts';
 import { slidingWindow } from '../../graph/geometry.ts';
-import type { Node } from '../../graph/graph.ts';
+import type { Dimension, Node } from '../../graph/graph.ts';
 import { conv } from '../../graph/operators/conv.ts';
 import { gemm } from '../../graph/operators/gemm.ts';
+import { axisGroups, groupedLayout, groupsWithin } from '../../program/layouts.ts';
 import type { LoweringContext, QuantizedConstant } from '../../program/lowering.ts';
 import { requantizeMultiplier, toMultiplier } from '../../program/multiplier.ts';
 import {
   nchw,
   sameLayout,
   type Conv2dOperation,
-  type ImageShape,
   type Requantize,
   type Window2d,
   type Int8Tensor,
@@ -21,14 +21,27 @@ import { int8Weights, type Weights, type WeightShape, weightSums } from '../../p
 interface Layer {
   readonly window: Window2d;
   readonly groups: number;
-  readonly outputShape: ImageShape;
+  readonly outputLayout: Layout;
   readonly weights: Weights;
   /** One, or one an output channel. */
   readonly weightScale: Float32Array;
 }
 
+/** What a matrix product of more than two dimensions is read as: rows along the last axis, which are pixels of as many channels. */
+export function rowLayout(node: Node, index: number, shape: readonly Dimension[]): Layout | undefined {
+  const isFixed = shape.slice(1).every((size) => typeof size === 'number' && size > 0);
+  if (conv.is(node) || index !== 0 || shape.length < 3 || !isFixed) return undefined;
+  return groupedLayout(shape as readonly number[], groupsWithin(shape.length, shape.length - 1));
+}
+
 export function lowerConv2d(node: Node, context: LoweringContext): void {
-  const input = conv.is(node) ? context.image(node, 0) : context.activation(node, 0);
+  const shape = context.shape(node, 0) ?? [];
+  const rows = rowLayout(node, 0, shape);
+  const input = conv.is(node)
+    ? context.image(node, 0)
+    : rows
+      ? rowsOf(node, shape as readonly number[], rows, context)
+      : context.activation(node, 0);
   const weights = context.constant(node, 1);
   if (!input) return;
   if (!(weights?.data instanceof Int8Array)) {
@@ -37,16 +50,16 @@ export function lowerConv2d(node: Node, context: LoweringContext): void {
   }
   const layer = conv.is(node)
     ? convolution(node, input, weights)
-    : dense(node, input, weights, context.shape(node, 0)?.length ?? 2);
+    : dense(node, input, weights, rows ? (shape as readonly number[]) : undefined);
   if (typeof layer === 'string') {
     context.problem(node, layer);
     return;
   }
-  const outChannels = layer.outputShape[2];
+  const outChannels = layer.outputLayout.image[2];
   const scaleOf = (c: number) => layer.weightScale[layer.weightScale.length > 1 ? c : 0];
   // fl32(s_x · s_w): the scale of accumulators and bias, and the first half of the multiplier.
   const accumulatorScale = Float32Array.from({ length: outChannels }, (_, c) => input.scale * scaleOf(c));
-  const output = context.output(node, nchw(layer.outputShape), { accumulatorScale });
+  const output = context.output(node, layer.outputLayout, { accumulatorScale });
   if (!output) return;
   const bias = biasIntegers(node, context, accumulatorScale);
   if (typeof bias === 'string') {
@@ -86,7 +99,7 @@ function convolution(
   return {
     window: { kernel: window.kernel, stride: window.stride, pads: window.pads, dilation: window.dilation },
     groups: conv.number(node, 'group'),
-    outputShape: [...window.outputSize, outChannels],
+    outputLayout: nchw([...window.outputSize, outChannels]),
     weights: sharedWeights({ outChannels, taps, inChannels }, q.zeroPoint, data, 'OI', () =>
       channelsLast(data, outChannels, inChannels, taps),
     ),
@@ -94,17 +107,31 @@ function convolution(
   };
 }
 
+/** The input with its last axis innermost, the others as they lie where that may be. */
+function rowsOf(
+  node: Node,
+  shape: readonly number[],
+  rows: Layout,
+  context: LoweringContext,
+): Int8Tensor | undefined {
+  const input = context.activation(node, 0);
+  const innermost = input && axisGroups(input, shape)?.[2];
+  return innermost?.join() === `${shape.length - 1}` ? input : context.inLayout(node, 0, rows);
+}
+
 /**
- * A dense layer is a convolution whose kernel is the whole image; ONNX flattens images in the order C, H, W.
+ * A dense layer is a convolution whose kernel is the whole image; ONNX flattens images in the order C, H, W. Of more than two dimensions
+ * it is a 1×1 convolution of pixels whose channels are the last axis.
+ *
+ * @param rows the shape in that case
  */
 function dense(
   node: Node,
   input: Int8Tensor,
   { data, shape, ...q }: QuantizedConstant,
-  rank: number,
+  rows: readonly number[] | undefined,
 ): Layer | string {
-  if (shape.length !== 2 || rank !== 2)
-    return 'only the product of a matrix [N, K] and constant weights is supported';
+  if (shape.length !== 2) return `its weights are [${shape}]; they must be a matrix`;
   if (gemm.is(node)) {
     for (const [name, wanted] of [
       ['alpha', 1],
@@ -120,17 +147,23 @@ function dense(
   const outChannels = shape[outAxis];
   if (q.scale.length > 1 && q.axis !== outAxis)
     return `its weight scales are along axis ${q.axis}, not ${outAxis}`;
-  const [height, width, channels] = input.image;
+  const [inHeight, inWidth, channels] = input.image;
+  const [height, width] = rows ? [1, 1] : [inHeight, inWidth];
   const pixels = height * width;
   if (shape[inAxis] !== pixels * channels) {
     return `its weights are for ${shape[inAxis]} values, but its input has ${pixels * channels}`;
   }
   const weightShape = { outChannels, taps: pixels, inChannels: channels };
-  const strides = sameLayout(input, nchw(input.image)) ? '' : input.strides.join();
+  const strides = rows || sameLayout(input, nchw(input.image)) ? '' : input.strides.join();
   return {
     window: { kernel: [height, width], stride: [1, 1], pads: [0, 0, 0, 0], dilation: [1, 1] },
     groups: 1,
-    outputShape: [1, 1, outChannels],
+    outputLayout: rows
+      ? groupedLayout(
+          rows.with(-1, outChannels),
+          axisGroups(input, rows)!.with(2, [rows.length - 1]) as never,
+        )
+      : nchw([1, 1, outChannels]),
     weights: sharedWeights(weightShape, q.zeroPoint, data, `${isTransposed ? 'OI' : 'IO'} ${strides}`, () => {
       const rows = isTransposed ? data : transposed(data, pixels * channels, outChannels);
       return strides === ''

@@ -2,8 +2,8 @@ import * as v from 'valibot';
 import { check, count } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 
-/** Bits of one stored weight. */
-export type WeightBits = 8 | 4 | 2 | 1;
+/** Bits that hold a weight. */
+export type WeightBits = 8 | 4 | 2;
 
 /** Dimensions of a layer's weights. */
 export interface WeightShape {
@@ -21,6 +21,7 @@ export interface WeightShape {
 export interface Weights extends WeightShape {
   /** K of the layer as a matrix product, `taps · inChannels`: the length of a row. */
   readonly k: number;
+  /** The fewest in which every weight is a signed integer: 4 for −8…7, 2 for −2…1. */
   readonly bits: WeightBits;
   /** [outChannels] int8, absent where all are 0. */
   readonly zeroPoint?: Int8Array;
@@ -29,7 +30,7 @@ export interface Weights extends WeightShape {
 }
 
 class Int8Weights implements Weights {
-  readonly bits = 8;
+  #bits?: WeightBits;
   readonly outChannels: number;
   readonly taps: number;
   readonly inChannels: number;
@@ -56,9 +57,23 @@ class Int8Weights implements Weights {
     if (zeroPoint) this.zeroPoint = zeroPoint;
   }
 
+  get bits(): WeightBits {
+    return (this.#bits ??= fewestBits(this.values));
+  }
+
   rows(): Int8Array {
     return this.values;
   }
+}
+
+function fewestBits(values: Int8Array): WeightBits {
+  let isPair = true;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    if (value < -8 || value > 7) return 8;
+    isPair &&= value >= -2 && value <= 1;
+  }
+  return isPair ? 2 : 4;
 }
 
 const int8s = v.instance(Int8Array, 'an Int8Array');
@@ -69,7 +84,7 @@ const int8WeightsArguments = {
 };
 
 /**
- * Weights of eight bits.
+ * Weights as int8 values. Where all of them fit fewer bits, devices may store them so.
  *
  * @param values [outChannels][taps][inChannels] (OHWI), kept, not copied
  * @param zeroPoint [outChannels]; left out where all are 0

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { interleavedRows, panels } from '../../src/ops/conv2d/wasm-layouts.ts';
 import { convolutionShape } from '../../src/ops/conv2d/wasm-shape.ts';
-import { blocked, DEPTHWISE, PACKED, UNPACKED } from '../../src/ops/conv2d/webgpu-layouts.ts';
+import { blocked, DEPTHWISE, packed, UNPACKED } from '../../src/ops/conv2d/webgpu-layouts.ts';
 import type { WeightLayout } from '../../src/ops/conv2d/weight-layout.ts';
 import { nchw, type Conv2dOperation } from '../../src/program/program.ts';
 import { int8Weights, type Weights, type WeightShape } from '../../src/program/weights.ts';
@@ -16,8 +16,8 @@ function weightsOf(shape: WeightShape, zeroPoint?: Int8Array): Weights {
 }
 
 function check(layout: WeightLayout, weights: Weights, indexOf: Index): void {
-  const packed = layout.pack(weights);
-  expect(packed.byteLength).toBe(layout.byteCount(weights));
+  const bytes = layout.pack(weights);
+  expect(bytes.byteLength).toBe(layout.byteCount(weights));
   const expected = new Map<number, number>();
   const rows = weights.rows();
   let from = 0;
@@ -30,7 +30,7 @@ function check(layout: WeightLayout, weights: Weights, indexOf: Index): void {
     }
   }
   expect(expected.size).toBe(rows.length);
-  expect(Array.from(packed)).toEqual(Array.from(packed, (_, i) => expected.get(i) ?? 0));
+  expect(Array.from(bytes)).toEqual(Array.from(bytes, (_, i) => expected.get(i) ?? 0));
 }
 
 const SHAPES: readonly WeightShape[] = [
@@ -46,7 +46,7 @@ describe.each(SHAPES)('$outChannels × $taps × $inChannels', (shape) => {
   const zeroPoint = Int8Array.from({ length: outChannels }, (_, o) => [-128, 127, 5][o % 3]);
 
   test('packed', () => {
-    check(PACKED, weightsOf(shape, zeroPoint), (o, tap, c) => {
+    check(packed(8), weightsOf(shape, zeroPoint), (o, tap, c) => {
       return ((tap * words + (c >> 2)) * storedOut + o) * 4 + (c & 3);
     });
   });
@@ -57,7 +57,7 @@ describe.each(SHAPES)('$outChannels × $taps × $inChannels', (shape) => {
 
   test.each([1, 2, 4])('blocked by %i words', (block) => {
     const kernel = shape.taps === 6 ? ([2, 3] as const) : ([1, 1] as const);
-    check(blocked(kernel, block), weightsOf({ ...shape, outChannels: 32 }), (o, tap, c) => {
+    check(blocked(kernel, block, 8), weightsOf({ ...shape, outChannels: 32 }), (o, tap, c) => {
       const [ky, kx] = [Math.floor(tap / kernel[1]), tap % kernel[1]];
       const [word, lane] = [o >> 2, o & 3];
       const row = (Math.floor(word / block) * kernel[0] + ky) * words + (c >> 2);
@@ -66,12 +66,40 @@ describe.each(SHAPES)('$outChannels × $taps × $inChannels', (shape) => {
   });
 
   test('blocked, an image seen as one pixel of more channels', () => {
-    check(blocked([1, 1], 2), weightsOf({ ...shape, outChannels: 32 }), (o, tap, c) => {
+    check(blocked([1, 1], 2, 8), weightsOf({ ...shape, outChannels: 32 }), (o, tap, c) => {
       const k = tap * words + (c >> 2);
       const word = o >> 2;
       return (((Math.floor(word / 2) * shape.taps * words + k) * 2 + (word % 2)) * 4 + (o & 3)) * 4 + (c & 3);
     });
   });
+});
+
+describe.each([4, 2] as const)('fields of %i bits', (bits) => {
+  const perByte = 8 / bits;
+  const random = createRandom(12);
+  const weights = int8Weights(
+    { outChannels: 12, taps: 3, inChannels: 20 },
+    Int8Array.from({ length: 720 }, () => random.int(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)),
+  );
+
+  test.each([
+    ['packed', packed(8), packed(bits), 48],
+    ['blocked', blocked([1, 3], 1, 8), blocked([1, 3], 1, bits), 48],
+  ] as const)(
+    '%s: consecutive rows share bytes, the first in the lowest bits',
+    (_, wide, narrow, rowBytes) => {
+      const expected = wide.pack(weights);
+      const bytes = narrow.pack(weights);
+      expect(bytes.byteLength).toBe(narrow.byteCount(weights));
+      expect(bytes.byteLength).toBe(Math.ceil(expected.length / rowBytes / perByte) * rowBytes);
+      const fields = Array.from(expected, (_, i) => {
+        const row = Math.floor(i / rowBytes);
+        const byte = bytes[Math.floor(row / perByte) * rowBytes + (i % rowBytes)];
+        return (byte << (32 - bits - bits * (row % perByte))) >> (32 - bits);
+      });
+      expect(fields).toEqual(Array.from(expected));
+    },
+  );
 });
 
 test('depthwise', () => {

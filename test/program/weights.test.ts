@@ -9,6 +9,17 @@ test('K is the length of a row', () => {
   expect(int8Weights(shape, values)).toMatchObject({ ...shape, k: 6, bits: 8 });
 });
 
+test.each([
+  [8, [7, -9]],
+  [8, [8, -8]],
+  [4, [7, -8]],
+  [4, [2, 0]],
+  [2, [1, -2]],
+  [2, [0, 0]],
+] as const)('%i bits hold %j', (bits, pair) => {
+  expect(int8Weights({ outChannels: 1, taps: 1, inChannels: 2 }, Int8Array.from(pair)).bits).toBe(bits);
+});
+
 test('sums of a channel', () => {
   expect([...weightSums(int8Weights(shape, values))]).toEqual([-3, -128]);
   expect([...weightMagnitudes(int8Weights(shape, values))]).toEqual([21, 384]);

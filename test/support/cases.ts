@@ -51,7 +51,7 @@ export interface OperationCase {
 }
 
 /** How the int8 values of a tensor are drawn. */
-type Values = 'random' | 'min' | 'max' | 'zeroPoint' | 'extremes' | 'small';
+type Values = 'random' | 'min' | 'max' | 'zeroPoint' | 'extremes' | 'small' | '4 bits' | '2 bits';
 
 interface ConvSpec {
   readonly batch?: number;
@@ -379,6 +379,37 @@ const CONV_SPECS: Record<string, ConvSpec> = {
     factor: 0.5,
   },
   'residual depthwise': { image: [6, 6, 8], out: 8, ...SAME, groups: 8, residual: true },
+  '4 bits': { image: [6, 7, 9], out: 13, ...SAME, w: '4 bits', factor: 0.01 },
+  '4 bits 1x1 batch 3': { batch: 3, image: [5, 3, 20], out: 16, w: '4 bits', factor: 0.02 },
+  '4 bits 5x5 stride 2': {
+    image: [9, 8, 8],
+    out: 32,
+    kernel: [5, 5],
+    stride: [2, 2],
+    pads: [2, 2, 1, 1],
+    w: '4 bits',
+    x: 'extremes',
+    factor: 0.005,
+  },
+  '4 bits dense': { image: [1, 1, 1027], out: 34, w: '4 bits', factor: 0.002, zeroPoint: -128 },
+  '4 bits dense batch 2': { batch: 2, image: [1, 1, 80], out: 64, w: '4 bits', factor: 0.01 },
+  '4 bits pool': { image: [6, 8, 12], out: 16, ...SAME, pool: true, w: '4 bits', factor: 0.01 },
+  '4 bits residual': { image: [4, 6, 8], out: 16, ...SAME, residual: true, w: '4 bits', factor: 0.01 },
+  '4 bits groups 2': { image: [5, 5, 24], out: 16, ...SAME, groups: 2, w: '4 bits', factor: 0.01 },
+  '4 bits depthwise': { image: [6, 5, 12], out: 12, ...SAME, groups: 12, w: '4 bits', factor: 0.05 },
+  '4 bits, a multiplier of 2^-50': { image: [2, 2, 8], out: 8, w: '4 bits', factor: 2 ** -50 },
+  '2 bits': { image: [6, 7, 9], out: 13, ...SAME, w: '2 bits', factor: 0.03 },
+  '2 bits dense': { image: [1, 1, 515], out: 36, w: '2 bits', factor: 0.01, x: 'extremes' },
+  '2 bits pool batch 3': {
+    batch: 3,
+    image: [4, 6, 16],
+    out: 16,
+    ...SAME,
+    pool: true,
+    w: '2 bits',
+    factor: 0.03,
+  },
+  '2 bits residual 1x1': { image: [5, 7, 20], out: 13, residual: true, w: '2 bits', factor: 0.05 },
   'int32 image': { image: [4, 5, 8], out: 6, ...SAME, int32: true },
   'int32 large': { image: [3, 3, 8], out: 32, int32: true, accs: LARGE },
 };
@@ -395,6 +426,10 @@ function drawValues(values: Values, random: Random, zeroPoint: number): () => nu
       return () => random.pick([-128, -127, -1, 0, 1, 126, 127]);
     case 'small':
       return () => zeroPoint + random.int(-3, 3);
+    case '4 bits':
+      return () => random.int(-8, 7);
+    case '2 bits':
+      return () => random.int(-2, 1);
     case 'random':
       return () => random.int(-128, 127);
   }

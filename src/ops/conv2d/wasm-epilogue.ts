@@ -1,30 +1,35 @@
 /** The records of a convolution's epilogue (src/wasm/assembly/requantize.ts). */
 import type { Conv2dOperation, ProgramTensor } from '../../program/program.ts';
-import { weightMagnitudes, weightSums } from '../../program/weights.ts';
+import { weightMagnitudes, type WeightBits, type Weights, weightSums } from '../../program/weights.ts';
 import { EPILOGUE_SCALINGS, RECORD_OFFSETS as AT, RECORD_WORDS } from '../wasm-parameters.ts';
+import { scaledEpilogue } from './stored-bits.ts';
 import { PANEL, type ConvolutionShape } from './wasm-shape.ts';
 
 /**
  * The epilogue's records, one a panel of output channels.
  *
  * @param offset what the kernel's input is less by: its sums lack `offset · Σw`, which goes into the bias. Modulo 2³², as all sums
+ * @param bits those of a stored weight
  */
 export function packEpilogue(
   operation: Conv2dOperation,
   output: ProgramTensor,
   shape: ConvolutionShape,
   offset = 0,
+  bits: WeightBits = 8,
 ): Int32Array {
-  const { requantize, residual, bias, weights } = operation;
+  const { residual, weights } = operation;
+  const { bias, requantize } = scaledEpilogue(operation, bits);
+  const factor = 2 ** (8 - bits);
   const packed = new Int32Array(shape.panels * RECORD_WORDS);
   const sums = offset === 0 ? undefined : weightSums(weights);
-  const bounds = requantize ? accumulatorBounds(operation) : [];
+  const bounds = requantize ? accumulatorBounds(weights, bias, factor) : [];
   for (let panel = 0; panel < shape.panels; panel++) {
     const record = packed.subarray(panel * RECORD_WORDS, (panel + 1) * RECORD_WORDS);
     const first = panel * PANEL;
     const count = Math.min(PANEL, shape.outChannels - first);
     for (let lane = 0; lane < count; lane++) {
-      record[AT.bias + lane] = bias[first + lane] + (sums ? offset * sums[first + lane] : 0);
+      record[AT.bias + lane] = bias[first + lane] + (sums ? factor * offset * sums[first + lane] : 0);
     }
     if (!requantize) continue;
     const bytes = new Int8Array(record.buffer, record.byteOffset, record.byteLength);
@@ -65,7 +70,7 @@ export function provenScaling(
   return bounds.every((bound, lane) => bound * multipliers[lane] < 2 ** 31 - 256) ? 'exact' : 'clamped';
 }
 
-/** The largest |acc| of each output channel: `Σ|w| · 128 + |bias|`. */
-function accumulatorBounds(operation: Conv2dOperation): number[] {
-  return Array.from(weightMagnitudes(operation.weights), (sum, o) => sum * 128 + Math.abs(operation.bias[o]));
+/** The largest |acc| of each output channel: `Σ|factor · w| · 128 + |bias|`. */
+function accumulatorBounds(weights: Weights, bias: Int32Array, factor: number): number[] {
+  return Array.from(weightMagnitudes(weights), (sum, o) => factor * sum * 128 + Math.abs(bias[o]));
 }

@@ -1,10 +1,16 @@
 /** How weights lie in linear memory: what `pack` writes, the kernels named here read (src/wasm/assembly/). */
 import type { Weights } from '../../program/weights.ts';
 import { PANEL, type ConvolutionShape } from './wasm-shape.ts';
-import { elementLayout, type WeightLayout } from './weight-layout.ts';
+import { elementLayout, inFields, type WeightLayout } from './weight-layout.ts';
 
-/** What a lane of the dot instruction multiplies: so many elements of such a type. `loadWeights` of src/wasm/assembly/weights.ts reads each of them. */
-export type PanelLane = '2xint8' | '2xint16' | '4xint8';
+/**
+ * What a lane of the dot instruction multiplies: so many elements of such a type, in fields of 4 bits where it says so. `loadWeights` of
+ * src/wasm/assembly/weights.ts reads each of them.
+ */
+export type PanelLane = '2xint8' | '2xint16' | '4xint8' | '2xint4' | '4xint4';
+
+/** Bytes of int8 weights that a kernel loads as one vector. */
+const VECTOR = 16;
 
 /**
  * [panel of 8 output channels][segment][k / depth][8][depth], where `depth` products share a lane. Elements of a segment that no channel
@@ -17,21 +23,26 @@ export function panels(
   lane: PanelLane,
 ): WeightLayout {
   const { outChannels, segmentLength, segmentOffsets, rowSegments, channels, panelChannels } = shape;
-  const depth = lane === '4xint8' ? 4 : 2;
+  const depth = lane.startsWith('4') ? 4 : 2;
   const panelLength = segmentOffsets.length * segmentLength * PANEL;
   const groupOut = outChannels / groups;
-  return elementLayout(`panels-${lane}`, lane === '2xint16' ? 'int16' : 'int8', ({ inChannels }) => ({
-    length: shape.panels * panelLength,
-    outChannel: (o) => Math.floor(o / PANEL) * panelLength + (o % PANEL) * depth,
-    tap(tap) {
-      if (!rowSegments) return tap * segmentLength * PANEL;
-      const [segment, column] = [Math.floor(tap / kernelWidth), tap % kernelWidth];
-      return (segment * segmentLength + column * channels) * PANEL;
-    },
-    lanes: depth,
-    stride: depth * PANEL,
-    firstChannel: (o) => Math.floor(o / groupOut) * inChannels - panelChannels[Math.floor(o / PANEL)],
-  }));
+  const layout = elementLayout(
+    `panels-${depth}x${lane === '2xint16' ? 'int16' : 'int8'}`,
+    lane === '2xint16' ? 'int16' : 'int8',
+    ({ inChannels }) => ({
+      length: shape.panels * panelLength,
+      outChannel: (o) => Math.floor(o / PANEL) * panelLength + (o % PANEL) * depth,
+      tap(tap) {
+        if (!rowSegments) return tap * segmentLength * PANEL;
+        const [segment, column] = [Math.floor(tap / kernelWidth), tap % kernelWidth];
+        return (segment * segmentLength + column * channels) * PANEL;
+      },
+      lanes: depth,
+      stride: depth * PANEL,
+      firstChannel: (o) => Math.floor(o / groupOut) * inChannels - panelChannels[Math.floor(o / PANEL)],
+    }),
+  );
+  return lane.endsWith('int4') ? inFields(layout, 4, () => VECTOR) : layout;
 }
 
 /**
@@ -87,7 +98,7 @@ export function transformed(panels: number, size: 2 | 4): WeightLayout {
   return {
     name: `winograd-${size}`,
     centred: true,
-    supports: (bits) => bits === 8,
+    bits: 8,
     byteCount: (weights) => elements(weights) * 2,
     pack(weights) {
       const packed = new Int16Array(elements(weights));

@@ -83,7 +83,7 @@ function winogradVariant(
   });
   const layout = transformedWeights(panels, size);
   const weights = packedWeights(builder, operation, input, layout);
-  const epilogue = builder.constant('epilogue-0', () => packEpilogue(operation, output, shape));
+  const epilogue = builder.constant('epilogue-0-8', () => packEpilogue(operation, output, shape));
   const zero = builder.constant('zero', () => new Int32Array(1));
   const calls = [padCall(builder, operation, input, shape, frame, batch)];
   for (let first = 0; first < tiles; first += chunk) {

@@ -7,6 +7,7 @@ import { type CostedVariant, estimateCost } from './wasm-cost.ts';
 import { winograd } from './wasm-winograd.ts';
 import { packEpilogue } from './wasm-epilogue.ts';
 import { interleavedRows, type PanelLane, panels, rowGroups } from './wasm-layouts.ts';
+import { storedBits } from './stored-bits.ts';
 import { convolutionShape, type ConvolutionShape, PANEL } from './wasm-shape.ts';
 
 export const wasmKernel: WasmKernel<Conv2dOperation> = {
@@ -16,8 +17,11 @@ export const wasmKernel: WasmKernel<Conv2dOperation> = {
     const shape = convolutionShape(operation, input);
     const relaxed = relaxedArithmetic(relaxedDot, range(input.id));
     const arithmetics = operation.weights.zeroPoint ? [DOT_16] : relaxed ? [DOT_8, relaxed] : [DOT_8];
+    const fields = storedBits(operation) < 8 ? arithmetics.map(onFields) : [];
     const variants = [
-      ...arithmetics.map((arithmetic) => direct(operation, input, output, shape, batch, arithmetic)),
+      ...[...arithmetics, ...fields].map((arithmetic) =>
+        direct(operation, input, output, shape, batch, arithmetic),
+      ),
       ...winograd(operation, input, output, batch),
     ].sort((a, b) => a.cost - b.cost);
     if (!isDepthwise(operation, input)) return variants.map(({ variant }) => variant);
@@ -79,6 +83,20 @@ function relaxedArithmetic(relaxedDot: RelaxedDot, { lo, hi }: ValueRange): Arit
   }
 }
 
+/** Taking the fields out of their bytes, in parts of what multiplies a tile by them. */
+const FIELD_COST = 1.1;
+
+/** The same on weights of 4 bits: the kernel waits for half the bytes. */
+function onFields({ lane, productCost, ...arithmetic }: Arithmetic): Arithmetic {
+  return {
+    ...arithmetic,
+    name: `${arithmetic.name}-w4`,
+    export: lane === '4xint8' ? 'convolveRelaxed4' : 'convolve4',
+    lane: lane === '4xint8' ? '4xint4' : '2xint4',
+    productCost: productCost * FIELD_COST,
+  };
+}
+
 function direct(
   operation: Conv2dOperation,
   input: ProgramTensor,
@@ -114,7 +132,9 @@ function direct(
       [
         image,
         weights,
-        builder.constant(`epilogue-${offset}`, () => packEpilogue(operation, output, shape, offset)),
+        builder.constant(`epilogue-${offset}-${layout.bits}`, () =>
+          packEpilogue(operation, output, shape, offset, layout.bits),
+        ),
         builder.constant(`segments-${elementBytes}`, () => inBytes(shape.segmentOffsets)),
         builder.constant(`panels-${elementBytes}`, () => inBytes(shape.panelChannels)),
         tensorAt(output.id),
@@ -228,7 +248,7 @@ function depthwise(
       [
         tensorAt(input.id),
         packedWeights(builder, operation, input, layout),
-        builder.constant(`epilogue-${offset}`, () => packEpilogue(operation, output, shape, offset)),
+        builder.constant(`epilogue-${offset}-8`, () => packEpilogue(operation, output, shape, offset)),
         builder.constant(`taps-${rows}`, () => Int32Array.from(taps)),
         tensorAt(output.id),
         sideOf(operation),

@@ -3,18 +3,24 @@ import { CHANNEL_VECTORS, LAYER_VECTORS, recordLength } from '../../../shaders/c
 import type { Conv2dOperation, ProgramTensor } from '../../program/program.ts';
 import { paddedChannels } from '../../program/program.ts';
 import { packBytes } from '../gpu-dispatch.ts';
+import type { WeightBits } from '../../program/weights.ts';
 import { packMultiplier } from '../gpu-requantize.ts';
+import { scaledEpilogue } from './stored-bits.ts';
 
 /**
  * The `epilogue` constant of conv2d-epilogue.wgsl.ts.
  *
+ * @param bits those of a stored weight
  * @param weightZeroPoint those that the kernel corrects for, or null where there are none or its weights have them subtracted
  */
 export function packEpilogue(
-  { bias, requantize, residual }: Conv2dOperation,
+  operation: Conv2dOperation,
+  bits: WeightBits,
   weightZeroPoint: Int8Array | null,
   input: ProgramTensor,
 ): Int32Array {
+  const { residual } = operation;
+  const { bias, requantize } = scaledEpilogue(operation, bits);
   const words = paddedChannels(bias.length) / 4;
   const record = recordLength(weightZeroPoint !== null);
   const packed = new Int32Array((words * record + Object.keys(LAYER_VECTORS).length) * 4);

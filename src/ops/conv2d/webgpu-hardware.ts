@@ -7,8 +7,9 @@ import { conv2dSplitKWgsl, splitKBytes } from '../../../shaders/conv2d-split-k.w
 import { conv2dTiledWgsl, tiledBytes, tiledInvocations } from '../../../shaders/conv2d-tiled.wgsl.ts';
 import { arithmeticFamilies, layGrid } from '../gpu-dispatch.ts';
 import type { GpuVariant } from '../gpu-kernel.ts';
-import { dispatchOf, flatten, operands, outputPixels, SOFTWARE_COST } from './webgpu-layer.ts';
-import { PACKED, UNPACKED } from './webgpu-layouts.ts';
+import { storedBits } from './stored-bits.ts';
+import { bitsSuffix, dispatchOf, flatten, operands, outputPixels, SOFTWARE_COST } from './webgpu-layer.ts';
+import { packed, UNPACKED } from './webgpu-layouts.ts';
 import type { Candidate, Layer } from './webgpu-layer.ts';
 
 /** Workgroups that keep a GPU of some dozens of cores busy. */
@@ -26,7 +27,7 @@ const DIRECT_TILES = [
 
 export function direct(layer: Layer): readonly Candidate[] {
   const { operation, shape, capabilities } = layer;
-  if (!PACKED.supports(operation.weights.bits)) return [];
+  const layout = packed(storedBits(operation));
   const groupOutWords = shape.outWords / shape.groups;
   const tiles = DIRECT_TILES.filter(({ words }) => words === 1 || groupOutWords % words === 0);
   return arithmeticFamilies(layer.capabilities).flatMap((arithmetic, rank) =>
@@ -34,7 +35,7 @@ export function direct(layer: Layer): readonly Candidate[] {
       .filter(({ pixels }) => pixels > 1 || !shape.pool)
       .map(({ pixels, words }): Candidate => {
         const tile = { arithmetic, words, pixels: shape.pool ? pixels / 4 : pixels };
-        const { bindings, constants, weights } = operands(layer, PACKED);
+        const { bindings, constants, weights } = operands(layer, layout);
         const invocations = (Math.ceil(outputPixels(shape) / tile.pixels) * shape.outWords) / words;
         const { grid, workgroups } = layGrid(invocations, capabilities);
         const { load, unpack, multiplyAdd, dot } = SOFTWARE_COST;
@@ -47,7 +48,7 @@ export function direct(layer: Layer): readonly Candidate[] {
         return {
           cost: kWordsOf(shape) * (capabilities.adapterClass === 'software' ? software : 4 * hardware),
           variant: {
-            name: `direct-${pixels}x${words * 4}-${arithmetic}`,
+            name: `direct-${pixels}x${words * 4}-${arithmetic}${bitsSuffix(layout)}`,
             family: arithmetic,
             get dispatches() {
               return dispatchOf(layer, conv2dDirectWgsl(shape, tile, grid, weights), bindings, workgroups);
@@ -79,7 +80,8 @@ const TILED_STEP = (64 * 64) / 2 + 2 * (64 + 64);
 
 export function tiled(layer: Layer): readonly Candidate[] {
   const { operation, capabilities } = layer;
-  if (layer.shape.groups > 1 || !PACKED.supports(operation.weights.bits)) return [];
+  if (layer.shape.groups > 1) return [];
+  const layout = packed(storedBits(operation));
   const shape = flatten(layer.shape);
   const { limits } = capabilities;
   const rows = outputPixels(shape) * (shape.pool ? 4 : 1);
@@ -90,7 +92,7 @@ export function tiled(layer: Layer): readonly Candidate[] {
       .filter((tile) => Math.ceil(rows / tile.tileM) <= limits.maxComputeWorkgroupsPerDimension)
       .map((tile): Candidate => {
         const { tileM, tileN, kWords, threadM, threadN, time } = tile;
-        const { bindings, constants, weights } = operands(layer, PACKED);
+        const { bindings, constants, weights } = operands(layer, layout);
         const columns = Math.ceil(rows / tileM);
         const blocks = Math.ceil((shape.outWords * 4) / tileN);
         // Too few workgroups leave the device idle: as if there were as many as a middling GPU runs at a time.
@@ -100,7 +102,7 @@ export function tiled(layer: Layer): readonly Candidate[] {
         return {
           cost: kWordsOf(shape) * (capabilities.adapterClass === 'software' ? software : busy * perStep),
           variant: {
-            name: `tiled-${tileM}x${tileN}x${kWords * 4}-${threadM}x${threadN}-${arithmetic}`,
+            name: `tiled-${tileM}x${tileN}x${kWords * 4}-${threadM}x${threadN}-${arithmetic}${bitsSuffix(layout)}`,
             family: arithmetic,
             get dispatches() {
               return dispatchOf(layer, conv2dTiledWgsl(shape, tile, weights), bindings, [columns, blocks, 1]);
@@ -125,7 +127,7 @@ const SPLIT_K_PIXELS = 64;
 export function splitK(layer: Layer): readonly Candidate[] {
   const { operation, shape, capabilities } = layer;
   if (shape.groups > 1 || outputPixels(shape) > SPLIT_K_PIXELS) return [];
-  if (!PACKED.supports(operation.weights.bits)) return [];
+  const layout = packed(storedBits(operation));
   return arithmeticFamilies(layer.capabilities).flatMap((arithmetic, rank) =>
     SPLIT_K_TILES.filter(
       (tile) =>
@@ -133,7 +135,7 @@ export function splitK(layer: Layer): readonly Candidate[] {
         capabilities.limits.maxComputeWorkgroupStorageSize,
     ).map((tile): Candidate => {
       const { pixels, words, slices } = tile;
-      const { bindings, constants, weights } = operands(layer, PACKED);
+      const { bindings, constants, weights } = operands(layer, layout);
       const columns = Math.ceil(shape.outWords / words);
       const rows = Math.ceil(outputPixels(shape) / pixels);
       const taps = pixels * (shape.pool ? 4 : 1);
@@ -144,7 +146,7 @@ export function splitK(layer: Layer): readonly Candidate[] {
       return {
         cost: kWordsOf(shape) * (capabilities.adapterClass === 'software' ? software : hardware),
         variant: {
-          name: `split-k-${pixels}x${words * 4}-${slices}-${arithmetic}`,
+          name: `split-k-${pixels}x${words * 4}-${slices}-${arithmetic}${bitsSuffix(layout)}`,
           family: arithmetic,
           get dispatches() {
             const code = conv2dSplitKWgsl(shape, { ...tile, arithmetic }, weights);
@@ -162,8 +164,7 @@ export function splitK(layer: Layer): readonly Candidate[] {
 const DEPTHWISE_PIXELS = [4, 1] as const;
 
 export function depthwise(layer: Layer): readonly GpuVariant[] {
-  const { operation, shape, capabilities } = layer;
-  if (!UNPACKED.supports(operation.weights.bits)) return [];
+  const { shape, capabilities } = layer;
   const { bindings, constants, weights } = operands(layer, UNPACKED);
   return DEPTHWISE_PIXELS.map((pixels): GpuVariant => {
     const invocations = Math.ceil(outputPixels(shape) / pixels) * shape.outWords;
@@ -181,8 +182,7 @@ export function depthwise(layer: Layer): readonly GpuVariant[] {
 }
 
 export function grouped(layer: Layer): readonly GpuVariant[] {
-  const { operation, shape, capabilities } = layer;
-  if (!UNPACKED.supports(operation.weights.bits)) return [];
+  const { shape, capabilities } = layer;
   const { bindings, constants, weights } = operands(layer, UNPACKED);
   const { grid, workgroups } = layGrid(outputPixels(shape) * shape.outWords, capabilities);
   const variant: GpuVariant = {

@@ -68,15 +68,20 @@ export function operands<Text>({ operation, input }: Layer, layout: GpuWeightLay
   const zeroPoints = layout.centred ? null : (weights.zeroPoint ?? null);
   return {
     bindings,
-    weights: layout.wgsl(weights.bits),
+    weights: layout.wgsl,
     constants: [
       { key: `${owner}/weights-${layout.name}`, data: () => new Uint32Array(layout.pack(weights).buffer) },
       {
-        key: `${owner}/epilogue${zeroPoints ? '-with-zero-points' : ''}`,
-        data: () => packEpilogue(operation, zeroPoints, input),
+        key: `${owner}/epilogue${zeroPoints ? '-with-zero-points' : ''}-${layout.bits}`,
+        data: () => packEpilogue(operation, layout.bits, zeroPoints, input),
       },
     ],
   };
+}
+
+/** Of the names of variants that read weights of fewer than 8 bits. */
+export function bitsSuffix({ bits }: GpuWeightLayout<unknown>): string {
+  return bits === 8 ? '' : `-w${bits}`;
 }
 
 export function outputPixels(shape: Conv2dShape): number {

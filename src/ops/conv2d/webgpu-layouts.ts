@@ -2,15 +2,14 @@
 import type { BlockedWeightsWgsl, MatrixWeightsWgsl } from '../../../shaders/conv2d-weights.ts';
 import { paddedChannels } from '../../program/program.ts';
 import type { WeightBits } from '../../program/weights.ts';
-import { elementLayout, type WeightLayout } from './weight-layout.ts';
+import { elementLayout, inFields, type WeightLayout } from './weight-layout.ts';
 
 export interface GpuWeightLayout<Text = MatrixWeightsWgsl> extends WeightLayout {
-  /** The text that loads weights of so many bits. */
-  wgsl(bits: WeightBits): Text;
+  /** The text that loads weights. */
+  readonly wgsl: Text;
 }
 
-/** [taps · inWords][outWords][4] words of four input channels each. Rows of K are words of input channels. */
-export const PACKED: GpuWeightLayout = {
+const PACKED: GpuWeightLayout = {
   ...elementLayout('packed', 'int8', ({ outChannels, taps, inChannels }) => {
     const stored = paddedChannels(inChannels);
     const storedOut = paddedChannels(outChannels);
@@ -22,11 +21,33 @@ export const PACKED: GpuWeightLayout = {
       stride: 4 * storedOut,
     };
   }),
-  wgsl: () => ({
+  wgsl: {
     declaration: '@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>, K_WORDS * OUT_WORDS>;',
     load: (k, word) => `weights[${k} * OUT_WORDS + ${word}]`,
-  }),
+  },
 };
+
+/** Fields at the top of the bytes of a word. */
+const FIELDS = { 4: '0xf0f0f0f0u', 2: '0xc0c0c0c0u' } as const;
+
+function packedFields(bits: 4 | 2): GpuWeightLayout {
+  const perByte = 8 / bits;
+  return {
+    ...inFields(PACKED, bits, ({ outChannels }) => paddedChannels(outChannels) * 4),
+    wgsl: {
+      declaration: `@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>, (K_WORDS + ${perByte - 1}u) / ${perByte}u * OUT_WORDS>;`,
+      load: (k, word) =>
+        `((weights[${k} / ${perByte}u * OUT_WORDS + ${word}] << vec4<u32>(${8 - bits}u - ${k} % ${perByte}u * ${bits}u)) & vec4<u32>(${FIELDS[bits]}))`,
+    },
+  };
+}
+
+const PACKED_FIELDS = { 8: PACKED, 4: packedFields(4), 2: packedFields(2) } as const;
+
+/** [taps · inWords][outWords][4] words of four input channels each. Rows of K are words of input channels. */
+export function packed(bits: WeightBits): GpuWeightLayout {
+  return PACKED_FIELDS[bits];
+}
 
 /** [taps · inChannels][paddedOut] int32, less their zero points. Rows of K are single input channels. */
 export const UNPACKED: GpuWeightLayout = {
@@ -40,10 +61,10 @@ export const UNPACKED: GpuWeightLayout = {
       stride: storedOut,
     };
   }),
-  wgsl: () => ({
+  wgsl: {
     declaration: '@group(0) @binding(1) var<storage, read> weights: array<vec4<i32>, K * OUT_WORDS>;',
     load: (k, word) => `weights[${k} * OUT_WORDS + ${word}]`,
-  }),
+  },
 };
 
 /** [taps][outWords] words of four output channels, for depthwise kernels. */
@@ -58,10 +79,10 @@ export const DEPTHWISE: GpuWeightLayout = {
       stride: 0,
     };
   }),
-  wgsl: () => ({
+  wgsl: {
     declaration: '@group(0) @binding(1) var<storage, read> weights: array<u32>;',
     load: (k, word) => `weights[${k} * outWords + ${word}]`,
-  }),
+  },
 };
 
 /**
@@ -73,10 +94,14 @@ export const DEPTHWISE: GpuWeightLayout = {
 export function blocked(
   kernel: readonly [height: number, width: number],
   block: number,
+  bits: WeightBits,
 ): GpuWeightLayout<BlockedWeightsWgsl> {
   const [height, width] = kernel;
   const rowLength = width * block * 4;
-  return {
+  const declaration = `@group(0) @binding(1) var<storage, read> weights: array<u32>;
+// Words of a row of taps: WORDS words of output channels each, by four lanes.
+const ROW_LENGTH = ${rowLength}u;`;
+  const layout: GpuWeightLayout<BlockedWeightsWgsl> = {
     ...elementLayout(`blocked-${kernel.join('x')}-${block}`, 'int8', ({ outChannels, taps, inChannels }) => {
       const words = paddedChannels(inChannels) / 4;
       const isSeen = taps === height * width;
@@ -97,12 +122,29 @@ export function blocked(
         stride: (isSeen ? width : 1) * wordBytes,
       };
     }),
-    wgsl: () => ({
-      declaration: `@group(0) @binding(1) var<storage, read> weights: array<u32>;
-// Words of a row of taps: WORDS words of output channels each, by four lanes.
-const ROW_LENGTH = ${rowLength}u;`,
+    wgsl: {
+      declaration,
       begin: (name, row) => `let ${name} = (${row}) * ROW_LENGTH + lane;`,
       load: (name, index) => `weights[${name} + ${4 * index}u]`,
-    }),
+    },
   };
+  if (bits === 8) return layout;
+  const perByte = 8 / bits;
+  return {
+    ...inFields(layout, bits, () => rowLength * 4),
+    wgsl: {
+      declaration,
+      // Software adapters shift lane by lane, and multiply vectors.
+      begin: (name, row) => `let ${name}Row = ${row};
+      let ${name}Factor = ${fieldFactor(bits, `${name}Row`)};
+      let ${name} = ${name}Row / ${perByte}u * ROW_LENGTH + lane;`,
+      load: (name, index) => `((weights[${name} + ${4 * index}u] * ${name}Factor) & ${FIELDS[bits]})`,
+    },
+  };
+}
+
+/** What brings a row's fields to the top of their bytes. */
+function fieldFactor(bits: 4 | 2, row: string): string {
+  if (bits === 4) return `16u - 15u * (${row} % 2u)`;
+  return `(4u - 3u * (${row} % 2u)) * (16u - 15u * (${row} / 2u % 2u))`;
 }

@@ -10,7 +10,8 @@ import { conv2dQuadWgsl, quadPatches, type Conv2dQuadTile } from '../../../shade
 import { kWordsOf, outputSize } from '../../../shaders/conv2d-shape.wgsl.ts';
 import { layGrid } from '../gpu-dispatch.ts';
 import type { GpuVariant } from '../gpu-kernel.ts';
-import { dispatchOf, flatten, operands, outputPixels, SOFTWARE_COST } from './webgpu-layer.ts';
+import { storedBits } from './stored-bits.ts';
+import { bitsSuffix, dispatchOf, flatten, operands, outputPixels, SOFTWARE_COST } from './webgpu-layer.ts';
 import type { Candidate, Layer, Operands } from './webgpu-layer.ts';
 import { blocked, DEPTHWISE, type GpuWeightLayout } from './webgpu-layouts.ts';
 
@@ -71,6 +72,7 @@ export function quads(layer: Layer): readonly Candidate[] {
   if (capabilities.adapterClass !== 'software' || capabilities.subgroupSize !== 4) return [];
   const shape = flatten(layer.shape);
   if (shape.weightZeroPoint || shape.kernel[1] > UNROLLED_TAPS) return [];
+  const bits = storedBits(layer.operation);
   const [kernelHeight, kernelWidth] = shape.kernel;
   const takesWinograd =
     kernelHeight === 3 &&
@@ -83,7 +85,6 @@ export function quads(layer: Layer): readonly Candidate[] {
   return tiles
     .filter(
       ({ patch, words }) =>
-        blocked(shape.kernel, words).supports(layer.operation.weights.bits) &&
         (shape.outWords / shape.groups) % words === 0 &&
         (!shape.pool || patch.every((length) => length % 2 === 0) || patch.every((length) => length === 1)) &&
         // Square patches do as well wherever they fit, and fewer kinds are fewer kernels to compile.
@@ -98,24 +99,20 @@ export function quads(layer: Layer): readonly Candidate[] {
       const taps = winograd ? kernelHeight * kernelWidth : kernelWidth;
       const steps = kWordsOf(shape) / taps;
       const cycles = winograd ? winogradCycles(choice) : directCycles(choice, kernelWidth);
+      const layout = blocked(shape.kernel, words, bits);
       const name = `quad-${winograd ? 'winograd-' : ''}${patch.join('x')}x${words * 4}-f32`;
-      const { bindings, constants, weights } = operandsWithSizes(
-        layer,
-        blocked(shape.kernel, words),
-        name,
-        () => ({
-          shape,
-          grid,
-          patchRows: rows,
-          patchColumns: columns,
-          steps,
-          flushSteps: Math.floor(EXACT_WORDS / taps),
-        }),
-      );
+      const { bindings, constants, weights } = operandsWithSizes(layer, layout, name, () => ({
+        shape,
+        grid,
+        patchRows: rows,
+        patchColumns: columns,
+        steps,
+        flushSteps: Math.floor(EXACT_WORDS / taps),
+      }));
       return {
         cost: count * steps * cycles * (name === SHARED_TILE.name ? SHARED_TILE.allowance : 1),
         variant: {
-          name,
+          name: name + bitsSuffix(layout),
           family: 'f32',
           get dispatches() {
             const tile = { ...choice, workgroupSize: QUAD_WORKGROUP };
@@ -176,28 +173,22 @@ export function matvec(layer: Layer): readonly Candidate[] {
   const pixels = outputPixels(shape);
   const dense = shape.kernel.every((length) => length === 1) && shape.height === 1 && shape.batch === 1;
   if (!dense || shape.pool || shape.groups > 1 || shape.weightZeroPoint || pixels > MATVEC_PIXELS) return [];
+  const bits = storedBits(layer.operation);
   const arithmetics = capabilities.packedDot ? (['dot4I8Packed', 'f32'] as const) : (['f32'] as const);
   return arithmetics.flatMap((arithmetic) =>
     MATVEC_TILES.filter(
-      ({ words, kWords }) =>
-        blocked(shape.kernel, words).supports(layer.operation.weights.bits) &&
-        shape.outWords % words === 0 &&
-        shape.inWords % kWords === 0,
+      ({ words, kWords }) => shape.outWords % words === 0 && shape.inWords % kWords === 0,
     ).map(({ words, kWords }): Candidate => {
       const quads = shape.outWords / words;
       const { grid, workgroups } = layGrid(quads * 4, capabilities, QUAD_WORKGROUP);
+      const layout = blocked(shape.kernel, words, bits);
       const name = `matvec-${words * 4}x${kWords * 4}-${arithmetic}`;
-      const { bindings, constants, weights } = operandsWithSizes(
-        layer,
-        blocked(shape.kernel, words),
-        name,
-        () => ({
-          shape,
-          grid,
-          steps: shape.inWords,
-          flushSteps: arithmetic === 'f32' ? EXACT_WORDS : shape.inWords,
-        }),
-      );
+      const { bindings, constants, weights } = operandsWithSizes(layer, layout, name, () => ({
+        shape,
+        grid,
+        steps: shape.inWords,
+        flushSteps: arithmetic === 'f32' ? EXACT_WORDS : shape.inWords,
+      }));
       const { load, unpack, swap, multiplyAdd, carry, dot } = SOFTWARE_COST;
       const inputs = pixels / kWords;
       const cycles =
@@ -209,7 +200,7 @@ export function matvec(layer: Layer): readonly Candidate[] {
       return {
         cost: shape.inWords * quads * (cycles + (pixels * words * carry) / kWords),
         variant: {
-          name,
+          name: name + bitsSuffix(layout),
           family: arithmetic,
           get dispatches() {
             const tile = { arithmetic, words, kWords, pixels, workgroupSize: QUAD_WORKGROUP };
@@ -239,9 +230,8 @@ const DEPTHWISE_LOADS = 128;
 
 /** The depthwise kernel for software adapters. */
 export function depthwisePatches(layer: Layer): readonly GpuVariant[] {
-  const { operation, shape, capabilities } = layer;
+  const { shape, capabilities } = layer;
   if (capabilities.adapterClass !== 'software' || shape.pool || shape.weightZeroPoint) return [];
-  if (!DEPTHWISE.supports(operation.weights.bits)) return [];
   const [outHeight, outWidth] = outputSize(shape);
   return DEPTHWISE_PATCHES.map((patch) => {
     const { rows, columns } = patchOffsets(shape, patch);

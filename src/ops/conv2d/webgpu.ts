@@ -2,6 +2,7 @@
 import type { Conv2dOperation } from '../../program/program.ts';
 import type { GpuKernel } from '../gpu-kernel.ts';
 import { depthwise, direct, grouped, splitK, tiled } from './webgpu-hardware.ts';
+import { storedBits } from './stored-bits.ts';
 import { describeLayer } from './webgpu-layer.ts';
 import { depthwisePatches, matvec, quads } from './webgpu-software.ts';
 
@@ -38,6 +39,7 @@ export const webgpuKernel: GpuKernel<Conv2dOperation> = {
       residual && 'residual',
       !requantize && 'int32',
       weights.zeroPoint && 'zw',
+      storedBits(operation) < 8 && `w${storedBits(operation)}`,
     ];
     return parts.filter(Boolean).join(' ');
   },

@@ -1,4 +1,4 @@
-import type { WeightBits, Weights } from '../../program/weights.ts';
+import type { WeightBits, Weights, WeightShape } from '../../program/weights.ts';
 
 export type PackedWeights = Int8Array | Int16Array | Int32Array;
 
@@ -11,7 +11,8 @@ export interface WeightLayout {
   readonly name: string;
   /** Whether the weights' zero points are subtracted already; if not, the kernel corrects for them. */
   readonly centred: boolean;
-  supports(bits: WeightBits): boolean;
+  /** Bits of a stored weight. Kernels multiply by `2^(8 − bits)` times the weight (stored-bits.ts). */
+  readonly bits: WeightBits;
   byteCount(weights: Weights): number;
   pack(weights: Weights): PackedWeights;
 }
@@ -35,7 +36,7 @@ export interface Placement {
 
 const ELEMENTS = { int8: Int8Array, int16: Int16Array, int32: Int32Array } as const;
 
-/** A layout that stores every weight of eight bits as one element: int8 as it is, wider ones less its zero point. */
+/** A layout that stores every weight as one element: int8 as it is, wider ones less its zero point. */
 export function elementLayout(
   name: string,
   element: keyof typeof ELEMENTS,
@@ -45,12 +46,48 @@ export function elementLayout(
   return {
     name,
     centred: element !== 'int8',
-    supports: (bits) => bits === 8,
+    bits: 8,
     byteCount: (weights) => placementOf(weights).length * Elements.BYTES_PER_ELEMENT,
     pack(weights) {
       const placement = placementOf(weights);
       const packed = new Elements(placement.length);
       place(weights, placement, packed);
+      return packed;
+    },
+  };
+}
+
+/**
+ * A layout of int8 with `8 / bits` rows in the place of one: the weight of row r is a field of its byte, `bits · (r mod (8 / bits))` above the lowest bit.
+ * Kernels bring the field to the top of the byte and clear the others.
+ */
+export function inFields(
+  layout: WeightLayout,
+  bits: 4 | 2,
+  rowBytes: (weights: WeightShape) => number,
+): WeightLayout {
+  const perByte = 8 / bits;
+  const byteCount = (weights: Weights) => {
+    const row = rowBytes(weights);
+    return Math.ceil(layout.byteCount(weights) / (row * perByte)) * row;
+  };
+  return {
+    ...layout,
+    name: `${layout.name}-${bits}bit`,
+    bits,
+    byteCount,
+    pack(weights) {
+      const row = rowBytes(weights);
+      const wide = layout.pack(weights);
+      const packed = new Int8Array(byteCount(weights));
+      const mask = (1 << bits) - 1;
+      for (let from = 0, r = 0; from < wide.length; r++) {
+        const shift = bits * (r % perByte);
+        let to = Math.floor(r / perByte) * row;
+        for (const end = Math.min(from + row, wide.length); from < end; from++, to++) {
+          packed[to] |= (wide[from] & mask) << shift;
+        }
+      }
       return packed;
     },
   };

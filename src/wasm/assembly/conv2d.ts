@@ -4,8 +4,9 @@
  *
  * x        int16, the padded image of pad.ts; a window is `segments` runs of `segmentLength` elements, `segmentOffsets[s]` bytes from
  *          the window's first. (One run a kernel row: its columns are contiguous. With dilation or groups one a tap.)
- * w        packed by panels of 8 output channels: [panel][segment][k / 2][8 channels][2 k], int8 (convolve8) or int16
- *          (convolve16: weights less their zero point)
+ * w        packed by panels of 8 output channels: [panel][segment][k / 2][8 channels][2 k], int8 (convolve8), int16
+ *          (convolve16: weights less their zero point) or of 4 bits (convolve4: two vectors of 16 int8 are fields of one; sums are 16 times as
+ *          large, and the records made for that)
  * records  one a panel (requantize.ts)
  * y        int8 NHWC, or int32 accumulators
  *
@@ -36,7 +37,7 @@ import {
   SCALING_EXACT,
 } from './parameters';
 import { clamp16, load4, powerOfHalf, requantize4, requantize8, requantizeExact8, rescale } from './requantize';
-import { loadWeights } from './weights';
+import { loadFields, loadWeights, roundBytes } from './weights';
 
 export function convolve8(
   x: usize,
@@ -70,8 +71,24 @@ export function convolve16(
   convolve<i16, i16>(x, weights, records, segmentOffsets, panelOffsets, y, side, shape, scratch, unitStart, unitEnd);
 }
 
+export function convolve4(
+  x: usize,
+  weights: usize,
+  records: usize,
+  segmentOffsets: usize,
+  panelOffsets: usize,
+  y: usize,
+  side: usize,
+  shape: Convolution,
+  scratch: usize,
+  unitStart: i32,
+  unitEnd: i32,
+): void {
+  convolve<u8, i16>(x, weights, records, segmentOffsets, panelOffsets, y, side, shape, scratch, unitStart, unitEnd);
+}
+
 /**
- * @typeParam W how weights lie: int8, or int16
+ * @typeParam W how weights lie: int8, int16, or uint8, two fields of four bits a byte
  * @typeParam X how the image lies, and with it the instruction: int16 is multiplied by `i32x4.dot_i16x8_s`, two products a
  *   lane, int8 by `i32x4.relaxed_dot_i8x16_i7x16_add_s`, four (relaxed.ts)
  */
@@ -90,7 +107,7 @@ export function convolve<W, X>(
 ): void {
   const panels = shape.panels;
   const rowsPerUnit = shape.tilesPerUnit << 2;
-  const panelBytes = <usize>(shape.segments * shape.segmentLength * 8) * sizeof<W>();
+  const panelBytes = <usize>(shape.segments * shape.segmentLength >> 2) * roundBytes<W>();
   const pixels = scratch + (<usize>rowsPerUnit << 2);
   let block = -1;
   for (let unit = unitStart; unit < unitEnd; unit++) {
@@ -252,8 +269,9 @@ function tile<W, X, E>(
     let p3 = x3 + start;
     const end = p0 + segmentBytes;
     for (; p0 < end; ) {
-      let w0 = loadWeights<W, X>(w, 0, 0);
-      let w1 = loadWeights<W, X>(w, 0, 1);
+      const fields = loadFields<W>(w);
+      let w0 = loadWeights<W, X>(w, fields, 0, 0);
+      let w1 = loadWeights<W, X>(w, fields, 0, 1);
       let v = v128.load32_splat(p0);
       a0 = multiplyAdd<X>(a0, v, w0);
       a1 = multiplyAdd<X>(a1, v, w1);
@@ -267,8 +285,8 @@ function tile<W, X, E>(
       d0 = multiplyAdd<X>(d0, v, w0);
       d1 = multiplyAdd<X>(d1, v, w1);
       if (sizeof<X>() == 2) {
-        w0 = loadWeights<W, X>(w, 1, 0);
-        w1 = loadWeights<W, X>(w, 1, 1);
+        w0 = loadWeights<W, X>(w, fields, 1, 0);
+        w1 = loadWeights<W, X>(w, fields, 1, 1);
         v = v128.load32_splat(p0, 4);
         a0 = multiplyAdd<X>(a0, v, w0);
         a1 = multiplyAdd<X>(a1, v, w1);
@@ -286,7 +304,7 @@ function tile<W, X, E>(
       p1 += 4 * sizeof<X>();
       p2 += 4 * sizeof<X>();
       p3 += 4 * sizeof<X>();
-      w += 32 * sizeof<W>();
+      w += roundBytes<W>();
     }
   }
   if (sizeof<E>() == 1) {
@@ -356,14 +374,15 @@ function rowOf<W, X, E>(
   for (let segment = segmentOffsets; segment < segmentsEnd; segment += 4) {
     let p = x + <usize>load<u32>(segment);
     const end = p + segmentBytes;
-    for (; p < end; p += 4 * sizeof<X>(), w += 32 * sizeof<W>()) {
+    for (; p < end; p += 4 * sizeof<X>(), w += roundBytes<W>()) {
+      const fields = loadFields<W>(w);
       const even = v128.load32_splat(p);
-      a0 = multiplyAdd<X>(a0, even, loadWeights<W, X>(w, 0, 0));
-      a1 = multiplyAdd<X>(a1, even, loadWeights<W, X>(w, 0, 1));
+      a0 = multiplyAdd<X>(a0, even, loadWeights<W, X>(w, fields, 0, 0));
+      a1 = multiplyAdd<X>(a1, even, loadWeights<W, X>(w, fields, 0, 1));
       if (sizeof<X>() == 2) {
         const odd = v128.load32_splat(p, 4);
-        b0 = multiplyAdd<X>(b0, odd, loadWeights<W, X>(w, 1, 0));
-        b1 = multiplyAdd<X>(b1, odd, loadWeights<W, X>(w, 1, 1));
+        b0 = multiplyAdd<X>(b0, odd, loadWeights<W, X>(w, fields, 1, 0));
+        b1 = multiplyAdd<X>(b1, odd, loadWeights<W, X>(w, fields, 1, 1));
       }
     }
   }

@@ -7,7 +7,7 @@
  * - parameters that do not change from run to run come in a block of int32 words: an `@unmanaged` class of parameters.ts, which is made from the
  *   lists by which the host fills it (src/ops/wasm-parameters.ts).
  */
-export { convolve8, convolve16 } from './conv2d';
+export { convolve4, convolve8, convolve16 } from './conv2d';
 export { depthwise16 } from './depthwise';
 export { lookup, lookupChannels, product, sum } from './elementwise';
 export { matMul } from './matMul';

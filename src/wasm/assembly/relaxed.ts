@@ -28,6 +28,23 @@ export function convolveRelaxed(
   convolve<i8, i8>(x, weights, records, segmentOffsets, panelOffsets, y, side, shape, scratch, unitStart, unitEnd);
 }
 
+/** On weights of 4 bits, as `convolve4`. */
+export function convolveRelaxed4(
+  x: usize,
+  weights: usize,
+  records: usize,
+  segmentOffsets: usize,
+  panelOffsets: usize,
+  y: usize,
+  side: usize,
+  shape: Convolution,
+  scratch: usize,
+  unitStart: i32,
+  unitEnd: i32,
+): void {
+  convolve<u8, i8>(x, weights, records, segmentOffsets, panelOffsets, y, side, shape, scratch, unitStart, unitEnd);
+}
+
 export function depthwiseRelaxed(
   x: usize,
   weights: usize,

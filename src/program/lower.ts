@@ -14,6 +14,8 @@ import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
 import { operatorOf, roleOf } from '../graph/operators/registry.ts';
 import { softmax } from '../graph/operators/softmax.ts';
 import { inputShapeAdvice } from '../graph/passes/input-shape.ts';
+import { channelScales } from '../graph/passes/channel-scales.ts';
+import { foldQuantizedAffine } from '../graph/passes/fold-quantized-affine.ts';
 import { transposedToConv } from '../graph/passes/transposed-to-conv.ts';
 import { followClamps, isQuantized } from '../graph/patterns.ts';
 import { Problems } from '../graph/problems.ts';
@@ -85,11 +87,11 @@ export interface LowerOptions {
   readonly host?: boolean;
 }
 
-/** With shapes, and transposed convolutions as convolutions. */
+/** With shapes, transposed convolutions as convolutions, and what layers may do themselves in their weights. */
 function prepared(graph: Graph, problems: Problems): Graph {
   const shaped = inferShapes(graph, problems);
-  const convolved = transposedToConv(shaped);
-  return convolved === shaped ? shaped : inferShapes(convolved, problems);
+  const rewritten = foldQuantizedAffine(channelScales(transposedToConv(shaped)));
+  return rewritten === shaped ? shaped : inferShapes(rewritten, problems);
 }
 
 /**

@@ -114,3 +114,89 @@ describe('a constant for each channel', () => {
       ['lookup'],
     ));
 });
+
+describe('a function of each channel right behind a layer, without a pair between them', () => {
+  const layer = (b: QdqGraphBuilder, x: string, zeroPoint?: readonly number[]) => {
+    const weights = random.int8s(6 * 4 * 9);
+    weights[0] = -128;
+    const quantized = b.dq([6, 4, 3, 3], weights, [0.01, 0.02, 0.005, 0.01, 0.013, 0.008], {
+      ...(zeroPoint && { zeroPoint }),
+    });
+    return b.node('Conv', [x, quantized], { pads: [1, 1, 1, 1] });
+  };
+  const normalized = (b: QdqGraphBuilder, y: string) => {
+    // Weights are reflected where the factor is negative, one of them -128; a factor of 0 leaves a constant.
+    const gamma = b.constant('gamma', [6], Float32Array.of(-0.7, 1.1, 0, 0.4, -0.2, 2));
+    return b.node('BatchNormalization', [y, gamma, reals(b, [6]), reals(b, [6]), reals(b, [6], 0.5, 2)]);
+  };
+
+  it.each([[undefined], [[-128, 127, 3, 0, -1, 50]]])('joins it (weight zero points %j)', (zeroPoint) =>
+    expectAgreement(
+      (b) => {
+        const y = normalized(b, layer(b, input(b, [4, 5, 6]), zeroPoint));
+        b.output(b.qdq(b.node('Relu', [y]), 0.05, -128), ['N', 6, 5, 6]);
+      },
+      ['conv2d'],
+    ),
+  );
+
+  it('is a sum, a product and a quotient with constants', () =>
+    expectAgreement(
+      (b) => {
+        let y = b.node('Add', [layer(b, input(b, [4, 5, 6])), reals(b, [6, 1, 1])]);
+        y = b.node('Mul', [reals(b, [1, 6, 1, 1], -2, 2), y]);
+        y = b.node('Div', [y, reals(b, [6, 1, 1], 0.5, 2)]);
+        b.output(b.qdq(b.node('Sub', [reals(b, []), y]), 0.05, 4), ['N', 6, 5, 6]);
+      },
+      ['conv2d'],
+    ));
+
+  it('behind a dense layer', () =>
+    expectAgreement(
+      (b) => {
+        const w = b.dq([3, 8], random.int8s(24), 0.01);
+        const y = b.node('Gemm', [input(b, [8]), w, b.constant('bias', [3], Float32Array.of(0.1, -1, 2))], {
+          transB: 1,
+        });
+        b.output(b.qdq(b.node('Mul', [y, reals(b, [3], -2, 2)]), 0.05, 4), ['N', 3]);
+      },
+      ['conv2d'],
+    ));
+});
+
+describe('an activation with a scale for each channel', () => {
+  const scales = [0.013, 0.02, 0.009, 0.031];
+  const pair = (b: QdqGraphBuilder, x: string, zeros: Int8Array | Uint8Array, list = scales) => {
+    const parameters = [
+      b.constant(`scales ${list.join()}`, [4], Float32Array.from(list)),
+      b.constant(`zeros ${zeros.join()}`, [4], zeros),
+    ];
+    const q = b.node('QuantizeLinear', [x, ...parameters], { axis: 1 });
+    return b.node('DequantizeLinear', [q, ...parameters], { axis: 1 });
+  };
+  const depthwise = (b: QdqGraphBuilder, x: string, perGroup = 2) => {
+    const out = 4 * perGroup;
+    const scale = Array.from({ length: out }, (_, c) => 0.01 + 0.002 * c);
+    const w = b.dq([out, 1, 3, 3], random.int8s(out * 9), perGroup === 1 ? 0.01 : scale);
+    const y = b.node('Conv', [x, w], { group: 4, pads: [1, 1, 1, 1] });
+    b.output(b.qdq(y, 0.03, 5), ['N', out, 5, 6]);
+  };
+  const conv = (b: QdqGraphBuilder) =>
+    b.node('Conv', [input(b, [3, 5, 6]), b.dq([4, 3, 1, 1], random.int8s(12), 0.01)]);
+
+  it.each([
+    ['none', ['conv2d', 'conv2d']],
+    ['Relu', ['conv2d', 'conv2d']],
+    ['Clip', ['conv2d', 'conv2d']],
+    ['Sigmoid', ['lookup', 'conv2d']],
+  ])('is part of the layers around it, with %s before', (op, kinds) =>
+    expectAgreement((b) => {
+      const six = b.constant('six', [], Float32Array.of(0.031 * 255));
+      const zero = b.constant('zero', [], Float32Array.of(0));
+      let x = op === 'Sigmoid' ? input(b, [4, 5, 6]) : conv(b);
+      if (op !== 'none') x = b.node(op, op === 'Clip' ? [x, zero, six] : [x]);
+      const zeros = op === 'Relu' || op === 'Clip' ? new Uint8Array(4) : Int8Array.of(3, 3, 3, 3);
+      depthwise(b, pair(b, x, zeros), op === 'Relu' ? 1 : 2);
+    }, kinds),
+  );
+});

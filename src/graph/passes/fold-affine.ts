@@ -16,7 +16,7 @@ import { Problems } from '../problems.ts';
 import { valueNames } from '../rewrite.ts';
 
 /** One entry a channel, or a single one for all. Float64, so that only the folded weights are rounded. */
-interface Affine {
+export interface Affine {
   readonly scale: Float64Array;
   readonly shift: Float64Array;
 }
@@ -152,7 +152,7 @@ function foldInto(
 }
 
 /** What `node` does to `input`, a value of `rank` dimensions with channels second; undefined where it is not affine. */
-function affineOf(
+export function affineOf(
   graph: Graph,
   node: Node,
   input: string,

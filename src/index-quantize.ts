@@ -46,6 +46,14 @@ export type { QuantizationParameters, RealRange, Scheme, UniformQuantizer } from
 
 export { compareModels } from './quantize/compare.ts';
 export type { CompareModelsOptions, ValueComparison } from './quantize/compare.ts';
+export { searchBits } from './quantize/search.ts';
+export type {
+  LayerSensitivity,
+  ModelQuality,
+  SearchOptions,
+  SearchPoint,
+  SearchResult,
+} from './quantize/search.ts';
 export { sweepBits } from './quantize/sweep.ts';
 export type { BitWidths, SweepOptions, SweepResult } from './quantize/sweep.ts';
 export { evaluateClassifiers } from './model/evaluate.ts';

@@ -16,6 +16,25 @@ export function positiveInteger(text: string): number {
   return value;
 }
 
+/** Percentage points, 0 or more. */
+export function percentagePoints(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value < 0) {
+    throw new InvalidArgumentError('It must be a number of percentage points, such as 0.5.');
+  }
+  return value;
+}
+
+/** Bytes, by themselves or in kB and MB (decimal). */
+export function byteCount(text: string): number {
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)\s*(kB|MB)?$/i.exec(text.trim()) ?? [];
+  const value = Math.floor(Number(number) * (unit === '' ? 1 : unit.toLowerCase() === 'kb' ? 1e3 : 1e6));
+  if (!Number.isSafeInteger(value) || value < 1) {
+    throw new InvalidArgumentError('It must be a number of bytes, such as 9MB or 300kB.');
+  }
+  return value;
+}
+
 /** Comma-separated numbers of bits, 2 to 8. */
 export function bitList(text: string): number[] {
   const values = text.split(',').map(Number);

@@ -46,6 +46,11 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
       'compare two models layer by layer (SQNR, cosine), or one quantized model on two backends (every byte; exit code 1 where they differ)',
     load: () => import('./compare.ts'),
   },
+  search: {
+    description:
+      'bits for the weights of each layer: the smallest model that loses at most so much, or the best of a size',
+    load: () => import('./search.ts'),
+  },
   sweep: {
     description: 'accuracy at every combination of weight and activation bits, to see where each bit hurts',
     load: () => import('./sweep.ts'),

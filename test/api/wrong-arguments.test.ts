@@ -244,6 +244,22 @@ const calls: Readonly<Record<string, Call>> = {
     call: quantizing.compareModels,
     args: () => [floatGraph(), graph, batches(), asyncOptions()],
   },
+  searchBits: {
+    call: quantizing.searchBits,
+    args: () => [
+      floatGraph(),
+      batches(),
+      {
+        evaluate: () => Promise.resolve({ loss: 0, drop: 0 }),
+        maxDrop: 1,
+        weightBits: [4],
+        activationBits: [8],
+        recipe: { inputBits: 8 },
+        calibration: { ...calibration },
+        ...asyncOptions(),
+      },
+    ],
+  },
   sweepBits: {
     call: quantizing.sweepBits,
     args: () => [

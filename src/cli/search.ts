@@ -1,0 +1,199 @@
+import type { Command } from 'commander';
+import { InputError } from '../errors.ts';
+import type { Graph } from '../graph/graph.ts';
+import { imageBatches } from '../model/image-batches.ts';
+import { readLabels } from '../model/labels.ts';
+import type { InputShape, LoadOptions } from '../model/model.ts';
+import { readGraph } from '../model/source.ts';
+import { searchBits, type ModelQuality, type SearchPoint } from '../quantize/search.ts';
+import type { Picture } from '../vision/picture.ts';
+import { type OpenClassifier, openFloatClassifier, openQuantizedClassifier } from './classifiers.ts';
+import { CheckFailure, type CommandContext } from './context.ts';
+import { labelled } from './evaluate.ts';
+import { checkWritable, writeWhole } from './files.ts';
+import {
+  activationLimit,
+  backendOption,
+  bitList,
+  byteCount,
+  DEFAULT_CALIBRATION,
+  inputShapeOption,
+  inputSizes,
+  maxActivationBytesOption,
+  percentagePoints,
+  positiveInteger,
+  readRecipe,
+} from './options.ts';
+import { bytes, onProgress, print, printJson, progress, table } from './output.ts';
+import { findPictures, loadPictures, SOURCES_HELP } from './pictures.ts';
+import { configuredOnnxRuntime } from './runtime.ts';
+
+interface SearchCommandOptions {
+  readonly maxDrop?: number;
+  readonly maxBytes?: number;
+  readonly calibration: string[];
+  readonly images?: string[];
+  readonly limit?: number;
+  readonly weights: number[];
+  readonly activations: number[];
+  readonly recipe?: string;
+  readonly output?: string;
+  readonly backend: NonNullable<LoadOptions['backend']>;
+  readonly maxActivationBytes?: number;
+  readonly inputShape?: InputShape;
+  readonly json?: boolean;
+}
+
+/** Pictures that are run at once. */
+const BATCH = 32;
+
+export function configure(command: Command, { signal }: CommandContext): void {
+  command
+    .argument('<model>', 'float ONNX file of a classifier')
+    .option(
+      '--max-drop <points>',
+      'the smallest model that loses at most so many percentage points',
+      percentagePoints,
+    )
+    .option('--max-bytes <size>', 'the best model of at most so many bytes, such as 9MB', byteCount)
+    .option('-c, --calibration <source...>', SOURCES_HELP, [DEFAULT_CALIBRATION])
+    .option(
+      '-i, --images <source...>',
+      'labelled pictures: the drop is of their accuracy (default: the calibration pictures, and the drop the share that is answered otherwise than by the float model)',
+    )
+    .option('--limit <n>', 'calibrate on the first n pictures only', positiveInteger)
+    .option('-w, --weights <bits>', 'weight bits to try below those of the recipe', bitList, [4, 2])
+    .option('-a, --activations <bits>', 'activation bits at which sensitivity is measured', bitList, [])
+    .option('-r, --recipe <file>', 'all but the bits')
+    .option('-o, --output <file>', 'where to write the recipe that was found')
+    .addOption(backendOption())
+    .addOption(maxActivationBytesOption())
+    .addOption(inputShapeOption())
+    .option('--json', 'print JSON')
+    .action(async (path: string, options: SearchCommandOptions) => {
+      if ((options.maxDrop === undefined) === (options.maxBytes === undefined)) {
+        throw new InputError('give either --max-drop or --max-bytes');
+      }
+      const recipe = await readRecipe(options.recipe);
+      const graph = await readGraph(path, { signal, ...inputSizes(options) });
+      const calibrationPictures = (await findPictures(options.calibration)).slice(0, options.limit);
+      const images =
+        options.images && labelled(await findPictures(options.images), readLabels(graph.metadata));
+      if (options.output) {
+        await checkWritable(options.output, [path, ...(options.recipe ? [options.recipe] : [])]);
+      }
+      const pictures: Picture[] = [];
+      for (const { load } of images ?? calibrationPictures) pictures.push(await load());
+      const float = await allScores(await openFloatClassifier(path, graph), pictures);
+      const labels = images?.map(({ label }) => label);
+      const evaluate = async (quantized: Graph): Promise<ModelQuality> => {
+        const open = await openQuantizedClassifier('quantized', quantized, {
+          backend: options.backend,
+          signal,
+          ...activationLimit(options),
+        });
+        return qualityOf(await allScores(open, pictures), float, labels);
+      };
+      const bar = progress('Searching');
+      const { sensitivities, points, best } = await searchBits(
+        graph,
+        imageBatches(graph, loadPictures(calibrationPictures), inputSizes(options)),
+        {
+          recipe,
+          weightBits: options.weights,
+          activationBits: options.activations,
+          evaluate,
+          ...(options.maxDrop !== undefined && { maxDrop: options.maxDrop }),
+          ...(options.maxBytes !== undefined && { maxBytes: options.maxBytes }),
+          onnxRuntime: await configuredOnnxRuntime(),
+          onProgress: onProgress(bar),
+          signal,
+        },
+      ).finally(() => bar.stop());
+      if (options.output && best) {
+        await writeWhole(options.output, `${JSON.stringify(best.recipe, undefined, 2)}\n`);
+      }
+      if (options.json) {
+        printJson({ model: path, images: pictures.length, sensitivities, points, best: best ?? null });
+      } else {
+        print('Each layer alone with fewer bits, least loss first');
+        print(
+          table(
+            ['layer', 'bits', 'saves', 'loss', 'drop'],
+            sensitivities.map(({ name, kind, bits, savedBytes, loss, drop }) => [
+              kind === 'weights' ? name : `${name} (activation)`,
+              bits,
+              bytes(savedBytes),
+              loss.toExponential(2),
+              drop.toFixed(2),
+            ]),
+          ),
+        );
+        print('');
+        print(
+          `${images ? 'Points of accuracy lost' : 'Percent of pictures answered otherwise than by the float model'}, ${pictures.length.toLocaleString('en')} pictures; * no smaller one loses less`,
+        );
+        print(
+          table(
+            ['', 'constants', 'layers with fewer bits', 'drop'],
+            points.map((point) => rowOf(point, best)),
+          ),
+        );
+        if (best) {
+          print('');
+          print(options.output ? `${options.output}: the recipe` : JSON.stringify(overridesOf(best)));
+        }
+      }
+      if (!best) throw new CheckFailure('no choice of bits meets the limit: see the table above');
+    });
+}
+
+function rowOf(point: SearchPoint, best: SearchPoint | undefined): readonly (string | number)[] {
+  const fewer = overridesOf(point).length;
+  return [
+    `${point === best ? '→' : ' '}${point.pareto ? '*' : ' '}`,
+    bytes(point.bytes),
+    fewer,
+    point.drop.toFixed(2),
+  ];
+}
+
+/** What the recipe says of single layers: to paste into a recipe's `layers`. */
+const overridesOf = ({ recipe }: SearchPoint) => recipe.layers;
+
+async function allScores(classifier: OpenClassifier, pictures: readonly Picture[]): Promise<Float32Array[]> {
+  try {
+    const scores: Float32Array[] = [];
+    for (let first = 0; first < pictures.length; first += BATCH) {
+      const rows = await classifier.scores(pictures.slice(first, first + BATCH));
+      scores.push(...rows.map((row) => Float32Array.from(row)));
+    }
+    return scores;
+  } finally {
+    await classifier.dispose();
+  }
+}
+
+/** Loss: the squared error of the scores over the square of the float ones. */
+function qualityOf(
+  scores: readonly Float32Array[],
+  float: readonly Float32Array[],
+  labels: readonly number[] | undefined,
+): ModelQuality {
+  let error = 0;
+  let power = 0;
+  let correct = 0;
+  let floatCorrect = 0;
+  for (const [i, row] of scores.entries()) {
+    for (const [c, value] of row.entries()) {
+      error += (value - float[i][c]) * (value - float[i][c]);
+      power += float[i][c] * float[i][c];
+    }
+    const answer = row.indexOf(Math.max(...row));
+    const floatAnswer = float[i].indexOf(Math.max(...float[i]));
+    const truth = labels ? labels[i] : floatAnswer;
+    if (answer === truth) correct++;
+    if (floatAnswer === truth) floatCorrect++;
+  }
+  return { loss: power > 0 ? error / power : 0, drop: (100 * (floatCorrect - correct)) / scores.length };
+}

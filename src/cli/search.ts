@@ -66,7 +66,8 @@ export function configure(command: Command, { signal }: CommandContext): void {
     .option('-a, --activations <bits>', 'activation bits at which sensitivity is measured', bitList, [])
     .option('-r, --recipe <file>', 'all but the bits')
     .option('-o, --output <file>', 'where to write the recipe that was found')
-    .addOption(backendOption())
+    // Each model is loaded for one evaluation: compiling shaders would take longer than running it.
+    .addOption(backendOption().default('wasm'))
     .addOption(maxActivationBytesOption())
     .addOption(inputShapeOption())
     .option('--json', 'print JSON')

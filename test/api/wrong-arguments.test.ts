@@ -254,7 +254,7 @@ const calls: Readonly<Record<string, Call>> = {
         maxDrop: 1,
         weightBits: [4],
         activationBits: [8],
-        recipe: { inputBits: 8 },
+        recipe: { weights: { rounding: 'nearest' } },
         calibration: { ...calibration },
         ...asyncOptions(),
       },

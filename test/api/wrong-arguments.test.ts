@@ -253,7 +253,6 @@ const calls: Readonly<Record<string, Call>> = {
         evaluate: () => Promise.resolve({ loss: 0, drop: 0 }),
         maxDrop: 1,
         weightBits: [4],
-        activationBits: [8],
         recipe: { weights: { rounding: 'nearest' } },
         calibration: { ...calibration },
         ...asyncOptions(),

@@ -4,42 +4,46 @@ import { type RescaleConstants, rescaleWgsl } from './rescale.wgsl.ts';
 import { storeWgsl } from './store.wgsl.ts';
 
 export interface Binary {
-  readonly function: 'sum' | 'product';
-  /** Words of the whole batch. */
-  readonly words: number;
-  /** Of the second operand: as many, or those of a pixel an image. */
-  readonly otherWords: number;
-  readonly imagePixels: number;
-  readonly pixelWords: number;
-  readonly channels: number;
+  readonly function: 'sum' | 'product' | 'maximum' | 'minimum';
+  readonly batch: number;
+  readonly image: readonly [height: number, width: number, channels: number];
+  /** Of the second operand: along each axis the first's size, or 1. */
+  readonly otherImage: readonly [height: number, width: number, channels: number];
   readonly rescale: RescaleConstants;
+  /** What padded lanes hold. */
+  readonly fill: number;
 }
 
 /**
- * Sum of two tensors, each times a fixed-point multiplier at a common exponent, or their product times one; exact, rounded once. The second
- * may be one pixel an image, which meets all of the image's (squeeze and excitation).
+ * Sum of two tensors, each times a fixed-point multiplier at a common exponent, or their product times one; exact, rounded once. Or the
+ * larger or smaller of two that are quantized alike. The second may have one row, column or channel, which meets all of the first's (squeeze
+ * and excitation; a spatial gate).
  *
- *   a, y  [pixels][PIXEL_WORDS] u32 of four int8
- *   b     the same, or [images][PIXEL_WORDS]
+ *   a, y  [images][HEIGHT][WIDTH][PIXEL_WORDS] u32 of four int8
+ *   b     the same, or 1 in place of some sizes
  *
  * One invocation computes one word. Workgroup memory: none. That the exact value is below 2³¹ is proved at load.
  */
-export const binaryWgsl = (
-  { function: of, words, otherWords, imagePixels, pixelWords, channels, rescale }: Binary,
-  grid: Grid,
-) => {
+export const binaryWgsl = ({ function: of, batch, image, otherImage, rescale, fill }: Binary, grid: Grid) => {
   const { multipliers, inputZeroPoints, shift, zeroPoint, lo, hi } = rescale;
+  const [height, width, channels] = image;
+  const pixelWords = Math.ceil(channels / 4);
+  const [otherHeight, otherWidth, otherChannels] = otherImage;
+  const otherWords = Math.ceil(otherChannels / 4);
+  const isSame = image.every((size, axis) => size === otherImage[axis]);
+  const isPixel = otherHeight * otherWidth === 1 && otherChannels === channels;
+  const words = batch * height * width * pixelWords;
   return wgsl`
-#if ${otherWords !== words}
+#if ${!isSame}
 const PIXEL_WORDS = ${pixelWords}u;
-const IMAGE_WORDS = ${imagePixels * pixelWords}u;
+const IMAGE_WORDS = ${height * width * pixelWords}u;
 #endif
 @group(0) @binding(0) var<storage, read> a: array<u32, ${words}>;
-@group(0) @binding(1) var<storage, read> b: array<u32, ${otherWords}>;
+@group(0) @binding(1) var<storage, read> b: array<u32, ${batch * otherHeight * otherWidth * otherWords}>;
 @group(0) @binding(2) var<storage, read_write> y: array<u32, ${words}>;
 ${gridWgsl(grid)}
 ${rescaleWgsl}
-${storeWgsl(channels, zeroPoint)}
+${storeWgsl(channels, fill)}
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -47,17 +51,31 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   if (index >= INVOCATIONS) {
     return;
   }
-#if ${otherWords === words}
+#if ${isSame}
   let other = index;
-#else
+#elif ${isPixel}
   let other = index / IMAGE_WORDS * PIXEL_WORDS + index % PIXEL_WORDS;
+#else
+  let pixel = index / PIXEL_WORDS;
+  let other = index / IMAGE_WORDS * ${otherHeight * otherWidth * otherWords}u
+    + pixel / ${width}u % ${height}u * ${otherHeight > 1 ? otherWidth * otherWords : 0}u
+    + pixel % ${width}u * ${otherWidth > 1 ? otherWords : 0}u
+    + index % PIXEL_WORDS * ${otherChannels === channels ? 1 : 0}u;
 #endif
   let first = unpack4xI8(a[index]) - ${inputZeroPoints[0]};
+#if ${otherChannels === channels}
   let second = unpack4xI8(b[other]) - ${inputZeroPoints[1]};
+#else
+  let second = unpack4xI8(b[other]).xxxx - ${inputZeroPoints[1]};
+#endif
 #if ${of === 'sum'}
   let exact = first * ${multipliers[0]} + second * (${multipliers[1] ?? 0});
-#else
+#elif ${of === 'product'}
   let exact = first * second * ${multipliers[0]};
+#elif ${of === 'maximum'}
+  let exact = max(first, second);
+#else
+  let exact = min(first, second);
 #endif
   store(index, rescaleSum(exact, ${shift}u, ${zeroPoint}, ${lo}, ${hi}));
 }

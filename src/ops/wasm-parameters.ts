@@ -112,7 +112,14 @@ export const PARAMETER_BLOCKS = {
       'inputZeroPoint',
       'otherMultiplier', // sum only: of the second operand
       'otherZeroPoint',
-      'repeats', // pixels that one of the second operand meets
+      'fill', // of padded lanes
+      'same', // 1: the second operand has the layout of the first
+      'height',
+      'width',
+      'otherImageBytes', // of the second operand
+      'otherRowBytes', // between its rows, 0 where it has one
+      'otherPixelBytes',
+      'otherStep', // from one quad of channels to the next, 0 where it has one channel
       'shift',
       'zeroPoint',
       'lo',

@@ -84,7 +84,7 @@ export function lowerPointwise(node: Node, context: LoweringContext): void {
   if (tensors.size > 1) {
     context.problem(
       node,
-      'joins two tensors element by element, which Octet does for sums and products only',
+      'joins two tensors element by element, which Octet does for sums, products, Max and Min only',
     );
   } else if (
     values.some((value, index) => !value && constants[index] === undefined) ||

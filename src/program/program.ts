@@ -192,15 +192,16 @@ export interface AveragePool2dOperation extends Operation, Window2d {
 }
 
 /**
- * Sum or product of two tensors. The second one's layout is the first's, or a single pixel, which stands for every pixel of its image.
+ * A function of two tensors. The second one's layout is the first's, or has one row, column or channel, which stands for all of the first's.
  *
  * - `sum`: `y = clamp(zeroPoint + rne(((a − z_a) · multipliers[0] + (b − z_b) · multipliers[1]) · 2^−shift), lo, hi)`;
  *   a difference has a negative second multiplier.
  * - `product`: `y = clamp(zeroPoint + rne((a − z_a) · (b − z_b) · multipliers[0] · 2^−shift), lo, hi)`
+ * - `maximum`, `minimum`: `y = clamp(max(a, b), lo, hi)`, both quantized as the output
  */
 export interface BinaryOperation extends Operation {
   readonly kind: 'binary';
-  readonly function: 'sum' | 'product';
+  readonly function: 'sum' | 'product' | 'maximum' | 'minimum';
   readonly rescale: Rescale;
 }
 

@@ -179,7 +179,7 @@ describe('mixed ranks', () => {
             const [g, flat] = vectors(b);
             b.output(b.qdq(b.node(op, [g, b.node('Neg', [flat])]), 0.02, 0), [batch, 3, batch, 3]);
           },
-          /broadcasting is not supported|must be alike/,
+          /broadcasting is not supported|must be of one rank/,
           batch,
         );
       }

@@ -47,7 +47,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let other = index / IMAGE_WORDS * PIXEL_WORDS + index % PIXEL_WORDS;
 
   let first = unpack4xI8(a[index]) - 5;
+
   let second = unpack4xI8(b[other]) - -9;
+
 
   let exact = first * second * 23302;
 

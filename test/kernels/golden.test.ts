@@ -22,6 +22,8 @@ const SHOWN = [
   'averagePool2d: 3x3 uneven padding',
   'binary: sum, primes',
   'binary: product, primes by a pixel',
+  'binary: product by a plane, batch 3',
+  'binary: maximum of two tensors, primes',
   'move: joined, 5, 8 and 3',
   'move: padded in whole words, through a table',
   'move: regrouped element by element',

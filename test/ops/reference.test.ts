@@ -111,12 +111,14 @@ function averagePool(op: AveragePool2dOperation, x: Element, input: ProgramTenso
 function binary(
   { function: of, rescale }: BinaryOperation,
   [a, b]: readonly Element[],
-  [height, width]: readonly number[],
+  sizes: readonly number[],
 ): Element {
-  const isPixel = height * width === 1;
-  return (n, h, w, c) => {
-    const first = a(n, h, w, c) - rescale.inputZeroPoints[0];
-    const second = (isPixel ? b(n, 0, 0, c) : b(n, h, w, c)) - rescale.inputZeroPoints[1];
+  return (n, ...at) => {
+    const first = a(n, ...at) - rescale.inputZeroPoints[0];
+    const own = at.map((index, axis) => Math.min(index, sizes[axis] - 1)) as typeof at;
+    const second = b(n, ...own) - rescale.inputZeroPoints[1];
+    if (of === 'maximum') return clamp(Math.max(first, second), rescale);
+    if (of === 'minimum') return clamp(Math.min(first, second), rescale);
     return of === 'sum'
       ? rescaled([first, second], rescale, [...rescale.multipliers])
       : rescaled([first * second], rescale, [...rescale.multipliers]);

@@ -347,14 +347,7 @@ describe('problems', () => {
         const pooled = b.qdq(b.node('GlobalAveragePool', [x]), 1, 0);
         return b.qdq(b.node('Add', [pooled, b.node('Flatten', [pooled])]), 1, 0);
       },
-      /adds \[N,3,1,1\] and \[N,3\]/,
-    ],
-    'product with a row of pixels': [
-      (b, x) => {
-        const row = b.node('AveragePool', [x], { kernel_shape: [4, 1] });
-        return b.qdq(b.node('Mul', [x, b.qdq(row, 1, 0)]), 1, 0);
-      },
-      /multiplies \[N,3,4,4\] and \[N,3,1,4\]/,
+      /joins \[N,3,1,1\] and \[N,3\]/,
     ],
     'product with a vector, which lies along the width': [
       (b, x) =>
@@ -366,10 +359,10 @@ describe('problems', () => {
           1,
           0,
         ),
-      /must be alike/,
+      /must be of one rank/,
     ],
-    'the larger of two tensors': [
-      (b, x) => b.qdq(b.node('Max', [x, b.qdq(conv3x3(b, x, 3, 3), 1, 0)]), 1, 0),
+    'the slopes of one tensor for another': [
+      (b, x) => b.qdq(b.node('PRelu', [x, b.qdq(conv3x3(b, x, 3, 3), 1, 0)]), 1, 0),
       /sums and products only/,
     ],
     'a channel behind the last': [

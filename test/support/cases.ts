@@ -700,6 +700,61 @@ function mulCase(label: string, spec: MulSpec, random: Random): OperationCase {
   return finish('binary', `product, ${label}`, builder.build(label), batch, inputs);
 }
 
+interface BroadcastSpec {
+  readonly of: BinaryOperation['function'];
+  readonly batch?: number;
+  readonly image: ImageShape;
+  /** Of the second operand. */
+  readonly other: ImageShape;
+  readonly clip?: readonly [lo: number, hi: number];
+  readonly x?: Values;
+}
+
+const BROADCAST_SPECS: Record<string, BroadcastSpec> = {
+  'by a plane, batch 3': { of: 'product', batch: 3, image: [4, 3, 7], other: [4, 3, 1] },
+  'and a plane, channels 16': { of: 'sum', batch: 2, image: [3, 5, 16], other: [3, 5, 1] },
+  'and a row': { of: 'sum', batch: 3, image: [4, 5, 6], other: [1, 5, 6] },
+  'by a column': { of: 'product', batch: 2, image: [4, 5, 6], other: [4, 1, 6] },
+  'and a value, batch 3': { of: 'sum', batch: 3, image: [3, 2, 9], other: [1, 1, 1] },
+  'by a row of one channel': { of: 'product', batch: 3, image: [3, 4, 5], other: [1, 4, 1] },
+  'of two tensors, primes': { of: 'maximum', batch: 3, image: [5, 7, 13], other: [5, 7, 13] },
+  'of two tensors, clamped': { of: 'minimum', image: [4, 4, 16], other: [4, 4, 16], clip: [-100, 20] },
+  'of a tensor and a pixel': { of: 'minimum', batch: 2, image: [3, 4, 6], other: [1, 1, 6], x: 'extremes' },
+  'of a tensor and a plane': {
+    of: 'maximum',
+    batch: 3,
+    image: [4, 3, 5],
+    other: [4, 3, 1],
+    clip: [-20, 127],
+  },
+};
+
+function broadcastCase(label: string, spec: BroadcastSpec, random: Random): OperationCase {
+  const { of, image, other, batch = 1, clip: [lo, hi] = [-128, 127] } = spec;
+  const isExtreme = of === 'maximum' || of === 'minimum';
+  const builder = createProgramBuilder();
+  const zeros = isExtreme ? ([0, 0] as const) : ([127, -128] as const);
+  const a = builder.input(image, 7);
+  const b = builder.input(other, -9);
+  const output = builder.tensor(image, 33);
+  const rescale = isExtreme
+    ? { ...rescaleBy([1, 1], zeros, 0, lo, hi), multipliers: Int32Array.of(1, 1), shift: 0 }
+    : of === 'sum'
+      ? rescaleBy([0.31, 0.77], zeros, 33, lo, hi)
+      : multiplyBy(1 / 130, zeros, 33, lo, hi);
+  builder.emit<BinaryOperation>({
+    kind: 'binary',
+    function: of,
+    name: label,
+    inputs: [a.id, b.id],
+    output: output.id,
+    rescale,
+  });
+  const draw = drawValues(spec.x ?? 'random', random, 0);
+  const inputs = new Map([a, b].map((tensor) => [tensor.id, fillImage(tensor, batch, draw)]));
+  return finish('binary', `${of} ${label}`, builder.build(label), batch, inputs);
+}
+
 interface ConcatSpec {
   readonly batch?: number;
   readonly size?: readonly [height: number, width: number];
@@ -1254,6 +1309,7 @@ export function quickCases(): OperationCase[] {
     ...make(MATMUL_SPECS, matMulCase),
     ...make(SOFTMAX_SPECS, softmaxCase),
     ...make(REDUCE_SPECS, reduceCase),
+    ...make(BROADCAST_SPECS, broadcastCase),
     ...make(CHANNEL_LOOKUP_SPECS, (label, spec, source) =>
       lookupCase(label, { ...spec, tables: spec.image[2] }, source),
     ),

@@ -1,4 +1,6 @@
 import { add } from '../../graph/operators/add.ts';
+import { max } from '../../graph/operators/max.ts';
+import { min } from '../../graph/operators/min.ts';
 import { mul } from '../../graph/operators/mul.ts';
 import { sub } from '../../graph/operators/sub.ts';
 import type { BinaryOperation } from '../../program/program.ts';
@@ -10,7 +12,7 @@ import { webgpuKernel } from './webgpu.ts';
 
 export const binary: Operator<BinaryOperation> = {
   kind: 'binary',
-  onnx: [add, mul, sub],
+  onnx: [add, max, min, mul, sub],
   lower: lowerBinary,
   reference: binaryReference,
   macs: () => 0,

@@ -3,29 +3,39 @@ import type { BinaryOperation } from '../../program/program.ts';
 import { paddedChannels } from '../../program/program.ts';
 import type { ReferenceContext } from '../operator.ts';
 
-/** Sum or product of two tensors, exact in int32, rounded once; a second one of a single pixel meets every pixel of its image. */
+/** A function of two tensors, exact in int32, rounded once; a row, column or channel that is the second one's only one meets all. */
 export function binaryReference(operation: BinaryOperation, context: ReferenceContext): void {
-  const { multipliers, inputZeroPoints } = operation.rescale;
-  const isSum = operation.function === 'sum';
+  const exact = exactFunction(operation);
   const output = context.tensor(operation.output);
   const [a, b] = operation.inputs.map((id) => context.buffer(id)) as [Int8Array, Int8Array];
   const y = context.buffer(output.id);
   const [height, width, channels] = output.image;
   const stored = paddedChannels(channels);
-  const [otherHeight, otherWidth] = context.tensor(operation.inputs[1]).image;
-  const pixels = height * width;
-  const repeats = pixels / (otherHeight * otherWidth);
-  for (let pixel = 0; pixel < context.batch * pixels; pixel++) {
+  const [otherHeight, otherWidth, otherChannels] = context.tensor(operation.inputs[1]).image;
+  const otherStored = paddedChannels(otherChannels);
+  for (let pixel = 0; pixel < context.batch * height * width; pixel++) {
     const at = pixel * stored;
-    const other = Math.floor(pixel / repeats) * stored;
+    const n = Math.floor(pixel / (height * width));
+    const h = otherHeight > 1 ? Math.floor(pixel / width) % height : 0;
+    const w = otherWidth > 1 ? pixel % width : 0;
+    const other = ((n * otherHeight + h) * otherWidth + w) * otherStored;
     for (let c = 0; c < channels; c++) {
-      const first = a[at + c] - inputZeroPoints[0];
-      const second = b[other + c] - inputZeroPoints[1];
-      const exact = isSum
-        ? first * multipliers[0] + second * multipliers[1]
-        : first * second * multipliers[0];
-      y[at + c] = rescaleSum(exact, operation.rescale);
+      y[at + c] = rescaleSum(exact(a[at + c], b[other + (otherChannels > 1 ? c : 0)]), operation.rescale);
     }
     y.fill(output.zeroPoint, at + channels, at + stored);
+  }
+}
+
+function exactFunction({ function: of, rescale }: BinaryOperation): (a: number, b: number) => number {
+  const { multipliers, inputZeroPoints } = rescale;
+  switch (of) {
+    case 'sum':
+      return (a, b) => (a - inputZeroPoints[0]) * multipliers[0] + (b - inputZeroPoints[1]) * multipliers[1];
+    case 'product':
+      return (a, b) => (a - inputZeroPoints[0]) * (b - inputZeroPoints[1]) * multipliers[0];
+    case 'maximum':
+      return Math.max;
+    case 'minimum':
+      return Math.min;
   }
 }

@@ -6,7 +6,9 @@ export const wasmKernel: WasmKernel<BinaryOperation> = {
   variants({ inputs, output, function: of, rescale }, tensor, batch) {
     const builder = new VariantBuilder();
     const [height, width, channels] = tensor(output).image;
-    const [otherHeight, otherWidth] = tensor(inputs[1]).image;
+    const [otherHeight, otherWidth, otherChannels] = tensor(inputs[1]).image;
+    const otherBytes = paddedChannels(otherChannels);
+    const isSame = otherHeight === height && otherWidth === width && otherChannels === channels;
     const block = builder.constant('shape', () =>
       parameterBlock('Binary', {
         channels: paddedChannels(channels),
@@ -19,7 +21,14 @@ export const wasmKernel: WasmKernel<BinaryOperation> = {
         zeroPoint: rescale.zeroPoint,
         lo: rescale.lo,
         hi: rescale.hi,
-        repeats: (height * width) / (otherHeight * otherWidth),
+        fill: tensor(output).zeroPoint,
+        same: isSame ? 1 : 0,
+        height,
+        width,
+        otherImageBytes: otherHeight * otherWidth * otherBytes,
+        otherRowBytes: otherHeight > 1 ? otherWidth * otherBytes : 0,
+        otherPixelBytes: otherWidth > 1 ? otherBytes : 0,
+        otherStep: otherChannels === channels ? 4 : 0,
       }),
     );
     const args = [tensorAt(inputs[0]), tensorAt(inputs[1]), tensorAt(output), block];

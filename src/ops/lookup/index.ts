@@ -1,3 +1,5 @@
+import { max } from '../../graph/operators/max.ts';
+import { min } from '../../graph/operators/min.ts';
 import { onnxOperators } from '../../graph/operators/registry.ts';
 import type { LookupOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
@@ -8,7 +10,10 @@ import { webgpuKernel } from './webgpu.ts';
 
 export const lookup: Operator<LookupOperation> = {
   kind: 'lookup',
-  onnx: [...onnxOperators.values()].filter(({ role }) => role === 'pointwise' || role === 'clamps'),
+  // Of two tensors, Max and Min are `binary`.
+  onnx: [...onnxOperators.values()].filter(
+    (row) => (row.role === 'pointwise' || row.role === 'clamps') && row !== max && row !== min,
+  ),
   lower: lowerPointwise,
   reference: lookupReference,
   macs: () => 0,

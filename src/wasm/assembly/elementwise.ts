@@ -1,11 +1,32 @@
-/** Sums, products and table lookup. A unit is one pixel; its channels are stored in whole quads. */
+/** Functions of two tensors, and table lookup. A unit is one pixel; its channels are stored in whole quads. */
 import { Binary, Lookup } from './parameters';
 import { load4, packRescaled, powerOfHalf } from './requantize';
 import { fillLanes } from './pool';
 
+/** Where the second operand of a pixel begins. */
+// @ts-ignore: decorator
+@inline
+function otherPixel(b: usize, shape: Binary, unit: i32): usize {
+  const row = unit / shape.width;
+  return (
+    b +
+    <usize>((row / shape.height) * shape.otherImageBytes) +
+    <usize>((row % shape.height) * shape.otherRowBytes) +
+    <usize>((unit % shape.width) * shape.otherPixelBytes)
+  );
+}
+
+/** Four channels of the second operand, or its only one four times. */
+// @ts-ignore: decorator
+@inline
+function loadOther(address: usize, step: usize): v128 {
+  return step ? load4(address) : i32x4.splat(load<i8>(address));
+}
+
 /** `y = clamp(z + rne(((a − z_a) · m_a + (b − z_b) · m_b) · 2^−shift))`, the sum exact in int32. */
 export function sum(a: usize, b: usize, y: usize, shape: Binary, unitStart: i32, unitEnd: i32): void {
   const channels = <usize>shape.channels;
+  const otherStep = <usize>shape.otherStep;
   const zeroA = i32x4.splat(shape.inputZeroPoint);
   const zeroB = i32x4.splat(shape.otherZeroPoint);
   const multiplierA = i32x4.splat(shape.multiplier);
@@ -15,22 +36,23 @@ export function sum(a: usize, b: usize, y: usize, shape: Binary, unitStart: i32,
   const hi = i32x4.splat(shape.hi);
   const factor = powerOfHalf(shape.shift);
   // Where the operands are alike all pixels are one row.
-  const step = shape.repeats == 1 ? unitEnd - unitStart : 1;
+  const step = shape.same ? unitEnd - unitStart : 1;
   for (let unit = unitStart; unit < unitEnd; unit += step) {
-    let other = b + <usize>(unit / shape.repeats) * channels;
+    let other = shape.same ? b + <usize>unit * channels : otherPixel(b, shape, unit);
     const end = <usize>(unit + step) * channels;
-    for (let at = <usize>unit * channels; at < end; at += 4, other += 4) {
+    for (let at = <usize>unit * channels; at < end; at += 4, other += otherStep) {
       const first = i32x4.mul(i32x4.sub(load4(a + at), zeroA), multiplierA);
-      const second = i32x4.mul(i32x4.sub(load4(other), zeroB), multiplierB);
+      const second = i32x4.mul(i32x4.sub(loadOther(other, otherStep), zeroB), multiplierB);
       store<i32>(y + at, packRescaled(i32x4.add(first, second), factor, zeroPoint, lo, hi));
     }
   }
-  fillPixels(y, shape.channels, shape.lastLanes, shape.zeroPoint, unitStart, unitEnd);
+  fillPixels(y, shape.channels, shape.lastLanes, shape.fill, unitStart, unitEnd);
 }
 
 /** `y = clamp(z + rne((a − z_a) · (b − z_b) · m · 2^−shift))`, the product exact in int32. */
 export function product(a: usize, b: usize, y: usize, shape: Binary, unitStart: i32, unitEnd: i32): void {
   const channels = <usize>shape.channels;
+  const otherStep = <usize>shape.otherStep;
   const zeroA = i32x4.splat(shape.inputZeroPoint);
   const zeroB = i32x4.splat(shape.otherZeroPoint);
   const multiplier = i32x4.splat(shape.multiplier);
@@ -40,14 +62,54 @@ export function product(a: usize, b: usize, y: usize, shape: Binary, unitStart: 
   const factor = powerOfHalf(shape.shift);
   for (let unit = unitStart; unit < unitEnd; unit++) {
     const at = <usize>unit * channels;
-    const other = b + <usize>(unit / shape.repeats) * channels;
-    for (let c: usize = 0; c < channels; c += 4) {
-      const exact = i32x4.mul(i32x4.sub(load4(a + at + c), zeroA), i32x4.sub(load4(other + c), zeroB));
+    let other = shape.same ? b + at : otherPixel(b, shape, unit);
+    for (let c: usize = 0; c < channels; c += 4, other += otherStep) {
+      const second = i32x4.sub(loadOther(other, otherStep), zeroB);
+      const exact = i32x4.mul(i32x4.sub(load4(a + at + c), zeroA), second);
       const scaled = i32x4.mul(exact, multiplier);
       store<i32>(y + at + c, packRescaled(scaled, factor, zeroPoint, lo, hi));
     }
   }
-  fillPixels(y, shape.channels, shape.lastLanes, shape.zeroPoint, unitStart, unitEnd);
+  fillPixels(y, shape.channels, shape.lastLanes, shape.fill, unitStart, unitEnd);
+}
+
+/** `y = clamp(max(a, b))` of integers that are quantized alike. */
+export function maximum(a: usize, b: usize, y: usize, shape: Binary, unitStart: i32, unitEnd: i32): void {
+  extreme(true, a, b, y, shape, unitStart, unitEnd);
+}
+
+/** `y = clamp(min(a, b))`. */
+export function minimum(a: usize, b: usize, y: usize, shape: Binary, unitStart: i32, unitEnd: i32): void {
+  extreme(false, a, b, y, shape, unitStart, unitEnd);
+}
+
+// @ts-ignore: decorator
+@inline
+function extreme(
+  isLargest: bool,
+  a: usize,
+  b: usize,
+  y: usize,
+  shape: Binary,
+  unitStart: i32,
+  unitEnd: i32,
+): void {
+  const channels = <usize>shape.channels;
+  const otherStep = <usize>shape.otherStep;
+  const lo = i8x16.splat(<i8>shape.lo);
+  const hi = i8x16.splat(<i8>shape.hi);
+  const step = shape.same ? unitEnd - unitStart : 1;
+  for (let unit = unitStart; unit < unitEnd; unit += step) {
+    let other = shape.same ? b + <usize>unit * channels : otherPixel(b, shape, unit);
+    const end = <usize>(unit + step) * channels;
+    for (let at = <usize>unit * channels; at < end; at += 4, other += otherStep) {
+      const first = v128.load32_zero(a + at);
+      const second = otherStep ? v128.load32_zero(other) : v128.load8_splat(other);
+      const chosen = isLargest ? i8x16.max_s(first, second) : i8x16.min_s(first, second);
+      v128.store32_lane(y + at, i8x16.min_s(i8x16.max_s(chosen, lo), hi), 0);
+    }
+  }
+  fillPixels(y, shape.channels, shape.lastLanes, shape.fill, unitStart, unitEnd);
 }
 
 /** `y = table[x + 128]`. */

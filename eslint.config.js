@@ -32,7 +32,12 @@ export default tseslint.config(
       ],
     },
   },
-  { files: ['**/*.mjs'], languageOptions: { globals: { console: 'readonly', process: 'readonly' } } },
+  {
+    files: ['**/*.mjs', 'examples/**/*.js'],
+    languageOptions: {
+      globals: { Buffer: 'readonly', console: 'readonly', process: 'readonly', URL: 'readonly' },
+    },
+  },
   {
     // Engines differ in the last bit of these functions, so they would break the promise of the same bytes everywhere. Powers of two are exact
     // (test/engines checks it).

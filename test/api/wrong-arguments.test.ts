@@ -311,6 +311,13 @@ const calls: Readonly<Record<string, Call>> = {
   letterbox: { call: vision.letterbox, args: () => [picture(), 6, 5, { fill: 0, align: 'start' }] },
   placementOf: { call: vision.placementOf, args: () => [{ width: 4, height: 5 }, 3, 3, 'crop'] },
   pointsToPicture: { call: vision.pointsToPicture, args: () => [[1, 2], placement()] },
+  rotatedBoxes: {
+    call: vision.rotatedBoxes,
+    args: () => [
+      { width: 2, height: 1, data: [1, 0] },
+      { threshold: 0.5, minScore: 0, minSide: 0, grow: 1 },
+    ],
+  },
   mapToPicture: {
     call: vision.mapToPicture,
     args: () => [

@@ -1,4 +1,4 @@
-/** What people do with the outputs of detectors and segmenters, against torchvision, torch and Pillow (make_fixtures.py). */
+/** What people do with the outputs of detectors and segmenters, against torchvision, torch, OpenCV and Pillow (make_fixtures.py). */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
@@ -10,6 +10,7 @@ import {
   nonMaxSuppression,
   placementOf,
   pointsToPicture,
+  rotatedBoxes,
 } from '../../src/index-vision.ts';
 import type { Picture } from '../../src/vision/picture.ts';
 import { resize } from '../../src/vision/resize.ts';
@@ -34,6 +35,12 @@ interface Fixtures {
     readonly size: [width: number, height: number];
     readonly scores: number[];
     readonly classes: number[];
+  };
+  readonly rotatedBoxes: {
+    readonly size: [width: number, height: number];
+    readonly values: number[];
+    /** Corners of each, sorted by x, then y. */
+    readonly rectangles: [number, number][][];
   };
   readonly letterboxes: readonly {
     readonly from: [width: number, height: number];
@@ -166,5 +173,39 @@ describe('maps', () => {
     const upper = [1, 1, 2, 2, 3, 3, 4, 4];
     const lower = [5, 5, 6, 6, 7, 7, 8, 8];
     expect([...data]).toEqual([...upper, ...upper, ...lower, ...lower]);
+  });
+});
+
+describe('rotatedBoxes', () => {
+  const { size, values, rectangles } = fixtures.rotatedBoxes;
+  const map = { width: size[0], height: size[1], data: values };
+  const pairs = (corners: readonly number[]) =>
+    [0, 2, 4, 6].map((i): [number, number] => [corners[i], corners[i + 1]]);
+
+  test('are the smallest rectangles of OpenCV', () => {
+    const found = rotatedBoxes(map, { minSide: 0, minScore: 0 });
+    expect(found).toHaveLength(rectangles.length);
+    for (const [index, { corners }] of found.entries()) {
+      for (const [x, y] of rectangles[index]) {
+        const distances = pairs(corners).map(([a, b]) => Math.abs(a - x) + Math.abs(b - y));
+        // OpenCV computes in float32.
+        expect(Math.min(...distances), `rectangle ${index}`).toBeLessThan(1e-3);
+      }
+    }
+  });
+
+  test('leave out what is small or weak, and grow', () => {
+    const plain = rotatedBoxes(map);
+    expect(plain).toHaveLength(rectangles.length - 1);
+    expect(plain[0].score).toBeGreaterThan(0.7);
+    expect(rotatedBoxes(map, { minScore: 0.99 })).toEqual([]);
+    const [left, top] = plain[0].corners;
+    const [grownLeft, grownTop] = rotatedBoxes(map, { grow: 2 })[0].corners;
+    const [width, height] = [plain[0].corners[2] - left, plain[0].corners[5] - top];
+    const margin = (2 * width * height) / (2 * (width + height));
+    expect([left - grownLeft, top - grownTop]).toEqual([
+      expect.closeTo(margin, 6),
+      expect.closeTo(margin, 6),
+    ]);
   });
 });

@@ -1,6 +1,6 @@
-"""Writes detection.json: what torchvision, torch and Pillow make of the inputs that it holds too.
+"""Writes detection.json: what torchvision, torch, OpenCV and Pillow make of the inputs that it holds too.
 
-    pip install torch==2.13.0 torchvision==0.28.0 pillow==13.0.0
+    pip install torch==2.13.0 torchvision==0.28.0 pillow==13.0.0 opencv-python-headless==5.0.0.93
     python test/vision/make_fixtures.py
 """
 
@@ -8,6 +8,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from torchvision import ops
@@ -57,6 +58,27 @@ def arg_max():
     return {"size": [7, 6], "scores": numbers(scores), "classes": scores.argmax(0).flatten().tolist()}
 
 
+def rotated_boxes():
+    """cv2.minAreaRect of each connected region, by the mean of its corners, as the direction of corners is each one's own."""
+    import cv2
+
+    width, height = 60, 44
+    values = np.zeros((height, width), np.float32)
+    boxes = (((14, 10), (20, 7), 0), ((42, 14), (22, 8), 24), ((16, 31), (18, 9), -37), ((46, 35), (12, 9), 90), ((30, 24), (1, 1), 0))
+    for box in boxes:
+        cv2.fillPoly(values, [np.round(cv2.boxPoints(box)).astype(np.int32)], 1)
+    values *= (random(height, width) * 0.4 + 0.6).numpy()
+    count, labels = cv2.connectedComponents((values > 0.3).astype(np.uint8), connectivity=8)
+    rectangles = []
+    for label in range(1, count):
+        rows, columns = np.nonzero(labels == label)
+        points = np.stack([columns, rows], 1).astype(np.float32)
+        # OpenCV gives NaN for a single point.
+        corners = cv2.boxPoints(cv2.minAreaRect(points)) if len(points) > 1 else [*points] * 4
+        rectangles.append(sorted([round(float(x), 4), round(float(y), 4)] for x, y in corners))
+    return {"size": [width, height], "values": numbers(torch.tensor(values)), "rectangles": rectangles}
+
+
 def letterboxes():
     for width, height, to_width, to_height in ((40, 30, 32, 32), (30, 41, 64, 48), (90, 7, 20, 20)):
         picture = Image.new("RGB", (width, height))
@@ -79,5 +101,6 @@ fixtures = {
     "maps": list(maps()),
     "argMax": arg_max(),
     "letterboxes": list(letterboxes()),
+    "rotatedBoxes": rotated_boxes(),
 }
 Path(__file__).with_name("detection.json").write_text(json.dumps(fixtures) + "\n")

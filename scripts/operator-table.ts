@@ -47,7 +47,7 @@ said by the \`ModelError\` that names the node; all problems of a model are repo
 
 ## What a quantized model may hold
 
-Opset 10 to 28. \`lookup\` is any function of one quantized tensor, alone or several in a row (SiLU as \`Sigmoid\` and \`Mul\`), also with
+Opset 7 to 28. \`lookup\` is any function of one quantized tensor, alone or several in a row (SiLU as \`Sigmoid\` and \`Mul\`), also with
 constants that do not vary within a channel: they become a table of 256 entries, one or one for each channel. \`host\` is a host stage: computed in float32 on the CPU.
 
 | ONNX operator | becomes |

@@ -17,7 +17,7 @@ const decodeArguments = {
 };
 
 /**
- * Decodes an ONNX model (opset 10 to 28). Differences between opsets are normalized to the forms of opset 13 and later,
+ * Decodes an ONNX model (opset 7 to 28). Differences between opsets are normalized to the forms of opset 13 and later,
  * half floats widened to float32, constants folded, shapes inferred, and nodes sorted topologically. Splits become Slices, channel shuffles
  * Gathers.
  *

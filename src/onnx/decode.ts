@@ -47,7 +47,7 @@ export interface DecodeModelOptions {
 }
 
 /** Range of default operator sets that Octet reads. */
-const MIN_OPSET = 10;
+const MIN_OPSET = 7;
 const MAX_OPSET = 28;
 
 /** A file that has been parsed. */

@@ -45,7 +45,7 @@ function problemsOf(bytes: Uint8Array, options = {}): ModelError['problems'] {
 const ops = (graph: Graph) => graph.nodes.map(({ op }) => op);
 
 describe('opsets are read into one form', () => {
-  test.each([10, 11, 12, 13, 17, 18, 21, 25])('Clip, Squeeze, ReduceMean, Dropout at opset %i', (opset) => {
+  test.each([7, 9, 10, 11, 12, 13, 17, 18, 21, 25])('Clip, Squeeze, ReduceMean, Dropout at opset %i', (opset) => {
     const axes = (name: string, since: number, list: number[]) =>
       opset >= since
         ? { inputs: [name], attributes: [], tensors: [int64s(name, list)] }
@@ -277,7 +277,7 @@ describe('opsets are read into one form', () => {
     );
   });
 
-  test.each([9, 29])('opset %i is refused', (opset) => {
+  test.each([6, 29])('opset %i is refused', (opset) => {
     expect(problemsOf(modelBytes(graphOf([node('Relu', ['x'], ['y'])]), opset))[0].reason).toMatch(
       `opset ${opset}`,
     );

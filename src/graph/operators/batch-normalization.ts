@@ -1,13 +1,13 @@
 import { sameOrUnknown } from '../shapes.ts';
 import { firstOutputOnly, without } from './normalize-context.ts';
 import { defineOperator, isFloats } from './operator.ts';
-import { float, int, since } from './signature.ts';
+import { float, int, since, until } from './signature.ts';
 
 export const batchNormalization = defineOperator({
   op: 'BatchNormalization',
   inputs: [5, 5],
   outputs: 5,
-  attributes: { epsilon: float(1e-5), momentum: float(0.9), training_mode: since(14, int(0)) },
+  attributes: { epsilon: float(1e-5), momentum: float(0.9), spatial: until(9, int(1)), training_mode: since(14, int(0)) },
   role: 'pointwise',
   learned: [1, 2],
   note: '`lookup`, a table for each channel; without a QuantizeLinear before it, part of the convolution before it',
@@ -15,7 +15,10 @@ export const batchNormalization = defineOperator({
     if (this.number(node, 'training_mode') !== 0) {
       context.problems.node(node, 'is in training mode: export the model for inference (model.eval())');
     }
-    const attributes = without(node, 'training_mode', 'momentum');
+    if (this.number(node, 'spatial') === 0) {
+      context.problems.node(node, 'normalizes each pixel by itself (spatial = 0), which is not supported');
+    }
+    const attributes = without(node, 'training_mode', 'momentum', 'spatial');
     return [{ ...firstOutputOnly(node, context, 'running statistics'), attributes }];
   },
   shape(x, parameters) {

@@ -6,6 +6,7 @@ import { int } from './signature.ts';
 /** The slices along an axis, or elements in row-major order, for which the condition holds. */
 export const compress = defineOperator({
   op: 'Compress',
+  since: 9,
   inputs: [2, 2],
   attributes: { axis: int() },
   role: 'none',

@@ -6,6 +6,7 @@ const zero: Value = { dtype: 'float32', shape: [1], data: Float32Array.of(0) };
 
 export const constantOfShape = defineOperator({
   op: 'ConstantOfShape',
+  since: 9,
   inputs: [1, 1],
   attributes: { value: tensor() },
   role: 'none',

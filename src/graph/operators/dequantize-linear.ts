@@ -5,6 +5,7 @@ import { int, since } from './signature.ts';
 
 export const dequantizeLinear = defineOperator({
   op: 'DequantizeLinear',
+  since: 10,
   inputs: [2, 3],
   attributes: { axis: since(13, int(1)), block_size: since(21, int(0)), output_dtype: since(23, int(0)) },
   role: 'none',

@@ -5,6 +5,7 @@ import { movingOperator } from './moving.ts';
 /** Numpy's broadcasting to a given shape (https://onnx.ai/onnx/operators/onnx__Expand.html). */
 export const expand = movingOperator({
   op: 'Expand',
+  since: 8,
   inputs: [2, 2],
   shape({ shape }, _, node, { elements }) {
     const wanted = elements(node.inputs[1]);

@@ -5,6 +5,7 @@ import { int } from './signature.ts';
 
 export const eyeLike = defineOperator({
   op: 'EyeLike',
+  since: 9,
   inputs: [1, 1],
   attributes: { dtype: int(), k: int(0) },
   role: 'none',

@@ -78,6 +78,7 @@ import { size } from './size.ts';
 import { sum } from './sum.ts';
 import { tan } from './tan.ts';
 import { topK } from './top-k.ts';
+import { upsample } from './upsample.ts';
 import { trilu } from './trilu.ts';
 import { where } from './where.ts';
 import { xor } from './xor.ts';
@@ -174,6 +175,7 @@ export const hostOperators = [
   sum,
   tan,
   topK,
+  upsample,
   trilu,
   where,
   xor,

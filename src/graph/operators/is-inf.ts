@@ -3,6 +3,7 @@ import { testOperator } from './truth.ts';
 
 export const isInf = testOperator({
   op: 'IsInf',
+  since: 10,
   attributes: { detect_negative: int(1), detect_positive: int(1) },
   test: (row, node) => {
     const positive = row.number(node, 'detect_positive') !== 0;

@@ -6,6 +6,7 @@ import { ints, required } from './signature.ts';
 /** Puts maxima back where a MaxPool's indices say that they were, zeros elsewhere. */
 export const maxUnpool = defineOperator({
   op: 'MaxUnpool',
+  since: 9,
   inputs: [2, 3],
   attributes: { kernel_shape: required(ints()), pads: ints(), strides: ints() },
   role: 'none',

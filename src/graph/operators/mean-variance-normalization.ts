@@ -7,6 +7,7 @@ import { ints } from './signature.ts';
 /** https://onnx.ai/onnx/operators/onnx__MeanVarianceNormalization.html */
 export const meanVarianceNormalization = defineOperator({
   op: 'MeanVarianceNormalization',
+  since: 9,
   inputs: [1, 1],
   attributes: { axes: ints([0, 2, 3]) },
   role: 'none',

@@ -6,6 +6,7 @@ import { mapIntegers } from './truth.ts';
 /** The remainder, with the divisor's sign (Python's %), or the dividend's where `fmod` is 1 (C's). */
 export const mod = defineOperator({
   op: 'Mod',
+  since: 10,
   inputs: [2, 2],
   attributes: { fmod: int(0) },
   role: 'none',

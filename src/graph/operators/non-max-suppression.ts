@@ -4,6 +4,7 @@ import { int } from './signature.ts';
 /** Boxes that overlap no better one by more than a threshold: [n, 3], of image, class and box (https://onnx.ai/onnx/operators/onnx__NonMaxSuppression.html). */
 export const nonMaxSuppression = defineOperator({
   op: 'NonMaxSuppression',
+  since: 10,
   inputs: [2, 5],
   attributes: { center_point_box: int(0) },
   role: 'none',

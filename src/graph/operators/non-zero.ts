@@ -4,6 +4,7 @@ import { defineOperator } from './operator.ts';
 /** Coordinates of all elements that are not zero: [rank, how many]. */
 export const nonZero = defineOperator({
   op: 'NonZero',
+  since: 9,
   inputs: [1, 1],
   role: 'none',
   hasDynamicShape: true,

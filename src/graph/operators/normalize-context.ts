@@ -40,6 +40,10 @@ export function int64(values: readonly number[]): Omit<Tensor, 'name'> {
   return { dtype: 'int64', shape: [values.length], data: BigInt64Array.from(values, BigInt) };
 }
 
+export function float32List(values: readonly number[]): Omit<Tensor, 'name'> {
+  return { dtype: 'float32', shape: [values.length], data: Float32Array.from(values) };
+}
+
 export function float32Scalar(value: number): Omit<Tensor, 'name'> {
   return { dtype: 'float32', shape: [], data: Float32Array.of(value) };
 }

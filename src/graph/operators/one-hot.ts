@@ -5,6 +5,7 @@ import { int } from './signature.ts';
 
 export const oneHot = defineOperator({
   op: 'OneHot',
+  since: 9,
   inputs: [3, 3],
   attributes: { axis: int(-1) },
   role: 'none',

@@ -3,6 +3,7 @@ import { quantizedOperator } from './quantized.ts';
 
 export const qLinearConv = quantizedOperator({
   op: 'QLinearConv',
+  since: 10,
   of: conv,
   inputs: 9,
   operands: () => [0, 3],

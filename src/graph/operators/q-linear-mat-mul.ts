@@ -3,6 +3,7 @@ import { quantizedOperator } from './quantized.ts';
 
 export const qLinearMatMul = quantizedOperator({
   op: 'QLinearMatMul',
+  since: 10,
   of: matMul,
   inputs: 8,
   operands: () => [0, 3],

@@ -7,6 +7,7 @@ import { int, since } from './signature.ts';
 
 export const quantizeLinear = defineOperator({
   op: 'QuantizeLinear',
+  since: 10,
   inputs: [2, 3],
   attributes: {
     axis: since(13, int(1)),

@@ -1,13 +1,14 @@
 import type { Dimension, Node, TensorData } from '../graph.ts';
 import { type AxisTaps, nearestAxes, resizedAxes, resizeTaps, type Scales } from '../resizing.ts';
 import { movedElements, movingOperator } from './moving.ts';
+import { float32List, type NormalizeContext } from './normalize-context.ts';
 import { isFloats, type Value } from './operator.ts';
 import { float, int, ints, since, string } from './signature.ts';
 
 /** https://onnx.ai/onnx/operators/onnx__Resize.html */
 export const resize = movingOperator({
   op: 'Resize',
-  since: 11,
+  since: 10,
   inputs: [1, 4],
   attributes: {
     antialias: since(18, int(0)),
@@ -22,6 +23,11 @@ export const resize = movingOperator({
   },
   note: 'nearest: `move`; linear and cubic, over two axes: `resize`',
   computes: (node) => !isNearest(node),
+  normalize(node, context) {
+    if (context.graph.opset >= 11) return [node];
+    const scales = Array.from(context.graph.constants.get(node.inputs[1] ?? '')?.data ?? [], Number);
+    return [scaledByOldRule(node, scales, context)];
+  },
   shape({ shape }, _, node, { graph, numbers, elements }) {
     const axes = resizedAxes(node, shape.length);
     if (!axes) return `is resized along axes that [${shape}] does not have`;
@@ -61,6 +67,29 @@ export const resize = movingOperator({
     return isFloats(x) ? interpolated(x, taps) : undefined;
   },
 });
+
+/**
+ * Before opset 11 a Resize, or an Upsample, has scales alone, and ONNX names no rule: ONNX Runtime's coordinates are `x / scale`, and the nearest
+ * element is the one before, or, of what becomes smaller, the one behind.
+ */
+export function scaledByOldRule(node: Node, scales: readonly number[], context: NormalizeContext): Node {
+  const { mode = 'nearest' } = node.attributes;
+  const isSmaller = scales.some((scale) => scale < 1);
+  if (scales.length === 0) context.problems.node(node, 'its scales must be constants');
+  if (mode === 'nearest' && isSmaller && scales.some((scale) => scale > 1)) {
+    context.problems.node(node, 'makes some axes larger and others smaller, for which opset 10 has no rule');
+  }
+  return {
+    ...node,
+    op: 'Resize',
+    inputs: [node.inputs[0], '', context.constant(`${node.name}.scales`, float32List(scales))],
+    attributes: {
+      mode,
+      coordinate_transformation_mode: 'asymmetric',
+      ...(mode === 'nearest' && { nearest_mode: isSmaller ? 'ceil' : 'floor' }),
+    },
+  };
+}
 
 /** The scales of a Resize, undefined where it gives sizes. */
 export function scalesOf(node: Node, numbers: (name: string) => readonly number[] | undefined): Scales {

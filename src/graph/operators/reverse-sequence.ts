@@ -6,6 +6,7 @@ import { int } from './signature.ts';
 /** Turns round the first elements of each sequence, as many as its length says. */
 export const reverseSequence = defineOperator({
   op: 'ReverseSequence',
+  since: 10,
   inputs: [2, 2],
   attributes: { batch_axis: int(1), time_axis: int(0) },
   role: 'none',

@@ -5,6 +5,7 @@ import { float, int, since, string } from './signature.ts';
 /** https://onnx.ai/onnx/operators/onnx__RoiAlign.html */
 export const roiAlign = defineOperator({
   op: 'RoiAlign',
+  since: 10,
   inputs: [3, 3],
   attributes: {
     /** `half_pixel` since opset 16, which had no such attribute and counted otherwise before. */

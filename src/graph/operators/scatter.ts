@@ -6,6 +6,7 @@ import { int } from './signature.ts';
 /** What ScatterElements was called before opset 11. */
 export const scatter = defineOperator({
   op: 'Scatter',
+  since: 9,
   inputs: [3, 3],
   attributes: { axis: int(0) },
   role: 'none',

@@ -3,6 +3,7 @@ import { float } from './signature.ts';
 
 export const shrink = unaryOperator({
   op: 'Shrink',
+  since: 9,
   attributes: { bias: float(0), lambd: float(0.5) },
   unary(node) {
     const bias = this.number(node, 'bias');

@@ -2,15 +2,26 @@ import { constantNumbers, resolveAxis } from '../attributes.ts';
 import type { Known } from './operator.ts';
 import { around, sizeOf, zeros } from './dense.ts';
 import { defineOperator } from './operator.ts';
-import { int, since } from './signature.ts';
+import { int64, without } from './normalize-context.ts';
+import { int, required, since, until } from './signature.ts';
 
 /** The k largest (or smallest) elements along an axis, in order, and their places. Equal ones are in the order of their places. */
 export const topK = defineOperator({
   op: 'TopK',
-  inputs: [2, 2],
+  inputs: [1, 2],
   outputs: 2,
-  attributes: { axis: int(-1), largest: since(11, int(1)), sorted: since(11, int(1)) },
+  attributes: { k: until(10, required(int())), axis: int(-1), largest: since(11, int(1)), sorted: since(11, int(1)) },
   role: 'none',
+  /** k was an attribute before opset 10. */
+  normalize(node, context) {
+    const { k } = node.attributes;
+    if (context.graph.opset >= 10) {
+      if (node.inputs.length < 2) context.problems.node(node, 'has 1 inputs, expected 2');
+      return [node];
+    }
+    const input = context.constant(`${node.name}.k`, int64([Number(k)]));
+    return [{ ...node, inputs: [node.inputs[0], input], attributes: without(node, 'k') }];
+  },
   shape({ dtype, shape }, _, node, { graph }) {
     const k = constantNumbers(graph, node.inputs[1])?.[0];
     const axis = resolveAxis(this.number(node, 'axis'), shape.length);

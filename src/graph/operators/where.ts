@@ -3,6 +3,7 @@ import { defineOperator } from './operator.ts';
 
 export const where = defineOperator({
   op: 'Where',
+  since: 9,
   inputs: [3, 3],
   role: 'none',
   shape: (condition, rest) => {

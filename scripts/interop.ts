@@ -54,7 +54,8 @@ WebAssembly backends, which must give the same bytes: \`plain\` (convolutions wi
 residual network) and \`mobile\` (depthwise convolutions, gates, concatenation, a softmax). \`test/interop/make_fixtures.py\` makes the files.
 
 A cell gives the share of multiply-adds that run in integers on the device, the nodes that run on the host in real numbers, and how far the output is from that of
-ONNX Runtime with its optimizations off: in steps of the output's scale, or relative to the largest output where that is real. The \`float\` files
+ONNX Runtime with its optimizations off: in steps of the output's scale, or relative to the largest output where that is real. Dynamically quantized files (\`dynamic\`) are compared with
+onnxruntime-web image by image, since Octet gives each image of a batch a range of its own. The \`float\` files
 are quantized by \`octet quantize\` on two images, so their difference is the error of 8 bits.
 
 ${summary}

@@ -7,6 +7,7 @@ import { identity } from './operators/identity.ts';
 import { dropout } from './operators/dropout.ts';
 import type { Binary, Unary } from './operators/operator.ts';
 import { operatorOf } from './operators/registry.ts';
+import { dynamicQuantizeLinear } from './operators/dynamic-quantize-linear.ts';
 import { quantizeLinear } from './operators/quantize-linear.ts';
 import { relu } from './operators/relu.ts';
 
@@ -133,7 +134,7 @@ function compile({ graph }: GraphIndex, node: Node): (values: Map<string, number
 
 /** Whether values of the graph are quantized. */
 export function isQuantized({ nodes }: Pick<Graph, 'nodes'>): boolean {
-  return nodes.some(quantizeLinear.is);
+  return nodes.some((node) => quantizeLinear.is(node) || dynamicQuantizeLinear.is(node));
 }
 
 /** The function that `node` applies to each element of its input, undefined where it is not of one input alone. */

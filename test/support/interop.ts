@@ -8,6 +8,7 @@ import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import type { HostOperation, IntegerProgram, Operation } from '../../src/program/program.ts';
 import { quantize } from '../../src/quantize/quantize.ts';
+import { runOrt } from './ort.ts';
 
 const folder = new URL('../interop/fixtures/', import.meta.url);
 
@@ -62,8 +63,9 @@ export async function judge(fixture: Fixture): Promise<Verdict> {
     const data = setting === 'nhwc' ? channelsLast(input) : input;
     const output = await run(reference, name, data);
     const own = await run(wasm, name, data);
-    const difference = largestDifference(output.data, fixture.output);
-    const magnitude = Math.max(...(fixture.output ?? []).map(Math.abs));
+    const expected = setting.startsWith('dynamic-') ? await imageByImage(bytes, name, input) : fixture.output;
+    const difference = largestDifference(output.data, expected);
+    const magnitude = (expected ?? []).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     const { tensor: id, tail } = reference.program.outputs[0];
     const { type, scale } = reference.program.tensors[id];
     const last = tail.at(-1);
@@ -81,6 +83,21 @@ export async function judge(fixture: Fixture): Promise<Verdict> {
     if (!(error instanceof OctetError)) throw error;
     return { fixture, refusal: error.message, share: 0, hostNodes: 0, difference: NaN, isSame: true };
   }
+}
+
+/**
+ * What onnxruntime-web gives for each image by itself: with dynamic scales a batch of two has one range for both there. The native
+ * runtime, which wrote the manifest, sums int8 products in saturating int16 on some processors.
+ */
+async function imageByImage(file: Uint8Array, input: string, images: Float32Array): Promise<number[]> {
+  const length = images.length / IMAGES;
+  const results: number[] = [];
+  for (let image = 0; image < IMAGES; image++) {
+    const alone = images.slice(image * length, (image + 1) * length);
+    const [output] = (await runOrt(file, new Map([[input, alone]]), 1)).values();
+    results.push(...(output.data as Float32Array));
+  }
+  return results;
 }
 
 async function quantizeOn(graph: Graph, data: Float32Array): Promise<Graph> {

@@ -78,6 +78,9 @@ import { size } from './size.ts';
 import { sum } from './sum.ts';
 import { tan } from './tan.ts';
 import { topK } from './top-k.ts';
+import { convInteger } from './conv-integer.ts';
+import { dynamicQuantizeLinear } from './dynamic-quantize-linear.ts';
+import { matMulInteger } from './mat-mul-integer.ts';
 import { upsample } from './upsample.ts';
 import { trilu } from './trilu.ts';
 import { where } from './where.ts';
@@ -176,6 +179,9 @@ export const hostOperators = [
   tan,
   topK,
   upsample,
+  convInteger,
+  dynamicQuantizeLinear,
+  matMulInteger,
   trilu,
   where,
   xor,

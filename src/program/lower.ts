@@ -632,19 +632,22 @@ class Lowering implements LoweringContext {
       } else return `its input "${name}" has no values on the host`;
     }
     if (inputs.length === 0) return 'it reads constants alone';
+    const read = operands.filter((operand) => operand !== undefined && 'input' in operand);
+    const perImage = ({ input }: { readonly input: number }) => this.#draft.tensors[inputs[input]].image[2];
     // What has no batch in front is of each image.
     const isPerImage =
-      row.eachImage === true ||
-      operands.some(
-        (operand) =>
-          operand &&
-          'input' in operand &&
-          countOf(operand.shape) !== this.#draft.tensors[inputs[operand.input]].image[2],
-      );
+      row.eachImage === true || read.some((operand) => countOf(operand.shape) !== perImage(operand));
+    const mayBePerImage = read.every((operand) => elementsOf(operand.shape) === perImage(operand));
+    if (isPerImage && !mayBePerImage) return 'the file fixes the batch to more than one image';
     for (const [index, name] of node.outputs.entries()) {
       const isRead = this.#index.readers(name).length > 0 || this.#index.outputs.has(name);
       if (!isRead && index > 0) continue;
-      const problem = this.#hostOutput({ node, row, operands, index, isPerImage }, inputs, reason);
+      const problem = this.#hostOutput(
+        { node, row, operands, index, isPerImage },
+        inputs,
+        reason,
+        mayBePerImage,
+      );
       if (problem !== undefined) return problem;
     }
     return undefined;
@@ -654,6 +657,7 @@ class Lowering implements LoweringContext {
     host: Pick<HostOperation, 'node' | 'row' | 'operands' | 'index' | 'isPerImage'>,
     inputs: readonly TensorId[],
     reason: string,
+    mayBePerImage: boolean,
   ): string | undefined {
     const { node, operands, index } = host;
     const name = node.outputs[index];
@@ -669,7 +673,7 @@ class Lowering implements LoweringContext {
     const readsNoBatch = operands.some(
       (each) => each && 'input' in each && typeof each.shape[0] !== 'string',
     );
-    if (problem !== undefined && !isPerImage && (hasFixedBatch || readsNoBatch)) {
+    if (problem !== undefined && !isPerImage && mayBePerImage && (hasFixedBatch || readsNoBatch)) {
       isPerImage = true;
       problem = problemOf(isPerImage) && problem;
     }

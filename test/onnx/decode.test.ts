@@ -621,7 +621,7 @@ describe('what is wrong with a file', () => {
         ),
         21,
       ),
-      /in blocks/,
+      /one a block of 2/,
     ],
     [
       'a bias that differs from image to image',

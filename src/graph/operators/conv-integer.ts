@@ -16,7 +16,7 @@ export const convInteger = defineOperator({
     const shape = conv.shape(x, [w], node, context);
     if (!Array.isArray(shape)) return shape;
     const count = weightZeroPoint?.shape.reduce<number>((product, size) => product * Number(size), 1);
-    if (zeroPoint && zeroPoint.shape.some((size) => size !== 1))
+    if (zeroPoint?.shape.some((size) => size !== 1))
       return `its zero point has shape [${zeroPoint.shape}], where one is needed`;
     if (count !== undefined && count !== 1 && count !== w?.shape[0])
       return `its weights have ${count} zero points, where one, or one an output channel, is needed`;

@@ -9,8 +9,6 @@ const REFUSED: readonly RegExp[] = [/^float\/dynamo-unoptimized\.(plain|preact)/
 
 /** What runs with less than 95 % of its multiply-adds in integers on the device. */
 const ON_HOST: readonly RegExp[] = [
-  // Depthwise convolutions whose input has a scale for each channel.
-  /^nncf\/.*\.mobile/,
   // Activations of 16 bits.
   /^onnxruntime\/(activations-u?int16|contrib-int16)/,
   /^quark\/(a16w8|s16s8-asws)/,

@@ -45,37 +45,47 @@ function problemsOf(bytes: Uint8Array, options = {}): ModelError['problems'] {
 const ops = (graph: Graph) => graph.nodes.map(({ op }) => op);
 
 describe('opsets are read into one form', () => {
-  test.each([7, 9, 10, 11, 12, 13, 17, 18, 21, 25])('Clip, Squeeze, ReduceMean, Dropout at opset %i', (opset) => {
-    const axes = (name: string, since: number, list: number[]) =>
-      opset >= since
-        ? { inputs: [name], attributes: [], tensors: [int64s(name, list)] }
-        : { inputs: [], attributes: [attribute('axes', list)], tensors: [] };
-    const mean = axes('mean.axes', 18, [-1, 2]);
-    const squeeze = axes('squeeze.axes', 13, [2, 3]);
-    const clip =
-      opset >= 11
-        ? { inputs: ['lo', 'hi'], attributes: [], tensors: [floats('lo', [], [0]), floats('hi', [], [6])] }
-        : { inputs: [], attributes: [floatAttribute('min', 0), floatAttribute('max', 6)], tensors: [] };
-    const graph = decodeModel(
-      modelBytes(
-        graphOf(
-          [
-            node('Clip', ['x', ...clip.inputs], ['a'], clip.attributes),
-            node('Dropout', ['a'], ['b', 'mask'], opset < 12 ? [floatAttribute('ratio', 0.5)] : []),
-            node('ReduceMean', ['b', ...mean.inputs], ['c'], [...mean.attributes, attribute('keepdims', 1)]),
-            node('Squeeze', ['c', ...squeeze.inputs], ['y'], squeeze.attributes),
-          ],
-          [...clip.tensors, ...mean.tensors, ...squeeze.tensors],
+  test.each([7, 9, 10, 11, 12, 13, 17, 18, 21, 25])(
+    'Clip, Squeeze, ReduceMean, Dropout at opset %i',
+    (opset) => {
+      const axes = (name: string, since: number, list: number[]) =>
+        opset >= since
+          ? { inputs: [name], attributes: [], tensors: [int64s(name, list)] }
+          : { inputs: [], attributes: [attribute('axes', list)], tensors: [] };
+      const mean = axes('mean.axes', 18, [-1, 2]);
+      const squeeze = axes('squeeze.axes', 13, [2, 3]);
+      const clip =
+        opset >= 11
+          ? { inputs: ['lo', 'hi'], attributes: [], tensors: [floats('lo', [], [0]), floats('hi', [], [6])] }
+          : { inputs: [], attributes: [floatAttribute('min', 0), floatAttribute('max', 6)], tensors: [] };
+      const graph = decodeModel(
+        modelBytes(
+          graphOf(
+            [
+              node('Clip', ['x', ...clip.inputs], ['a'], clip.attributes),
+              node('Dropout', ['a'], ['b', 'mask'], opset < 12 ? [floatAttribute('ratio', 0.5)] : []),
+              node(
+                'ReduceMean',
+                ['b', ...mean.inputs],
+                ['c'],
+                [...mean.attributes, attribute('keepdims', 1)],
+              ),
+              node('Squeeze', ['c', ...squeeze.inputs], ['y'], squeeze.attributes),
+            ],
+            [...clip.tensors, ...mean.tensors, ...squeeze.tensors],
+          ),
+          opset,
         ),
-        opset,
-      ),
-    );
-    expect(graph.opset).toBe(Math.max(13, opset));
-    expect(ops(graph)).toEqual(['Clip', 'Dropout', 'GlobalAveragePool', 'Flatten']);
-    expect(graph.nodes[0].inputs.slice(1).map((name) => graph.constants.get(name)!.data[0])).toEqual([0, 6]);
-    expect(graph.nodes[1]).toMatchObject({ inputs: ['a'], outputs: ['b'], attributes: {} });
-    expect(graph.outputs).toEqual([{ name: 'y', dtype: 'float32', shape: ['N', 3] }]);
-  });
+      );
+      expect(graph.opset).toBe(Math.max(13, opset));
+      expect(ops(graph)).toEqual(['Clip', 'Dropout', 'GlobalAveragePool', 'Flatten']);
+      expect(graph.nodes[0].inputs.slice(1).map((name) => graph.constants.get(name)!.data[0])).toEqual([
+        0, 6,
+      ]);
+      expect(graph.nodes[1]).toMatchObject({ inputs: ['a'], outputs: ['b'], attributes: {} });
+      expect(graph.outputs).toEqual([{ name: 'y', dtype: 'float32', shape: ['N', 3] }]);
+    },
+  );
 
   test('a mean without kept dimensions is a pool and a Flatten', () => {
     const mean = node('ReduceMean', ['x'], ['y'], [attribute('axes', [2, 3]), attribute('keepdims', 0)]);

@@ -7,7 +7,12 @@ export const batchNormalization = defineOperator({
   op: 'BatchNormalization',
   inputs: [5, 5],
   outputs: 5,
-  attributes: { epsilon: float(1e-5), momentum: float(0.9), spatial: until(9, int(1)), training_mode: since(14, int(0)) },
+  attributes: {
+    epsilon: float(1e-5),
+    momentum: float(0.9),
+    spatial: until(9, int(1)),
+    training_mode: since(14, int(0)),
+  },
   role: 'pointwise',
   learned: [1, 2],
   note: '`lookup`, a table for each channel; without a QuantizeLinear before it, part of the convolution before it',

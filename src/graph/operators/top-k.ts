@@ -10,7 +10,12 @@ export const topK = defineOperator({
   op: 'TopK',
   inputs: [1, 2],
   outputs: 2,
-  attributes: { k: until(10, required(int())), axis: int(-1), largest: since(11, int(1)), sorted: since(11, int(1)) },
+  attributes: {
+    k: until(10, required(int())),
+    axis: int(-1),
+    largest: since(11, int(1)),
+    sorted: since(11, int(1)),
+  },
   role: 'none',
   /** k was an attribute before opset 10. */
   normalize(node, context) {

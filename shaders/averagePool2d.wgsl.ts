@@ -5,6 +5,9 @@ import { type RescaleConstants, rescaleWgsl } from './rescale.wgsl.ts';
 
 export interface AveragePool2dShape extends Pool2dShape {
   readonly countIncludePad: boolean;
+  readonly pads: readonly [top: number, left: number, bottom: number, right: number];
+  /** Rows and columns of the padding that never count. */
+  readonly overhang: readonly [height: number, width: number];
   readonly rescale: RescaleConstants;
 }
 
@@ -19,8 +22,10 @@ export interface AveragePool2dShape extends Pool2dShape {
  * One invocation averages one word. Workgroup memory: none. |sum · multiplier| < 2³¹ is proved at load.
  */
 export const averagePool2dWgsl = (shape: AveragePool2dShape, grid: Grid) => {
-  const { kernel, dilation, rescale, countIncludePad } = shape;
+  const { kernel, dilation, pads, overhang, rescale, countIncludePad } = shape;
   const taps = kernel[0] * kernel[1];
+  const isPartly = countIncludePad && overhang.some((size) => size > 0);
+  const ends = [shape.height + pads[2] - overhang[0], shape.width + pads[3] - overhang[1]];
   return wgsl`
 ${pool2dWgsl(shape)}
 @group(0) @binding(2) var<storage, read> multipliers: array<i32, ${taps}>;
@@ -47,7 +52,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       count += i32(inside);
     }
   }
-#if ${countIncludePad}
+#if ${isPartly}
+  let counted = min(vec2<i32>(${kernel[0]}, ${kernel[1]}),
+    (vec2<i32>(${ends[0]}, ${ends[1]}) - start.yz + vec2<i32>(${dilation[0] - 1}, ${dilation[1] - 1})) / vec2<i32>(${dilation[0]}, ${dilation[1]}));
+  let multiplier = multipliers[counted.x * counted.y - 1];
+#elif ${countIncludePad}
   let multiplier = multipliers[${taps - 1}];
 #else
   let multiplier = multipliers[max(count, 1) - 1];

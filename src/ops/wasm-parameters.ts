@@ -100,7 +100,8 @@ export const PARAMETER_BLOCKS = {
       'lo',
       'hi',
       'shift',
-      'divisor', // taps that a mean counts; 0: those inside the image
+      'countedHeight', // rows of x and of the padding below it that a mean counts; 0: taps inside the image alone
+      'countedWidth',
     ],
   },
   /** elementwise.ts */

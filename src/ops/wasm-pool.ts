@@ -28,6 +28,7 @@ export function poolBlock(
     lo: -128,
     hi: 127,
     shift: 0,
-    divisor: 0,
+    countedHeight: 0,
+    countedWidth: 0,
   };
 }

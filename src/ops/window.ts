@@ -38,10 +38,26 @@ export function visitWindow(
   }
 }
 
+/** How many taps of one output pixel's window are image or padding, where padding counts. */
+export function countedTaps(
+  window: Window2d & Pick<PoolWindow, 'overhang'>,
+  image: ImageShape,
+  outRow: number,
+  outColumn: number,
+): number {
+  const { kernel, stride, pads, dilation, overhang } = window;
+  const along = (axis: 0 | 1, output: number) => {
+    const end = image[axis] + pads[axis + 2] - overhang[axis];
+    const start = output * stride[axis] - pads[axis];
+    return Math.min(kernel[axis], Math.ceil((end - start) / dilation[axis]));
+  };
+  return along(0, outRow) * along(1, outColumn);
+}
+
 export interface PoolWindow extends Window2d {
   readonly outputSize: readonly [height: number, width: number];
-  /** Whether `ceil_mode` lets windows reach beyond the padding; `pads` include that part. */
-  readonly overhangs: boolean;
+  /** Rows and columns by which `ceil_mode` lets windows reach beyond the padding; `pads` include that part. */
+  readonly overhang: readonly [height: number, width: number];
 }
 
 /** Most values of one pooling window: more would leave the multiplier of an average too few bits. */
@@ -58,7 +74,7 @@ export function poolWindow(node: Node, image: ImageShape): PoolWindow | string {
       pads: [0, 0, 0, 0],
       dilation: [1, 1],
       outputSize: [1, 1],
-      overhangs: false,
+      overhang: [0, 0],
     };
   }
   const window = slidingWindow(node, [height, width]);
@@ -74,6 +90,6 @@ export function poolWindow(node: Node, image: ImageShape): PoolWindow | string {
     pads: [top, left, bottom + overhang[0], right + overhang[1]],
     dilation,
     outputSize,
-    overhangs: overhang[0] > 0 || overhang[1] > 0,
+    overhang,
   };
 }

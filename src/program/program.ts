@@ -187,6 +187,8 @@ export interface AveragePool2dOperation extends Operation, Window2d {
   readonly kind: 'averagePool2d';
   /** Whether padding counts in the divisor. */
   readonly countIncludePad: boolean;
+  /** Rows and columns at the bottom and on the right of `pads` that never count: `ceil_mode` lets windows reach there. */
+  readonly overhang: readonly [height: number, width: number];
   /** `multipliers[count − 1]` is the one for windows that average `count` values; `inputZeroPoints` has one entry. */
   readonly rescale: Rescale;
 }

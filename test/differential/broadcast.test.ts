@@ -105,3 +105,35 @@ it('tensors that are quantized as the result are compared as they are', () =>
     },
     ['binary'],
   ));
+
+describe('an average that counts padding, but not what ceil_mode adds', () => {
+  it.each([
+    [
+      [3, 3],
+      [2, 2],
+      [1, 1, 1, 1],
+    ],
+    [
+      [3, 2],
+      [2, 3],
+      [0, 1, 1, 0],
+    ],
+    [
+      [4, 3],
+      [3, 3],
+      [2, 0, 2, 1],
+    ],
+  ])('of %j in steps of %j, padded %j', (kernel_shape, strides, pads) =>
+    expectAgreement((b) => {
+      const attributes = { kernel_shape, strides, pads, ceil_mode: 1, count_include_pad: 1 };
+      const y = b.node('AveragePool', [input(b, 'x', [5, 8, 10])], attributes);
+      const sizes = [8, 10].map((size, axis) => {
+        const last = size + pads[axis] + pads[axis + 2] - kernel_shape[axis];
+        const steps = Math.ceil(last / strides[axis]);
+        const isLate = steps * strides[axis] >= size + pads[axis];
+        return steps + (isLate ? 0 : 1);
+      });
+      b.output(b.qdq(y, 0.015, -3), ['N', 5, ...sizes]);
+    }),
+  );
+});

@@ -74,7 +74,7 @@ describe('a pool', () => {
   ])('that rounds up in %s and counts padding', (_, kernel_shape) => {
     const attributes = { kernel_shape, strides: [2, 2], ceil_mode: 1, pads: [0, 0, 0, 0] };
     const average = pool({ ...attributes, count_include_pad: 1 }, 'AveragePool');
-    expect(refusal(average)).toMatch(/ceil_mode with count_include_pad/);
+    expect(refusal(average)).toBe('');
     expect(refusal(pool(attributes, 'AveragePool'))).toBe('');
   });
 

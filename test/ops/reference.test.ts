@@ -99,7 +99,14 @@ function averagePool(op: AveragePool2dOperation, x: Element, input: ProgramTenso
   return (n, h, w, c) => {
     const all = taps(op, input.image, h, w);
     const values = all.flatMap((at) => (at ? [x(n, at[0], at[1], c) - op.rescale.inputZeroPoints[0]] : []));
-    const multiplier = op.rescale.multipliers[(op.countIncludePad ? all.length : values.length) - 1];
+    const { kernel, stride, pads, dilation, overhang } = op;
+    // Whether tap i is in the image or in padding that counts: none of it begins before the padding.
+    const counts = (i: number) =>
+      h * stride[0] - pads[0] + Math.floor(i / kernel[1]) * dilation[0] <
+        input.image[0] + pads[2] - overhang[0] &&
+      w * stride[1] - pads[1] + (i % kernel[1]) * dilation[1] < input.image[1] + pads[3] - overhang[1];
+    const counted = op.countIncludePad ? all.filter((_, i) => counts(i)).length : values.length;
+    const multiplier = op.rescale.multipliers[counted - 1];
     return rescaled(
       values,
       op.rescale,

@@ -570,7 +570,7 @@ function maxPoolCase(label: string, spec: PoolSpec, random: Random): OperationCa
 
 function averagePoolCase(
   label: string,
-  spec: PoolSpec & { factor?: number; countIncludePad?: boolean },
+  spec: PoolSpec & { factor?: number; countIncludePad?: boolean; overhang?: readonly [number, number] },
   random: Random,
 ): OperationCase {
   const { builder, input, window, shape, batch, inputs } = poolParts(spec, random);
@@ -588,6 +588,7 @@ function averagePoolCase(
     output: output.id,
     ...window,
     countIncludePad: spec.countIncludePad ?? false,
+    overhang: spec.overhang ?? [0, 0],
     rescale: {
       ...common,
       inputZeroPoints: Int32Array.of(input.zeroPoint),
@@ -1309,6 +1310,22 @@ export function quickCases(): OperationCase[] {
     ...make(MATMUL_SPECS, matMulCase),
     ...make(SOFTMAX_SPECS, softmaxCase),
     ...make(REDUCE_SPECS, reduceCase),
+    averagePoolCase(
+      'counts padding, but not beyond it',
+      {
+        ...{ batch: 3, image: [6, 7, 5], kernel: [3, 3], stride: [2, 3], pads: [1, 1, 2, 2] },
+        ...{ countIncludePad: true, overhang: [1, 2] },
+      },
+      random,
+    ),
+    averagePoolCase(
+      'counts padding, dilated, but not beyond it',
+      {
+        ...{ image: [9, 8, 4], kernel: [3, 2], stride: [2, 2], pads: [1, 0, 2, 2], dilation: [2, 3] },
+        ...{ countIncludePad: true, overhang: [2, 1] },
+      },
+      random,
+    ),
     ...make(BROADCAST_SPECS, broadcastCase),
     ...make(CHANNEL_LOOKUP_SPECS, (label, spec, source) =>
       lookupCase(label, { ...spec, tables: spec.image[2] }, source),

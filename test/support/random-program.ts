@@ -126,6 +126,7 @@ export function randomProgram(seed: number, operations = 8): IntegerProgram {
       output: output.id,
       ...shape,
       countIncludePad: random.chance(0.5),
+      overhang: [0, 0],
       rescale: {
         ...common,
         inputZeroPoints: Int32Array.of(input.zeroPoint),

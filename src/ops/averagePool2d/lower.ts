@@ -14,17 +14,10 @@ export function lowerAveragePool2d(node: Node, context: LoweringContext): void {
     context.problem(node, window);
     return;
   }
-  if (countIncludePad && window.overhangs) {
-    context.problem(
-      node,
-      'ceil_mode with count_include_pad averages over parts of windows that are neither image nor padding, which is not supported',
-    );
-    return;
-  }
   const output = context.output(node, nchw([...window.outputSize, input.image[2]]));
   if (!output) return;
   const { tensor, lo, hi } = output;
-  const { kernel, stride, pads, dilation } = window;
+  const { kernel, stride, pads, dilation, overhang } = window;
   const counts = Array.from({ length: kernel[0] * kernel[1] }, (_, i) => i + 1);
   const ratio = Math.fround(input.scale / tensor.scale);
   const { multipliers, shift } = commonRescale(
@@ -42,6 +35,7 @@ export function lowerAveragePool2d(node: Node, context: LoweringContext): void {
     pads,
     dilation,
     countIncludePad,
+    overhang,
     rescale: {
       multipliers,
       inputZeroPoints: Int32Array.of(input.zeroPoint),

@@ -2,14 +2,14 @@ import { rescaleSum } from '../../program/multiplier.ts';
 import type { AveragePool2dOperation } from '../../program/program.ts';
 import { paddedChannels } from '../../program/program.ts';
 import type { ReferenceContext } from '../operator.ts';
-import { visitWindow } from '../window.ts';
+import { countedTaps, visitWindow } from '../window.ts';
 
 /**
  * Mean of each window: the exact sum of `x − zeroPoint`, times the multiplier for the window's count, rounded
  * once.
  */
 export function averagePool2dReference(operation: AveragePool2dOperation, context: ReferenceContext): void {
-  const { rescale, kernel, countIncludePad } = operation;
+  const { rescale, countIncludePad } = operation;
   const input = context.tensor(operation.inputs[0]);
   const output = context.tensor(operation.output);
   const x = context.buffer(input.id);
@@ -28,7 +28,7 @@ export function averagePool2dReference(operation: AveragePool2dOperation, contex
           for (let c = 0; c < channels; c++) sums[c] += x[from + c] - rescale.inputZeroPoints[0];
           inside++;
         });
-        const count = countIncludePad ? kernel[0] * kernel[1] : inside;
+        const count = countIncludePad ? countedTaps(operation, input.image, row, column) : inside;
         const multiplier = rescale.multipliers[count - 1];
         const to = ((n * outHeight + row) * outWidth + column) * stored;
         for (let c = 0; c < channels; c++) y[to + c] = rescaleSum(sums[c] * multiplier, rescale);

@@ -5,7 +5,7 @@ import { poolBlock } from '../wasm-pool.ts';
 
 export const wasmKernel: WasmKernel<AveragePool2dOperation> = {
   variants(operation, tensor, batch) {
-    const { rescale, kernel, countIncludePad } = operation;
+    const { rescale, pads, overhang, countIncludePad } = operation;
     const builder = new VariantBuilder();
     const input = tensor(operation.inputs[0]);
     const output = tensor(operation.output);
@@ -17,7 +17,8 @@ export const wasmKernel: WasmKernel<AveragePool2dOperation> = {
         lo: rescale.lo,
         hi: rescale.hi,
         shift: rescale.shift,
-        divisor: countIncludePad ? kernel[0] * kernel[1] : 0,
+        countedHeight: countIncludePad ? input.image[0] + pads[2] - overhang[0] : 0,
+        countedWidth: countIncludePad ? input.image[1] + pads[3] - overhang[1] : 0,
       }),
     );
     const multipliers = builder.constant('multipliers', () => rescale.multipliers);

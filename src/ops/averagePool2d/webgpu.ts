@@ -6,11 +6,17 @@ import { pool2dKey, pool2dShape } from '../gpu-pool2d.ts';
 
 export const webgpuKernel: GpuKernel<AveragePool2dOperation> = {
   variants(operation, tensor, batch, capabilities) {
-    const { name, countIncludePad, rescale } = operation;
+    const { name, pads, overhang, countIncludePad, rescale } = operation;
     const input = tensor(operation.inputs[0]);
     const output = tensor(operation.output);
     const { grid, workgroups } = layGrid(wordCount(output, batch), capabilities);
-    const shape = { ...pool2dShape(operation, input, output, batch), countIncludePad, rescale };
+    const shape = {
+      ...pool2dShape(operation, input, output, batch),
+      countIncludePad,
+      pads,
+      overhang,
+      rescale,
+    };
     return [
       {
         name: 'averagePool2d',

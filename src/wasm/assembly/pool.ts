@@ -60,6 +60,9 @@ export function averagePool(
     for (let column = 0; column < shape.outWidth; column++) {
       const left = column * shape.strideWidth - shape.left;
       const to = y + <usize>(unit * shape.outWidth + column) * channels;
+      const counted =
+        tapsBefore(shape.countedHeight - top, shape.kernelHeight, shape.dilationHeight) *
+        tapsBefore(shape.countedWidth - left, shape.kernelWidth, shape.dilationWidth);
       for (let c: usize = 0; c < channels; c += 4) {
         let sum = i32x4.splat(0);
         let inside = 0;
@@ -74,7 +77,7 @@ export function averagePool(
           }
         }
         sum = i32x4.sub(sum, i32x4.splat(inside * shape.inputZeroPoint));
-        const count = shape.divisor == 0 ? inside : shape.divisor;
+        const count = shape.countedHeight == 0 ? inside : counted;
         const multiplier = count == 0 ? 0 : load<i32>(multipliers + (<usize>(count - 1) << 2));
         const scaled = i32x4.mul(sum, i32x4.splat(multiplier));
         store<i32>(to + c, packRescaled(scaled, factor, zeroPoint, lo, hi));
@@ -82,6 +85,13 @@ export function averagePool(
       fillLanes(to + channels, shape.lastLanes, shape.zeroPoint);
     }
   }
+}
+
+/** Taps of a window less than `length` from its first. */
+// @ts-ignore: decorator
+@inline
+function tapsBefore(length: i32, kernel: i32, dilation: i32): i32 {
+  return min(kernel, (length + dilation - 1) / dilation);
 }
 
 /** Puts the zero point in the padded lanes of a pixel that ends at `end`. */

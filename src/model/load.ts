@@ -23,10 +23,8 @@ import type { FloatKernels } from '../program/host.ts';
 import type { HostOperation, IntegerProgram } from '../program/program.ts';
 import { createReferenceSession } from '../reference/session.ts';
 import { checkActivationBytes } from '../schedule/memory.ts';
-import { createWasmSession } from '../wasm/session.ts';
 import { adapterName, classifyAdapter } from '../webgpu/adapter.ts';
 import { findAdapter } from '../webgpu/device.ts';
-import { createWebgpuSession } from '../webgpu/session.ts';
 import { readLabels } from './labels.ts';
 import { LoadedModel } from './loaded-model.ts';
 import type { LoadOptions, Model } from './model.ts';
@@ -138,6 +136,19 @@ async function floatKernels({ operations }: IntegerProgram): Promise<FloatKernel
   return loadFloatKernels();
 }
 
+/**
+ * The module of a backend: a page loads only those that it tries.
+ * @throws {DeviceError} it cannot be loaded
+ */
+async function backendModule<T>(load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DeviceError(`its module cannot be loaded: ${reason}`, { cause });
+  }
+}
+
 /** @param operators `plain` for the reference, which the others are held to */
 async function openBackend(
   program: IntegerProgram,
@@ -145,15 +156,20 @@ async function openBackend(
   options: LoadOptions,
 ): Promise<Opened> {
   const open = {
-    webgpu: () => createWebgpuSession(program, fast, options),
-    wasm: () =>
-      createWasmSession(program, {
+    webgpu: async () => {
+      const { createWebgpuSession } = await backendModule(() => import('../webgpu/session.ts'));
+      return createWebgpuSession(program, fast, options);
+    },
+    wasm: async () => {
+      const { createWasmSession } = await backendModule(() => import('../wasm/session.ts'));
+      return createWasmSession(program, {
         operators: fast,
         ...(options.threads !== undefined && { threads: options.threads }),
         ...(options.workerUrl && { workerUrl: options.workerUrl }),
         ...(options.batches && { batches: options.batches }),
         ...(options.signal && { signal: options.signal }),
-      }),
+      });
+    },
     reference: () => Promise.resolve(createReferenceSession(program, plain)),
   };
   const { backend = 'auto', device, powerPreference } = options;

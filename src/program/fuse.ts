@@ -3,7 +3,8 @@
  * that stays as they were; the kernels need not know that it happened.
  */
 import { compact } from './compact.ts';
-import { composedSource, hasOutside } from './move.ts';
+import { composedSource, hasOutside, keepsPixels } from './move.ts';
+import { paddedChannels } from './program.ts';
 import type {
   AveragePool2dOperation,
   BuiltinOperation,
@@ -27,7 +28,7 @@ const REWRITES: readonly Rewrite[] = [clampIntoProducer, poolIntoConvolution, re
 
 /** Applies the rewrites wherever they fit. */
 export function fuse(original: IntegerProgram): IntegerProgram {
-  const program = compact(throughMoves(original));
+  const program = compact(withoutCopies(throughMoves(original)));
   const outputs = new Set(program.outputs.map(({ tensor }) => tensor));
   const operations: (Operation | undefined)[] = [...program.operations];
   /** Positions of the operations that read each tensor, one for each time they do. */
@@ -63,6 +64,51 @@ function throughMoves(program: IntegerProgram): IntegerProgram {
     return direct;
   });
   return { ...program, operations };
+}
+
+/** A move that only says which element lies where copies its input: what reads the copy may read that. */
+function withoutCopies(program: IntegerProgram): IntegerProgram {
+  const sources = new Map<TensorId, TensorId>();
+  const isKept = new Set(program.outputs.map(({ tensor }) => tensor));
+  // What goes by the logical order of elements, or is a user's own, reads tensors as they say they lie.
+  for (const operation of program.operations) {
+    if (!BY_PLACE.has(operation.kind)) for (const id of operation.inputs) isKept.add(id);
+  }
+  const operations = program.operations.map((operation) => {
+    const inputs = operation.inputs.map((id) => sources.get(id) ?? id);
+    if (isMove(operation) && !isKept.has(operation.output)) {
+      const [input, output] = [program.tensors[operation.inputs[0]], program.tensors[operation.output]];
+      if (isCopy(operation, input, output)) sources.set(output.id, inputs[0]);
+    }
+    return { ...operation, inputs };
+  });
+  return { ...program, operations };
+}
+
+/** Operations that take elements by where they are stored. */
+const BY_PLACE: ReadonlySet<string> = new Set<BuiltinOperation['kind']>([
+  'averagePool2d',
+  'binary',
+  'conv2d',
+  'lookup',
+  'matMul',
+  'maxPool2d',
+  'move',
+  'reduce',
+  'resize',
+  'softmax',
+]);
+
+function isCopy({ parts }: MoveOperation, input: ProgramTensor, output: ProgramTensor): boolean {
+  const [{ source, table }] = parts;
+  const isAlike = input.image.join() === output.image.join() && sameScale(input, output);
+  if (parts.length > 1 || table || !isAlike) return false;
+  const [, width, channels] = input.image;
+  const stored = paddedChannels(channels);
+  if (source.kind === 'axes') {
+    return keepsPixels(source, width, stored) && source.channels.every((offset, c) => offset === c);
+  }
+  return source.offsets.every((offset, i) => offset === Math.floor(i / channels) * stored + (i % channels));
 }
 
 function throughMove(

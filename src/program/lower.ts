@@ -72,7 +72,7 @@ import type {
 } from './program.ts';
 
 /** Any function of one value is a table, whether or not the operation lists its row. */
-const tabulated: LoweringRule = { onnx: [], lower: lowerPointwise };
+const tabulated: LoweringRule = { onnx: [], keepsLayout: true, lower: lowerPointwise };
 
 export interface LowerOptions {
   /**
@@ -394,14 +394,17 @@ class Lowering implements LoweringContext {
     for (let reader = this.#index.onlyReader(name); reader; reader = this.#index.onlyReader(name)) {
       const isPair = quantizeLinear.is(reader) || dequantizeLinear.is(reader);
       if (!isPair && roleOf(this.graph, reader) !== 'renames') {
+        const rule = this.#rule(reader);
         const shape = this.graph.values.get(name)?.shape ?? [];
-        const layout = this.#rule(reader)?.layout?.(reader, reader.inputs.indexOf(name), shape, this);
-        if (layout) return layout;
-        break;
+        const result = this.graph.values.get(reader.outputs[0])?.shape ?? [];
+        if (!rule) return undefined;
+        if (!rule.keepsLayout || result.join() !== shape.join()) {
+          return rule.layout?.(reader, reader.inputs.indexOf(name), shape, this) ?? imageLayout(shape);
+        }
       }
       [name] = reader.outputs;
     }
-    return imageLayout(this.graph.values.get(name)?.shape ?? []);
+    return undefined;
   }
 
   endsGraph(node: Node): boolean {

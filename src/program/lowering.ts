@@ -92,8 +92,8 @@ export interface LoweringContext {
     what: string,
   ): Int8Tensor;
   /**
-   * The layout in which what stands behind `node` wants its result: that of images, of the shape that reshapes right behind it give.
-   * Undefined where sizes are not fixed.
+   * The layout in which what stands behind `node` wants its result, those that take any in between included. Undefined where nothing asks
+   * for one, or sizes are not fixed.
    */
   layoutBehind(node: Node): Layout | undefined;
   /** Whether what is behind `node` only renames its result and quantizes it, up to the outputs of the graph. */
@@ -110,6 +110,8 @@ export interface LoweringRule {
   readonly onnx: readonly OnnxOperator[];
   /** Whether it lowers this node, where several rules are for one ONNX operator. By default it does. */
   takes?(node: Node, context: LoweringContext): boolean;
+  /** Whether its result lies as its first input does, in whatever layout that is. */
+  readonly keepsLayout?: true;
   /** The layout in which it reads input `index`, of `shape`, whose sizes behind the batch are fixed; by default that of images. */
   layout?(
     node: Node,

@@ -57,7 +57,8 @@ export function composedSource(
   return { ...inner, channels: outer.channels.map((c) => inner.channels[c]) };
 }
 
-function keepsPixels(
+/** Whether each pixel takes its channels from the pixel at the same place. */
+export function keepsPixels(
   { rows, columns, channels }: Extract<MoveSource, { readonly kind: 'axes' }>,
   width: number,
   stored: number,

@@ -56,7 +56,7 @@ export function denseToConv(graph: Graph): Graph {
       image = emit(transpose.op, 'channelsFirst', [input], { perm });
       const area = rest.reduce((product, size) => product * size, 1);
       if (rank !== 4)
-        image = emit(reshape.op, 'image', [image, list('imageShape', [0, inChannels, area, 1])], {});
+        image = emit(reshape.op, 'image', [image, list('imageShape', [0, inChannels, 1, area])], {});
       images.set(input, image);
     }
     const bias = biasOf(index.onlyReader(node.outputs[0]), node.outputs[0], outChannels, rank, graph);

@@ -13,6 +13,7 @@ import { webgpuKernel } from './webgpu.ts';
 export const binary: Operator<BinaryOperation> = {
   kind: 'binary',
   onnx: [add, max, min, mul, sub],
+  keepsLayout: true,
   lower: lowerBinary,
   reference: binaryReference,
   macs: () => 0,

@@ -14,6 +14,7 @@ export const lookup: Operator<LookupOperation> = {
   onnx: [...onnxOperators.values()].filter(
     (row) => (row.role === 'pointwise' || row.role === 'clamps') && row !== max && row !== min,
   ),
+  keepsLayout: true,
   lower: lowerPointwise,
   reference: lookupReference,
   macs: () => 0,

@@ -3,7 +3,7 @@ import { onnxOperators } from '../../graph/operators/registry.ts';
 import { isNearest, resize } from '../../graph/operators/resize.ts';
 import type { MoveOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
-import { lowerMove } from './lower.ts';
+import { lowerMove, moveLayout } from './lower.ts';
 import { moveReference } from './reference.ts';
 import { wasmKernel } from './wasm.ts';
 import { webgpuKernel } from './webgpu.ts';
@@ -12,6 +12,7 @@ export const move: Operator<MoveOperation> = {
   kind: 'move',
   onnx: [concat, ...[...onnxOperators.values()].filter((row) => 'move' in row)],
   takes: (node) => !resize.is(node) || isNearest(node),
+  layout: moveLayout,
   lower: lowerMove,
   reference: moveReference,
   macs: () => 0,

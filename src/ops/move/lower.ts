@@ -3,7 +3,8 @@ import type { Dimension, Node } from '../../graph/graph.ts';
 import { concat } from '../../graph/operators/concat.ts';
 import type { Move } from '../../graph/operators/operator.ts';
 import { operatorOf } from '../../graph/operators/registry.ts';
-import { MAX_CHANNELS } from '../../graph/strided.ts';
+import { transpose, transposedAxes } from '../../graph/operators/transpose.ts';
+import { MAX_CHANNELS, rowMajorStrides } from '../../graph/strided.ts';
 import type { LoweringContext } from '../../program/lowering.ts';
 import { type AxisGroups, axisGroups, groupedLayout, groupsWithin } from '../../program/layouts.ts';
 import { isListable, moveSource, relayout, wholePart } from '../../program/move.ts';
@@ -13,6 +14,7 @@ import {
   type ImageShape,
   imageLayout,
   type Int8Tensor,
+  type Layout,
   type MoveOperation,
   type MovePart,
   type Rescale,
@@ -30,7 +32,7 @@ function lowerMoving(node: Node, context: LoweringContext): void {
   const from = context.shape(node, 0);
   const to = graph.values.get(node.outputs[0])?.shape;
   const rule = from && to && ruleOf(node, from, to, context);
-  const layout = context.layoutBehind(node);
+  const layout = context.layoutBehind(node) ?? turned(node, input, from, to) ?? imageLayout(to ?? []);
   if (!from || !to || !layout || typeof rule !== 'object') {
     const reason = typeof rule === 'string' ? rule : 'must be given by constants and fixed sizes';
     context.problem(node, `what it moves ${reason}`);
@@ -56,6 +58,69 @@ function lowerMoving(node: Node, context: LoweringContext): void {
       : lookupTable({ tensor: input, values: null }, tensor).map(clamp);
   const fill = clamp(quantizeReal(rule.fill ?? 0, tensor.scale, tensor.zeroPoint));
   emitMove(node, tensor, [input], [wholePart(tensor, source, table)], fill, context);
+}
+
+/** The layout of a Transpose's input in which it costs nothing: what stands behind it wants the result as that then lies. */
+export function moveLayout(
+  node: Node,
+  _: number,
+  shape: readonly Dimension[],
+  context: LoweringContext,
+): Layout | undefined {
+  if (!transpose.is(node)) return undefined;
+  const wanted = context.layoutBehind(node);
+  const to = context.graph.values.get(node.outputs[0])?.shape;
+  const axes = transposedAxes(node, shape.length);
+  return (
+    wanted &&
+    turnedBy(
+      [...axes.keys()].map((axis) => axes.indexOf(axis)),
+      wanted,
+      to,
+      shape,
+    )
+  );
+}
+
+/** The layout of a Transpose's result that keeps innermost what is so in the input; undefined where that is no whole axis. */
+function turned(
+  node: Node,
+  { image, strides }: Layout,
+  from: readonly Dimension[] = [],
+  to: readonly Dimension[] = [],
+): Layout | undefined {
+  if (!transpose.is(node) || ![...from.slice(1), ...to.slice(1)].every(isSize)) return undefined;
+  const own = rowMajorStrides([1, ...(from.slice(1) as number[])]);
+  const innermost = own.findIndex(
+    (stride, axis) => axis > 0 && stride === strides[2] && from[axis] === image[2] && image[2] > 1,
+  );
+  const axis = transposedAxes(node, from.length).indexOf(innermost);
+  return axis > 0 ? groupedLayout(to as readonly number[], groupsWithin(to.length, axis)) : undefined;
+}
+
+/** A layout of `from` as one of `to`, whose axis i is axis `axes[i]` of `from`: elements stay where they are. */
+function turnedBy(
+  axes: readonly number[],
+  { image, strides }: Layout,
+  from: readonly Dimension[] | undefined,
+  to: readonly Dimension[],
+): Layout | undefined {
+  if (!from || axes[0] !== 0 || ![...from.slice(1), ...to.slice(1)].every(isSize)) return undefined;
+  const [own, others] = [from, to].map((shape) => rowMajorStrides([1, ...(shape.slice(1) as number[])]));
+  const count = own[0];
+  const steps = strides.map((step, stored) => {
+    if (image[stored] === 1) return count;
+    const coordinates = own.map(
+      (stride, axis) => Math.floor(step / stride) % Number(axis === 0 ? 1 : from[axis]),
+    );
+    return axes.reduce((place, axis, i) => place + coordinates[axis] * others[i], 0);
+  });
+  // Each step must be as long as all that the shorter ones reach.
+  const isLayout = [0, 1, 2]
+    .filter((stored) => image[stored] > 1)
+    .sort((a, b) => steps[a] - steps[b])
+    .reduce((reached, stored) => (steps[stored] === reached ? reached * image[stored] : NaN), 1);
+  return isLayout === count ? { image, strides: steps as unknown as ImageShape } : undefined;
 }
 
 /** Where the elements of a node's result come from, the batch symbolic or not: it must stay where it is. */

@@ -131,7 +131,10 @@ const deviceRules: Rules = [
     /cannot load the WebAssembly kernels/,
     "Let the page's Content Security Policy allow `'wasm-unsafe-eval'`; see [bundlers.md](bundlers.md).",
   ],
-  [/module cannot be loaded/, 'Serve all files of the build, those that are loaded later too, and try again.'],
+  [
+    /module cannot be loaded/,
+    'Serve all files of the build, those that are loaded later too, and try again.',
+  ],
   [/could not be started/, 'Load the model with fewer threads.'],
   [/disposed of: load|been disposed of|worker thread/, 'Load the model again.'],
   [/memory|does not fit|kernel calls/, BATCH],

@@ -363,7 +363,7 @@ describe('problems', () => {
     ],
     'the slopes of one tensor for another': [
       (b, x) => b.qdq(b.node('PRelu', [x, b.qdq(conv3x3(b, x, 3, 3), 1, 0)]), 1, 0),
-      /sums and products only/,
+      /for sums, products, Max and Min only/,
     ],
     'a channel behind the last': [
       (b, x) =>

@@ -5,7 +5,7 @@ const may = {
   onnx: ['graph'],
   program: ['graph', 'numerics'],
   schedule: ['program'],
-  ops: ['graph', 'program', 'schedule'],
+  ops: ['graph', 'numerics', 'program', 'schedule'],
   quantize: ['graph', 'numerics', 'onnx', 'platform', 'program'],
   vision: ['numerics', 'platform'],
   reference: ['ops', 'program', 'schedule'],

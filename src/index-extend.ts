@@ -58,6 +58,8 @@ export type {
   ConstantOperation,
   Conv2dOperation,
   FloatTensor,
+  HostTensor,
+  IntegerTensor,
   ImageShape,
   Int8Tensor,
   IntegerProgram,

@@ -69,6 +69,7 @@ export interface IntegerTensor extends TensorBase {
   readonly zeroPoint: 0;
 }
 
+/** What a host stage reads and writes. */
 export type HostTensor = FloatTensor | IntegerTensor;
 
 export type ProgramTensor = Int8Tensor | AccumulatorTensor | HostTensor;

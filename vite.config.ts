@@ -13,12 +13,6 @@ const isolation = {
   'Cross-Origin-Embedder-Policy': 'require-corp',
 };
 
-/** What turning the float model on fetches: the model and ONNX Runtime. The page says so before. */
-const floatDownloadBytes = [
-  'models/vgg16-cifar10.onnx',
-  'node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm',
-].reduce((sum, file) => sum + statSync(path(file)).size, 0);
-
 const version = (folder: string): string =>
   (JSON.parse(readFileSync(path(`${folder}/package.json`), 'utf8')) as { version: string }).version;
 
@@ -47,9 +41,8 @@ export default defineConfig({
       },
     ],
   },
-  assetsInclude: ['**/*.onnx'],
+  assetsInclude: ['**/*.onnx', '**/*.gz'],
   define: {
-    __FLOAT_DOWNLOAD_BYTES__: floatDownloadBytes,
     __BENCH_VERSIONS__: { octet: version('.'), libraries: benchLibraries },
   },
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
@@ -75,11 +68,46 @@ export default defineConfig({
       },
     },
   },
-  plugins: [serviceWorkerManifest(), preloadFont(), tensorflowThreads(), uncompressedPreview()],
+  plugins: [siteFiles(), serviceWorkerManifest(), preloadPage(), tensorflowThreads(), uncompressedPreview()],
 });
 
-/** Kept for offline use only once it has been asked for: the float model and what runs it, and the benchmark’s engines. */
-const ON_DEMAND = /ort[-.]|onnxruntime|tensorflow|tfjs|contender|vgg16-cifar10-|calibration-512/;
+/** Kept for offline use only once it has been asked for: all models but the first, what runs float ones, and the benchmark’s engines. */
+const ON_DEMAND = /ort[-.]|onnxruntime|tensorflow|tfjs|contender|\.onnx|\.gz|calibration-512/;
+const FIRST_MODEL = /resnet20-[^-]+\.gz$/;
+
+/** Files whose sizes the page says before it fetches them, by the models' ids (demo/models.ts). */
+const SIZED: Record<string, string> = {
+  resnet20: '.cache/site/resnet20.onnx.gz',
+  'resnet20-float': 'models/resnet20-cifar10.onnx',
+  'resnet20-w4a4': '.cache/site/resnet20-w4a4.onnx.gz',
+  'resnet20-w2a2': '.cache/site/resnet20-w2a2.onnx.gz',
+  mobilenetv2: '.cache/site/mobilenetv2.onnx.gz',
+  'mobilenetv2-float': 'models/mobilenetv2-cifar10.onnx',
+  vgg16: '.cache/site/vgg16.onnx.gz',
+  'vgg16-float': 'models/vgg16-cifar10.onnx',
+  onnxruntime: 'node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm',
+};
+
+/** What scripts/site-files.ts has made, as modules; a checkout is type-checked without. */
+function siteFiles(): Plugin {
+  const prefix = 'virtual:site/';
+  const modules: Record<string, () => string> = {
+    'first-picture': () => readFileSync(path('.cache/site/first-picture.json'), 'utf8'),
+    results: () => readFileSync(path('.cache/site/results.json'), 'utf8'),
+    bytes: () =>
+      JSON.stringify(
+        Object.fromEntries(Object.entries(SIZED).map(([id, file]) => [id, statSync(path(file)).size])),
+      ),
+  };
+  return {
+    name: 'site-files',
+    resolveId: (id) => (id.startsWith(prefix) ? `\0${id}` : null),
+    load: (id) => {
+      const json = modules[id.replace(`\0${prefix}`, '')];
+      return json ? `export default ${json()};` : null;
+    },
+  };
+}
 
 /** Models hardly compress, and a compressed download has no known length: `npm run preview` sends files as they are. */
 function uncompressedPreview(): Plugin {
@@ -94,22 +122,31 @@ function uncompressedPreview(): Plugin {
   };
 }
 
-/** The page is drawn once, in its own typeface: `font-display: optional` waits a moment for a font that is already on its way. */
-function preloadFont(): Plugin {
+/** The page itself and its typeface, asked for while its first script starts what the first answer waits for. */
+function preloadPage(): Plugin {
   return {
-    name: 'preload-font',
+    name: 'preload-page',
     apply: 'build',
     transformIndexHtml: {
       order: 'post',
       handler(_html, { bundle, filename }) {
         if (!filename.endsWith('index.html')) return [];
-        return Object.keys(bundle ?? {})
+        const chunks = Object.values(bundle ?? {}).filter((file) => file.type === 'chunk');
+        const page = chunks.find(({ facadeModuleId }) => facadeModuleId?.endsWith('demo/page.tsx'))!;
+        const scripts = [page.fileName, ...page.imports].map((file) => ({
+          tag: 'link',
+          attrs: { rel: 'modulepreload', crossorigin: true, href: `./${file}` },
+          injectTo: 'head' as const,
+        }));
+        // The page is drawn once, in its own typeface: `font-display: optional` waits a moment for one that is on its way.
+        const fonts = Object.keys(bundle ?? {})
           .filter((file) => file.endsWith('.woff2'))
           .map((file) => ({
             tag: 'link',
             attrs: { rel: 'preload', href: `./${file}`, as: 'font', type: 'font/woff2', crossorigin: '' },
-            injectTo: 'head-prepend',
+            injectTo: 'head' as const,
           }));
+        return [...scripts, ...fonts];
       },
     },
   };
@@ -125,7 +162,7 @@ function serviceWorkerManifest(): Plugin {
       const worker = bundle['service-worker.js'];
       if (worker?.type !== 'chunk') return;
       const files = Object.keys(bundle)
-        .filter((file) => file !== worker.fileName && !ON_DEMAND.test(file))
+        .filter((file) => file !== worker.fileName && (!ON_DEMAND.test(file) || FIRST_MODEL.test(file)))
         .map((file) => (file === 'index.html' ? './' : file))
         .concat(readdirSync(path('demo/public')))
         .sort();

@@ -1,65 +1,77 @@
+import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { FileDrop } from './pictures/file-drop.tsx';
 import { Notice } from './components/notice.tsx';
 import { Status } from './components/status.tsx';
 import { Panel } from './panel.tsx';
 import { VIEWS, view, type View } from './route.ts';
-import { Bench } from './views/bench.tsx';
-import { Bits } from './views/bits.tsx';
+import { messageOf, notice } from './state.ts';
 import { Gallery } from './views/gallery.tsx';
-import { Inside } from './views/inside.tsx';
-import { TestSet } from './views/test-set.tsx';
-import { Verify } from './views/verify.tsx';
 
-const PAGES: Record<View, () => preact.JSX.Element> = {
-  gallery: Gallery,
-  test: TestSet,
-  inside: Inside,
-  bits: Bits,
-  verify: Verify,
-  bench: Bench,
+type Page = () => preact.JSX.Element;
+
+/** All but the first view are fetched when they are looked at, or when there is nothing else to do. */
+const LATER: Record<Exclude<View, 'gallery'>, () => Promise<Page>> = {
+  own: async () => (await import('./views/own.tsx')).Own,
+  inside: async () => (await import('./views/inside.tsx')).Inside,
+  bits: async () => (await import('./views/bits.tsx')).Bits,
+  test: async () => (await import('./views/test-set.tsx')).TestSet,
+  verify: async () => (await import('./views/verify.tsx')).Verify,
+  bench: async () => (await import('./views/bench.tsx')).Bench,
 };
+
+const pages = signal<Partial<Record<View, Page>>>({ gallery: Gallery });
+
+async function openPage(name: View): Promise<void> {
+  if (name === 'gallery' || pages.peek()[name]) return;
+  const page = await LATER[name]();
+  pages.value = { ...pages.peek(), [name]: page };
+}
+
+/** So that a visitor waits for no view, not even without a network. */
+export async function openAllPages(): Promise<void> {
+  for (const name of Object.keys(LATER) as View[]) await openPage(name);
+}
 
 const HOME = document.title;
 
 export function App() {
-  const Page = PAGES[view.value];
+  const shown = view.value;
+  const Page = pages.value[shown];
   const nav = useRef<HTMLElement>(null);
   useEffect(() => {
-    document.title = view.value === 'gallery' ? HOME : `${VIEWS[view.value]} · Octet`;
+    document.title = shown === 'gallery' ? HOME : `${VIEWS[shown]} · Octet`;
     // On a phone the row of views scrolls.
     const row = nav.current!;
     const current = row.querySelector<HTMLElement>('[aria-current]')!;
     row.scrollTo({ left: current.offsetLeft - row.offsetLeft - (row.clientWidth - current.offsetWidth) / 2 });
-  }, [view.value]);
+    scrollTo(0, 0);
+    openPage(shown).catch((error: unknown) => {
+      notice.value = `This view could not be loaded: ${messageOf(error)}`;
+    });
+  }, [shown]);
   return (
     <FileDrop>
-      <header>
-        <div class="top">
+      <header class="top">
+        <h1>
           <a class="brand" href="#gallery" aria-label="Octet">
             <Mark />
             <span>Octet</span>
           </a>
-          <nav ref={nav} aria-label="Views">
-            {Object.entries(VIEWS).map(([name, title]) => (
-              <a key={name} href={`#${name}`} aria-current={name === view.value ? 'page' : undefined}>
-                {title}
-              </a>
-            ))}
-          </nav>
-        </div>
-        <div class="intro">
-          <h1>An image classifier in 8-bit integers, running on your device</h1>
-          <p>Pick a picture, or drop or paste your own: it never leaves this page.</p>
-        </div>
+        </h1>
+        <nav ref={nav} aria-label="Views">
+          {Object.entries(VIEWS).map(([name, title]) => (
+            <a key={name} href={`#${name}`} aria-current={name === shown ? 'page' : undefined}>
+              {title}
+            </a>
+          ))}
+        </nav>
       </header>
       <Status />
       <Notice />
       <div class="columns">
         <Panel />
-        <main>
-          <Page key={view.value} />
-        </main>
+        <main>{Page && <Page key={shown} />}</main>
       </div>
     </FileDrop>
   );

@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks';
+import * as format from './format.ts';
 import { Camera } from './pictures/camera.tsx';
 import { FileButton } from './components/file-button.tsx';
 import { Guesses } from './components/guesses.tsx';
@@ -9,10 +10,10 @@ import {
   answered,
   chosen,
   info,
+  inUse,
   knowsTestClasses,
   opening,
   openFile,
-  ownModel,
   type ChosenPicture,
 } from './state.ts';
 
@@ -20,8 +21,10 @@ import {
 export function Panel() {
   const picture = chosen.value;
   const [camera, setCamera] = useState(false);
+  // On a phone the panel is a bar at the bottom, which opens.
+  const [open, setOpen] = useState(false);
   return (
-    <aside class="panel" aria-label="Picture and answer">
+    <aside class={open ? 'panel open' : 'panel'} aria-label="Picture and answer">
       <figure class="picture">
         {picture ? (
           <PixelCanvas
@@ -48,21 +51,47 @@ export function Panel() {
       </figure>
       <div class="sources">
         <FileButton
-          title="Open a picture"
+          title={<Labelled icon="M2 3h12v10H2zM2 11l4-4 4 4 2-2 2 2M10.5 6h.01" label="Open a picture" />}
           label="Picture file"
           accept="image/*"
           onFile={(file) => void openFile(file)}
         />
         <button type="button" aria-pressed={camera} onClick={() => setCamera(!camera)}>
-          {camera ? 'Stop camera' : 'Camera'}
+          <Labelled
+            icon="M2 5h3l1-2h4l1 2h3v8H2zM8 11a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5"
+            label={camera ? 'Stop camera' : 'Camera'}
+          />
         </button>
         {camera && <Camera onStop={() => setCamera(false)} />}
       </div>
+      <button
+        type="button"
+        class="panel-toggle"
+        aria-expanded={open}
+        aria-label="All of the answer"
+        onClick={() => setOpen(!open)}
+      >
+        <svg viewBox="0 0 16 16" width="16" aria-hidden="true">
+          <path d="M2 11l6-6 6 6" fill="none" stroke="currentColor" stroke-width="2" />
+        </svg>
+      </button>
       {/* Says whose answer is shown: for a moment it may be the picture before. */}
       <div class="answer" data-picture={answered.value?.picture.title}>
         <Answer picture={picture} />
       </div>
     </aside>
+  );
+}
+
+/** A picture beside the words; on a phone there is room for the picture only. */
+function Labelled({ icon, label }: { readonly icon: string; readonly label: string }) {
+  return (
+    <span class="labelled">
+      <svg viewBox="0 0 16 16" width="18" aria-hidden="true">
+        <path d={icon} fill="none" stroke="currentColor" stroke-width="1.4" stroke-linejoin="round" />
+      </svg>
+      <span>{label}</span>
+    </span>
   );
 }
 
@@ -76,6 +105,9 @@ function Answer({ picture }: { readonly picture: ChosenPicture | null }) {
     <>
       <p class="verdict" role="status">
         <strong>{best.label}</strong>
+        <span class="verdict-share muted" aria-hidden="true">
+          {format.percent(best.probability, 0)}
+        </span>
         {trueClass !== null && (
           <span class={best.index === trueClass ? 'right' : 'wrong'}>
             {best.index === trueClass ? 'correct' : `labelled ${info.value?.labels[trueClass] ?? trueClass}`}
@@ -84,8 +116,7 @@ function Answer({ picture }: { readonly picture: ChosenPicture | null }) {
       </p>
       <Guesses guesses={guesses} trueClass={trueClass} title="Most probable classes" />
       <Latency timings={timings} />
-      {/* The float model is the page's own model before it was quantized. */}
-      {!ownModel.value && <FloatAnswer picture={current.picture} answer={current.answer} />}
+      {inUse.value?.float && <FloatAnswer picture={current.picture} answer={current.answer} />}
     </>
   );
 }

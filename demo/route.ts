@@ -3,9 +3,10 @@ import { signal } from '@preact/signals';
 
 export const VIEWS = {
   gallery: 'Gallery',
-  test: 'Test set',
+  own: 'Your model',
   inside: 'Inside',
   bits: 'Bits',
+  test: 'Test set',
   verify: 'Verify',
   bench: 'Benchmark',
 } as const;

@@ -2,10 +2,14 @@
 import * as Comlink from 'comlink';
 import { computed, signal } from '@preact/signals';
 import type { ProgressEvent } from 'octetjs';
-import { engine, engineWorker } from './engine/client.ts';
+import { asked, keepInAddress } from './address.ts';
+import { engine } from './engine/client.ts';
+import { download } from './engine/download.ts';
 import { asJob, isAbort } from './engine/jobs.ts';
 import type { Answer, BackendChoice, ModelInfo, Pixels } from './engine/protocol.ts';
-import { modelUrl, openTestSheet, testClasses, type Sheet } from './pictures/sheet.ts';
+import { offered, type OfferedModel } from './models.ts';
+import { firstPicture, testClasses, testCount, testLabels, testSheet } from './pictures/sheet.ts';
+import { firstDownload, firstModel, workerStopped } from './start.ts';
 
 export type ModelState =
   | { readonly status: 'loading'; readonly event: ProgressEvent | null }
@@ -23,22 +27,28 @@ export interface ChosenPicture {
   readonly trueClass: number | null;
 }
 
+/** One of the page's models, or a visitor's file. */
+export type ModelChoice = OfferedModel | File;
+
 export const model = signal<ModelState>({ status: 'loading', event: null });
 export const info = computed(() => (model.value.status === 'ready' ? model.value.info : null));
 /** What the visitor asked for last, and again what is in use where that could not be had. */
 export const backendChoice = signal<BackendChoice>(initialBackend());
-/** A visitor's own model file, null for the page's model. */
+/** Likewise. */
+export const modelChoice = signal<ModelChoice>(firstModel);
+/** A visitor's own model, once there was one: it stays in the menu. */
 export const ownModel = signal<File | null>(null);
+/** A visitor's own float model, and what the page has made of it (own.ts). */
+export const ownFloat = signal<{ readonly float: File; readonly int8: File | null } | null>(null);
+/** Which of the page's models is in use; null for a visitor's own. */
+export const inUse = signal<OfferedModel | null>(firstModel);
 /** Whether the model answers with the classes of the test pictures, so that an answer to one can be right or wrong. */
 export const knowsTestClasses = computed(() => {
   if (!info.value) return true;
-  const { labels, classCount } = info.value;
-  return labels.length === 0
-    ? classCount === testClasses.length
-    : labels.length === testClasses.length && labels.every((label, index) => label === testClasses[index]);
+  const { labels } = info.value;
+  return labels.length === testClasses.length && labels.every((label, index) => label === testClasses[index]);
 });
 
-export const sheet = signal<Sheet | null>(null);
 export const chosen = signal<ChosenPicture | null>(null);
 /** Name of a file that is being decoded. */
 export const opening = signal<string | null>(null);
@@ -48,75 +58,121 @@ export const answered = signal<{ readonly picture: ChosenPicture; readonly answe
 /** Something that went wrong and that the visitor should know of. */
 export const notice = signal<string | null>(null);
 
+keepInAddress('backend', () => (backendChoice.value === 'auto' ? null : backendChoice.value));
+keepInAddress('model', () => (inUse.value && inUse.value !== offered[0] ? inUse.value.id : null));
+keepInAddress('picture', () => {
+  const index = chosen.value?.testIndex ?? null;
+  return index === null || index === firstPicture.index ? null : String(index + 1);
+});
+
+/** The model and the picture that the address asks for, or those that are soonest there. Resolves with the first answer, or without one. */
+export async function loadFirst(): Promise<void> {
+  const number = Number(asked('picture') ?? firstPicture.index + 1);
+  const index =
+    Number.isInteger(number) && number >= 1 && number <= testCount ? number - 1 : firstPicture.index;
+  void chooseTest(index);
+  await loadModel(firstModel, backendChoice.peek(), firstDownload);
+}
+
 let loading: AbortController | null = null;
 /** What answers until the next model is ready. */
-let inUse: { readonly state: ModelState; readonly backend: BackendChoice } | null = null;
+let working: {
+  readonly state: ModelState;
+  readonly choice: ModelChoice;
+  readonly backend: BackendChoice;
+} | null = null;
 
 /** Loads a model; whoever asks last wins. A model that cannot be loaded leaves the one before in use. */
-export async function loadModel(source: File | null, backend: BackendChoice): Promise<void> {
+export async function loadModel(
+  choice: ModelChoice,
+  backend: BackendChoice,
+  begun?: Promise<Response>,
+): Promise<void> {
   loading?.abort();
   const controller = (loading = new AbortController());
   model.value = { status: 'loading', event: null };
   backendChoice.value = backend;
+  modelChoice.value = choice;
   try {
     const onProgress = (event: ProgressEvent) => {
       if (loading === controller) model.value = { status: 'loading', event };
     };
+    const bytes =
+      begun && !(choice instanceof File)
+        ? await download(choice.url, controller.signal, onProgress, begun)
+        : null;
+    const source = choice instanceof File ? choice : { url: choice.url, bytes };
     const loaded = await asJob(engine, controller.signal, (job) =>
-      engine.load(job, source ?? modelUrl, backend, Comlink.proxy(onProgress)),
+      engine.load(
+        job,
+        bytes ? Comlink.transfer(source, [bytes.buffer]) : source,
+        backend,
+        Comlink.proxy(onProgress),
+      ),
     );
     if (loading !== controller) return;
     loading = null;
-    ownModel.value = source;
+    if (choice instanceof File) ownModel.value = choice;
+    inUse.value = choice instanceof File ? null : choice;
     answered.value = null;
     model.value = { status: 'ready', info: loaded };
-    inUse = { state: model.value, backend };
-    void answerChosen();
+    working = { state: model.value, choice, backend };
+    await answerChosen();
   } catch (error) {
     if (isAbort(error) || loading !== controller) return;
     loading = null;
-    const message = source ? `${source.name}: ${messageOf(error)}` : messageOf(error);
-    if (inUse) {
-      model.value = inUse.state;
-      backendChoice.value = inUse.backend;
+    if (choice instanceof File && error instanceof Error && error.name === 'FloatModelError') {
+      restore();
+      const { openOwn } = await import('./own.ts');
+      location.hash = 'own';
+      await openOwn(choice).catch(
+        (reason: unknown) => (notice.value = `${choice.name}: ${messageOf(reason)}`),
+      );
+      return;
+    }
+    const message = choice instanceof File ? `${choice.name}: ${messageOf(error)}` : messageOf(error);
+    if (restore()) {
       notice.value = message;
-      // A picture chosen meanwhile has not been answered.
-      void answerChosen();
     } else {
       model.value = { status: 'failed', message };
     }
   }
 }
 
-// Nobody would ever answer: the script could not be fetched, or the browser ended the worker.
-engineWorker.addEventListener('error', ({ message }) => {
+/** Goes back to the model before. @returns whether there is one */
+function restore(): boolean {
+  if (!working) return false;
+  model.value = working.state;
+  backendChoice.value = working.backend;
+  modelChoice.value = working.choice;
+  // A picture chosen meanwhile has not been answered.
+  void answerChosen();
+  return true;
+}
+
+// Nobody would ever answer.
+void workerStopped.then(({ message }) => {
   loading?.abort();
-  loading = inUse = null;
+  loading = working = null;
   const why = message ? `: ${message}` : '';
   model.value = { status: 'failed', message: `The inference worker stopped${why}. Reload the page.` };
 });
 
-export async function openSheet(): Promise<void> {
+/** Waits for a picture that is still on its way. */
+export async function chooseTest(index: number): Promise<void> {
+  const choice = ++lastChoice;
   try {
-    sheet.value = await openTestSheet();
-    // A visitor sees an answer before having to do anything.
-    if (!chosen.peek()) chooseTest(firstPicture);
+    if (!testSheet.pixels(index)) await testSheet.load();
   } catch (error) {
     notice.value = `The test pictures could not be loaded: ${messageOf(error)}`;
+    return;
   }
-}
-
-/** A horse: recognizable at 32×32. Shown first. */
-const firstPicture = 17;
-
-export function chooseTest(index: number): void {
-  const pictures = sheet.peek();
-  if (!pictures) return;
+  if (choice !== lastChoice) return;
   choose({
-    pixels: pictures.pixels(index),
+    pixels: testSheet.pixels(index)!,
     title: `Test picture ${index + 1}`,
     testIndex: index,
-    trueClass: pictures.labels[index],
+    trueClass: testLabels[index],
   });
 }
 
@@ -178,6 +234,6 @@ export function messageOf(error: unknown): string {
 
 /** `?backend=wasm` in the address chooses a backend, so that a view can be shared. */
 function initialBackend(): BackendChoice {
-  const asked = new URLSearchParams(location.search).get('backend');
-  return asked === 'webgpu' || asked === 'wasm' || asked === 'reference' ? asked : 'auto';
+  const backend = asked('backend');
+  return backend === 'webgpu' || backend === 'wasm' || backend === 'reference' ? backend : 'auto';
 }

@@ -4,14 +4,14 @@ import { computed, signal, type Signal } from '@preact/signals';
 import { engine } from './engine/client.ts';
 import { asJob, isAbort } from './engine/jobs.ts';
 import type { ModelInfo, OnPredictions } from './engine/protocol.ts';
-import { lab } from './lab/client.ts';
-import { info, messageOf, notice, sheet } from './state.ts';
-import type { Sheet } from './pictures/sheet.ts';
+import { floatFile, lab } from './lab/client.ts';
+import { testClasses, testCount, testLabels, testSheet } from './pictures/sheet.ts';
+import { info, messageOf, notice } from './state.ts';
 
 export interface TestRun {
-  /** The model that ran; null for the float model, of which there is one. */
-  readonly of: ModelInfo | null;
-  readonly status: 'running' | 'done' | 'cancelled';
+  /** The model that ran, a float one by its address; null for a saved result. */
+  readonly of: ModelInfo | string | null;
+  readonly status: 'running' | 'done' | 'cancelled' | 'saved';
   /** Predicted class of each test picture, −1 where not yet known. */
   readonly predicted: Int16Array;
   readonly done: number;
@@ -29,6 +29,10 @@ export const floatRun = signal<TestRun | null>(null);
 /** Of the model in use: what another one said is not shown beside it. */
 export const currentInt8Run = computed(() => (int8Run.value?.of === info.value ? int8Run.value : null));
 
+export const currentFloatRun = computed(() =>
+  floatRun.value?.of === floatFile.value?.url ? floatRun.value : null,
+);
+
 const controllers = new Map<Signal<TestRun | null>, AbortController>();
 
 export const runInt8 = (batch: number): Promise<void> =>
@@ -37,7 +41,7 @@ export const runInt8 = (batch: number): Promise<void> =>
   );
 
 export const runFloat = (): Promise<void> =>
-  run(floatRun, null, (pictures, signal, onPredictions) =>
+  run(floatRun, floatFile.peek()?.url ?? null, (pictures, signal, onPredictions) =>
     asJob(lab, signal, (job) => lab.classifyAll(job, pictures, Comlink.proxy(onPredictions))),
   );
 
@@ -45,32 +49,31 @@ export function cancel(target: Signal<TestRun | null>): void {
   controllers.get(target)?.abort();
 }
 
-export function tally(run: TestRun, { labels, classes }: Sheet): Tally {
-  const confusion = new Uint16Array(classes.length ** 2);
+export function tally(run: TestRun): Tally {
+  const confusion = new Uint16Array(testClasses.length ** 2);
   let correct = 0;
   run.predicted.forEach((predicted, index) => {
     if (predicted < 0) return;
-    const label = labels[index];
+    const label = testLabels[index];
     if (predicted === label) correct++;
-    confusion[label * classes.length + predicted]++;
+    confusion[label * testClasses.length + predicted]++;
   });
   return { correct, confusion };
 }
 
 async function run(
   target: Signal<TestRun | null>,
-  of: ModelInfo | null,
+  of: TestRun['of'],
   classifyAll: (
     pictures: { data: Uint8Array; count: number },
     signal: AbortSignal,
     onPredictions: OnPredictions,
   ) => Promise<void>,
 ): Promise<void> {
-  const pictures = sheet.peek();
-  if (!pictures || target.peek()?.status === 'running') return;
+  if (target.peek()?.status === 'running') return;
   const controller = new AbortController();
   controllers.set(target, controller);
-  const total = pictures.labels.length;
+  const total = testCount;
   const predicted = new Int16Array(total).fill(-1);
   let done = 0;
   let started = performance.now();
@@ -79,7 +82,7 @@ async function run(
   };
   publish('running');
   try {
-    const data = await pictures.allPixels();
+    const data = await testSheet.allPixels();
     started = performance.now();
     await classifyAll({ data, count: total }, controller.signal, (first, classes) => {
       predicted.set(classes, first);

@@ -18,6 +18,9 @@ export type {
 export type { InputShape } from './graph/passes/input-shape.ts';
 export { describeModel } from './model/describe.ts';
 export type { LayerDescription, ModelDescription } from './model/describe.ts';
+export { readLabels } from './model/labels.ts';
+export { findObstacles } from './model/support.ts';
+export type { Obstacles } from './model/support.ts';
 
 export { imageBatches } from './model/image-batches.ts';
 export type { ImageBatchOptions } from './model/image-batches.ts';

@@ -8,7 +8,8 @@ import type { BatchMeasurement, BenchContext, BenchResult, ContenderResult } fro
 import { seededRandom, shuffle } from '../../scripts/shuffle.ts';
 import { summarize } from '../../bench/statistics.ts';
 import floatModel from '../../models/vgg16-cifar10.onnx';
-import { modelUrl, type Sheet } from '../pictures/sheet.ts';
+import int8Model from '../../models/vgg16-cifar10.int8.onnx';
+import type { Sheet } from '../pictures/sheet.ts';
 import { messageOf } from '../state.ts';
 
 /** Versions of the engines, from their packages. Filled in by the build (vite.config.ts). */
@@ -17,6 +18,8 @@ declare const __BENCH_VERSIONS__: {
   readonly libraries: Readonly<Record<string, string>>;
 };
 
+/** VGG16's (models/README.md). */
+const PREPROCESSING: Preprocessing = { mean: [0.4914, 0.4822, 0.4465], std: [0.2471, 0.2435, 0.2616] };
 const CHECKED = 20;
 /** VGG16's pictures. */
 const SIDE = 32;
@@ -39,7 +42,6 @@ export interface BenchOptions {
   readonly contenders: readonly Contender[];
   readonly rounds: number;
   readonly sheet: Sheet;
-  readonly preprocessing: Preprocessing;
   readonly signal: AbortSignal;
   /** Where the iframes go. */
   readonly place: HTMLElement;
@@ -49,8 +51,9 @@ export interface BenchOptions {
 
 /** Measures and reports after every step. An engine that fails is a row that says why. */
 export async function runBenchmark(options: BenchOptions): Promise<void> {
-  const { contenders, sheet, preprocessing, signal, place, onResult, onStep } = options;
+  const { contenders, sheet, signal, place, onResult, onStep } = options;
   const context = await describeContext();
+  await sheet.load();
   const rows = new Map<string, ContenderResult>(contenders.map((contender) => [contender.id, { contender }]));
   const giveUp = (contender: Contender, error: unknown) => {
     if (signal.aborted) throw error;
@@ -68,8 +71,8 @@ export async function runBenchmark(options: BenchOptions): Promise<void> {
       onStep(`Loading ${contender.label}`);
       try {
         const page = await patiently(openFrame(place, signal), signal);
-        const url = new URL(contender.model === 'float' ? floatModel : modelUrl, location.href).href;
-        const load = await patiently(page.load(contender, url, preprocessing, SIDE), signal);
+        const url = new URL(contender.model === 'float' ? floatModel : int8Model, location.href).href;
+        const load = await patiently(page.load(contender, url, PREPROCESSING, SIDE), signal);
         running.push({ contender, page, load });
         publish(contender.id, { load });
       } catch (error) {
@@ -183,7 +186,7 @@ async function openFrame(place: HTMLElement, signal: AbortSignal): Promise<Conte
 }
 
 function pixelsFrom(sheet: Sheet, first: number, batch: number): string {
-  const bytes = Array.from({ length: batch }, (_, offset) => sheet.pixels(first + offset).data);
+  const bytes = Array.from({ length: batch }, (_, offset) => sheet.pixels(first + offset)!.data);
   return btoa(bytes.map((data) => Array.from(data, (byte) => String.fromCharCode(byte)).join('')).join(''));
 }
 

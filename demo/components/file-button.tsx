@@ -1,3 +1,4 @@
+import type { ComponentChildren } from 'preact';
 import { useRef } from 'preact/hooks';
 
 /** A button that opens the browser's file dialog. */
@@ -6,13 +7,16 @@ export function FileButton({
   label,
   accept,
   onFile,
+  onFiles,
   ...rest
 }: {
-  readonly title: string;
+  readonly title: ComponentChildren;
   /** What is asked for, for screen readers. */
   readonly label: string;
   readonly accept: string;
-  readonly onFile: (file: File) => void;
+  readonly onFile?: (file: File) => void;
+  /** Several may be chosen. */
+  readonly onFiles?: (files: readonly File[]) => void;
   readonly class?: string;
 }) {
   const input = useRef<HTMLInputElement>(null);
@@ -25,13 +29,16 @@ export function FileButton({
         ref={input}
         type="file"
         accept={accept}
+        multiple={onFiles !== undefined}
         hidden
         aria-label={label}
         onChange={(event) => {
-          const file = event.currentTarget.files?.[0];
+          const files = [...(event.currentTarget.files ?? [])];
           // The same file may be chosen again.
           event.currentTarget.value = '';
-          if (file) onFile(file);
+          if (files.length === 0) return;
+          onFiles?.(files);
+          onFile?.(files[0]);
         }}
       />
     </>

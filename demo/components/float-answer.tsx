@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { isAbort } from '../engine/jobs.ts';
 import type { Answer } from '../engine/protocol.ts';
 import * as format from '../format.ts';
-import { floatDownloadBytes, lab, labState, openLab } from '../lab/client.ts';
+import { floatDownload, lab, labState, openLab } from '../lab/client.ts';
 import type { FloatAnswer as Result } from '../lab/protocol.ts';
 import { messageOf, notice, type ChosenPicture } from '../state.ts';
 import { Guesses } from './guesses.tsx';
@@ -73,10 +73,10 @@ export function FloatAnswer({
 
   function floatNote(wantedNow: boolean): string {
     if (!wantedNow || state.status === 'off')
-      return state.status === 'ready' ? '' : format.bytes(floatDownloadBytes);
+      return state.status === 'ready' ? '' : format.bytes(floatDownload.value);
     if (state.status === 'loading') {
       return state.event?.stage === 'fetch'
-        ? `${format.bytes(state.event.loaded)} of ${format.bytes(state.event.total ?? floatDownloadBytes)}`
+        ? `${format.bytes(state.event.loaded)} of ${format.bytes(state.event.total ?? floatDownload.value)}`
         : 'starting…';
     }
     return '';

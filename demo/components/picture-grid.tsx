@@ -7,8 +7,8 @@ const GAP = 4;
 const OVERSCAN = 2;
 
 /**
- * Test pictures as tiles in a list box. Only tiles near the visible part exist, each a part of the one sheet (a canvas for each would
- * cost the page's thread ten times as much), so a thousand pictures cost no more than a screenful. One tab stop; arrow keys move, Enter or Space chooses.
+ * Test pictures as tiles in a list box. Only tiles near the visible part exist, each a part of a row of the sheet (a canvas for each would
+ * cost the page's thread ten times as much), so a thousand pictures cost no more than a screenful. One tab stop; arrow keys choose.
  */
 export function PictureGrid({
   sheet,
@@ -26,6 +26,7 @@ export function PictureGrid({
   /** A line under a tile, e.g. what two models said. */
   readonly marks?: ((index: number) => string) | undefined;
 }) {
+  const loaded = sheet.rows.value;
   const id = useId();
   const box = useRef<HTMLDivElement>(null);
   const [size, setSize] = useState({ width: 0, height: 0 });
@@ -73,6 +74,12 @@ export function PictureGrid({
       element.scrollTop = top + rowHeight - element.clientHeight;
     }
     setScroll(element.scrollTop);
+    if (indices[next] !== undefined) void chooseTest(indices[next]);
+  }
+
+  function rowImage(index: number): string | undefined {
+    const row = loaded[Math.floor(index / sheet.columns)];
+    return row && `url(${row.url})`;
   }
 
   function onKeyDown(event: KeyboardEvent): void {
@@ -93,7 +100,7 @@ export function PictureGrid({
       moveTo(active + step);
     } else if ((event.key === 'Enter' || event.key === ' ') && indices[active] !== undefined) {
       event.preventDefault();
-      chooseTest(indices[active]);
+      void chooseTest(indices[active]);
     }
   }
 
@@ -115,7 +122,6 @@ export function PictureGrid({
         style={{
           position: 'relative',
           height: `${Math.max(0, rows * rowHeight - GAP)}px`,
-          '--sheet': `url(${sheet.url})`,
           '--sheet-width': `${sheet.columns * side}px`,
         }}
       >
@@ -141,14 +147,15 @@ export function PictureGrid({
               }}
               onClick={() => {
                 setActive(position);
-                chooseTest(index);
+                void chooseTest(index);
               }}
             >
               <span
                 class="tile-picture"
                 style={{
                   height: `${side}px`,
-                  backgroundPosition: `${-(index % sheet.columns) * side}px ${-Math.floor(index / sheet.columns) * side}px`,
+                  backgroundImage: rowImage(index),
+                  backgroundPosition: `${-(index % sheet.columns) * side}px 0`,
                 }}
               />
               {marks && <span class="tile-mark">{marks(index)}</span>}

@@ -2,7 +2,8 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { AdapterDescription, ProgressEvent } from 'octetjs';
 import type { BackendChoice, ModelInfo } from '../engine/protocol.ts';
 import * as format from '../format.ts';
-import { backendChoice, loadModel, model, ownModel } from '../state.ts';
+import { modelById, offered } from '../models.ts';
+import { backendChoice, loadModel, model, modelChoice, ownModel } from '../state.ts';
 import { FileButton } from './file-button.tsx';
 
 const BACKENDS: Record<BackendChoice, string> = {
@@ -12,24 +13,23 @@ const BACKENDS: Record<BackendChoice, string> = {
   reference: 'Reference (plain loops)',
 };
 
-const NAMES = { webgpu: 'WebGPU', wasm: 'WebAssembly', reference: 'reference' } as const;
+const NAMES = { webgpu: 'WebGPU', wasm: 'WebAssembly', reference: 'the reference' } as const;
 
-/** One line on what runs, on what, and why; while a model loads, how far it is. */
+/** What runs, on what, and why; while a model loads, how far it is. */
 export function Status() {
   const state = model.value;
   return (
     <section class="status" aria-label="Model">
-      <div class="status-text" role="status">
-        {state.status === 'ready' && <Ready info={state.info} />}
-        {state.status === 'loading' && <p>{describeProgress(state.event)}</p>}
-        {state.status === 'failed' && <p class="wrong">{state.message}</p>}
-      </div>
       <div class="controls">
+        <ModelMenu />
         <label class="field">
-          <span>Run on</span>
+          <span>on</span>
           <select
+            aria-label="Run on"
             value={backendChoice.value}
-            onChange={(event) => void loadModel(ownModel.value, event.currentTarget.value as BackendChoice)}
+            onChange={(event) =>
+              void loadModel(modelChoice.value, event.currentTarget.value as BackendChoice)
+            }
           >
             {Object.entries(BACKENDS).map(([name, title]) => (
               <option key={name} value={name}>
@@ -38,16 +38,47 @@ export function Status() {
             ))}
           </select>
         </label>
-        <FileButton
-          class="plain"
-          title="Open a model…"
-          label="ONNX model file"
-          accept=".onnx"
-          onFile={(file) => void loadModel(file, backendChoice.value)}
-        />
       </div>
+      <div class="status-text" role="status">
+        {state.status === 'ready' && <Ready info={state.info} />}
+        {state.status === 'loading' && <p>{describeProgress(state.event)}</p>}
+        {state.status === 'failed' && <p class="wrong">{state.message}</p>}
+      </div>
+      <FileButton
+        class="plain"
+        title="Open a model…"
+        label="ONNX model file"
+        accept=".onnx"
+        onFile={(file) => void loadModel(file, backendChoice.value)}
+      />
       <Meter share={state.status === 'loading' ? shareDone(state.event) : null} />
     </section>
+  );
+}
+
+/** The page's models with what they weigh, and a visitor's own: so there is a way back. */
+function ModelMenu() {
+  const choice = modelChoice.value;
+  const own = choice instanceof File ? choice : ownModel.value;
+  return (
+    <label class="field">
+      <span class="visually-hidden">Model</span>
+      <select
+        class="model-menu"
+        value={choice instanceof File ? 'own' : choice.id}
+        onChange={(event) => {
+          const next = modelById(event.currentTarget.value) ?? own;
+          if (next) void loadModel(next, backendChoice.value);
+        }}
+      >
+        {own && <option value="own">{own.name}</option>}
+        {offered.map(({ id, title, note, bytes }) => (
+          <option key={id} value={id}>
+            {title}, {note} · {format.bytes(bytes)}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }
 
@@ -55,14 +86,9 @@ function Ready({ info }: { readonly info: ModelInfo }) {
   return (
     <>
       <p>
-        <strong>{info.name}</strong>, {format.bytes(info.bytes)}, {format.magnitude(info.macs)} multiply-adds
-        a picture, on <strong>{runsOn(info)}</strong>.
+        On <strong>{runsOn(info)}</strong>, {format.magnitude(info.macs)} multiply-adds a picture
       </p>
-      {info.backend === 'webgpu' ? (
-        <p class="muted">Chosen because {info.backendReason}.</p>
-      ) : (
-        <WhyNotGpu info={info} />
-      )}
+      {info.backend !== 'webgpu' && <WhyNotGpu info={info} />}
     </>
   );
 }
@@ -85,10 +111,10 @@ function WhyNotGpu({ info }: { readonly info: ModelInfo }) {
   }, []);
   return (
     <details ref={details} class="why">
-      <summary>Why not the GPU, and what to do</summary>
+      <summary>Why not the GPU?</summary>
       <div>
         <p>
-          The {NAMES[info.backend]} backend was chosen because {info.backendReason}.
+          This runs on {NAMES[info.backend]}, because {info.backendReason}.
         </p>
         <p>
           The answers are the same to the last bit; only the speed differs. To use a GPU, open this page over

@@ -95,14 +95,12 @@ export type OnProgress = (event: ProgressEvent) => void;
 /** Predicted classes of test pictures `first`, `first + 1`, …, as they become known. */
 export type OnPredictions = (first: number, classes: Uint8Array) => void;
 
+/** A file of the visitor's, or one of the site's: its bytes where the page has fetched them already. */
+export type ModelFile = File | { readonly url: string; readonly bytes: Uint8Array | null };
+
 export interface EngineApi {
   /** Replaces the model, and cancels the jobs that run on it. The one before stays in use if this one cannot be loaded. */
-  load(
-    job: number,
-    source: string | File,
-    backend: BackendChoice,
-    onProgress: OnProgress,
-  ): Promise<ModelInfo>;
+  load(job: number, source: ModelFile, backend: BackendChoice, onProgress: OnProgress): Promise<ModelInfo>;
   /** Decodes a file, or shrinks a camera frame, to what the network sees. */
   prepare(source: Blob | ImageBitmap): Promise<Pixels>;
   classify(pixels: Pixels): Promise<Answer>;

@@ -4,6 +4,7 @@ import {
   decodePicture,
   InputError,
   loadModel,
+  ModelError,
   pictureFromPixels,
   resize,
   type Model,
@@ -12,7 +13,16 @@ import {
 import type { Operation } from 'octetjs/extend';
 import { download } from './download.ts';
 import { Jobs } from './jobs.ts';
-import type { Activation, EngineApi, IntegerHistogram, LayerInfo, ModelInfo, Pixels } from './protocol.ts';
+import type {
+  Activation,
+  EngineApi,
+  IntegerHistogram,
+  LayerInfo,
+  ModelFile,
+  ModelInfo,
+  OnProgress,
+  Pixels,
+} from './protocol.ts';
 import { throttled } from './throttled.ts';
 import { titleOf, weightsOf } from './titles.ts';
 
@@ -26,14 +36,13 @@ const engine: EngineApi = {
     jobs.run(job, async (signal) => {
       const started = performance.now();
       const report = throttled(onProgress);
-      const bytes =
-        source instanceof File
-          ? await bytesOf(source)
-          : kept?.url === source
-            ? kept.bytes
-            : await download(source, signal, report);
-      if (typeof source === 'string') kept = { url: source, bytes };
-      const model = await loadModel(bytes, { backend, signal, onProgress: report });
+      const bytes = await bytesOf(source, signal, report);
+      if (!(source instanceof File)) kept = { url: source.url, bytes };
+      const model = await loadModel(bytes, { backend, signal, onProgress: report }).catch(
+        (error: unknown) => {
+          throw isOfFloatModel(error) ? new FloatModelError(error.message) : error;
+        },
+      );
       try {
         const info = await describe(model, bytes.length);
         // The first run allocates and fills caches: not what a visitor's picture should be charged with.
@@ -134,6 +143,16 @@ const engine: EngineApi = {
 
 Comlink.expose(engine);
 
+/** Of a model that the page has to quantize first. */
+class FloatModelError extends Error {
+  override readonly name = 'FloatModelError';
+}
+
+/** What the library says of one, and of nothing else. */
+function isOfFloatModel(error: unknown): error is ModelError {
+  return error instanceof ModelError && error.message.includes('it has no QuantizeLinear');
+}
+
 function blank({ width, height }: ModelInfo['input']): Pixels {
   return { width, height, data: new Uint8Array(width * height * 3) };
 }
@@ -173,7 +192,13 @@ async function withModel<T>(work: (model: Model) => T | Promise<T>): Promise<T> 
   return current.use(work);
 }
 
-async function bytesOf(file: Blob): Promise<Uint8Array> {
+async function bytesOf(source: ModelFile, signal: AbortSignal, onProgress: OnProgress): Promise<Uint8Array> {
+  if (source instanceof File) return read(source);
+  if (source.bytes) return source.bytes;
+  return kept?.url === source.url ? kept.bytes : download(source.url, signal, onProgress);
+}
+
+async function read(file: Blob): Promise<Uint8Array> {
   try {
     return new Uint8Array(await file.arrayBuffer());
   } catch (cause) {
@@ -186,7 +211,7 @@ async function bytesOf(file: Blob): Promise<Uint8Array> {
 async function decode(source: Blob | ImageBitmap): Promise<Picture> {
   if (source instanceof Blob) {
     const name = source instanceof File && source.name ? source.name : 'the pasted picture';
-    return decodePicture(await bytesOf(source), { name });
+    return decodePicture(await read(source), { name });
   }
   const { width, height } = source;
   const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true })!;

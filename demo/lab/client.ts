@@ -1,14 +1,12 @@
-/** The page's end of the second worker, which holds the float model. Started when first asked for. */
+/** The page's end of the second worker, which holds a float model. Started when first asked for. */
 import * as Comlink from 'comlink';
-import { signal } from '@preact/signals';
+import { computed, effect, signal } from '@preact/signals';
 import type { ProgressEvent } from 'octetjs';
+import bytes from 'virtual:site/bytes';
 import { asJob, isAbort } from '../engine/jobs.ts';
-import { messageOf } from '../state.ts';
+import { inUse, messageOf, modelChoice, ownFloat } from '../state.ts';
+import { offered } from '../models.ts';
 import type { LabApi } from './protocol.ts';
-
-/** What turning the float model on will fetch: its own bytes and ONNX Runtime's. Filled in by the build (vite.config.ts). */
-declare const __FLOAT_DOWNLOAD_BYTES__: number;
-export const floatDownloadBytes = __FLOAT_DOWNLOAD_BYTES__;
 
 export type LabState =
   | { readonly status: 'off' }
@@ -16,43 +14,87 @@ export type LabState =
   | { readonly status: 'ready' }
   | { readonly status: 'failed'; readonly message: string };
 
+/** Address of a visitor's own float model: its own worker has it open since it was quantized. */
+const OWN = 'own';
+
+/** The float model behind the one in use; the first model's for those that never were float; null for an int8 file of the visitor's. */
+export const floatFile = computed(() => {
+  if (inUse.value) return inUse.value.float ?? offered[0].float;
+  const own = ownFloat.value;
+  return own?.int8 && own.int8 === modelChoice.value ? { url: OWN, bytes: 0 } : null;
+});
+/** What turning it on fetches: its own bytes and ONNX Runtime's. */
+export const floatDownload = computed(() => (floatFile.value?.bytes ?? 0) + bytes.onnxruntime);
+
 export const labState = signal<LabState>({ status: 'off' });
 
-let remote: Comlink.Remote<LabApi> | null = null;
+function start(name: string): Comlink.Remote<LabApi> {
+  return Comlink.wrap<LabApi>(new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name }));
+}
 
-/** Calls before `openLab` start the worker too. */
-export const lab = new Proxy({} as Comlink.Remote<LabApi>, {
-  get(_target, name) {
-    remote ??= Comlink.wrap<LabApi>(
-      new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'octet-lab' }),
-    );
-    return Reflect.get(remote, name) as unknown;
-  },
+const remotes = new Map<string, Comlink.Remote<LabApi>>();
+
+/** A worker that is started when it is first called. */
+function lazily(name: () => string): Comlink.Remote<LabApi> {
+  return new Proxy({} as Comlink.Remote<LabApi>, {
+    get(_target, method) {
+      const remote = remotes.get(name()) ?? start(name());
+      remotes.set(name(), remote);
+      return Reflect.get(remote, method) as unknown;
+    },
+  });
+}
+
+/** Holds a visitor's own float model. */
+export const ownLab = lazily(() => 'octet-own-lab');
+/** Holds the float model behind the one in use, once `openLab` has opened it. */
+export const lab = lazily(() => (floatFile.peek()?.url === OWN ? 'octet-own-lab' : 'octet-lab'));
+
+let opening: {
+  readonly url: string;
+  readonly done: Promise<void>;
+  readonly controller: AbortController;
+} | null = null;
+
+// Another model in use: what is open is not its float model.
+effect(() => {
+  if (floatFile.value?.url === opening?.url) return;
+  opening?.controller.abort();
+  opening = null;
+  labState.value = { status: floatFile.value?.url === OWN ? 'ready' : 'off' };
 });
-
-let opening: { readonly done: Promise<void>; readonly controller: AbortController } | null = null;
 
 /** Fetches the float model and ONNX Runtime, once. Rejects with an AbortError where `cancelLab` is called before it is there. */
 export function openLab(): Promise<void> {
   if (opening) return opening.done;
+  const url = floatFile.peek()?.url;
+  if (url === OWN) return Promise.resolve();
+  if (url === undefined) return Promise.reject(new Error('this model has no float model'));
   const controller = new AbortController();
+  const isCurrent = () => opening?.controller === controller;
   const open = async () => {
     labState.value = { status: 'loading', event: null };
     try {
       await asJob(lab, controller.signal, (job) =>
         lab.open(
           job,
-          Comlink.proxy((event) => (labState.value = { status: 'loading', event })),
+          url,
+          Comlink.proxy((event) => {
+            if (isCurrent()) labState.value = { status: 'loading', event };
+          }),
         ),
       );
-      labState.value = { status: 'ready' };
+      if (isCurrent()) labState.value = { status: 'ready' };
     } catch (error) {
-      opening = null;
-      labState.value = isAbort(error) ? { status: 'off' } : { status: 'failed', message: messageOf(error) };
+      if (isCurrent()) {
+        opening = null;
+        labState.value = isAbort(error) ? { status: 'off' } : { status: 'failed', message: messageOf(error) };
+      }
       throw error;
     }
   };
-  opening = { done: open(), controller };
+  opening = { url, controller, done: Promise.resolve() };
+  opening = { ...opening, done: open() };
   return opening.done;
 }
 

@@ -35,22 +35,80 @@ export interface ChannelWeights {
   readonly most: number;
 }
 
+export interface LabelledPictures {
+  readonly data: Uint8Array;
+  readonly labels: readonly number[];
+}
+
+/** What becomes of a node of a float model. */
+export interface NodeFate {
+  readonly name: string;
+  readonly op: string;
+  readonly shape: readonly (number | string)[];
+  readonly macs: number;
+  /** Why it stays in float, on the CPU; null where it becomes integers. */
+  readonly reason: string | null;
+}
+
+export interface FloatDescription {
+  readonly input: { readonly width: number; readonly height: number };
+  readonly classes: number;
+  readonly labels: readonly string[];
+  /** Whether the file says how pixels are normalized. */
+  readonly saysNormalization: boolean;
+  readonly parameters: number;
+  readonly macs: number;
+  readonly nodes: readonly NodeFate[];
+  /** Why Octet cannot run it: empty where it can. */
+  readonly problems: readonly string[];
+}
+
+export interface OwnResult {
+  /** The int8 model: a QDQ ONNX file. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Of the constants as float32. */
+  readonly floatBytes: number;
+  /** Pictures on which both models have the same best class. */
+  readonly same: number;
+  readonly of: number;
+  /** Of the output, in decibels. */
+  readonly sqnr: number;
+  /** Values inside, worst first. */
+  readonly layers: readonly { readonly name: string; readonly op: string; readonly sqnr: number }[];
+  /** All of it, as JSON. */
+  readonly report: string;
+}
+
 export type OnProgress = (event: ProgressEvent) => void;
 
 export interface LabApi {
-  /** Fetches the float model and starts ONNX Runtime on it. */
-  open(job: number, onProgress: OnProgress): Promise<void>;
+  /** Fetches or reads a float model and starts ONNX Runtime on it. Takes the place of the one before. */
+  open(job: number, source: string | File, onProgress: OnProgress): Promise<FloatDescription>;
+  /** Decodes picture files to what the model sees. */
+  prepare(file: File): Promise<Pixels>;
+  /** As many of the calibration pictures that come with the page. */
+  samplePictures(count: number): Promise<readonly Pixels[]>;
+  /** Quantizes the float model on `pictures`, and tells how near the result is to it on the same. */
+  quantize(
+    job: number,
+    metadata: Readonly<Record<string, string>>,
+    pictures: readonly Pixels[],
+    onProgress: OnProgress,
+  ): Promise<OwnResult>;
   classify(pixels: Pixels): Promise<FloatAnswer>;
   classifyAll(
     job: number,
     pictures: { readonly data: Uint8Array; readonly count: number },
     onPredictions: OnPredictions,
   ): Promise<void>;
-  /** Quantizes the float model to so many bits and classifies `pictures` with the result. */
+  /**
+   * Quantizes the float model to so many bits and classifies `pictures` with the result; where they are null, those that it was
+   * quantized on, whose right answers are the float model's.
+   */
   tryBits(
     job: number,
     bits: { readonly weights: number; readonly activations: number },
-    pictures: { readonly data: Uint8Array; readonly labels: readonly number[] },
+    pictures: LabelledPictures | null,
     onProgress: OnProgress,
   ): Promise<BitsResult>;
   layers(): Promise<readonly WeightedLayer[]>;

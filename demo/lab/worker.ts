@@ -1,12 +1,26 @@
 /** The float model: run by ONNX Runtime, and quantized anew at other bits. Everything that the int8 page can do without. */
 import * as Comlink from 'comlink';
-import { InputError, loadModel, softmax, topK, type Picture, type ProgressEvent } from 'octetjs';
+import {
+  decodePicture,
+  InputError,
+  loadModel,
+  resize,
+  softmax,
+  topK,
+  type Picture,
+  type ProgressEvent,
+} from 'octetjs';
 import {
   calibrate,
+  compareModels,
   decodeModel,
+  describeModel,
+  encodeModel,
+  findObstacles,
   imageBatches,
   openFloatSession,
   quantizeCalibrated,
+  readLabels,
   readSheet,
   type Calibration,
   type FloatSession,
@@ -17,11 +31,11 @@ import runtimeScript from 'onnxruntime-web/ort-wasm-simd-threaded.mjs?url';
 import runtimeWasm from 'onnxruntime-web/ort-wasm-simd-threaded.wasm?url';
 import calibrationIndex from '../../models/cifar10/calibration-512.json' with { type: 'json' };
 import calibrationSheet from '../../models/cifar10/calibration-512.png';
-import floatModel from '../../models/vgg16-cifar10.onnx';
 import { download } from '../engine/download.ts';
 import { Jobs } from '../engine/jobs.ts';
 import { throttled } from '../engine/throttled.ts';
-import type { ChannelWeights, LabApi } from './protocol.ts';
+import type { Pixels } from '../engine/protocol.ts';
+import type { ChannelWeights, FloatDescription, LabApi } from './protocol.ts';
 
 /** Training pictures to calibrate on. The CLI takes all 512; the accuracy here differs little, and nobody likes to wait. */
 const CALIBRATION_PICTURES = 64;
@@ -39,13 +53,18 @@ interface FloatModel {
 const jobs = new Jobs();
 let float: FloatModel | null = null;
 let calibration: Promise<Calibration> | null = null;
+/** What a visitor's own model was quantized on. */
+let ownPictures: readonly Pixels[] | null = null;
 /** Scales of each layer's weights by output channel, by bits of the weights: what the quantizer chose last. */
 const weightScales = new Map<number, ReadonlyMap<string, Float32Array>>();
 
 const lab: LabApi = {
-  open: (job, onProgress) =>
+  open: (job, source, onProgress) =>
     jobs.run(job, async (signal) => {
-      const bytes = await download(floatModel, signal, throttled(onProgress));
+      const bytes =
+        source instanceof File
+          ? new Uint8Array(await source.arrayBuffer())
+          : await download(source, signal, throttled(onProgress));
       onnxRuntime.env.wasm.wasmPaths = {
         mjs: new URL(runtimeScript, import.meta.url).href,
         wasm: new URL(runtimeWasm, import.meta.url).href,
@@ -60,13 +79,80 @@ const lab: LabApi = {
         { onnxRuntime },
       );
       signal.throwIfAborted();
+      await float?.session.dispose();
       float = { graph, session };
+      calibration = null;
+      ownPictures = null;
+      weightScales.clear();
+      return describe(graph);
+    }),
+
+  async prepare(file) {
+    const { width, height } = inputOf(opened().graph);
+    const picture = resize(
+      await decodePicture(new Uint8Array(await file.arrayBuffer()), { name: file.name }),
+      width,
+      height,
+    );
+    const data = Uint8Array.from(picture.data);
+    return Comlink.transfer({ width, height, data }, [data.buffer]);
+  },
+
+  async samplePictures(count) {
+    const { width, height } = inputOf(opened().graph);
+    return (await sheetPictures(count)).map((picture) => {
+      const { data } = resize(picture, width, height);
+      return { width, height, data: Uint8Array.from(data) };
+    });
+  },
+
+  quantize: (job, metadata, pictures, onProgress) =>
+    jobs.run(job, async (signal) => {
+      const report = throttled(onProgress);
+      const held = opened();
+      const graph: Graph = {
+        ...held.graph,
+        metadata: new Map([...held.graph.metadata, ...Object.entries(metadata)]),
+      };
+      float = { ...held, graph };
+      calibration = null;
+      ownPictures = pictures;
+      const calibrated = await calibrateOnce(report);
+      signal.throwIfAborted();
+      report({ stage: 'quantize', done: 0, total: 1 });
+      const result = quantizeCalibrated(calibrated);
+      const bytes = new Uint8Array(encodeModel(result.graph));
+      const batches = imageBatches(graph, pictures, { batch: CALIBRATION_BATCH });
+      const values = await compareModels(graph, result.graph, batches, {
+        onnxRuntime,
+        imageCount: pictures.length,
+        onProgress: report,
+        signal,
+      });
+      const same = await countRight(result.graph, pictures, await floatAnswers(pictures), signal, report);
+      return Comlink.transfer(
+        {
+          bytes,
+          floatBytes: result.report.floatBytes,
+          same,
+          of: pictures.length,
+          sqnr: values.find(({ name }) => name === graph.outputs[0].name)?.sqnr ?? NaN,
+          layers: values.map(({ node, op, sqnr }) => ({ name: node, op, sqnr })),
+          report: JSON.stringify(
+            { ...result.report, agreement: { same, of: pictures.length }, values },
+            null,
+            2,
+          ),
+        },
+        [bytes.buffer],
+      );
     }),
 
   async classify(pixels) {
     const started = performance.now();
     const [probabilities] = await run([pixels]);
-    return { guesses: topK(probabilities, labels(), labels().length), ms: performance.now() - started };
+    const names = readLabels(opened().graph.metadata);
+    return { guesses: topK(probabilities, names, probabilities.length), ms: performance.now() - started };
   },
 
   classifyAll: (job, { data, count }, onPredictions) =>
@@ -83,7 +169,7 @@ const lab: LabApi = {
       }
     }),
 
-  tryBits: (job, { weights, activations }, { data, labels: trueClasses }, onProgress) =>
+  tryBits: (job, { weights, activations }, given, onProgress) =>
     jobs.run(job, async (signal) => {
       const report = throttled(onProgress);
       const calibrated = await calibrateOnce(report);
@@ -96,24 +182,16 @@ const lab: LabApi = {
       });
       const quantizeMs = performance.now() - started;
       weightScales.set(weights, scalesOf(graph));
-      const total = trueClasses.length;
-      const pictures = cut(data, total);
-      using model = await loadModel(graph, { backend: 'auto', signal });
-      let correct = 0;
-      const batch = 10;
-      for (let first = 0; first < total; first += batch) {
-        const { predictions } = await model.classify(pictures.slice(first, first + batch), {
-          topK: 1,
-          signal,
-        });
-        predictions.forEach(([best], index) => {
-          if (best.index === trueClasses[first + index]) correct++;
-        });
-        report({ stage: 'evaluate', done: Math.min(first + batch, total), total });
-        await turn();
-        signal.throwIfAborted();
-      }
-      return { weightBits: weights, activationBits: activations, correct, total, quantizeMs };
+      const pictures = given ? cut(given.data, given.labels.length) : (ownPictures ?? []);
+      const right = given?.labels ?? (await floatAnswers(pictures));
+      const correct = await countRight(graph, pictures, right, signal, report);
+      return {
+        weightBits: weights,
+        activationBits: activations,
+        correct,
+        total: pictures.length,
+        quantizeMs,
+      };
     }),
 
   async layers() {
@@ -152,10 +230,6 @@ function opened(): FloatModel {
   return float;
 }
 
-function labels(): readonly string[] {
-  return calibrationIndex.classes;
-}
-
 /** By layer: the scales of the DequantizeLinear that its weights stand behind. */
 function scalesOf({ nodes, constants }: Graph): ReadonlyMap<string, Float32Array> {
   const producers = new Map(nodes.map((node) => [node.outputs[0], node]));
@@ -181,13 +255,89 @@ async function run(pictures: readonly Picture[]): Promise<Float64Array[]> {
   return results;
 }
 
+/** Best class of each picture. */
+async function floatAnswers(pictures: readonly Picture[]): Promise<number[]> {
+  const answers: number[] = [];
+  for (let first = 0; first < pictures.length; first += FLOAT_BATCH) {
+    const probabilities = await run(pictures.slice(first, first + FLOAT_BATCH));
+    answers.push(...probabilities.map((row) => topK(row, [], 1)[0].index));
+  }
+  return answers;
+}
+
+/** On how many pictures the quantized `graph` says what is right. */
+async function countRight(
+  graph: Graph,
+  pictures: readonly Picture[],
+  right: readonly number[],
+  signal: AbortSignal,
+  report: (event: ProgressEvent) => void,
+): Promise<number> {
+  using model = await loadModel(graph, { backend: 'auto', signal });
+  const total = pictures.length;
+  let correct = 0;
+  const batch = 10;
+  for (let first = 0; first < total; first += batch) {
+    const { predictions } = await model.classify(pictures.slice(first, first + batch), { topK: 1, signal });
+    predictions.forEach(([best], index) => {
+      if (best.index === right[first + index]) correct++;
+    });
+    report({ stage: 'evaluate', done: Math.min(first + batch, total), total });
+    await turn();
+    signal.throwIfAborted();
+  }
+  return correct;
+}
+
+function inputOf(graph: Graph): FloatDescription['input'] {
+  const [, channels, height, width] = graph.inputs[0]?.shape ?? [];
+  if (
+    graph.inputs.length !== 1 ||
+    channels !== 3 ||
+    typeof height !== 'number' ||
+    typeof width !== 'number'
+  ) {
+    throw new InputError(
+      'this page takes models of one RGB picture, [N, 3, height, width]: quantize others with the library or the command line',
+    );
+  }
+  return { width, height };
+}
+
+function describe(graph: Graph): FloatDescription {
+  const { layers, parameters, macs } = describeModel(graph);
+  const { problems, hostNodes } = findObstacles(graph);
+  const reasons = new Map(hostNodes.map(({ name, reason }) => [name, reason]));
+  const classes = graph.outputs[0].shape.at(-1);
+  return {
+    input: inputOf(graph),
+    classes: typeof classes === 'number' ? classes : 0,
+    labels: readLabels(graph.metadata),
+    saysNormalization: graph.metadata.has('mean') && graph.metadata.has('std'),
+    parameters,
+    macs,
+    nodes: layers.map((layer) => ({
+      name: layer.name,
+      op: layer.op,
+      shape: layer.shape,
+      macs: layer.macs,
+      reason: reasons.get(layer.name) ?? null,
+    })),
+    problems: problems.map(({ node, op, reason }) => `${node} (${op}): ${reason}`),
+  };
+}
+
+async function sheetPictures(count: number): Promise<readonly Picture[]> {
+  const png = await (await fetch(calibrationSheet)).arrayBuffer();
+  const { pictures } = await readSheet(new Uint8Array(png), calibrationIndex);
+  return pictures.slice(0, count);
+}
+
 /** What the activations' ranges are: gathered once, it serves all bits. */
 function calibrateOnce(onProgress: (event: ProgressEvent) => void): Promise<Calibration> {
   calibration ??= (async () => {
     const { graph } = opened();
-    const png = await (await fetch(calibrationSheet)).arrayBuffer();
-    const { pictures } = await readSheet(new Uint8Array(png), calibrationIndex);
-    const some = pictures.slice(0, CALIBRATION_PICTURES);
+    const some = ownPictures ?? (await sheetPictures(CALIBRATION_PICTURES));
     return calibrate(graph, imageBatches(graph, some, { batch: CALIBRATION_BATCH }), {
       onnxRuntime,
       onProgress,

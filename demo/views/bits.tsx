@@ -1,26 +1,60 @@
 import * as Comlink from 'comlink';
-import { signal } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
 import type { ProgressEvent } from 'octetjs';
+import resnet20 from '../../bench/results/bits-resnet20.json' with { type: 'json' };
+import vgg16 from '../../bench/results/bits-vgg16.json' with { type: 'json' };
+import { asked, keepInAddress } from '../address.ts';
 import { SteadyButton } from '../components/steady-button.tsx';
 import { LevelsPlot } from '../components/levels-plot.tsx';
 import { asJob, isAbort } from '../engine/jobs.ts';
 import * as format from '../format.ts';
-import { cancelLab, floatDownloadBytes, lab, labState, openLab } from '../lab/client.ts';
+import { cancelLab, floatDownload, floatFile, lab, labState, openLab } from '../lab/client.ts';
 import type { BitsResult, ChannelWeights, WeightedLayer } from '../lab/protocol.ts';
-import { messageOf, notice, sheet } from '../state.ts';
+import { testLabels, testSheet } from '../pictures/sheet.ts';
+import { inUse, messageOf, notice } from '../state.ts';
 
-const BITS = [8, 7, 6, 5, 4, 3, 2];
+const BITS = [8, 6, 5, 4, 3, 2];
 const SAMPLE = 100;
 
-const weightBits = signal(8);
-const activationBits = signal(8);
-const results = signal<ReadonlyMap<string, BitsResult>>(new Map());
+/** What `octet sweep` measured on all 1,000 test pictures, by the models' ids. */
+const MEASURED: Readonly<Record<string, typeof resnet20 | undefined>> = { resnet20, vgg16 };
+
+/** `?bits=4/8` in the address: of weights and activations. */
+const [askedWeights, askedActivations] = (asked('bits') ?? '').split('/').map(Number);
+const weightBits = signal(BITS.includes(askedWeights) ? askedWeights : 8);
+const activationBits = signal(BITS.includes(askedActivations) ? askedActivations : 8);
+keepInAddress('bits', () =>
+  weightBits.value === 8 && activationBits.value === 8 ? null : key(weightBits.value, activationBits.value),
+);
+
+/** What was tried here, of the float model `of`. */
+const tried = signal<{ readonly of: string; readonly results: ReadonlyMap<string, BitsResult> }>({
+  of: '',
+  results: new Map(),
+});
+const results = computed(() =>
+  tried.value.of === floatFile.value?.url ? tried.value.results : (new Map() as typeof tried.value.results),
+);
 const running = signal<{ readonly controller: AbortController; readonly event: ProgressEvent | null } | null>(
   null,
 );
 
-const key = (weights: number, activations: number) => `${weights}/${activations}`;
+function key(weights: number, activations: number): string {
+  return `${weights}/${activations}`;
+}
+
+/** Share that is right: as tried here, else as measured. */
+function shareRight(weights: number, activations: number): number | null {
+  const here = results.value.get(key(weights, activations));
+  if (here) return here.correct / here.total;
+  const model = inUse.value;
+  const table = model && MEASURED[model.float ? model.id : 'resnet20'];
+  const entry = table?.results.find(
+    (found) => found.weights === weights && found.activations === activations,
+  );
+  return entry?.result ?? null;
+}
 
 /** All pairs, in an order that shows the whole picture early: every second row and column first. */
 const MAP = BITS.flatMap((weights) => BITS.map((activations) => ({ weights, activations }))).sort(
@@ -39,16 +73,16 @@ function turnOf({
 
 /** Tries these pairs one after another, except those whose results are known. A newer call ends the one before. */
 async function tryPairs(pairs: readonly { weights: number; activations: number }[]): Promise<void> {
-  const pictures = sheet.peek();
-  if (!pictures) return;
   running.peek()?.controller.abort();
   const controller = new AbortController();
   running.value = { controller, event: null };
   try {
     await openLab();
-    // The first ones: the sheet is in the order of no class.
-    const labels = Array.from({ length: SAMPLE }, (_, index) => pictures.labels[index]);
-    const data = await pictures.allPixels(SAMPLE);
+    // The first ones: the sheet is in the order of no class. A visitor's own model has pictures of its own.
+    const pictures = inUse.peek()
+      ? { data: await testSheet.allPixels(SAMPLE), labels: testLabels.slice(0, SAMPLE) }
+      : null;
+    const of = floatFile.peek()?.url ?? '';
     for (const { weights, activations } of pairs) {
       if (results.peek().has(key(weights, activations))) continue;
       controller.signal.throwIfAborted();
@@ -58,13 +92,13 @@ async function tryPairs(pairs: readonly { weights: number; activations: number }
         lab.tryBits(
           job,
           { weights, activations },
-          { data, labels },
+          pictures,
           Comlink.proxy((event) => {
             if (running.peek()?.controller === controller) running.value = { controller, event };
           }),
         ),
       );
-      results.value = new Map(results.peek()).set(key(weights, activations), result);
+      tried.value = { of, results: new Map(results.peek()).set(key(weights, activations), result) };
     }
   } catch (error) {
     if (!isAbort(error)) notice.value = messageOf(error);
@@ -80,16 +114,14 @@ export function Bits() {
   const state = labState.value;
   const open = state.status === 'ready';
   const result = results.value.get(key(weights, activations));
+  const share = shareRight(weights, activations);
   const busy = running.value;
-  const load = `Load the float model (${format.bytes(floatDownloadBytes)})`;
+  const load = `Load the float model (${format.bytes(floatDownload.value)})`;
   return (
     <section class="view" aria-labelledby="bits-title">
       <div class="view-head">
         <h2 id="bits-title">How few bits are enough?</h2>
-        <p class="lead">
-          The float model is quantized again, here in the browser, to the bits you choose, and then classifies{' '}
-          {SAMPLE} test pictures.
-        </p>
+        <p class="lead">{lead()}</p>
       </div>
       <div class="run-line">
         {open ? (
@@ -104,7 +136,6 @@ export function Bits() {
             class="primary"
             label={state.status === 'loading' ? 'Cancel' : load}
             others={['Cancel', load]}
-            disabled={!sheet.value}
             onClick={() => (state.status === 'loading' ? cancelLab() : void tryBits(weights, activations))}
           />
         )}
@@ -117,40 +148,56 @@ export function Bits() {
           <BitsSlider
             name="Weights"
             value={weights}
-            disabled={!open}
             onChange={(value) => {
               weightBits.value = value;
-              void tryBits(value, activations);
+              if (open) void tryBits(value, activations);
             }}
           />
           <BitsSlider
             name="Activations"
             value={activations}
-            disabled={!open}
             onChange={(value) => {
               activationBits.value = value;
-              void tryBits(weights, value);
+              if (open) void tryBits(weights, value);
             }}
           />
           <p class="big-figure">
-            <strong>{result ? format.percent(result.correct / result.total, 0) : '–'}</strong>
+            <strong>{share === null ? '–' : format.percent(share, result ? 0 : 1)}</strong>
             <span class="muted">
               {result
                 ? `${result.correct} of ${result.total} right; quantized in ${format.milliseconds(result.quantizeMs)}`
-                : `right, of ${SAMPLE}`}
+                : share === null
+                  ? `right, of ${SAMPLE}`
+                  : 'right, of 1,000 (octet sweep)'}
             </span>
           </p>
         </div>
-        <BitsMap disabled={!open} />
+        <BitsMap open={open} />
       </div>
       {open && <WeightLevels bits={weights} tried={result} />}
     </section>
   );
 
+  function lead(): string {
+    if (!floatFile.value)
+      return 'This file is quantized already. Open its float model, and choose its bits here.';
+    const again = 'quantized again here, to the bits you choose';
+    if (!inUse.value) {
+      return `Your float model is ${again}. Shares are of your pictures: the same answer as in float.`;
+    }
+    const { id, float } = inUse.value;
+    const name = float
+      ? ''
+      : ' This model was trained with its bits; the table is of ResNet-20 quantized afterwards.';
+    return MEASURED[float ? id : 'resnet20']
+      ? `Measured on all 1,000 test pictures. Load the float model, and it is ${again}, and classifies ${SAMPLE} of them.${name}`
+      : `The float model is ${again}, and classifies ${SAMPLE} test pictures.`;
+  }
+
   function describe(): string {
     if (state.status === 'loading') {
       return state.event?.stage === 'fetch'
-        ? `${format.bytes(state.event.loaded)} of ${format.bytes(state.event.total ?? floatDownloadBytes)}`
+        ? `${format.bytes(state.event.loaded)} of ${format.bytes(state.event.total ?? floatDownload.value)}`
         : 'Starting ONNX Runtime…';
     }
     if (state.status === 'failed') return state.message;
@@ -166,12 +213,10 @@ export function Bits() {
 function BitsSlider({
   name,
   value,
-  disabled,
   onChange,
 }: {
   readonly name: string;
   readonly value: number;
-  readonly disabled: boolean;
   readonly onChange: (value: number) => void;
 }) {
   return (
@@ -180,27 +225,26 @@ function BitsSlider({
       <span class="bits-value">{value} bits</span>
       <input
         type="range"
-        min={2}
-        max={8}
-        value={value}
-        disabled={disabled}
+        min={0}
+        max={BITS.length - 1}
+        value={BITS.length - 1 - BITS.indexOf(value)}
         aria-valuetext={`${value} bits`}
-        onChange={(event) => onChange(Number(event.currentTarget.value))}
+        onChange={(event) => onChange(BITS[BITS.length - 1 - Number(event.currentTarget.value)])}
       />
     </label>
   );
 }
 
 /** What has been tried so far: weights down, activations across. */
-function BitsMap({ disabled }: { readonly disabled: boolean }) {
-  const known = results.value;
+function BitsMap({ open }: { readonly open: boolean }) {
+  const here = results.value;
   return (
     <table class="bits-map" aria-label="Accuracy by bits">
       <thead>
         <tr>
           <td class="corner" />
           <td class="axis muted" colSpan={BITS.length}>
-            Weights down, activations across: percent right
+            Weights down, activations across: percent right. Dotted: tried here
           </td>
         </tr>
         <tr>
@@ -217,25 +261,24 @@ function BitsMap({ disabled }: { readonly disabled: boolean }) {
           <tr key={weights}>
             <th scope="row">{weights}</th>
             {BITS.map((activations) => {
-              const result = known.get(key(weights, activations));
-              const share = result ? result.correct / result.total : 0;
+              const share = shareRight(weights, activations);
+              const triedHere = here.has(key(weights, activations));
               const chosenCell = weights === weightBits.value && activations === activationBits.value;
               return (
                 <td key={activations}>
                   <button
                     type="button"
-                    disabled={disabled}
-                    class={result ? 'known' : undefined}
+                    class={share === null ? undefined : triedHere ? 'known here' : 'known'}
                     aria-pressed={chosenCell}
-                    aria-label={`${weights}-bit weights, ${activations}-bit activations${result ? `: ${format.percent(share, 0)}` : ''}`}
-                    style={{ '--share': share.toFixed(3) }}
+                    aria-label={`${weights}-bit weights, ${activations}-bit activations${share === null ? '' : `: ${format.percent(share, 0)}${triedHere ? ', tried here' : ''}`}`}
+                    style={{ '--share': (share ?? 0).toFixed(3) }}
                     onClick={() => {
                       weightBits.value = weights;
                       activationBits.value = activations;
-                      void tryBits(weights, activations);
+                      if (open) void tryBits(weights, activations);
                     }}
                   >
-                    {result ? Math.round(share * 100) : ''}
+                    {share === null ? '' : Math.round(share * 100)}
                   </button>
                 </td>
               );

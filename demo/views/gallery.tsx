@@ -2,32 +2,29 @@ import { signal } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
 import { PictureGrid } from '../components/picture-grid.tsx';
 import * as format from '../format.ts';
-import { testClasses, testCount } from '../pictures/sheet.ts';
-import { sheet } from '../state.ts';
+import { testClasses, testLabels, testSheet } from '../pictures/sheet.ts';
 
 /** Kept outside the view, so that leaving and coming back changes nothing. */
 const filter = signal<number | null>(null);
 const shuffleSeed = signal(0);
 
 export function Gallery() {
-  const pictures = sheet.value;
   const chosenClass = filter.value;
   const seed = shuffleSeed.value;
   const indices = useMemo(() => {
-    if (!pictures) return [];
-    const all = Array.from(pictures.labels, (label, index) => ({ label, index }))
+    const all = Array.from(testLabels, (label, index) => ({ label, index }))
       .filter(({ label }) => chosenClass === null || label === chosenClass)
       .map(({ index }) => index);
     return seed === 0 ? all : shuffled(all, seed);
-  }, [pictures, chosenClass, seed]);
+  }, [chosenClass, seed]);
 
   return (
     <section class="view gallery" aria-labelledby="gallery-title">
       <div class="view-head">
-        <h2 id="gallery-title">Pictures it has never seen</h2>
+        <h2 id="gallery-title">A neural network in 8‑bit integers, on your device</h2>
         <p class="lead">
-          {format.count(pictures ? indices.length : testCount)} test pictures of CIFAR-10, 32 × 32 pixels
-          each. The network learned from others.
+          Choose one of {format.count(indices.length)} pictures that it has never seen, or take your own. It
+          never leaves this page.
         </p>
       </div>
       <div class="filters">
@@ -51,11 +48,7 @@ export function Gallery() {
           Shuffle
         </button>
       </div>
-      {pictures ? (
-        <PictureGrid sheet={pictures} indices={indices} label="Test pictures" />
-      ) : (
-        <div class="picture-grid" />
-      )}
+      <PictureGrid sheet={testSheet} indices={indices} label="Test pictures" />
     </section>
   );
 }

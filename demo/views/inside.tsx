@@ -12,10 +12,11 @@ import { useJob } from '../components/use-job.ts';
 import { engine } from '../engine/client.ts';
 import { asJob } from '../engine/jobs.ts';
 import type { Activation, IntegerHistogram, LayerInfo, ModelInfo } from '../engine/protocol.ts';
+import { addressedIndex } from '../address.ts';
 import * as format from '../format.ts';
 import { chosen, info, messageOf, notice, type ChosenPicture } from '../state.ts';
 
-const selectedLayer = signal(0);
+const selectedLayer = addressedIndex('layer');
 const profile = signal<{ readonly of: ModelInfo; readonly result: Profile } | null>(null);
 
 export function Inside() {

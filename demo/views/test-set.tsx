@@ -6,22 +6,46 @@ import { PictureGrid } from '../components/picture-grid.tsx';
 import { Progress } from '../components/progress.tsx';
 import { SteadyButton } from '../components/steady-button.tsx';
 import * as format from '../format.ts';
-import { floatDownloadBytes, labState, openLab } from '../lab/client.ts';
+import { floatDownload, labState, openLab } from '../lab/client.ts';
 import { isAbort } from '../engine/jobs.ts';
-import { testClasses, testCount } from '../pictures/sheet.ts';
-import { info, knowsTestClasses, messageOf, notice, ownModel, sheet } from '../state.ts';
-import { cancel, currentInt8Run, floatRun, int8Run, runFloat, runInt8, tally } from '../test-run.ts';
+import { testClasses, testCount, testLabels, testSheet } from '../pictures/sheet.ts';
+import { info, inUse, knowsTestClasses, messageOf, notice } from '../state.ts';
+import {
+  cancel,
+  currentFloatRun,
+  currentInt8Run,
+  floatRun,
+  int8Run,
+  runFloat,
+  runInt8,
+  tally,
+  type TestRun,
+} from '../test-run.ts';
+import savedResults from 'virtual:site/results';
 
 const BATCHES = [1, 4, 8, 16, 32, 64];
 const batch = signal(8);
 const cell = signal<number | null>(null);
 
+/** What a run here showed; before there is one, what one showed when the page was built. */
+function shownRun(): TestRun | null {
+  const id = inUse.value?.id;
+  const saved = id === undefined ? undefined : savedResults[id];
+  if (currentInt8Run.value || !saved) return currentInt8Run.value;
+  return {
+    of: null,
+    status: 'saved',
+    predicted: Int16Array.from(saved.predicted, Number),
+    done: testCount,
+    elapsedMs: 0,
+  };
+}
+
 export function TestSet() {
-  const pictures = sheet.value;
-  const run = currentInt8Run.value;
+  const run = shownRun();
   const total = testCount;
   const running = run?.status === 'running';
-  const counts = pictures && run ? tally(run, pictures) : null;
+  const counts = run && tally(run);
   const start = `Classify all ${format.count(total)}`;
   return (
     <section class="view" aria-labelledby="test-title">
@@ -29,8 +53,12 @@ export function TestSet() {
         <h2 id="test-title">How often is it right?</h2>
         <p class="lead">
           {knowsTestClasses.value
-            ? `All ${format.count(total)} test pictures, and where the mistakes are.`
-            : 'Your model knows other classes than the test pictures have, so none of its answers could be counted as right.'}
+            ? `All ${format.count(total)} test pictures, and where the mistakes are. ${
+                run?.status === 'saved'
+                  ? 'These are the answers of when this page was built; see for yourself.'
+                  : ''
+              }`
+            : 'This model knows other classes than the test pictures have, so none of its answers could be counted as right.'}
         </p>
       </div>
       <div class="run-line">
@@ -38,7 +66,7 @@ export function TestSet() {
           class="primary"
           label={running ? 'Cancel' : start}
           others={['Cancel', start]}
-          disabled={!pictures || !info.value || !knowsTestClasses.value}
+          disabled={!info.value || !knowsTestClasses.value}
           onClick={() => {
             if (running) cancel(int8Run);
             else {
@@ -71,11 +99,11 @@ export function TestSet() {
         />
         <Figure
           name="Pictures a second"
-          value={run?.done ? format.count(Math.round((run.done / run.elapsedMs) * 1000)) : '–'}
+          value={run?.elapsedMs ? format.count(Math.round((run.done / run.elapsedMs) * 1000)) : '–'}
         />
-        <Figure name="Time" value={run ? `${(run.elapsedMs / 1000).toFixed(1)} s` : '–'} />
+        <Figure name="Time" value={run?.elapsedMs ? `${(run.elapsedMs / 1000).toFixed(1)} s` : '–'} />
       </dl>
-      {run && !running && (
+      {run && !running && run.status !== 'saved' && (
         <p class="visually-hidden" role="status">
           {run.status === 'done' ? 'Done' : 'Cancelled'}: {counts?.correct} of {run.done} right.
         </p>
@@ -87,36 +115,34 @@ export function TestSet() {
           selected={cell.value}
           onSelect={(next) => (cell.value = next)}
         />
-        <CellPictures />
+        <CellPictures run={run} />
       </div>
-      {!ownModel.value && <FloatComparison />}
+      {inUse.value?.float && <FloatComparison />}
     </section>
   );
 }
 
 /** The pictures behind a cell of the matrix; before one is chosen, all mistakes. */
-function CellPictures() {
-  const pictures = sheet.value;
-  const run = currentInt8Run.value;
+function CellPictures({ run }: { readonly run: TestRun | null }) {
   const chosenCell = cell.value;
-  const size = pictures?.classes.length ?? 10;
+  const size = testClasses.length;
   const done = run?.done;
   const indices = useMemo(() => {
-    if (!pictures || !run) return [];
+    if (!run) return [];
     return [...run.predicted.keys()].filter((index) => {
-      const [guess, label] = [run.predicted[index], pictures.labels[index]];
+      const [guess, label] = [run.predicted[index], testLabels[index]];
       if (guess < 0) return false;
       return chosenCell === null ? guess !== label : label * size + guess === chosenCell;
     });
-  }, [pictures, run?.predicted, chosenCell, done]);
-  if (!pictures || !run) {
+  }, [run?.of, run?.status, chosenCell, done]);
+  if (!run) {
     return (
       <p class="cell-pictures hint">
         The matrix fills as pictures are classified. Choose a cell to see its pictures.
       </p>
     );
   }
-  const title = chosenCell === null ? 'All mistakes' : titleOfCell(chosenCell, pictures.classes);
+  const title = chosenCell === null ? 'All mistakes' : titleOfCell(chosenCell, testClasses);
   return (
     <div class="cell-pictures">
       <div class="subview-head">
@@ -131,11 +157,11 @@ function CellPictures() {
       </div>
       <PictureGrid
         key={chosenCell}
-        sheet={pictures}
+        sheet={testSheet}
         indices={indices}
         label={title}
         tile={72}
-        marks={chosenCell === null ? (index) => `“${pictures.classes[run.predicted[index]]}”` : undefined}
+        marks={chosenCell === null ? (index) => `“${testClasses[run.predicted[index]]}”` : undefined}
       />
     </div>
   );
@@ -150,9 +176,8 @@ function titleOfCell(cellIndex: number, classes: readonly string[]): string {
 
 /** Float beside int8 over the whole test set: how often they agree, and the pictures where they do not. */
 function FloatComparison() {
-  const pictures = sheet.value;
-  const int8 = currentInt8Run.value;
-  const float = floatRun.value;
+  const int8 = shownRun();
+  const float = currentFloatRun.value;
   const running = float?.status === 'running';
   const lab = labState.value;
   const done = Math.min(int8?.done ?? 0, float?.done ?? 0);
@@ -162,7 +187,7 @@ function FloatComparison() {
       const [a, b] = [int8.predicted[index], float.predicted[index]];
       return a >= 0 && b >= 0 && a !== b;
     });
-  }, [done, int8?.predicted, float?.predicted]);
+  }, [done, int8?.of, int8?.status, float?.predicted]);
 
   async function start(): Promise<void> {
     try {
@@ -173,12 +198,11 @@ function FloatComparison() {
     }
   }
 
-  if (!pictures) return null;
-  const floatCounts = float ? tally(float, pictures) : null;
+  const floatCounts = float ? tally(float) : null;
   const ask =
     lab.status === 'ready'
       ? 'Run the float model'
-      : `Run the float model (${format.bytes(floatDownloadBytes)})`;
+      : `Run the float model (${format.bytes(floatDownload.value)})`;
   return (
     <section class="subview" aria-labelledby="float-title">
       <h3 id="float-title">Against the float model</h3>
@@ -193,11 +217,7 @@ function FloatComparison() {
           disabled={lab.status === 'loading'}
           onClick={() => (running ? cancel(floatRun) : void start())}
         />
-        <Progress
-          label="Pictures classified by the float model"
-          done={float?.done ?? 0}
-          total={pictures.labels.length}
-        />
+        <Progress label="Pictures classified by the float model" done={float?.done ?? 0} total={testCount} />
       </div>
       {float && floatCounts && float.done > 0 && (
         <>
@@ -215,12 +235,12 @@ function FloatComparison() {
           {differing.length > 0 && (
             <div class="differing">
               <PictureGrid
-                sheet={pictures}
+                sheet={testSheet}
                 indices={differing}
                 label="Pictures on which float and int8 differ"
                 tile={84}
                 marks={(index) =>
-                  `float: ${pictures.classes[float.predicted[index]]}; int8: ${pictures.classes[int8!.predicted[index]]}`
+                  `float: ${testClasses[float.predicted[index]]}; int8: ${testClasses[int8!.predicted[index]]}`
                 }
               />
             </div>

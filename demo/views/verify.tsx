@@ -7,7 +7,9 @@ import { asJob } from '../engine/jobs.ts';
 import type { Comparison } from 'octetjs';
 import type { ModelInfo } from '../engine/protocol.ts';
 import * as format from '../format.ts';
-import { chosen, info } from '../state.ts';
+import { firstPicture } from '../pictures/sheet.ts';
+import { chosen, info, inUse } from '../state.ts';
+import savedResults from 'virtual:site/results';
 
 const verification = signal<{
   readonly of: ModelInfo;
@@ -17,11 +19,21 @@ const verification = signal<{
 
 const NAMES = { webgpu: 'WebGPU', wasm: 'WebAssembly', reference: 'the reference' } as const;
 
+/** Of when the page was built, until there is one from here. */
+function savedVerification(): { readonly title: string; readonly result: Comparison } | null {
+  const saved = inUse.value && savedResults[inUse.value.id];
+  if (!saved) return null;
+  return {
+    title: `When this page was built, test picture ${firstPicture.index + 1}`,
+    result: saved.comparison,
+  };
+}
+
 export function Verify() {
   const network = info.value;
   const picture = chosen.value;
   const job = useJob();
-  const shown = verification.value?.of === network ? verification.value : null;
+  const shown = verification.value?.of === network ? verification.value : savedVerification();
   const compare = `Compare ${network ? NAMES[network.backend] : 'the network'} with the reference`;
 
   async function verify(signal: AbortSignal): Promise<void> {

@@ -1,7 +1,9 @@
 /** Whether Octet can run what `quantize` makes of a float model, before anything is calibrated. */
+import { check } from '../arguments.ts';
 import { ModelError, type ModelProblem } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { optimize } from '../graph/passes/optimize.ts';
+import { graphSchema } from '../onnx/graph-schema.ts';
 import { createOperatorRegistry } from '../ops/registry.ts';
 import { lower } from '../program/lower.ts';
 import { checkFloat } from '../quantize/calibrate.ts';
@@ -18,8 +20,13 @@ export interface Obstacles {
   readonly hostNodes: readonly HostNode[];
 }
 
-/** What stands in the way of running in integers. Quantizes and lowers `graph` as if every activation were between 0 and 1. */
+/**
+ * What stands in the way of running a float graph in integers, found without pictures: quantizes and lowers it as if every activation
+ * were between 0 and 1.
+ * @throws {InputError} no graph
+ */
 export function findObstacles(float: Graph): Obstacles {
+  check('findObstacles', { float: graphSchema }, { float });
   try {
     checkFloat(float);
     const graph = optimize(float);

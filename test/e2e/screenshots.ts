@@ -32,7 +32,7 @@ const SHOTS: readonly Shot[] = [
 async function classifyAll(page: Page): Promise<void> {
   await openView(page, 'Test set');
   await page.getByRole('button', { name: 'Classify all 1,000' }).click();
-  await page.getByText('1,000 of 1,000').waitFor({ timeout: 180_000 });
+  await page.getByText(/^Done: /).waitFor({ timeout: 180_000 });
 }
 
 async function inside(page: Page): Promise<void> {

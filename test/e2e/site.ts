@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Browser, BrowserContextOptions, Page } from 'playwright';
 import sharp from 'sharp';
-import { makeFlagship } from '../../scripts/quantize-flagship.ts';
+import { makeSiteFiles } from '../../scripts/site-files.ts';
 import type { Picture } from '../../src/index.ts';
 import { readSheet, type Sheet } from '../../src/index-quantize.ts';
 
@@ -13,7 +13,7 @@ const path = (relative: string) => fileURLToPath(new URL(`../../${relative}`, im
 
 /** Builds the site as `npm run build:site` does, into a folder of its own. */
 export async function buildSite(): Promise<string> {
-  await makeFlagship();
+  await makeSiteFiles();
   const folder = path('.cache/e2e-site');
   // A process of its own: the test runner's NODE_ENV would make it a development build.
   await promisify(execFile)(

@@ -1,0 +1,19 @@
+import { render } from 'preact';
+import { App, openAllPages } from './app.tsx';
+import { loadFirst, model } from './state.ts';
+import { testSheet } from './pictures/sheet.ts';
+
+export function showPage(): void {
+  render(<App />, document.querySelector('#app')!);
+  void loadFirst().then(() => {
+    // After the first answer, so that nothing competes with it.
+    void testSheet
+      .load()
+      .then(openAllPages)
+      .catch(() => undefined);
+    if (import.meta.env.PROD && model.value.status === 'ready' && 'serviceWorker' in navigator) {
+      // A browser may refuse (private windows): then nothing is kept for offline use.
+      navigator.serviceWorker.register('./service-worker.js').catch(() => undefined);
+    }
+  });
+}

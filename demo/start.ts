@@ -1,0 +1,21 @@
+/** What the first answer waits for, asked for before the page itself is there: the inference worker and the first model. */
+import { modelById, offered } from './models.ts';
+
+/** What the address asks for, else the smallest. */
+export const firstModel = modelById(new URLSearchParams(location.search).get('model') ?? '') ?? offered[0];
+export const firstDownload = fetch(firstModel.url);
+// Whoever reads it says what went wrong.
+firstDownload.catch(() => undefined);
+
+export const engineWorker = new Worker(new URL('./engine/worker.ts', import.meta.url), {
+  type: 'module',
+  name: 'octet',
+});
+
+/** Resolves if the worker stops: its script could not be fetched, or the browser ended it. */
+export const workerStopped = new Promise<ErrorEvent>((resolve) =>
+  engineWorker.addEventListener('error', resolve, { once: true }),
+);
+
+// Named, since the package is free of side effects and the build would drop an import of nothing.
+void import('./page.tsx').then(({ showPage }) => showPage());

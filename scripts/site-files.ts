@@ -1,0 +1,108 @@
+/**
+ * Makes what the page fetches and the repository does not hold, into .cache/site: its models, compressed; the contact sheet of test
+ * pictures in rows, so that the first ones are there at once; the first picture; and what each model says of all of them.
+ */
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import sharp from 'sharp';
+import { loadModel, type Comparison } from '../src/index.ts';
+import { readSheet, type Sheet } from '../src/index-quantize.ts';
+import { makeFlagship, makeInt8 } from './quantize-flagship.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const out = join(root, '.cache/site');
+
+/** The picture that the page answers first, of the test sheet: a horse, recognizable at 32×32. */
+const FIRST_PICTURE = 17;
+
+/** Models for the small pictures, by the ids that the page knows them by. Files under models/. */
+const MODELS = {
+  resnet20: 'resnet20-cifar10.int8.onnx',
+  'resnet20-w4a4': 'resnet20-w4a4-cifar10.onnx',
+  'resnet20-w2a2': 'resnet20-w2a2-cifar10.onnx',
+  mobilenetv2: 'mobilenetv2-cifar10.int8.onnx',
+  vgg16: 'vgg16-cifar10.int8.onnx',
+} as const;
+
+/** What a model says of the test pictures: shown before a visitor has it say so again. */
+export interface SavedResult {
+  /** Class of each test picture, a digit each. */
+  readonly predicted: string;
+  /** The WebAssembly backend beside the reference, on the first picture. */
+  readonly comparison: Comparison;
+}
+
+async function makeModels(): Promise<void> {
+  await makeFlagship();
+  for (const [name, pictures] of [
+    ['resnet20', Infinity],
+    ['mobilenetv2', 128],
+  ] as const) {
+    await makeInt8({
+      float: join(root, `models/${name}-cifar10.onnx`),
+      int8: join(root, `models/${name}-cifar10.int8.onnx`),
+      name: `site-${name}`,
+      pictures,
+    });
+  }
+}
+
+async function testSheet(): Promise<{ readonly png: Buffer; readonly sheet: Sheet }> {
+  const png = await readFile(join(root, 'models/cifar10/test-1000.png'));
+  const index: unknown = JSON.parse(await readFile(join(root, 'models/cifar10/test-1000.json'), 'utf8'));
+  return { png, sheet: await readSheet(new Uint8Array(png), index) };
+}
+
+async function cutRows(png: Buffer, { tile, columns, labels }: Sheet): Promise<void> {
+  const rows = Math.ceil(labels.length / columns);
+  for (let row = 0; row < rows; row++) {
+    await sharp(png)
+      .extract({ left: 0, top: row * tile, width: columns * tile, height: tile })
+      .png({ compressionLevel: 9, adaptiveFiltering: true })
+      .toFile(join(out, `row-${String(row).padStart(2, '0')}.png`));
+  }
+}
+
+async function resultOf(file: string, sheet: Sheet): Promise<SavedResult> {
+  using model = await loadModel(file, { backend: 'wasm', threads: 1 });
+  const { predictions } = await model.classify(sheet.pictures, { topK: 1 });
+  const comparison = await model.verify({ [model.inputs[0].name]: sheet.pictures[FIRST_PICTURE] });
+  return { predicted: predictions.map(([best]) => best.index).join(''), comparison };
+}
+
+/** Makes what is missing or was made from other files. */
+export async function makeSiteFiles(): Promise<void> {
+  await makeModels();
+  const files = await Promise.all(
+    Object.values(MODELS).map(async (file) => readFile(join(root, 'models', file))),
+  );
+  const { png, sheet } = await testSheet();
+  const hash = createHash('sha256');
+  for (const bytes of [await readFile(fileURLToPath(import.meta.url)), png, ...files]) hash.update(bytes);
+  const stamp = join(out, 'stamp');
+  const made = hash.digest('hex');
+  if ((await readFile(stamp, 'utf8').catch(() => '')) === made) return;
+
+  await mkdir(out, { recursive: true });
+  await cutRows(png, sheet);
+  const results: Record<string, SavedResult> = {};
+  for (const [index, [id, file]] of Object.entries(MODELS).entries()) {
+    // Hosts compress what they know the type of, and models are not among it.
+    await writeFile(join(out, `${id}.onnx.gz`), await promisify(gzip)(files[index], { level: 9 }));
+    results[id] = await resultOf(join(root, 'models', file), sheet);
+  }
+  await writeFile(join(out, 'results.json'), JSON.stringify(results));
+  const { data } = sheet.pictures[FIRST_PICTURE];
+  const first = { index: FIRST_PICTURE, rgb: Buffer.from(data).toString('base64') };
+  await writeFile(join(out, 'first-picture.json'), JSON.stringify(first));
+  await writeFile(stamp, made);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await makeSiteFiles();
+  process.stdout.write(`${out}: up to date\n`);
+}

@@ -83,6 +83,7 @@ const SIZED: Record<string, string> = {
   'resnet20-w2a2': '.cache/site/resnet20-w2a2.onnx.gz',
   mobilenetv2: '.cache/site/mobilenetv2.onnx.gz',
   'mobilenetv2-float': 'models/mobilenetv2-cifar10.onnx',
+  'efficientnet-lite0': 'models/efficientnet-lite0.int8.onnx',
   vgg16: '.cache/site/vgg16.onnx.gz',
   'vgg16-float': 'models/vgg16-cifar10.onnx',
   onnxruntime: 'node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm',

@@ -1,4 +1,5 @@
 /** The models that the page offers. */
+import efficientnetLite0 from '../models/efficientnet-lite0.int8.onnx';
 import mobilenetv2Float from '../models/mobilenetv2-cifar10.onnx';
 import resnet20Float from '../models/resnet20-cifar10.onnx';
 import vgg16Float from '../models/vgg16-cifar10.onnx';
@@ -32,7 +33,11 @@ export const offered: readonly [OfferedModel, ...OfferedModel[]] = [
   offer('resnet20-w4a4', 'ResNet-20', 'trained with 4 bits', resnet20w4a4, null),
   offer('resnet20-w2a2', 'ResNet-20', 'trained with 2 bits', resnet20w2a2, null),
   offer('mobilenetv2', 'MobileNetV2', '8 bits', mobilenetv2, mobilenetv2Float),
+  offer('efficientnet-lite0', 'EfficientNet-Lite0', 'photographs, 1,000 classes', efficientnetLite0, null),
   offer('vgg16', 'VGG16', '8 bits', vgg16, vgg16Float),
 ];
 
 export const modelById = (id: string): OfferedModel | undefined => offered.find((model) => model.id === id);
+
+/** For photographs: the others know ten classes, in pictures of 32×32. */
+export const photoModel = modelById('efficientnet-lite0')!;

@@ -17,9 +17,12 @@ export type LabState =
 /** Address of a visitor's own float model: its own worker has it open since it was quantized. */
 const OWN = 'own';
 
-/** The float model behind the one in use; the first model's for those that never were float; null for an int8 file of the visitor's. */
+/** The float model behind the one in use, the first model's for its kin that never were float; null where the page has none. */
 export const floatFile = computed(() => {
-  if (inUse.value) return inUse.value.float ?? offered[0].float;
+  if (inUse.value) {
+    const [first] = offered;
+    return inUse.value.float ?? (inUse.value.title === first.title ? first.float : null);
+  }
   const own = ownFloat.value;
   return own?.int8 && own.int8 === modelChoice.value ? { url: OWN, bytes: 0 } : null;
 });

@@ -49,7 +49,7 @@ function shareRight(weights: number, activations: number): number | null {
   const here = results.value.get(key(weights, activations));
   if (here) return here.correct / here.total;
   const model = inUse.value;
-  const table = model && MEASURED[model.float ? model.id : 'resnet20'];
+  const table = model && floatFile.value && MEASURED[model.float ? model.id : 'resnet20'];
   const entry = table?.results.find(
     (found) => found.weights === weights && found.activations === activations,
   );
@@ -136,6 +136,7 @@ export function Bits() {
             class="primary"
             label={state.status === 'loading' ? 'Cancel' : load}
             others={['Cancel', load]}
+            disabled={!floatFile.value}
             onClick={() => (state.status === 'loading' ? cancelLab() : void tryBits(weights, activations))}
           />
         )}
@@ -180,7 +181,7 @@ export function Bits() {
 
   function lead(): string {
     if (!floatFile.value)
-      return 'This file is quantized already. Open its float model, and choose its bits here.';
+      return 'This file is quantized already. Open its float model under “Your model”, and choose its bits here.';
     const again = 'quantized again here, to the bits you choose';
     if (!inUse.value) {
       return `Your float model is ${again}. Shares are of your pictures: the same answer as in float.`;

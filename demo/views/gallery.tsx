@@ -2,7 +2,9 @@ import { signal } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
 import { PictureGrid } from '../components/picture-grid.tsx';
 import * as format from '../format.ts';
+import { photoModel } from '../models.ts';
 import { testClasses, testLabels, testSheet } from '../pictures/sheet.ts';
+import { backendChoice, inUse, loadModel } from '../state.ts';
 
 /** Kept outside the view, so that leaving and coming back changes nothing. */
 const filter = signal<number | null>(null);
@@ -24,7 +26,16 @@ export function Gallery() {
         <h2 id="gallery-title">A neural network in 8‑bit integers, on your device</h2>
         <p class="lead">
           Choose one of {format.count(indices.length)} pictures that it has never seen, or take your own. It
-          never leaves this page.
+          never leaves this page.{' '}
+          {inUse.value && inUse.value !== photoModel && (
+            <button
+              type="button"
+              class="plain inline"
+              onClick={() => void loadModel(photoModel, backendChoice.value)}
+            >
+              For photographs and the camera: 1,000 classes ({format.bytes(photoModel.bytes)})
+            </button>
+          )}
         </p>
       </div>
       <div class="filters">

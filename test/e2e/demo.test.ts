@@ -799,6 +799,22 @@ describe('on WebAssembly', () => {
     expect(requests.filter((request) => !request.startsWith('GET '))).toEqual([]);
   });
 
+  test('photographs have a model of their own', async () => {
+    const { page } = visitor;
+    await openView(page, 'Gallery');
+    await page.getByRole('button', { name: /^For photographs .* 1,000 classes \(5\.0 MB\)$/ }).click();
+    await eventually(() => page.locator('.model-menu option:checked').innerText()).toContain('EfficientNet');
+    await eventually(() => page.locator('.status-text').innerText()).toMatch(/^On /);
+    await give(page, 'drop', 'photo.png', 'image/png', await encodePng(sheet.pictures[21]));
+    const shown = await answerTo(page, 'photo.png');
+    using model = await loadModel(modelFile('efficientnet-lite0.int8.onnx'), { backend: 'wasm' });
+    const { predictions } = await model.classify(sheet.pictures[21], { topK: 5 });
+    expect(shown.labels).toEqual(predictions.map(({ label }) => label));
+    expect(shown.probabilities).toEqual(predictions.map(({ probability }) => significant(probability)));
+    expect(await page.locator('.verdict').innerText()).not.toMatch(/correct|labelled/);
+    await chooseModel(page, 'resnet20');
+  });
+
   test('another backend, and the one before', async () => {
     const { page } = visitor;
     const downloads: string[] = [];

@@ -73,7 +73,7 @@ export default defineConfig({
 
 /** Kept for offline use only once it has been asked for: all models but the first, what runs float ones, and the benchmark’s engines. */
 const ON_DEMAND = /ort[-.]|onnxruntime|tensorflow|tfjs|contender|\.onnx|\.gz|calibration-512/;
-const FIRST_MODEL = /resnet20-[^-]+\.gz$/;
+const FIRST_MODEL = /resnet20\.onnx-[\w-]+\.gz$/;
 
 /** Files whose sizes the page says before it fetches them, by the models' ids (demo/models.ts). */
 const SIZED: Record<string, string> = {

@@ -53,11 +53,7 @@ export function TestSet() {
         <h2 id="test-title">How often is it right?</h2>
         <p class="lead">
           {knowsTestClasses.value
-            ? `All ${format.count(total)} test pictures, and where the mistakes are. ${
-                run?.status === 'saved'
-                  ? 'These are the answers of when this page was built; see for yourself.'
-                  : ''
-              }`
+            ? `All ${format.count(total)} test pictures, and where the mistakes are. Until you run it, the answers are those it gave when this page was built.`
             : 'This model knows other classes than the test pictures have, so none of its answers could be counted as right.'}
         </p>
       </div>
@@ -101,7 +97,16 @@ export function TestSet() {
           name="Pictures a second"
           value={run?.elapsedMs ? format.count(Math.round((run.done / run.elapsedMs) * 1000)) : '–'}
         />
-        <Figure name="Time" value={run?.elapsedMs ? `${(run.elapsedMs / 1000).toFixed(1)} s` : '–'} />
+        <Figure
+          name="Time"
+          value={
+            run?.status === 'saved'
+              ? 'saved'
+              : run?.elapsedMs
+                ? `${(run.elapsedMs / 1000).toFixed(1)} s`
+                : '–'
+          }
+        />
       </dl>
       {run && !running && run.status !== 'saved' && (
         <p class="visually-hidden" role="status">

@@ -1,11 +1,12 @@
 import { render } from 'preact';
 import { App, openAllPages } from './app.tsx';
+import type { OfferedModel } from './models.ts';
 import { loadFirst, model } from './state.ts';
 import { testSheet } from './pictures/sheet.ts';
 
-export function showPage(): void {
+export function showPage(first: OfferedModel): void {
   render(<App />, document.querySelector('#app')!);
-  void loadFirst().then(() => {
+  void loadFirst(first).then(() => {
     // After the first answer, so that nothing competes with it.
     void testSheet
       .load()

@@ -16,6 +16,3 @@ export const engineWorker = new Worker(new URL('./engine/worker.ts', import.meta
 export const workerStopped = new Promise<ErrorEvent>((resolve) =>
   engineWorker.addEventListener('error', resolve, { once: true }),
 );
-
-// Named, since the package is free of side effects and the build would drop an import of nothing.
-void import('./page.tsx').then(({ showPage }) => showPage());

@@ -66,12 +66,12 @@ keepInAddress('picture', () => {
 });
 
 /** The model and the picture that the address asks for, or those that are soonest there. Resolves with the first answer, or without one. */
-export async function loadFirst(): Promise<void> {
+export async function loadFirst(first: OfferedModel): Promise<void> {
   const number = Number(asked('picture') ?? firstPicture.index + 1);
   const index =
     Number.isInteger(number) && number >= 1 && number <= testCount ? number - 1 : firstPicture.index;
   void chooseTest(index);
-  await loadModel(firstModel, backendChoice.peek(), firstDownload);
+  await loadModel(first, backendChoice.peek(), firstDownload);
 }
 
 let loading: AbortController | null = null;

@@ -9,6 +9,7 @@ const STAY_MS_A_CHARACTER = 60;
 export function Notice() {
   const message = notice.value;
   const [held, setHeld] = useState(false);
+  useEffect(() => setHeld(false), [message]);
   useEffect(() => {
     if (message === null || held) return;
     const timer = setTimeout(() => (notice.value = null), STAY_MS + STAY_MS_A_CHARACTER * message.length);

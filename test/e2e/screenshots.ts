@@ -26,6 +26,9 @@ const SHOTS: readonly Shot[] = [
   { name: 'test-set', prepare: classifyAll },
   { name: 'inside', prepare: inside, size: { width: 1440, height: 1100 } },
   { name: 'inside-dark', prepare: inside, colorScheme: 'dark', size: { width: 1440, height: 1100 } },
+  { name: 'bits', prepare: (page) => openView(page, 'Bits') },
+  { name: 'bits-phone', size: phone, prepare: (page) => openView(page, 'Bits') },
+  { name: 'your-model', prepare: ownModel, size: { width: 1440, height: 1100 } },
   { name: 'verify', prepare: verify },
 ];
 
@@ -46,6 +49,14 @@ async function verify(page: Page): Promise<void> {
   await openView(page, 'Verify');
   await page.getByRole('button', { name: /^Compare/ }).click();
   await page.locator('.outcome strong').waitFor({ timeout: 60_000 });
+}
+
+async function ownModel(page: Page): Promise<void> {
+  await openView(page, 'Your model');
+  await page.getByRole('button', { name: 'Try it with ResNet-20' }).click();
+  await page.getByRole('button', { name: /^Use 64/ }).click();
+  await page.getByRole('button', { name: 'Quantize', exact: true }).click();
+  await page.getByRole('button', { name: 'Download the int8 model' }).waitFor({ timeout: 120_000 });
 }
 
 await mkdir(out, { recursive: true });

@@ -5,7 +5,7 @@ import { Notice } from './components/notice.tsx';
 import { Status } from './components/status.tsx';
 import { Panel } from './panel.tsx';
 import { VIEWS, view, type View } from './route.ts';
-import { messageOf, notice } from './state.ts';
+import { floatModel, messageOf, notice } from './state.ts';
 import { Gallery } from './views/gallery.tsx';
 
 type Page = () => preact.JSX.Element;
@@ -50,6 +50,15 @@ export function App() {
       notice.value = `This view could not be loaded: ${messageOf(error)}`;
     });
   }, [shown]);
+  const float = floatModel.value;
+  useEffect(() => {
+    if (!float) return;
+    floatModel.value = null;
+    location.hash = 'own';
+    import('./own.ts')
+      .then(({ openOwn }) => openOwn(float))
+      .catch((error: unknown) => (notice.value = `${float.name}: ${messageOf(error)}`));
+  }, [float]);
   return (
     <FileDrop>
       <header class="top">

@@ -38,6 +38,8 @@ export const backendChoice = signal<BackendChoice>(initialBackend());
 export const modelChoice = signal<ModelChoice>(firstModel);
 /** A visitor's own model, once there was one: it stays in the menu. */
 export const ownModel = signal<File | null>(null);
+/** A file that turned out to be a float model: it has a view of its own. */
+export const floatModel = signal<File | null>(null);
 /** A visitor's own float model, and what the page has made of it (own.ts). */
 export const ownFloat = signal<{ readonly float: File; readonly int8: File | null } | null>(null);
 /** Which of the page's models is in use; null for a visitor's own. */
@@ -123,11 +125,7 @@ export async function loadModel(
     loading = null;
     if (choice instanceof File && error instanceof Error && error.name === 'FloatModelError') {
       restore();
-      const { openOwn } = await import('./own.ts');
-      location.hash = 'own';
-      await openOwn(choice).catch(
-        (reason: unknown) => (notice.value = `${choice.name}: ${messageOf(reason)}`),
-      );
+      floatModel.value = choice;
       return;
     }
     const message = choice instanceof File ? `${choice.name}: ${messageOf(error)}` : messageOf(error);

@@ -99,9 +99,9 @@ function WhyNotGpu({ info }: { readonly info: ModelInfo }) {
   useEffect(() => {
     const close = (event: Event) => {
       const elsewhere = event instanceof KeyboardEvent ? event.key === 'Escape' : !isInside(event.target);
-      if (elsewhere) details.current!.open = false;
+      if (elsewhere && details.current) details.current.open = false;
     };
-    const isInside = (target: EventTarget | null) => details.current!.contains(target as Node);
+    const isInside = (target: EventTarget | null) => details.current?.contains(target as Node) ?? false;
     addEventListener('click', close);
     addEventListener('keydown', close);
     return () => {

@@ -75,9 +75,11 @@ function Outcome({ title, result }: { readonly title: string; readonly result: C
   return (
     <>
       <strong class={result.equal ? 'right' : 'wrong'}>{result.equal ? 'Equal' : 'Not equal'}</strong>
-      <span>
-        {title}: {format.count(values)} values in {result.tensors.length} tensors, {NAMES[result.actual]}{' '}
-        against {NAMES[result.expected]}, {result.equal ? 'not one differs' : `${differing} tensors differ`}.
+      {/* Another result is another line, not one that moves. */}
+      <span key={title}>
+        {`${title}: ${format.count(values)} values in ${result.tensors.length} tensors, ${NAMES[result.actual]} against ${
+          NAMES[result.expected]
+        }, ${result.equal ? 'not one differs' : `${differing} tensors differ`}.`}
       </span>
     </>
   );

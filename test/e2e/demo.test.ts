@@ -841,6 +841,8 @@ describe('on WebAssembly', () => {
     await page.evaluate(async () => {
       await navigator.serviceWorker.ready;
     });
+    // The rest of the gallery, and the other views, come after the first answer.
+    await page.waitForLoadState('networkidle');
     await own.close();
     await page.reload();
     await page.locator('.verdict').waitFor();

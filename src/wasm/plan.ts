@@ -1,6 +1,7 @@
 /** What a run of a program does on this backend at one batch size, as plain data: no memory and no engine here. */
 import { DeviceError } from '../errors.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
+import { wasmKernelOf } from '../ops/wasm-kernels.ts';
 import type {
   RelaxedDot,
   ValueRange,
@@ -55,7 +56,8 @@ export function planWasm({
     hostSharesMemory: true,
     pixelsOf: () => null,
     variantOf(operation) {
-      const { wasm, stage } = operators.of(operation);
+      const { stage } = operators.of(operation);
+      const wasm = wasmKernelOf(operators, operation);
       if (!wasm || stage === 'host') return null;
       const variants = wasm.variants(operation, tensor, batch, capabilities, range);
       if (variants.length === 0) return null;
@@ -96,7 +98,7 @@ export function valueRanges(
   const ranges = new Map<TensorId, ValueRange>();
   const range = (id: TensorId) => ranges.get(id) ?? { lo: -128, hi: 127 };
   for (const operation of program.operations) {
-    const kernel = operators.of(operation).wasm;
+    const kernel = wasmKernelOf(operators, operation);
     const narrow = kernel?.outputRange?.(operation, range);
     if (!narrow) continue;
     // Padded lanes hold the zero point.

@@ -2,6 +2,7 @@
 import { layGrid, wordCount } from '../ops/gpu-dispatch.ts';
 import type { GpuBinding, GpuCapabilities, GpuDispatch, GpuVariant } from '../ops/gpu-kernel.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
+import { webgpuKernelOf } from '../ops/webgpu-kernels.ts';
 import type { IntegerProgram, Operation, ProgramTensor, TensorId } from '../program/program.ts';
 import { planStages } from '../schedule/execution-plan.ts';
 import type { ExecutionPlan, Operand } from '../schedule/execution-plan.ts';
@@ -44,7 +45,7 @@ export function candidates(
   { program, operators, batch, capabilities }: DeviceProgram,
 ): Candidates {
   const tensor = (id: TensorId) => program.tensors[id];
-  const kernel = operators.of(operation).webgpu;
+  const kernel = webgpuKernelOf(operators, operation);
   const variants = kernel?.variants(operation, tensor, batch, capabilities) ?? [];
   if (!kernel || variants.length === 0) {
     throw new DeviceError(

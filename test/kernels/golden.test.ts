@@ -7,6 +7,7 @@ import { expect, test } from 'vitest';
 import { layGrid } from '../../src/ops/gpu-dispatch.ts';
 import type { GpuCapabilities } from '../../src/ops/gpu-kernel.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
+import { webgpuKernelOf } from '../../src/ops/webgpu-kernels.ts';
 import { quantizePixelsWgsl } from '../../shaders/quantize-pixels.wgsl.ts';
 import { quickCases } from '../support/cases.ts';
 
@@ -61,7 +62,7 @@ function shownTexts(): Map<string, string> {
     if (!found) throw new Error(`no case is called "${SHOWN[i]}"`);
     const { program, batch, kind } = found;
     const operation = program.operations[0];
-    const kernel = registry.of(operation).webgpu!;
+    const kernel = webgpuKernelOf(registry, operation)!;
     for (const { name, dispatches } of kernel.variants(
       operation,
       (id) => program.tensors[id],

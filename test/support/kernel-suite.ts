@@ -4,6 +4,7 @@
 import type { GpuCapabilities, GpuVariant } from '../../src/ops/gpu-kernel.ts';
 import type { TensorBuffer } from '../../src/program/program.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
+import { webgpuKernelOf } from '../../src/ops/webgpu-kernels.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
 import { fullCases, type OperationCase, quickCases } from './cases.ts';
 import { compileVariant, runVariant } from './gpu.ts';
@@ -45,7 +46,7 @@ export async function runKernelSuite(
 
   const runCase = async (test: OperationCase) => {
     const operation = test.program.operations[0];
-    const kernel = registry.of(operation).webgpu!;
+    const kernel = webgpuKernelOf(registry, operation)!;
     const tensor = (id: number) => test.program.tensors[id];
     const key = ({ name }: GpuVariant) => `${test.kind} ${name}`;
     // What a software adapter and what a GPU would choose from.

@@ -4,6 +4,7 @@
  */
 import type { ValueRange, WasmVariant } from '../../src/ops/wasm-kernel.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
+import { wasmKernelOf } from '../../src/ops/wasm-kernels.ts';
 import { byteCount, elementCount, type IntegerProgram, type TensorId } from '../../src/program/program.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
 import { loadEngine, type WasmEngine } from '../../src/wasm/engine.ts';
@@ -66,9 +67,8 @@ export class KernelBench {
       );
       const expected = await createReferenceSession(each.program).run(inputs, { batch: each.batch });
       const [operation] = each.program.operations;
-      const variants = operators
-        .of(operation)
-        .wasm!.variants(
+      const variants = wasmKernelOf(operators, operation)!
+        .variants(
           operation,
           (id) => each.program.tensors[id],
           each.batch,

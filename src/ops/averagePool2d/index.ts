@@ -4,8 +4,6 @@ import type { AveragePool2dOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
 import { lowerAveragePool2d } from './lower.ts';
 import { averagePool2dReference } from './reference.ts';
-import { wasmKernel } from './wasm.ts';
-import { webgpuKernel } from './webgpu.ts';
 
 export const averagePool2d: Operator<AveragePool2dOperation> = {
   kind: 'averagePool2d',
@@ -13,6 +11,4 @@ export const averagePool2d: Operator<AveragePool2dOperation> = {
   lower: lowerAveragePool2d,
   reference: averagePool2dReference,
   macs: () => 0,
-  wasm: wasmKernel,
-  webgpu: webgpuKernel,
 };

@@ -7,8 +7,6 @@ import type { BinaryOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
 import { lowerBinary } from './lower.ts';
 import { binaryReference } from './reference.ts';
-import { wasmKernel } from './wasm.ts';
-import { webgpuKernel } from './webgpu.ts';
 
 export const binary: Operator<BinaryOperation> = {
   kind: 'binary',
@@ -17,6 +15,4 @@ export const binary: Operator<BinaryOperation> = {
   lower: lowerBinary,
   reference: binaryReference,
   macs: () => 0,
-  wasm: wasmKernel,
-  webgpu: webgpuKernel,
 };

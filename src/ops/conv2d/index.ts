@@ -6,8 +6,6 @@ import type { Operator } from '../operator.ts';
 import { lowerConv2d, rowLayout } from './lower.ts';
 import { conv2dReference } from './reference.ts';
 import { windowOutput } from '../window.ts';
-import { wasmKernel } from './wasm.ts';
-import { webgpuKernel } from './webgpu.ts';
 
 export const conv2d: Operator<Conv2dOperation> = {
   kind: 'conv2d',
@@ -19,6 +17,4 @@ export const conv2d: Operator<Conv2dOperation> = {
     const [height, width] = windowOutput(operation, tensor(operation.inputs[0]).image);
     return height * width * operation.weights.outChannels * operation.weights.k;
   },
-  wasm: wasmKernel,
-  webgpu: webgpuKernel,
 };

@@ -5,8 +5,6 @@ import type { LookupOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
 import { lowerPointwise } from '../../program/pointwise.ts';
 import { lookupReference } from './reference.ts';
-import { wasmKernel } from './wasm.ts';
-import { webgpuKernel } from './webgpu.ts';
 
 export const lookup: Operator<LookupOperation> = {
   kind: 'lookup',
@@ -18,6 +16,4 @@ export const lookup: Operator<LookupOperation> = {
   lower: lowerPointwise,
   reference: lookupReference,
   macs: () => 0,
-  wasm: wasmKernel,
-  webgpu: webgpuKernel,
 };

@@ -3,8 +3,6 @@ import type { MatMulOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
 import { lowerMatMul, operandLayout, takesMatMul } from './lower.ts';
 import { matMulReference } from './reference.ts';
-import { wasmKernel } from './wasm.ts';
-import { webgpuKernel } from './webgpu.ts';
 
 export const matMul: Operator<MatMulOperation> = {
   kind: 'matMul',
@@ -17,6 +15,4 @@ export const matMul: Operator<MatMulOperation> = {
     const [rows, height, width] = tensor(output).image;
     return rows * height * width * tensor(inputs[0]).image[2];
   },
-  wasm: wasmKernel,
-  webgpu: webgpuKernel,
 };

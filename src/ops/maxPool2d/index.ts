@@ -4,8 +4,6 @@ import type { MaxPool2dOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
 import { lowerMaxPool2d } from './lower.ts';
 import { maxPool2dReference } from './reference.ts';
-import { wasmKernel } from './wasm.ts';
-import { webgpuKernel } from './webgpu.ts';
 
 export const maxPool2d: Operator<MaxPool2dOperation> = {
   kind: 'maxPool2d',
@@ -13,6 +11,4 @@ export const maxPool2d: Operator<MaxPool2dOperation> = {
   lower: lowerMaxPool2d,
   reference: maxPool2dReference,
   macs: () => 0,
-  wasm: wasmKernel,
-  webgpu: webgpuKernel,
 };

@@ -5,8 +5,6 @@ import type { MoveOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
 import { lowerMove, moveLayout } from './lower.ts';
 import { moveReference } from './reference.ts';
-import { wasmKernel } from './wasm.ts';
-import { webgpuKernel } from './webgpu.ts';
 
 export const move: Operator<MoveOperation> = {
   kind: 'move',
@@ -16,6 +14,4 @@ export const move: Operator<MoveOperation> = {
   lower: lowerMove,
   reference: moveReference,
   macs: () => 0,
-  wasm: wasmKernel,
-  webgpu: webgpuKernel,
 };

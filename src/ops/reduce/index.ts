@@ -9,8 +9,6 @@ import type { ReduceOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
 import { lowerReduce, reduceLayout } from './lower.ts';
 import { reduceReference } from './reference.ts';
-import { wasmKernel } from './wasm.ts';
-import { webgpuKernel } from './webgpu.ts';
 
 export const reduce: Operator<ReduceOperation> = {
   kind: 'reduce',
@@ -19,6 +17,4 @@ export const reduce: Operator<ReduceOperation> = {
   lower: lowerReduce,
   reference: reduceReference,
   macs: () => 0,
-  wasm: wasmKernel,
-  webgpu: webgpuKernel,
 };

@@ -3,8 +3,6 @@ import type { ResizeOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
 import { lowerResize } from './lower.ts';
 import { resizeReference } from './reference.ts';
-import { wasmKernel } from './wasm.ts';
-import { webgpuKernel } from './webgpu.ts';
 
 export const resize: Operator<ResizeOperation> = {
   kind: 'resize',
@@ -13,6 +11,4 @@ export const resize: Operator<ResizeOperation> = {
   lower: lowerResize,
   reference: resizeReference,
   macs: () => 0,
-  wasm: wasmKernel,
-  webgpu: webgpuKernel,
 };

@@ -3,8 +3,6 @@ import type { SoftmaxOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
 import { lowerSoftmax, softmaxLayout } from './lower.ts';
 import { softmaxReference } from './reference.ts';
-import { wasmKernel } from './wasm.ts';
-import { webgpuKernel } from './webgpu.ts';
 
 export const softmax: Operator<SoftmaxOperation> = {
   kind: 'softmax',
@@ -14,6 +12,4 @@ export const softmax: Operator<SoftmaxOperation> = {
   lower: lowerSoftmax,
   reference: softmaxReference,
   macs: () => 0,
-  wasm: wasmKernel,
-  webgpu: webgpuKernel,
 };

@@ -10,7 +10,7 @@ import { ModelError } from '../../src/errors.ts';
 import { builtinOperators } from '../../src/ops/registry.ts';
 import { quantizeInput, readOutput } from '../../src/program/input.ts';
 import { lower } from '../../src/program/lower.ts';
-import { int8Tensor, type IntegerProgram } from '../../src/program/program.ts';
+import type { IntegerProgram } from '../../src/program/program.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
 import { createWasmSession } from '../../src/wasm/session.ts';
 import { randomInputs } from '../support/onnx-models.ts';
@@ -36,9 +36,15 @@ async function digest(seed: number, backend: 'reference' | 'wasm'): Promise<stri
   using session =
     backend === 'wasm' ? await createWasmSession(program, { threads: 1 }) : createReferenceSession(program);
   const inputs = new Map(
-    program.inputs.map(({ name, tensor }) => {
-      const data = quantizeInput(int8Tensor(program.tensors[tensor]), values.get(name)!, BATCH);
-      return [tensor, { kind: 'quantized', data } as const];
+    program.inputs.map(({ name, tensor: id }) => {
+      const tensor = program.tensors[id];
+      const data = values.get(name)!;
+      return [
+        id,
+        tensor.type === 'int8'
+          ? ({ kind: 'quantized', data: quantizeInput(tensor, data, BATCH) } as const)
+          : ({ kind: 'reals', data } as const),
+      ];
     }),
   );
   const { tensors } = await session.run(inputs, { batch: BATCH });

@@ -207,11 +207,6 @@ describe('a layer', () => {
         dense(b, x, b.dq([48, 2], random.int8s(96), 1), { beta: 2 }, b.dq([2], Int32Array.of(1, 2), 1)),
       /beta is 2; only 1/,
     ],
-    [
-      'over an image that is not flattened',
-      (b, x) => b.qdq(b.node('MatMul', [x, b.dq([4, 2], random.int8s(8), 1)]), 1, 0),
-      /only the product of a matrix/,
-    ],
   ])('%s is refused', (_, build, reason) => {
     expect(refusal(build)).toMatch(reason);
   });

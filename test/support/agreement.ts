@@ -8,7 +8,6 @@ import { lower } from '../../src/program/lower.ts';
 import {
   elementCount,
   type IntegerProgram,
-  int8Tensor,
   type ProgramTensor,
   tensorBuffer,
   type TensorId,
@@ -57,7 +56,9 @@ export function compareOnTheirInputs(
   const ours = new Map<TensorId, TensorBuffer>();
   const alone = new Map<TensorId, TensorBuffer>();
   for (const { name, tensor } of program.inputs) {
-    const data = quantizeInput(int8Tensor(program.tensors[tensor]), inputs.get(name)!, batch);
+    const type = program.tensors[tensor];
+    const values = inputs.get(name)!;
+    const data = type.type === 'int8' ? quantizeInput(type, values, batch) : values;
     ours.set(tensor, data);
     alone.set(tensor, data);
   }

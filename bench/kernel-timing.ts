@@ -36,7 +36,7 @@ export interface KernelOptions {
 /** A variant that takes this many times the best one's first time is not timed again. */
 const HOPELESS = 4;
 
-/** The layer alone, weights zero: no kernel's time depends on values. */
+/** The layer alone. No kernel's time depends on the weights' values, but that they need 8 bits. */
 export function programOf(layer: LayerShape): IntegerProgram {
   const { input, outChannels, kernel, stride, pad, groups, pool } = layer;
   const builder = createProgramBuilder();
@@ -56,7 +56,7 @@ export function programOf(layer: LayerShape): IntegerProgram {
     groups,
     weights: int8Weights(
       { outChannels, taps: kernel * kernel, inChannels: input[2] / groups },
-      new Int8Array((outChannels * kernel * kernel * input[2]) / groups),
+      new Int8Array((outChannels * kernel * kernel * input[2]) / groups).fill(127),
     ),
     bias: new Int32Array(outChannels),
     requantize: requantizeBy(outChannels, () => 0.001, 0),

@@ -38,7 +38,7 @@ export function vgg16Shapes(): IntegerProgram {
       groups: 1,
       weights: int8Weights(
         { outChannels: out, taps: size * size, inChannels: channels },
-        new Int8Array(out * size * size * channels),
+        new Int8Array(out * size * size * channels).fill(127),
       ),
       bias: new Int32Array(out),
       requantize: last ? null : requantizeBy(out, () => 0.001, 0),

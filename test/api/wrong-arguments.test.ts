@@ -240,6 +240,8 @@ const calls: Readonly<Record<string, Call>> = {
     call: quantizing.reconstruct,
     args: () => [{ ...calibration }, batches(), { recipe: {}, ...asyncOptions() }],
   },
+  findObstacles: { call: quantizing.findObstacles, args: () => [floatGraph()] },
+  readLabels: { call: quantizing.readLabels, args: () => [new Map([['labels', 'cat,dog']])] },
   compareModels: {
     call: quantizing.compareModels,
     args: () => [floatGraph(), graph, batches(), asyncOptions()],

@@ -378,7 +378,7 @@ describe('on WebAssembly', () => {
       .getByLabel('Picture file')
       .setInputFiles({ name: 'chosen.png', mimeType: 'image/png', buffer: wide });
     await answerTo(page, 'chosen.png');
-    await page.getByRole('button', { name: 'Camera' }).click();
+    await page.getByRole('button', { name: 'Camera', exact: true }).click();
     await answerTo(page, 'Camera');
     await page.getByRole('button', { name: 'Stop camera' }).click();
   });
@@ -425,7 +425,7 @@ describe('on WebAssembly', () => {
         () => (window as unknown as { seen: { answered: number; mostWaiting: number; frames: number } }).seen,
       );
     const { answered } = await seen();
-    await page.getByRole('button', { name: 'Camera' }).click();
+    await page.getByRole('button', { name: 'Camera', exact: true }).click();
     await eventually(async () => (await seen()).answered).toBeGreaterThanOrEqual(answered + 3);
     await page.getByRole('button', { name: 'Stop camera' }).click();
     const after = await seen();

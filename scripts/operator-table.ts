@@ -7,6 +7,8 @@ import { quantizeLinear } from '../src/graph/operators/quantize-linear.ts';
 import { allOperators, hostOperators } from '../src/graph/operators/host-registry.ts';
 import { lookup } from '../src/ops/lookup/index.ts';
 import { builtinOperators } from '../src/ops/registry.ts';
+import { wasmKernels } from '../src/ops/wasm-kernels.ts';
+import { webgpuKernels } from '../src/ops/webgpu-kernels.ts';
 import { byOperator, listedNodeTests, readNodeTests, readPassing } from '../test/support/node-tests.ts';
 
 export const operatorTablePath = fileURLToPath(new URL('../docs/operators.md', import.meta.url));
@@ -35,9 +37,11 @@ export async function operatorTable(): Promise<string> {
       ? `| ${op} | no operation: taken care of when the model is loaded |`
       : `| ${op} | nothing: computed from constants and fixed sizes when the file is read |`;
   });
-  const kinds = builtinOperators.map(({ kind, stage, webgpu, wasm }) => {
+  const kinds = builtinOperators.map(({ kind, stage }) => {
     if (stage === 'host') return `| [\`${kind}\`](../src/ops/${kind}) | on the CPU, whatever the backend | |`;
-    const backends = ['reference', wasm && 'wasm', webgpu && 'webgpu'].filter(Boolean);
+    const backends = ['reference', kind in wasmKernels && 'wasm', kind in webgpuKernels && 'webgpu'].filter(
+      Boolean,
+    );
     return `| [\`${kind}\`](../src/ops/${kind}) | ${backends.join(', ')} | \`shaders/${kind}*.wgsl.ts\` |`;
   });
   const text = `# Operators

@@ -104,7 +104,7 @@ async function showsExpectedLogits(served: string): Promise<void> {
   }
 }
 
-test('a Vite page that only runs models loads under 135 kB, gzipped, without Node', async () => {
+test('a Vite page that only runs models loads under 115 kB, gzipped, without Node', async () => {
   const source = path.join(folder, 'page');
   const out = path.join(folder, 'site');
   await mkdir(source);
@@ -141,7 +141,7 @@ test('a Vite page that only runs models loads under 135 kB, gzipped, without Nod
   console.log(
     `loadModel in a Vite page: ${(gzipped / 1000).toFixed(1)} kB gzipped, ONNX definitions included`,
   );
-  expect(gzipped).toBeLessThan(135_000);
+  expect(gzipped).toBeLessThan(115_000);
   for (const text of texts) expect(text).not.toMatch(/from\s*["']node:/);
   await showsExpectedLogits(out);
 });
@@ -171,7 +171,7 @@ test('a plain module script runs the built file, which brings no quantizer', asy
   const gzipped = await gzippedSize(path.join(page, 'octet.js'));
   console.log(`dist/browser/octet.js: ${(gzipped / 1000).toFixed(1)} kB gzipped, with what it imports`);
   expect(texts.filter((text) => text.includes('Bits of a weight, 2 to 8.'))).toEqual([]);
-  expect(gzipped).toBeLessThan(140_000);
+  expect(gzipped).toBeLessThan(120_000);
   await writeFile(
     path.join(page, 'index.html'),
     `<!doctype html><script type="module">${pageScript('./octet.js')}</script>`,

@@ -5,6 +5,7 @@ import type { Session, SessionInput } from '../../../src/schedule/session.ts';
 import type { GpuVariant } from '../../../src/ops/gpu-kernel.ts';
 import type { TensorBuffer } from '../../../src/program/program.ts';
 import type { OperatorRegistry } from '../../../src/ops/registry.ts';
+import { webgpuKernelOf } from '../../../src/ops/webgpu-kernels.ts';
 import { byteCount } from '../../../src/program/program.ts';
 import type { IntegerProgram, TensorId } from '../../../src/program/program.ts';
 import type { ProgressEvent } from '../../../src/progress.ts';
@@ -216,7 +217,7 @@ function withVariants(kind: string, change: (variant: GpuVariant) => GpuVariant)
     operators: registry.operators,
     of(operation) {
       const operator = registry.of(operation);
-      const kernel = operator.webgpu;
+      const kernel = webgpuKernelOf(registry, operation);
       if (operation.kind !== kind || !kernel) return operator;
       return {
         ...operator,

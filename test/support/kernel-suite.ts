@@ -17,6 +17,8 @@ export interface KernelSuiteOptions {
    */
   readonly thorough?: boolean;
   readonly extra?: number;
+  /** Every second case, the first (0) or the second (1) of each two. */
+  readonly half?: 0 | 1;
   /** Only where `case · variant` matches. */
   readonly filter?: RegExp;
 }
@@ -35,7 +37,7 @@ const CONCURRENCY = 3;
 
 export async function runKernelSuite(
   device: GPUDevice,
-  { thorough = false, extra = 0, filter }: KernelSuiteOptions = {},
+  { thorough = false, extra = 0, half, filter }: KernelSuiteOptions = {},
 ): Promise<KernelSuiteResult> {
   const registry = createOperatorRegistry();
   const failures: string[] = [];
@@ -81,7 +83,8 @@ export async function runKernelSuite(
     }
   };
 
-  const queue = (thorough ? fullCases(extra) : quickCases()).values();
+  const all = thorough ? fullCases(extra) : quickCases();
+  const queue = all.filter((_, i) => half === undefined || i % 2 === half).values();
   const worker = async () => {
     for (const test of queue) await runCase(test);
   };

@@ -48,7 +48,7 @@ function float16Bits(value: number): number {
   return sign | (((e + 15) << 10) + roundToEven((magnitude * 2 ** -e - 1) * 1024));
 }
 
-/** Nearest integer, ties to even. */
+/** Nearest integer, ties to even; infinities and NaN stay. */
 export function roundToEven(value: number): number {
   const floor = Math.floor(value);
   const rest = value - floor;

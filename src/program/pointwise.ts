@@ -3,6 +3,7 @@ import { ModelError } from '../errors.ts';
 import type { Node } from '../graph/graph.ts';
 import type { OnnxOperator } from '../graph/operators/operator.ts';
 import { operatorOf } from '../graph/operators/registry.ts';
+import { roundToEven } from '../graph/half.ts';
 import { binaryFunction, unaryFunction } from '../graph/patterns.ts';
 import { channelEntries, groupedLayout, groupsWithin } from './layouts.ts';
 import type { LoweringContext, PointwiseValue } from './lowering.ts';
@@ -10,16 +11,8 @@ import type { Int8Tensor } from './program.ts';
 
 /** `saturate(rint(x / scale) + zeroPoint)`: ONNX QuantizeLinear, the division in float32, ties to even. */
 export function quantizeReal(real: number, scale: number, zeroPoint: number): number {
-  const q = roundFloat32(Math.fround(Math.fround(real) / scale)) + zeroPoint;
+  const q = roundToEven(Math.fround(Math.fround(real) / scale)) + zeroPoint;
   return q < -128 ? -128 : q > 127 ? 127 : q;
-}
-
-/** Rounds a float32 to an integer, ties to even; infinities stay. */
-function roundFloat32(x: number): number {
-  const floor = Math.floor(x);
-  const fraction = x - floor;
-  if (Number.isNaN(fraction)) return x;
-  return fraction > 0.5 || (fraction === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
 }
 
 /** What the value is for each integer of its tensor, from −128 on: one list, or one for each channel. */

@@ -1,4 +1,5 @@
 import { coordinatesOf, sizeOf } from './dense.ts';
+import { roundToEven } from '../half.ts';
 import { defineOperator, isFloats } from './operator.ts';
 import { int, string } from './signature.ts';
 
@@ -84,11 +85,7 @@ const cubic = (x: number): Taps =>
   });
 
 /** To nearest, ties to even, as ONNX Runtime rounds. */
-const nearest = (x: number): Taps => {
-  const floor = Math.floor(x);
-  const rest = x - floor;
-  return [[rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor, 1]];
-};
+const nearest = (x: number): Taps => [[roundToEven(x), 1]];
 
 /** Names before opset 20 included. */
 const modes: ReadonlyMap<unknown, (x: number) => Taps> = new Map<unknown, (x: number) => Taps>([

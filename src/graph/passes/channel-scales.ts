@@ -2,6 +2,7 @@
 import { constantScalar, numberAttribute, resolveAxis } from '../attributes.ts';
 import { type GraphIndex, indexGraph } from '../graph-index.ts';
 import type { Graph, Node, Tensor } from '../graph.ts';
+import { roundToEven } from '../half.ts';
 import { clip, clipBounds } from '../operators/clip.ts';
 import { conv } from '../operators/conv.ts';
 import { dequantizeLinear } from '../operators/dequantize-linear.ts';
@@ -157,7 +158,7 @@ class Writer {
     /** In steps from the zero point. */
     const steps = bounds.map((bound) => {
       const all = Array.from(scales, (scale) =>
-        Math.min(largest - zero, Math.max(least - zero, rounded(Math.fround(bound / scale)))),
+        Math.min(largest - zero, Math.max(least - zero, roundToEven(Math.fround(bound / scale)))),
       );
       return all.every((each) => each === all[0]) ? all[0] : NaN;
     });
@@ -206,12 +207,4 @@ class Writer {
     const nodes = graph.nodes.flatMap((node) => this.#replaced.get(node) ?? [node]);
     return { ...graph, nodes, constants: this.#constants };
   }
-}
-
-/** To the nearest integer, ties to even; infinities stay. */
-function rounded(x: number): number {
-  if (!Number.isFinite(x)) return x;
-  const floor = Math.floor(x);
-  const fraction = x - floor;
-  return fraction > 0.5 || (fraction === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
 }

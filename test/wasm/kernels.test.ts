@@ -1,5 +1,7 @@
 /** Every variant of every kernel against the reference, byte by byte, on one thread and on two. Relaxed SIMD is tested in browser.test.ts. */
 import { expect, test } from 'vitest';
+import { createOperatorRegistry } from '../../src/ops/registry.ts';
+import { planWasm } from '../../src/wasm/plan.ts';
 import { provenScaling } from '../../src/ops/conv2d/wasm-epilogue.ts';
 import type { Conv2dOperation } from '../../src/program/program.ts';
 import { int8Weights } from '../../src/program/weights.ts';
@@ -136,3 +138,17 @@ for (const threads of [1, 2]) {
     }
   });
 }
+
+test('no operation that has a kernel is planned on the CPU', () => {
+  const operators = createOperatorRegistry();
+  for (const { name, program, batch } of quickCases()) {
+    const { dispatches } = planWasm({
+      program,
+      operators,
+      batch,
+      capabilities: { relaxedDot: 'none' },
+      keep: [],
+    });
+    expect(dispatches.length, name).toBeGreaterThan(0);
+  }
+});

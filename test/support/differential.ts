@@ -4,7 +4,7 @@
  */
 import { ModelError } from '../../src/errors.ts';
 import { inferShapes } from '../../src/graph/infer-shapes.ts';
-import type { Graph, Node, ValueInfo } from '../../src/graph/graph.ts';
+import type { Graph, Node, Tensor, ValueInfo } from '../../src/graph/graph.ts';
 import { optimize } from '../../src/graph/passes/optimize.ts';
 import { quantize } from '../../src/quantize/quantize.ts';
 import { Problems } from '../../src/graph/problems.ts';
@@ -182,7 +182,6 @@ function stepOf(program: IntegerProgram, output: ProgramOutput, expected: Values
   if (tensor.type === 'int8') return tensor.scale;
   const largest = Array.from<number>(expected).reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3);
   // ONNX Runtime adds up in float32, in another order.
-  if (tensor.type === 'float32') return FLOAT_TOLERANCE * largest;
   return FLOAT_TOLERANCE * largest;
 }
 
@@ -215,10 +214,12 @@ function withIntegerBiases(graph: Graph, { operations, tensors }: IntegerProgram
     const product =
       node.op === 'Add' ? graph.nodes.find(({ outputs }) => node.inputs.includes(outputs[0])) : node;
     const unit = product && units.get(product.name);
-    const at = node.op === 'Add' ? node.inputs.findIndex((name) => constants.has(name)) : 2;
-    const bias = constants.get(node.inputs[at]);
-    if (unit === undefined || !['Conv', 'Gemm', 'Add'].includes(node.op) || bias?.dtype !== 'float32')
-      return node;
+    const isConstant = (name: string) =>
+      (constants.get(name) ?? dequantizedConstant(graph, name)) !== undefined;
+    const at = node.op === 'Add' ? node.inputs.findIndex(isConstant) : 2;
+    if (unit === undefined || at < 0 || !['Conv', 'Gemm', 'Add'].includes(node.op)) return node;
+    const bias = constants.get(node.inputs[at]) ?? dequantizedConstant(graph, node.inputs[at]);
+    if (bias?.dtype !== 'float32') return node;
     const name = `${node.inputs[at]} of ${node.name}`;
     const unitOf = (i: number) => (typeof unit === 'number' ? unit : unit[i]);
     const data = (bias.data as Float32Array).map((value, i) => Math.round(value / unitOf(i)) * unitOf(i));
@@ -226,6 +227,16 @@ function withIntegerBiases(graph: Graph, { operations, tensors }: IntegerProgram
     return { ...node, inputs: node.inputs.with(at, name) };
   };
   return { ...graph, nodes: graph.nodes.map(added), constants };
+}
+
+/** A vector of integer constants behind a DequantizeLinear without a zero point, in reals. */
+function dequantizedConstant({ nodes, constants }: Graph, name: string): Tensor | undefined {
+  const node = nodes.find(({ op, outputs }) => op === 'DequantizeLinear' && outputs[0] === name);
+  const [integers, scale] = (node?.inputs ?? []).map((input) => constants.get(input));
+  if (integers?.shape.length !== 1 || !scale || node!.inputs.length > 2) return undefined;
+  const scales = scale.data as Float32Array;
+  const reals = Array.from(integers.data as Int32Array, (q, i) => q * scales[scales.length > 1 ? i : 0]);
+  return { name, dtype: 'float32', shape: integers.shape, data: Float32Array.from(reals) };
 }
 
 function compareValues(

@@ -86,6 +86,41 @@ export function randomOddFloatGraph(seed: number): Graph {
       const x = random.pick(images());
       return b.node('Pad', [x, numbers(0, 0, random.int(0, 1), 1, 0, 0, 1, random.int(0, 1))]);
     },
+    () => attention(b, random.pick(live)),
+    () => {
+      const x = random.pick(live);
+      const last = b.shape(x).length - 1;
+      if (last < 1) return undefined;
+      const axis = random.int(1, last);
+      const keepdims = random.int(0, 1);
+      // In opset 13 ReduceSum alone has its axes as an input.
+      if (random.chance(0.3)) return b.node('ReduceSum', [x, numbers(axis)], { keepdims });
+      return b.node(random.pick(['ReduceMean', 'ReduceMax', 'ReduceL2']), [x], { axes: [axis], keepdims });
+    },
+    () => {
+      const x = random.pick(live);
+      const last = b.shape(x).length - 1;
+      return last < 1 ? undefined : b.node('Softmax', [x], { axis: random.int(1, last) });
+    },
+    () => {
+      const factors = Float32Array.of(1, 1, random.int(1, 2), random.int(1, 2));
+      const scales = b.constant(`r${names++}`, [4], factors);
+      const mode = random.pick(['nearest', 'linear']);
+      return b.node('Resize', [random.pick(images()), '', scales], { mode });
+    },
+    () => {
+      const x = random.pick(images());
+      const [channels, height, width] = sizesOf(x) as [number, number, number];
+      if (channels % 4 === 0) return b.node('DepthToSpace', [x], { blocksize: 2 });
+      if (height % 2 === 0 && width % 2 === 0) return b.node('SpaceToDepth', [x], { blocksize: 2 });
+      return b.node('Transpose', [x], { perm: [0, 2, 3, 1] });
+    },
+    () => {
+      const x = random.pick(images());
+      const [channels] = sizesOf(x) as [number];
+      const weights = b.normal(`up${names++}`, [channels, random.int(1, 5), 2, 2], 0.5, 0);
+      return b.node('ConvTranspose', [x, weights], { strides: [2, random.int(1, 2)] });
+    },
     () => b.node('Flatten', [random.pick(live)]),
     () => {
       const x = random.pick(live);
@@ -125,9 +160,19 @@ function conv(b: FloatGraphBuilder, x: string): string {
 function dense(b: FloatGraphBuilder, x: string): string | undefined {
   const { random } = b;
   if (b.shape(x).length === 4 && random.chance(0.5)) x = b.node('Flatten', [x]);
-  if (b.shape(x).length !== 2) return undefined;
+  if (b.shape(x).length !== 2 || !Number.isInteger(b.shape(x)[1])) return undefined;
   const outputs = random.int(1, 9);
   return random.chance(0.5) ? b.gemm(x, outputs) : b.matMulAdd(x, outputs);
+}
+
+/** Shares of the rows of `x` among each other, and the rows weighted by them. */
+function attention(b: FloatGraphBuilder, x: string): string | undefined {
+  const rank = b.shape(x).length;
+  if (rank < 3) return undefined;
+  const perm = Array.from({ length: rank }, (_, axis) => axis);
+  perm.push(...perm.splice(-2).reverse());
+  const products = b.node('MatMul', [x, b.node('Transpose', [x], { perm })]);
+  return b.node('MatMul', [b.node('Softmax', [products], { axis: -1 }), x]);
 }
 
 /** Arithmetic with a constant a channel, of three or four dimensions. */

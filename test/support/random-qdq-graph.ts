@@ -43,6 +43,16 @@ const UNARY = [
   'Tanh',
 ];
 
+const REDUCTIONS = [
+  'ReduceL1',
+  'ReduceL2',
+  'ReduceMax',
+  'ReduceMean',
+  'ReduceMin',
+  'ReduceSum',
+  'ReduceSumSquare',
+];
+
 /** A graph for `batch` images. */
 export function randomQdqGraph(seed: number, batch: number): Graph {
   const random = createRandom(seed);
@@ -260,18 +270,20 @@ export function randomQdqGraph(seed: number, batch: number): Graph {
     if (!x) return;
     const shape = shapeOf(x.name);
     const gate = random.chance(0.3) && shape.length === 4;
+    const broadcasts = random.chance(0.3);
     const fits = (y: Value) => {
       const other = shapeOf(y.name);
       if (odd())
         return (
           [2, 4].includes(other.length) && other[1] === shape[1] && other.slice(2).every((size) => size === 1)
         );
+      if (broadcasts && other.length === shape.length) return canBroadcast(shape, other);
       const wanted = gate ? [shape[0], shape[1], 1, 1] : shape;
       return other.join() === wanted.join();
     };
     const op = gate
       ? 'Mul'
-      : random.pick(['Add', 'Add', 'Mul', odd() ? random.pick(['Sub', 'Max', 'Div']) : 'Add']);
+      : random.pick(['Add', 'Add', 'Mul', 'Sub', 'Max', 'Min', odd() ? random.pick(['Sub', 'Div']) : 'Add']);
     const y = source((value) => (value !== x || op === 'Mul') && fits(value));
     // Ranks of 2 and 4 go together only where the batch meets a size of one.
     if (!y || !canBroadcast(shape, shapeOf(y.name))) return;
@@ -292,7 +304,7 @@ export function randomQdqGraph(seed: number, batch: number): Graph {
   }
 
   function concat(): void {
-    const x = source();
+    const x = source((value) => sizesOf(value).length > 0);
     if (!x) return;
     const shape = shapeOf(x.name);
     const axis = odd() ? random.int(0, shape.length - 1) : random.pick([1, 1, 1 - shape.length]);
@@ -426,11 +438,10 @@ export function randomQdqGraph(seed: number, batch: number): Graph {
 
   /** An element-wise operator of a value and the same value in another shape. */
   function mixedRanks(): void {
-    const x = source((value) =>
-      sizesOf(value)
-        .slice(1)
-        .every((size) => size === 1),
-    );
+    const x = source((value) => {
+      const sizes = sizesOf(value);
+      return [1, 3].includes(sizes.length) && sizes.slice(1).every((size) => size === 1);
+    });
     if (!x) return;
     const other = b.node(random.pick(['Identity', 'Neg', 'Tanh']), [x.name]);
     const renamed = isImage(x) ? b.node('Flatten', [other]) : b.node('Unsqueeze', [other, numbers(2, 3)]);
@@ -449,6 +460,142 @@ export function randomQdqGraph(seed: number, batch: number): Graph {
       [sizesOf(x)[0], -1, ...sizesOf(x).slice(1)],
     ]);
     live.push({ ...x, name: b.node('Reshape', [x.name, numbers(...target)]) });
+  }
+
+  /** Of two activations, as in attention: often a value and its transpose. */
+  function product(): void {
+    const x = source((value) => shapeOf(value.name).length > 2);
+    if (!x) return;
+    const shape = shapeOf(x.name);
+    const sizes = shape.slice(0, -2).join();
+    const inner = Number(shape.at(-1));
+    const y = source((value) => {
+      const other = shapeOf(value.name);
+      return other.length === shape.length && other.slice(0, -2).join() === sizes && other.at(-2) === inner;
+    });
+    const perm = shape.map((_, axis) => axis);
+    perm.push(...perm.splice(-2).reverse());
+    const isOwn = !y || random.chance(0.3);
+    const right = isOwn ? b.node('Transpose', [x.name], { perm }) : y.name;
+    const operands = isOwn && random.chance(0.5) ? [right, x.name] : [x.name, right];
+    finish(b.node('MatMul', operands), x.size * (y ?? x).size * Math.sqrt(inner));
+  }
+
+  function softmax(): void {
+    const x = source((value) => sizesOf(value).length > 0);
+    if (!x) return;
+    const last = shapeOf(x.name).length - 1;
+    const axis = random.pick([-1, 1, random.int(1, last)]);
+    const result = b.node('Softmax', [x.name], { axis });
+    live.push(
+      random.chance(0.5)
+        ? pair(result, 1, { scale: Math.fround(1 / 256), zeroPoint: -128, dtype: 'int8' })
+        : pair(result, 1, newQuantization(1, true)),
+    );
+  }
+
+  function reduce(): void {
+    const x = source((value) => sizesOf(value).length > 0);
+    if (!x) return;
+    const shape = shapeOf(x.name);
+    const op = random.pick(REDUCTIONS);
+    const all = shape.map((_, axis) => axis).slice(odd() ? 0 : 1);
+    const axes = all.filter(() => random.chance(0.5));
+    if (axes.length === 0) axes.push(random.pick(all));
+    const count = axes.reduce((product, axis) => product * (axis === 0 ? batch : Number(shape[axis])), 1);
+    const keepdims = random.int(0, 1);
+    if (keepdims === 0 && axes.length === shape.length) return;
+    const names = numbers(...axes.map((axis) => (random.chance(0.3) ? axis - shape.length : axis)));
+    const isSum = ['ReduceSum', 'ReduceL1', 'ReduceSumSquare', 'ReduceL2'].includes(op);
+    finish(b.node(op, [x.name, names], { keepdims }), x.size * (isSum ? Math.sqrt(count) : 1));
+  }
+
+  /** What puts values elsewhere and computes none. */
+  function move(): void {
+    const x = source((value) => shapeOf(value.name).length > 2);
+    if (!x) return;
+    const shape = shapeOf(x.name);
+    const sizes = sizesOf(x);
+    const made = (op: string, inputs: readonly string[] = [], attributes: Record<string, Attribute> = {}) =>
+      b.node(op, [x.name, ...inputs], attributes);
+    const moves: (() => string | undefined)[] = [
+      () => {
+        const keys = sizes.map((_, axis) => ({ axis: axis + 1, key: random.next() }));
+        return made('Transpose', [], {
+          perm: [0, ...keys.sort((a, b) => a.key - b.key).map(({ axis }) => axis)],
+        });
+      },
+      () => {
+        const before = shape.map((_, axis) => (axis > 1 ? random.int(0, 1) : 0));
+        const after = shape.map((_, axis) => (axis > 1 ? random.int(0, 1) : 0));
+        const mode = random.pick(['constant', 'edge', 'reflect']);
+        if (mode === 'reflect' && sizes.some((size) => size < 2)) return undefined;
+        return made('Pad', [numbers(...before, ...after)], { mode });
+      },
+      () => made('Tile', [numbers(1, ...sizes.map(() => random.int(1, 2)))]),
+    ];
+    if (shape.length === 4) {
+      const [channels, height, width] = sizes as [number, number, number];
+      moves.push(
+        () => (channels % 4 === 0 ? made('DepthToSpace', [], { blocksize: 2 }) : undefined),
+        () => (height % 2 === 0 && width % 2 === 0 ? made('SpaceToDepth', [], { blocksize: 2 }) : undefined),
+        () => {
+          const factors = Float32Array.of(1, 1, random.int(1, 2), random.int(1, 3));
+          const scales = b.constant(`r${b.build().constants.size}`, [4], factors);
+          return made('Resize', ['', scales], {
+            mode: 'nearest',
+            coordinate_transformation_mode: 'asymmetric',
+            nearest_mode: 'floor',
+          });
+        },
+      );
+    }
+    const name = random.pick(moves)();
+    if (name === undefined) return;
+    if (random.chance(0.5)) live.push({ ...x, name });
+    else finish(name, x.size, x.quantized);
+  }
+
+  function enlarge(): void {
+    const x = source(isImage);
+    if (!x) return;
+    const factors = Float32Array.of(1, 1, random.pick([0.5, 1, 1.5, 2, 3]), random.pick([0.5, 1, 2]));
+    const scales = b.constant(`r${b.build().constants.size}`, [4], factors);
+    const attributes = {
+      mode: random.pick(['linear', 'linear', 'cubic']),
+      coordinate_transformation_mode: random.pick(['half_pixel', 'asymmetric', 'align_corners']),
+    };
+    const name = b.node('Resize', [x.name, '', scales], attributes);
+    if (sizesOf({ name, size: 0 }).every((size) => size > 0)) finish(name, x.size, x.quantized);
+  }
+
+  function convTranspose(): void {
+    const x = source(isImage);
+    if (!x) return;
+    const [channels] = sizesOf(x) as [number];
+    const groups = channels % 2 === 0 && random.chance(0.2) ? 2 : 1;
+    const kernel = [random.int(1, 3), random.int(1, 3)];
+    const out = random.int(1, 5);
+    const k = (channels / groups) * kernel[0] * kernel[1];
+    const weights = layerWeights([channels, out, ...kernel], groups === 1 ? 1 : 0, k, x);
+    // One scale per output channel lies on axis 1; a group has that many times as many.
+    if (groups > 1 && weights.scales.length > 1) return;
+    const strides = [random.int(1, 2), random.int(1, 3)];
+    const pads = kernel.concat(kernel).map((size) => random.int(0, size - 1));
+    const isEmpty = (side: number) =>
+      (sizesOf(x)[side + 1] - 1) * strides[side] + kernel[side] <= pads[side] + pads[side + 2];
+    if (isEmpty(0) || isEmpty(1)) return;
+    const result = b.node(
+      'ConvTranspose',
+      [x.name, weights.name, ...biasOf(out * groups, weights.scales, x)],
+      {
+        group: groups,
+        strides,
+        pads,
+        output_padding: strides.map((stride) => random.int(0, stride - 1)),
+      },
+    );
+    finish(result, 1.5);
   }
 
   function requantize(): void {
@@ -482,6 +629,12 @@ export function randomQdqGraph(seed: number, batch: number): Graph {
       select,
       rename,
       requantize,
+      product,
+      softmax,
+      reduce,
+      move,
+      enlarge,
+      convTranspose,
       ...(oddity > 0 ? [disagreement, mixedRanks, reorder] : []),
     ])();
   }
@@ -492,7 +645,7 @@ export function randomQdqGraph(seed: number, batch: number): Graph {
     let { name } = value;
     const rank = shapeOf(name).length;
     const isQuantized = random.chance(0.2);
-    if (random.chance(0.25)) {
+    if (rank > 1 && random.chance(0.25)) {
       name = b.node('Softmax', [name], { axis: odd() ? random.int(0, rank - 1) : random.pick([1, -1]) });
     }
     if (random.chance(0.15)) name = b.node('Flatten', [name]);

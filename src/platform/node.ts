@@ -31,7 +31,8 @@ export const platform: Platform = {
   async decodePixels(bytes) {
     // Loaded with its native library only where there is a picture to decode.
     const { default: sharp } = await import('sharp');
-    const { data, info } = await sharp(bytes, { failOn: 'error' })
+    // Colour profiles are not applied: networks are trained on stored values.
+    const { data, info } = await sharp(bytes, { failOn: 'error', ignoreIcc: true })
       .autoOrient()
       .toColourspace('srgb')
       .flatten({ background: '#000' })

@@ -28,8 +28,9 @@ export interface DecodePictureOptions {
 }
 
 /**
- * Decodes a PNG, JPEG, WebP, GIF (first frame) or AVIF file to RGB: upright, in sRGB, transparency on black. PNG decodes to the same bytes
- * everywhere; JPEG may differ by a step between decoders.
+ * Decodes a PNG, JPEG, WebP, GIF (first frame) or AVIF file to RGB: upright, transparency on black. Colour profiles and gamma chunks are
+ * not applied: the stored values are what torchvision, Pillow and TensorFlow give networks in training. An opaque PNG decodes to the same
+ * bytes everywhere; JPEG may differ by a step between decoders.
  * @throws {InputError} no Uint8Array, empty, not a picture, of an unknown format, too large, or damaged
  */
 export async function decodePicture(

@@ -4,6 +4,7 @@ import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../../src/errors.ts';
 import { decodePicture } from '../../src/vision/decode.ts';
+import { profiledPixels, profiledPngs } from '../support/profiled-png.ts';
 
 const red = { r: 200, g: 30, b: 10 };
 const plain = (width: number, height: number) =>
@@ -25,6 +26,12 @@ describe('decodePicture', () => {
       .png()
       .toBuffer();
     expect(await decodePicture(png)).toEqual({ width: 5, height: 3, data });
+  });
+
+  test('does not apply colour profiles and gamma', async () => {
+    for (const png of Object.values(await profiledPngs())) {
+      expect(await decodePicture(png)).toEqual({ width: 16, height: 16, data: profiledPixels });
+    }
   });
 
   test.each(['jpeg', 'webp', 'gif', 'avif'] as const)('decodes %s', async (format) => {

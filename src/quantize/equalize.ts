@@ -8,6 +8,7 @@ import { indexGraph } from '../graph/graph-index.ts';
 import { log } from '../numerics/elementary.ts';
 import { conv } from '../graph/operators/conv.ts';
 import { operatorOf } from '../graph/operators/registry.ts';
+import { removeUnused } from '../graph/passes/remove-unused.ts';
 import { findLayers, type WeightedLayer } from './layers.ts';
 
 /** Rounds over all pairs; ranges settle to a geometric mean within a few. */
@@ -141,5 +142,6 @@ function withWeights(graph: Graph, layers: ReadonlyMap<string, EditableLayer>): 
       ],
     };
   });
-  return { ...graph, nodes, constants };
+  // The weights before equalization are not part of the model: neither written nor counted.
+  return removeUnused({ ...graph, nodes, constants });
 }

@@ -91,6 +91,13 @@ describe('equalize', () => {
     });
   }
 
+  it('leaves no weights behind that nothing reads', () => {
+    const float = optimize(residualNet(31));
+    const values = (graph: Graph) =>
+      [...graph.constants.values()].reduce((sum, { data }) => sum + data.length, 0);
+    expect(values(equalize(float))).toBe(values(float));
+  });
+
   it('balances the ranges of both sides, through pools and Flatten', () => {
     const b = createFloatGraph(33);
     const x = b.maxPool(b.relu(b.conv(b.input('input', ['N', 3, 4, 4]), 5)));

@@ -9,6 +9,7 @@ import { foldPad } from '../../src/graph/passes/fold-pad.ts';
 import { optimize } from '../../src/graph/passes/optimize.ts';
 import { removeIdentities } from '../../src/graph/passes/remove-identities.ts';
 import { removeUnused } from '../../src/graph/passes/remove-unused.ts';
+import { transposedToConv } from '../../src/graph/passes/transposed-to-conv.ts';
 import { createFloatGraph, floatNets, randomFloatGraph, randomInputs } from '../support/onnx-models.ts';
 import { relativeDifference, runOrt } from '../support/ort.ts';
 
@@ -138,6 +139,30 @@ test('denseToGemm folds alpha, beta and a transposed weight', async () => {
   expect(after.constants.get('w')!.shape).toEqual([4, 7]);
   expect(after.constants.get('c')!.shape).toEqual([4]);
   await expectSame(graph, after);
+});
+
+describe('transposedToConv', () => {
+  const transposed = (size: readonly (number | string)[], kernel: number, attributes: Node['attributes']) => {
+    const b = createFloatGraph(7);
+    const x = b.input('input', ['N', 6, ...size]);
+    const w = b.normal('w', [6, 4, kernel, kernel], 0.3);
+    return inferShapes(b.finish(b.node('ConvTranspose', [x, w], attributes)));
+  };
+
+  test('needs no height and width where the padding does not depend on them', () => {
+    const attributes = { strides: [2, 2] };
+    const open = transposedToConv(transposed(['height', 'width'], 2, attributes));
+    expect(open.nodes.map(({ op }) => op)).toEqual(['Conv', 'DepthToSpace']);
+    expect(open.nodes).toEqual(transposedToConv(transposed([5, 7], 2, attributes)).nodes);
+  });
+
+  test.each([
+    ['a longer kernel', 3, { strides: [2, 2] }],
+    ['a given size', 2, { strides: [2, 2], output_shape: [128, 128] }],
+  ])('leaves open sizes alone with %s', (_, kernel, attributes) => {
+    const graph = transposed(['height', 'width'], kernel, attributes);
+    expect(transposedToConv(graph).nodes).toEqual(graph.nodes);
+  });
 });
 
 describe('foldPad', () => {

@@ -13,7 +13,8 @@ import { valueNames } from '../rewrite.ts';
 /**
  * Element Y = y + pad of a transposed convolution of stride s is of phase p = Y mod s; it sums the taps k with k·dilation ≡ p (mod s), of
  * the input's elements ⌊Y/s⌋ − (k·dilation − p)/s. One convolution computes all phases of one ⌊Y/s⌋, with taps of 0 where a phase has none.
- * Strides that differ by axis, and weights that are no constants, are left as they are. Expects inferred shapes.
+ * Strides that differ by axis, and weights that are no constants, are left as they are, and open heights and widths where the padding
+ * depends on them. Expects inferred shapes.
  */
 export function transposedToConv(graph: Graph): Graph {
   if (!graph.nodes.some(convTranspose.is)) return graph;
@@ -29,6 +30,9 @@ export function transposedToConv(graph: Graph): Graph {
   return { ...graph, nodes, constants };
 }
 
+/** In place of a size that is open. */
+const ANY_SIZE = 64;
+
 function rewritten(
   index: GraphIndex,
   node: Node,
@@ -39,8 +43,10 @@ function rewritten(
   const [x, weights = '', bias = ''] = node.inputs;
   const quantized = index.producer(weights);
   const stored = graph.constants.get(dequantizeLinear.is(quantized) ? quantized.inputs[0] : weights);
-  const [, , height, width] = graph.values.get(x)?.shape ?? [];
-  if (stored?.shape.length !== 4 || typeof height !== 'number' || typeof width !== 'number') return undefined;
+  const sizes = graph.values.get(x)?.shape.slice(2) ?? [];
+  if (stored?.shape.length !== 4 || sizes.length !== 2) return undefined;
+  const isOpen = sizes.some((size) => typeof size !== 'number');
+  const [height, width] = sizes.map((size) => (typeof size === 'number' ? size : ANY_SIZE));
   const [inChannels, perGroup, kernelHeight, kernelWidth] = stored.shape;
   const window = transposedWindow(node, [height, width], [kernelHeight, kernelWidth]);
   if (typeof window === 'string') return undefined;
@@ -146,6 +152,9 @@ function rewritten(
     Math.max([height, width][axis], Math.ceil((pads[axis] + outputSize[axis]) / block)),
   );
   const isWhole = [0, 1].every((axis) => pads[axis] === 0 && blocks[axis] * block === outputSize[axis]);
+  // The result's size is the stride times the input's, plus what does not depend on it, unless output_shape says otherwise.
+  const isAnySize = isWhole && blocks[0] === height && blocks[1] === width && !node.attributes.output_shape;
+  if (isOpen && !isAnySize) return undefined;
   const laidOut = isWhole ? node.outputs[0] : fresh(`${node.name}.whole`);
   const convolved = block === 1 ? laidOut : fresh(`${node.name}.phases`);
   const convolution: Node = {

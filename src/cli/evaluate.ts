@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import * as v from 'valibot';
+import { platform } from '#platform';
 import { InputError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { isQuantized } from '../graph/patterns.ts';
@@ -30,10 +32,14 @@ import { findCifar10Test, findPictures, loadPictures, SOURCES_HELP, type Picture
 import type { CommandContext } from './context.ts';
 import { configuredOnnxRuntime } from './runtime.ts';
 
+/** So many classes an error message names. */
+const MOST_CLASSES = 12;
+
 interface EvaluateCommandOptions {
   readonly images: string[];
   readonly full?: boolean;
   readonly limit?: number;
+  readonly labelMap?: string;
   readonly shard?: Shard;
   readonly backend: NonNullable<LoadOptions['backend']>;
   readonly maxActivationBytes?: number;
@@ -55,6 +61,10 @@ export function configure(command: Command, { signal }: CommandContext): void {
     .option('--full', 'all 10,000 test images of CIFAR-10 (fetched where they are not cached)')
     .option('--limit <n>', 'the first n pictures only', positiveInteger)
     .option(
+      '--label-map <file>',
+      'JSON object from names of class folders to the model’s names (or indices) of classes: {"n02123045": "tabby"}',
+    )
+    .option(
       '--shard <i/n>',
       'the i-th of n parts of the pictures, for `octet merge` (with --json)',
       parseShard,
@@ -75,7 +85,8 @@ export function configure(command: Command, { signal }: CommandContext): void {
       if (options.full) await withBars((onProgress) => fetchCifar10({ signal, onProgress }));
       const found = options.full ? await findCifar10Test() : await findPictures(options.images);
       const classes = readLabels(models[0].graph.metadata);
-      const all = labelled(found.slice(0, options.limit), classes);
+      const renamed = options.labelMap === undefined ? undefined : await readLabelMap(options.labelMap);
+      const all = labelled(found.slice(0, options.limit), classes, renamed);
       const pictures = options.shard ? partOf(all, options.shard) : all;
 
       const classifiers: OpenClassifier[] = [];
@@ -142,8 +153,28 @@ async function readModels(
   return [only, { name: `${only.name}, quantized`, graph, quantized: true }];
 }
 
+const labelMapSchema = v.record(
+  v.string(),
+  v.union([v.string(), v.pipe(v.number(), v.integer(), v.minValue(0))]),
+);
+
+/** What the model calls the classes of folders, by the folders' names: a name or an index. */
+type LabelMap = v.InferOutput<typeof labelMapSchema>;
+
+async function readLabelMap(path: string): Promise<LabelMap> {
+  const text = new TextDecoder().decode(await platform.readFile(path));
+  try {
+    return v.parse(labelMapSchema, JSON.parse(text));
+  } catch (cause) {
+    throw new InputError(
+      `${path} is no label map: a JSON object from names of class folders to the model’s names or indices of classes`,
+      { cause },
+    );
+  }
+}
+
 /** Pictures with the index of their class. Throws an InputError where one has none, or one that the model does not know. */
-export function labelled(items: readonly PictureItem[], classes: readonly string[]) {
+export function labelled(items: readonly PictureItem[], classes: readonly string[], map: LabelMap = {}) {
   if (classes.length === 0) {
     throw new InputError(
       'the model does not name its classes (metadata "labels"), so nothing can be compared with them',
@@ -155,9 +186,14 @@ export function labelled(items: readonly PictureItem[], classes: readonly string
         `${name} has no true class: give a contact sheet, or a folder with one folder a class`,
       );
     }
-    const label = classes.indexOf(className);
-    if (label < 0)
-      throw new InputError(`${name} is of class "${className}", which is none of ${classes.join(', ')}`);
+    const mapped = Object.hasOwn(map, className) ? map[className] : className;
+    const label = typeof mapped === 'number' ? mapped : classes.indexOf(mapped);
+    if (!(label in classes)) {
+      const known = classes.length > MOST_CLASSES ? [...classes.slice(0, MOST_CLASSES), '…'] : classes;
+      throw new InputError(
+        `${name} is of class "${mapped}", which is none of ${known.join(', ')}: --label-map says what the model calls it`,
+      );
+    }
     return { label, load };
   });
 }

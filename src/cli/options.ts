@@ -16,6 +16,18 @@ export function positiveInteger(text: string): number {
   return value;
 }
 
+/** Positive integers, separated by commas. */
+export const positiveIntegers = (text: string): number[] => text.split(',').map(positiveInteger);
+
+/** A number, 0 or more. */
+export function finiteNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value < 0) {
+    throw new InvalidArgumentError('It must be a number, 0 or more.');
+  }
+  return value;
+}
+
 /** Percentage points, 0 or more. */
 export function percentagePoints(text: string): number {
   const value = Number(text);

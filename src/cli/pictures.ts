@@ -1,6 +1,6 @@
 /** Pictures that a command is given: files, folders, contact sheets. Loaded one by one, when they are needed. */
 import { createHash } from 'node:crypto';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative } from 'node:path';
 import { platform } from '#platform';
 import { InputError } from '../errors.ts';
@@ -21,7 +21,7 @@ export interface PictureItem {
 }
 
 export const SOURCES_HELP =
-  'pictures: files, folders (searched through; in a folder of class folders, these are the true classes), or a contact sheet’s .json';
+  'pictures: files or their addresses (https://…), folders (searched through; in a folder of class folders, these are the true classes), or a contact sheet’s .json';
 
 const EXTENSIONS = new Set(['.png', '.jpg', '.jpeg', '.webp', '.gif', '.avif']);
 
@@ -29,6 +29,12 @@ const EXTENSIONS = new Set(['.png', '.jpg', '.jpeg', '.webp', '.gif', '.avif']);
 export async function findPictures(sources: readonly string[]): Promise<PictureItem[]> {
   const found: PictureItem[] = [];
   for (const source of sources) {
+    if (/^https?:/.test(source)) {
+      // By what the address says: nothing is fetched before it is needed.
+      if (new URL(source).pathname.endsWith('.json')) found.push(...(await findInSheet(source)));
+      else found.push({ name: source, load: () => loadFile(source), files: [] });
+      continue;
+    }
     const stats = await stat(source).catch(() => undefined);
     if (!stats) {
       const isDefault = source === DEFAULT_CALIBRATION || source === DEFAULT_IMAGES;
@@ -65,15 +71,7 @@ async function loadFile(path: string): Promise<Picture> {
 }
 
 async function findInFolder(folder: string): Promise<PictureItem[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const paths: string[] = [];
-  for (const entry of entries) {
-    const path = join(entry.parentPath, entry.name);
-    if (!EXTENSIONS.has(extname(path).toLowerCase())) continue;
-    // Data sets are often folders of links.
-    const target = entry.isSymbolicLink() ? await stat(path).catch(() => undefined) : entry;
-    if (target?.isFile()) paths.push(path);
-  }
+  const paths = await pathsIn(folder, [await realpath(folder)]);
   const items = paths
     .map((path): PictureItem => {
       const load = () => loadFile(path);
@@ -90,6 +88,26 @@ async function findInFolder(folder: string): Promise<PictureItem[]> {
     throw new InputError(`${folder}: no picture in this folder (${[...EXTENSIONS].join(', ')})`);
   }
   return items;
+}
+
+/**
+ * Picture files of a folder and of those in it. Data sets are often folders of links, to files and to folders.
+ *
+ * @param above real paths of the folder and of those around it, which a link may lead back to
+ */
+async function pathsIn(folder: string, above: readonly string[]): Promise<string[]> {
+  const paths: string[] = [];
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    const target = entry.isSymbolicLink() ? await stat(path).catch(() => undefined) : entry;
+    if (target?.isDirectory()) {
+      const real = await realpath(path);
+      if (!above.includes(real)) paths.push(...(await pathsIn(path, [...above, real])));
+    } else if (target?.isFile() && EXTENSIONS.has(extname(path).toLowerCase())) {
+      paths.push(path);
+    }
+  }
+  return paths;
 }
 
 /** The sheet's PNG lies beside its JSON, under the same name. */

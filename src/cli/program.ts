@@ -31,6 +31,15 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     description: 'say what is in pictures: most probable classes with their probabilities',
     load: () => import('./classify.ts'),
   },
+  run: {
+    description:
+      'run a model on a picture: what its outputs are, and what a detector found drawn on the picture',
+    load: () => import('./run.ts'),
+  },
+  bench: {
+    description: 'time a quantized model on the backends of this machine',
+    load: () => import('./bench.ts'),
+  },
   evaluate: {
     description:
       'accuracy of models on labelled pictures, side by side: float ones through ONNX Runtime, quantized ones through Octet',
@@ -72,7 +81,7 @@ async function createProgram(args: readonly string[], context: CommandContext): 
   const program = new Command('octet')
     .description('Int8 convolutional networks: quantize float ONNX models, run them, measure them.')
     .version(version)
-    .option('--verbose', 'print the stack of errors')
+    .option('-v, --verbose', 'print the stack of errors')
     .addHelpText('after', '\nExit codes: 0 done, 1 a check failed (compare), 2 wrong usage or bad input.')
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(see --help)')
@@ -83,6 +92,23 @@ async function createProgram(args: readonly string[], context: CommandContext): 
     if (args.includes(name)) (await load()).configure(command, context);
   }
   for (const command of program.commands) command.copyInheritedSettings(program);
+  // The script of `octet complete <shell>` asks `octet complete -- …` for what comes next.
+  if (args.length === 0 || args.includes('complete') || args.includes('--help') || args.includes('-h')) {
+    const [{ default: addCompletion }, { ShellCompDirective }] = await Promise.all([
+      import('@bomb.sh/tab/commander'),
+      import('@bomb.sh/tab'),
+    ]);
+    const completion = addCompletion(program);
+    // By itself it never has the shell complete files, which most arguments are.
+    Object.defineProperty(completion, 'directive', {
+      get: () =>
+        completion.completions.length > 0
+          ? ShellCompDirective.ShellCompDirectiveNoFileComp
+          : ShellCompDirective.ShellCompDirectiveDefault,
+      set: () => undefined,
+      configurable: true,
+    });
+  }
   return program;
 }
 

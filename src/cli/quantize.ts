@@ -11,6 +11,7 @@ import { parseRecipe, type Recipe } from '../quantize/recipe.ts';
 import { readStatistics } from '../quantize/statistics-file.ts';
 import { quantize, type LayerReport, type QuantizationReport } from '../quantize/quantize.ts';
 import { platform } from '#platform';
+import { compareAnswers, printAnswers } from './answers.ts';
 import { checkWritable, writeWhole } from './files.ts';
 import { hostNodesText } from './host-nodes.ts';
 import { withMetadata, type MetadataOptions } from './metadata.ts';
@@ -110,6 +111,10 @@ export function configure(command: Command, { signal }: CommandContext): void {
       ).finally(() => bar.stop());
       const encoded = encodeModel(quantized);
       await writeWhole(output, encoded);
+      const answers =
+        problems.length > 0
+          ? []
+          : await compareAnswers(graph, quantized, pictures, inputSizes(options), signal);
       const sizes = {
         file: output,
         bytes: encoded.length,
@@ -117,7 +122,7 @@ export function configure(command: Command, { signal }: CommandContext): void {
         float32Bytes: report.floatBytes,
       };
       if (options.json) {
-        printJson({ ...sizes, report });
+        printJson({ ...sizes, report, answers });
         return;
       }
       printReport(report);
@@ -126,6 +131,7 @@ export function configure(command: Command, { signal }: CommandContext): void {
         `${path}: ${bytes(file.length)}, ${bytes(report.floatBytes)} of constants as float32\n` +
           `${output}: ${bytes(encoded.length)}, ${(encoded.length / report.floatBytes).toFixed(3)} of the float32 size`,
       );
+      if (answers.length > 0) printAnswers(answers);
     });
 }
 

@@ -1,7 +1,9 @@
 /** Every command on a small model, from the float file to the comparison of backends. */
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { basename, relative } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { findPictures } from '../../src/cli/pictures.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { convNet } from '../support/onnx-models.ts';
@@ -34,6 +36,25 @@ describe('quantize', () => {
       path('again.onnx'),
     );
     expect(report).toMatchObject({ file: path('again.onnx'), report: { images: 8 } });
+    const { answers } = report as { answers: { picture: string; float: object; int8: object }[] };
+    expect(answers.map(({ picture }) => basename(picture))).toEqual([
+      '0.png',
+      '1.png',
+      '3.png',
+      '0.png',
+      '2.png',
+    ]);
+    const { results } = await json<{ results: { picture: string; predictions: object[] }[] }>(
+      ...['classify', '-m', path('again.onnx'), path('pictures'), '--backend', 'reference'],
+    );
+    const evaluated = await json<{ results: { predictions: number[] }[] }>(
+      ...['evaluate', path('float.onnx'), path('again.onnx'), '-i', path('pictures')],
+    );
+    for (const { picture, float, int8 } of answers) {
+      const index = results.findIndex((result) => result.picture === picture);
+      expect(int8).toEqual(results[index].predictions[0]);
+      expect(float).toMatchObject({ index: evaluated.results[0].predictions[index] });
+    }
     expect(readFileSync(path('again.onnx')).equals(readFileSync(path('int8.onnx')))).toBe(true);
   });
 
@@ -46,6 +67,9 @@ describe('quantize', () => {
     expect(stdout).toMatch(/Calibrated on 3 pictures/);
     expect(stdout).toMatch(/Conv\+Relu +4 /);
     expect(stdout).toContain(`${path('float.int8.onnx')}: `);
+    expect(stdout).toMatch(
+      /Answers for pictures of the calibration set\npicture +float +int8\n.*0\.png +\w+ \d+\.\d\d % +\w+ /,
+    );
   });
 });
 
@@ -137,6 +161,12 @@ describe('folders of pictures', () => {
     symlinkSync(path('pictures', 'cat', '0.png'), path('links', 'cat', 'a.png'));
     symlinkSync(path('nowhere.png'), path('links', 'cat', 'dangling.png'));
     expect(await names(path('links'))).toEqual([['a.png', 'cat']]);
+    symlinkSync(path('pictures', 'bird'), path('links', 'bird'));
+    symlinkSync(path('links'), path('links', 'cat', 'around'));
+    expect(await names(path('links'))).toEqual([
+      ...['0.png', '1.png', '2.png', '3.png'].map((name) => [name, 'bird']),
+      ['a.png', 'cat'],
+    ]);
   });
 });
 
@@ -187,6 +217,121 @@ describe('classify', () => {
   });
 });
 
+test('pictures are taken from addresses', async () => {
+  const server = createServer((_, response) => {
+    response.end(readFileSync(path('pictures', 'cat', '1.png')));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/cat.png?size=12`;
+  const predictionsFor = async (picture: string) => {
+    const { results } = await json<{ results: { predictions: object[] }[] }>(
+      ...['classify', '-m', path('int8.onnx'), picture, '--backend', 'wasm'],
+    );
+    return results[0].predictions;
+  };
+  try {
+    expect(await predictionsFor(address)).toEqual(await predictionsFor(path('pictures', 'cat', '1.png')));
+  } finally {
+    server.close();
+  }
+});
+
+describe('run', () => {
+  test('says what the outputs are, the same integers on every backend', async () => {
+    interface Output {
+      outputs: { name: string; shape: number[]; min: number; max: number; digest: string }[];
+    }
+    const run = (backend: string) =>
+      json<Output>(...['run', path('int8.onnx'), path('pictures', 'cat', '1.png'), '--backend', backend]);
+    const { outputs } = await run('reference');
+    expect(outputs).toMatchObject([
+      { shape: [1, 10], digest: expect.stringMatching(/^[0-9a-f]{64}$/) as string },
+    ]);
+    expect(outputs[0].min).toBeLessThan(outputs[0].max);
+    expect((await run('wasm')).outputs).toEqual(outputs);
+  });
+
+  test('draws what a detector finds', async () => {
+    const out = path('drawn.png');
+    const args = ['run', 'models/text-detector.int8.onnx', 'examples/pictures/page.png', '--backend', 'wasm'];
+    const { boxes } = await json<{ boxes: { corners: number[]; score: number }[] }>(
+      ...[...args, '--input-shape', 'height=192,width=384', '--grow', '1.6', '--draw', out],
+    );
+    expect(boxes.length).toBeGreaterThanOrEqual(5);
+    const [[before], [drawn]] = [
+      await findPictures(['examples/pictures/page.png']),
+      await findPictures([out]),
+    ];
+    const [{ data, width, height }, after] = [await before.load(), await drawn.load()];
+    expect([after.width, after.height]).toEqual([width, height]);
+    for (const { corners } of boxes) {
+      for (let corner = 0; corner < 8; corner += 2) {
+        const [x, y] = corners.slice(corner, corner + 2).map(Math.floor);
+        if (x < 0 || y < 0 || x >= width || y >= height) continue;
+        const at = 3 * (y * width + x);
+        expect(after.data.subarray(at, at + 3), `${x}, ${y}`).not.toEqual(data.subarray(at, at + 3));
+      }
+    }
+    expect([0, 1, 2].map((c) => after.data[c])).toEqual([0, 1, 2].map((c) => data[c]));
+  });
+
+  test('draws only maps, and only into pictures', async () => {
+    const picture = path('pictures', 'cat', '1.png');
+    const { code, stderr } = await octet('run', path('int8.onnx'), picture, '--draw', path('x.png'));
+    expect({ code, stderr }).toMatchObject({ code: 2, stderr: /map of probabilities/ });
+    expect((await octet('run', path('int8.onnx'), picture, '--draw', path('x.bmp'))).stderr).toMatch(
+      /ends in \.png/,
+    );
+  });
+});
+
+test('bench times every batch size on a backend', async () => {
+  const { timings } = await json<{ timings: Record<string, number | string>[] }>(
+    ...[
+      'bench',
+      path('int8.onnx'),
+      '--backend',
+      'wasm',
+      '--threads',
+      '1',
+      '--batch',
+      '1,2',
+      '--seconds',
+      '0.01',
+    ],
+  );
+  expect(timings.map(({ backend, threads, batch }) => [backend, threads, batch])).toEqual([
+    ['wasm', 1, 1],
+    ['wasm', 1, 2],
+  ]);
+  for (const { p10, median, p90 } of timings as Record<string, number>[]) {
+    expect(p10).toBeGreaterThan(0);
+    expect(median).toBeGreaterThanOrEqual(p10);
+    expect(p90).toBeGreaterThanOrEqual(median);
+  }
+});
+
+test('complete offers commands, options and choices, and leaves files to the shell', async () => {
+  const lines: string[] = [];
+  const log = vi.spyOn(console, 'log').mockImplementation((line: string) => void lines.push(line));
+  try {
+    for (const words of [['cla'], ['quantize', '--rec'], ['classify', '--backend', 'w'], ['run', 'mod']]) {
+      expect((await octet('complete', '--', ...words)).code).toBe(0);
+    }
+    await octet('complete', 'bash');
+  } finally {
+    log.mockRestore();
+  }
+  const script = lines.pop()!;
+  expect(lines.map((line) => line.split('\t')[0])).toEqual([
+    ...['classify', ':4'],
+    ...['--recipe', ':4'],
+    ...['webgpu', 'wasm', ':4'],
+    ':0',
+  ]);
+  expect(script).toMatch(/^# bash completion for octet/);
+});
+
 describe('evaluate', () => {
   interface Output {
     images: number;
@@ -230,6 +375,23 @@ describe('evaluate', () => {
     expect(float).toBeGreaterThan(0.89);
     expect(Math.abs(int8 - float)).toBeLessThan(0.01);
     expect(agreement[1]).toBeGreaterThan(0.98);
+  });
+
+  test('class folders of other names, by a label map', async () => {
+    mkdirSync(path('renamed'));
+    symlinkSync(path('pictures', 'bird'), path('renamed', 'n01503061'));
+    symlinkSync(path('pictures', 'cat'), path('renamed', 'n02121620'));
+    const run = (...args: string[]) => octet('evaluate', path('int8.onnx'), '-i', ...args, '--json');
+    const { stderr } = await run(path('renamed'));
+    expect(stderr).toMatch(/is of class "n01503061", which is none of airplane.*--label-map/);
+    writeFileSync(path('map.json'), JSON.stringify({ n01503061: 'bird', n02121620: 3 }));
+    const evaluated = async (...args: string[]) =>
+      (JSON.parse((await run(...args)).stdout) as Output).results[0].confusion;
+    expect(await evaluated(path('renamed'), '--label-map', path('map.json'))).toEqual(
+      await evaluated(path('pictures')),
+    );
+    writeFileSync(path('wrong.json'), JSON.stringify({ n01503061: ['bird'] }));
+    expect((await run(path('renamed'), '--label-map', path('wrong.json'))).stderr).toMatch(/is no label map/);
   });
 
   test('prints accuracy, classes and confusion', async () => {

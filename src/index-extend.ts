@@ -82,7 +82,6 @@ export type {
   Requantize,
   Rescale,
   SoftmaxOperation,
-  TailStep,
   TensorBuffer,
   TensorId,
 } from './program/program.ts';

@@ -13,7 +13,7 @@ import { InputError } from '../errors.ts';
 import { median } from 'simple-statistics';
 import { softmax as softmaxOperator } from '../graph/operators/softmax.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
-import { dequantizeOutput, logicalValues, outputQuantization, readOutput } from '../program/input.ts';
+import { dequantizeTensor, logicalValues, outputQuantization, readOutput } from '../program/input.ts';
 import { byteCount, isHostTensor, paddedChannels } from '../program/program.ts';
 import type {
   HostOperation,
@@ -280,7 +280,7 @@ export class LoadedModel implements Model {
     const run = await this.#parts.session.run(sessionInputs, { batch, ...(signal && { signal }) });
     // Real values, of an output that is declared as integers too.
     const tensor = this.program.tensors[output.tensor];
-    const data = dequantizeOutput(output, tensor, run.tensors.get(output.tensor)!, batch);
+    const data = dequantizeTensor(tensor, run.tensors.get(output.tensor)!, batch);
     const predictions: Prediction[][] = [];
     const isProbability = endsInSoftmax(this.program, output);
     for (let image = 0; image < batch; image++) {
@@ -454,9 +454,10 @@ function list(names: readonly string[]): string {
   return names.map((name) => `"${name}"`).join(', ');
 }
 
-/** Whether an output is a softmax's: of the tail, or of a host stage. */
-function endsInSoftmax({ operations }: IntegerProgram, { tail, tensor }: ProgramOutput): boolean {
-  if (tail.length > 0) return true;
-  const last = operations.find(({ output }) => output === tensor);
+/** Whether an output is a softmax's, quantized or not. */
+function endsInSoftmax({ operations }: IntegerProgram, { tensor }: ProgramOutput): boolean {
+  const maker = (of: TensorId) => operations.find(({ output }) => output === of);
+  let last = maker(tensor);
+  while (last?.kind === 'quantize' || last?.kind === 'dequantize') last = maker(last.inputs[0]);
   return last?.kind === 'host' && softmaxOperator.is((last as HostOperation).node);
 }

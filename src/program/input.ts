@@ -5,7 +5,6 @@
 import * as v from 'valibot';
 import { finite } from '../arguments.ts';
 import { InputError, ModelError } from '../errors.ts';
-import { exp } from '../numerics/elementary.ts';
 import { quantizeReal } from './pointwise.ts';
 import {
   elementCount,
@@ -152,16 +151,13 @@ export function readOutput(
   batch: number,
 ): OutputValues {
   const { dtype } = output;
-  if (dtype === 'float32') return { dtype, data: dequantizeOutput(output, tensor, buffer, batch) };
+  if (dtype === 'float32') return { dtype, data: dequantizeTensor(tensor, buffer, batch) };
   switch (dtype) {
     case 'int8':
-      return { dtype, data: Int8Array.from(outputIntegers(output, tensor, buffer, batch)) };
+      return { dtype, data: Int8Array.from(logicalValues(tensor, buffer, batch)) };
     case 'uint8': {
       const offset = isHostTensor(tensor) ? 0 : 128;
-      return {
-        dtype,
-        data: Uint8Array.from(outputIntegers(output, tensor, buffer, batch), (q) => q + offset),
-      };
+      return { dtype, data: Uint8Array.from(logicalValues(tensor, buffer, batch), (q) => q + offset) };
     }
     case 'int16':
       return { dtype, data: Int16Array.from(buffer) };
@@ -173,21 +169,6 @@ export function readOutput(
     case 'bool':
       return { dtype, data: Uint8Array.from(buffer) };
   }
-}
-
-function outputIntegers(
-  output: ProgramOutput,
-  tensor: ProgramTensor,
-  buffer: Int8Array | Int32Array | Float32Array,
-  batch: number,
-): Int8Array | Int32Array {
-  const last = output.tail.at(-1);
-  if (last?.kind === 'quantize') {
-    // Integers that were dequantized quantize to what they were.
-    const reals = dequantizeOutput(output, tensor, buffer, batch);
-    return Int8Array.from(reals, (real) => quantizeReal(real, last.scale, last.zeroPoint));
-  }
-  return logicalValues(tensor, buffer, batch) as Int8Array | Int32Array;
 }
 
 /**
@@ -209,23 +190,20 @@ export function logicalValues(tensor: ProgramTensor, buffer: TensorBuffer, batch
 
 /** Scale and zero point of an output's values as the file declares them; null of real ones. */
 export function outputQuantization(
-  { dtype, tail }: ProgramOutput,
+  { dtype }: ProgramOutput,
   tensor: ProgramTensor,
 ): { readonly scale: number | null; readonly zeroPoint: number | null } {
   if (dtype === 'float32' || isHostTensor(tensor)) return { scale: null, zeroPoint: null };
-  const last = tail.at(-1);
-  const { scale, zeroPoint } = last?.kind === 'quantize' ? last : tensor;
+  const { scale, zeroPoint } = tensor;
   return { scale: scale as number, zeroPoint: dtype === 'uint8' ? zeroPoint + 128 : zeroPoint };
 }
 
 /**
- * Real values of an output, in the ONNX layout [batch, ...output.shape]: `scale · (q − zeroPoint)`, then the
- * output's tail in float64.
+ * Real values of a tensor in the row-major order of its logical shape: `scale · (q − zeroPoint)`.
  *
  * @param buffer the program's layout
  */
-export function dequantizeOutput(
-  output: ProgramOutput,
+export function dequantizeTensor(
   tensor: ProgramTensor,
   buffer: Int8Array | Int32Array | Float32Array,
   batch: number,
@@ -240,30 +218,7 @@ export function dequantizeOutput(
     const channelScale = typeof scale === 'number' ? scale : scale[stored % padded];
     reals[logical] = channelScale * (buffer[stored] - zeroPoint);
   });
-  for (const step of output.tail) {
-    if (step.kind === 'softmax') softmax(reals, step.length, step.inner);
-    else for (let i = 0; i < reals.length; i++) reals[i] = roundTo(step, reals[i]);
-  }
   return Float32Array.from(reals);
-}
-
-/** What is left of a real value behind a QuantizeLinear and its DequantizeLinear. */
-function roundTo({ scale, zeroPoint }: { scale: number; zeroPoint: number }, real: number): number {
-  return Math.fround(scale * (quantizeReal(real, scale, zeroPoint) - zeroPoint));
-}
-
-/** In place, over [outer, length, inner]. */
-function softmax(values: Float64Array, length: number, inner: number): void {
-  for (let outer = 0; outer < values.length; outer += length * inner) {
-    for (let first = outer; first < outer + inner; first++) {
-      const end = first + length * inner;
-      let largest = -Infinity;
-      for (let i = first; i < end; i += inner) largest = Math.max(largest, values[i]);
-      let sum = 0;
-      for (let i = first; i < end; i += inner) sum += values[i] = exp(values[i] - largest);
-      for (let i = first; i < end; i += inner) values[i] /= sum;
-    }
-  }
 }
 
 /**

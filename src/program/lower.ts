@@ -67,7 +67,6 @@ import type {
   ProgramOutput,
   ProgramTensor,
   QuantizeOperation,
-  TailStep,
   TensorId,
 } from './program.ts';
 
@@ -131,14 +130,6 @@ interface Attempt {
   readonly problems: { readonly node: Node; readonly reason: string }[];
 }
 
-/** A value behind a final softmax, computed on the CPU from the tensor's real values. */
-interface TailValue {
-  readonly tensor: ProgramTensor;
-  readonly tail: readonly TailStep[];
-  /** Whether the last step leaves integers (a QuantizeLinear without its DequantizeLinear). */
-  readonly isQuantized: boolean;
-}
-
 class Lowering implements LoweringContext {
   readonly graph: Graph;
   readonly #problems: Problems;
@@ -160,8 +151,6 @@ class Lowering implements LoweringContext {
   /** Values behind a problem: what reads them is not reported again. */
   readonly #failed = new Set<string>();
   readonly #shifted = new Map<Uint8Array, Int8Array>();
-  /** Values behind a softmax. */
-  readonly #tails = new Map<string, TailValue>();
   /** Values in real numbers, for host stages: those that are computed otherwise. */
   readonly #reals = new Map<Value, FloatTensor>();
   /** The same of integers. */
@@ -511,9 +500,12 @@ class Lowering implements LoweringContext {
     const row = operatorOf(this.graph, node);
     const rule = this.#rule(node);
     const own = rule ? undefined : this.#structural(node);
+    // The shares that a classifier ends in are for people, and in float32 by design.
+    const isLastSoftmax = softmax.is(node) && this.endsGraph(node);
+    const mayHost = this.#mayHost || isLastSoftmax;
     const isBehindProblem = node.inputs.some((name) => this.#failed.has(name));
     const isKnown =
-      rule !== undefined || own !== undefined || (this.#mayHost && row !== undefined && 'evaluate' in row);
+      rule !== undefined || own !== undefined || (mayHost && row !== undefined && 'evaluate' in row);
     if (this.#problems.concern(node) || (isBehindProblem && isKnown)) {
       for (const name of node.outputs) this.#draft.include(this.#failed, name);
       return;
@@ -536,12 +528,14 @@ class Lowering implements LoweringContext {
       });
       this.#attempt = undefined;
     } else {
-      const reason = row?.remedy ?? 'Octet cannot run this operator in integers';
+      const reason = isLastSoftmax
+        ? 'the network ends in it'
+        : (row?.remedy ?? 'Octet cannot run this operator in integers');
       attempt.problems.push({ node, reason });
     }
     if (attempt.problems.length === 0 && refusals.length === 0) return;
     const isUnsuited =
-      this.#mayHost && refusals.length === 0 && attempt.problems.every((problem) => problem.node === node);
+      mayHost && refusals.length === 0 && attempt.problems.every((problem) => problem.node === node);
     let onHost: string | undefined;
     if (isUnsuited) {
       undo();
@@ -760,7 +754,6 @@ class Lowering implements LoweringContext {
   #structural(node: Node): ((node: Node) => void) | undefined {
     if (quantizeLinear.is(node)) return this.#quantize;
     if (dequantizeLinear.is(node)) return this.#dequantize;
-    if (softmax.is(node)) return this.#softmax;
     return roleOf(this.graph, node) === 'renames' ? this.#rename : undefined;
   }
 
@@ -775,13 +768,6 @@ class Lowering implements LoweringContext {
     const value = this.#values.get(name);
     const parameters = this.#parameters(node);
     if (!parameters) return;
-    const behind = this.#tails.get(name);
-    if (behind && !behind.isQuantized) {
-      const { scale, zeroPoint } = parameters;
-      const tail = [...behind.tail, { kind: 'quantize', scale, zeroPoint } as const];
-      this.#draft.set(this.#tails, node.outputs[0], { ...behind, tail, isQuantized: true });
-      return;
-    }
     const reals = value?.tensor.type === 'accumulator' && this.#mayHost ? this.#realsOf(name) : undefined;
     if (reals?.type === 'float32') {
       this.#quantizeReals(node, reals, this.#demands.of(name).conflict ?? null);
@@ -808,15 +794,8 @@ class Lowering implements LoweringContext {
     }
     const parameters = this.#parameters(node);
     if (!parameters) return;
-    const behind = this.#tails.get(name);
-    const last = behind?.isQuantized ? behind.tail.at(-1) : undefined;
-    const quantized = last?.kind === 'quantize' ? last : undefined;
     const tensor = this.#quantized.get(name);
-    if (behind && quantized && sameParameters(quantized, parameters)) {
-      this.#draft.set(this.#tails, node.outputs[0], { ...behind, isQuantized: false });
-    } else if (quantized) {
-      this.problem(node, `its scale or zero point is not that of the QuantizeLinear before it`);
-    } else if (!tensor) {
+    if (!tensor) {
       this.problem(node, `its input "${name}" is neither a constant nor the result of a QuantizeLinear`);
     } else if (!sameParameters(tensor, parameters)) {
       const other = this.#reinterpreted(node, tensor, parameters);
@@ -847,12 +826,6 @@ class Lowering implements LoweringContext {
 
   #rename(node: Node): void {
     const [name] = node.inputs;
-    const behind = this.#tails.get(name);
-    if (behind) {
-      // Elements keep their order, whatever the shape; that of the output is checked there.
-      this.#draft.set(this.#tails, node.outputs[0], behind);
-      return;
-    }
     const quantized = this.#quantized.get(name);
     const value = this.#values.get(name);
     const tensor = quantized ?? value?.tensor;
@@ -873,33 +846,12 @@ class Lowering implements LoweringContext {
     if (value) this.#draft.set(this.#values, node.outputs[0], value);
   }
 
-  /** Softmax as the last function of the network, computed on the CPU in float64. */
-  #softmax(node: Node): void {
-    const [input] = node.inputs;
-    const value = this.#values.get(input);
-    const shape = this.graph.values.get(input)?.shape ?? [];
-    const axis = resolveAxis(numberAttribute(node, 'axis', -1), shape.length);
-    const sizes = shape.slice(1);
-    if (value?.values !== null) {
-      this.problem(node, `its input "${input}" is not quantized`);
-    } else if (axis === undefined || axis === 0 || !sizes.every((size) => typeof size === 'number')) {
-      this.problem(node, `must be over a fixed axis behind the batch, not axis ${axis ?? '?'} of [${shape}]`);
-    } else {
-      const inner = sizes.slice(axis).reduce((product, size) => product * size, 1);
-      const tail = [{ kind: 'softmax', length: sizes[axis - 1], inner }] as const;
-      this.#draft.set(this.#tails, node.outputs[0], { tensor: value.tensor, tail, isQuantized: false });
-    }
-  }
-
   #output({ name, dtype, shape }: ValueInfo): ProgramOutput | undefined {
     if (this.#failed.has(name)) return undefined;
-    const behind = this.#tails.get(name);
     const value = this.#values.get(name);
     const quantized = this.#quantized.get(name);
     const tensor =
-      behind?.tensor ??
-      quantized ??
-      (value?.values === null ? value.tensor : this.#mayHost ? this.#realsOf(name) : undefined);
+      quantized ?? (value?.values === null ? value.tensor : this.#mayHost ? this.#realsOf(name) : undefined);
     const sizes = shape.slice(1);
     if (!tensor) {
       this.#problems.add('the output must be quantized, or the result of a convolution or dense layer', name);
@@ -927,8 +879,7 @@ class Lowering implements LoweringContext {
       );
       return undefined;
     }
-    const isInteger = behind ? behind.isQuantized : quantized !== undefined;
-    const outputType = tensor.type === 'int32' ? tensor.dtype : isInteger ? dtype : 'float32';
+    const outputType = tensor.type === 'int32' ? tensor.dtype : quantized ? dtype : 'float32';
     if (!isOutputType(outputType)) {
       this.#problems.add(`the output is ${outputType}, which Octet does not give`, name);
       return undefined;
@@ -936,7 +887,6 @@ class Lowering implements LoweringContext {
     return {
       name,
       tensor: tensor.id,
-      tail: behind?.tail ?? [],
       dtype: outputType,
       shape: sizes,
     };

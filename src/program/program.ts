@@ -90,21 +90,9 @@ export interface ProgramInput {
   readonly fileDtype: 'float32' | 'int8' | 'uint8';
 }
 
-/** What the CPU does to the real values of an output, which are in the ONNX layout, in float64. */
-export type TailStep =
-  | {
-      readonly kind: 'softmax';
-      /** Values that are normalized together, each `inner` elements behind the one before. */
-      readonly length: number;
-      readonly inner: number;
-    }
-  /** ONNX QuantizeLinear, whose integers the next step reads dequantized. */
-  | { readonly kind: 'quantize'; readonly scale: number; readonly zeroPoint: number };
-
 export interface ProgramOutput {
   readonly name: string;
   readonly tensor: TensorId;
-  readonly tail: readonly TailStep[];
   /** As the file declares it; of uint8, the program's integers are 128 less where they are of a quantized tensor. */
   readonly dtype: 'float32' | 'int8' | 'uint8' | 'int16' | 'uint16' | 'int32' | 'int64' | 'bool';
   /** Declared ONNX shape without the batch, e.g. [10] or [C, H, W]. */

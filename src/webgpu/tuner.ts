@@ -125,7 +125,7 @@ export class Tuner {
       ...request.program,
       operations: [operation],
       inputs: operation.inputs.map((tensor) => ({ name: '', tensor, fileDtype: 'int8' })),
-      outputs: [{ name: '', tensor: operation.output, tail: [], dtype: 'float32', shape: [] }],
+      outputs: [{ name: '', tensor: operation.output, dtype: 'float32', shape: [] }],
     };
     const stopwatch = createStopwatch(device, timestamps);
     const prepared: PreparedVariant[] = [];

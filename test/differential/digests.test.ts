@@ -8,11 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { ModelError } from '../../src/errors.ts';
 import { builtinOperators } from '../../src/ops/registry.ts';
-import { quantizeInput, readOutput } from '../../src/program/input.ts';
 import { lower } from '../../src/program/lower.ts';
 import type { IntegerProgram } from '../../src/program/program.ts';
-import { createReferenceSession } from '../../src/reference/session.ts';
-import { createWasmSession } from '../../src/wasm/session.ts';
+import { runProgram } from '../support/differential.ts';
 import { randomInputs } from '../support/onnx-models.ts';
 import { randomQdqGraph } from '../support/random-qdq-graph.ts';
 
@@ -33,24 +31,8 @@ async function digest(seed: number, backend: 'reference' | 'wasm'): Promise<stri
   const program = lowered(seed);
   if (!program) return 'refused';
   const values = randomInputs(randomQdqGraph(seed, BATCH), BATCH, seed);
-  using session =
-    backend === 'wasm' ? await createWasmSession(program, { threads: 1 }) : createReferenceSession(program);
-  const inputs = new Map(
-    program.inputs.map(({ name, tensor: id }) => {
-      const tensor = program.tensors[id];
-      const data = values.get(name)!;
-      return [
-        id,
-        tensor.type === 'int8'
-          ? ({ kind: 'quantized', data: quantizeInput(tensor, data, BATCH) } as const)
-          : ({ kind: 'reals', data } as const),
-      ];
-    }),
-  );
-  const { tensors } = await session.run(inputs, { batch: BATCH });
   const hash = createHash('sha256');
-  for (const output of program.outputs) {
-    const { data } = readOutput(output, program.tensors[output.tensor], tensors.get(output.tensor)!, BATCH);
+  for (const { data } of (await runProgram(program, values, BATCH, backend)).values()) {
     hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
   return hash.digest('hex');

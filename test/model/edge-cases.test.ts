@@ -2,10 +2,12 @@
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../../src/errors.ts';
 import { LoadedModel } from '../../src/model/loaded-model.ts';
-import { createOperatorRegistry } from '../../src/ops/registry.ts';
-import type { BinaryOperation, Conv2dOperation, IntegerProgram } from '../../src/program/program.ts';
-import { int8Weights } from '../../src/program/weights.ts';
+import { inferShapes } from '../../src/graph/infer-shapes.ts';
+import { builtinOperators, createOperatorRegistry } from '../../src/ops/registry.ts';
+import { lower } from '../../src/program/lower.ts';
+import type { BinaryOperation, IntegerProgram } from '../../src/program/program.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
+import { createQdqGraph } from '../support/qdq-graph.ts';
 import { createProgramBuilder, rescaleBy } from '../support/program-builder.ts';
 
 const operators = createOperatorRegistry();
@@ -53,53 +55,34 @@ describe('two inputs', () => {
 });
 
 describe('a classifier that ends in a softmax', () => {
-  const builder = createProgramBuilder();
-  const input = builder.input([1, 1, 3], -128, 1 / 255);
-  const layer: Conv2dOperation = {
-    kind: 'conv2d',
-    name: 'layer',
-    inputs: [input.id],
-    output: builder.tensor([1, 1, 3], 0, 'accumulator', 1 / 255).id,
-    kernel: [1, 1],
-    stride: [1, 1],
-    pads: [0, 0, 0, 0],
-    dilation: [1, 1],
-    groups: 1,
-    weights: int8Weights({ outChannels: 3, taps: 1, inChannels: 3 }, Int8Array.of(4, 0, 0, 0, 4, 0, 0, 0, 4)),
-    bias: new Int32Array(3).fill(512),
-    requantize: null,
-    pool: false,
-    residual: null,
+  const ending = (activation: 'softmax' | 'none'): IntegerProgram => {
+    const b = createQdqGraph();
+    const x = b.qdq(b.input('x', ['N', 3, 1, 1]), 1 / 255, -128);
+    const weights = b.dq([3, 3, 1, 1], Int8Array.of(4, 0, 0, 0, 4, 0, 0, 0, 4), 1);
+    const logits = b.node('Flatten', [b.node('Conv', [x, weights])]);
+    b.output(activation === 'softmax' ? b.node('Softmax', [logits]) : logits, ['N', 3]);
+    return lower(inferShapes(b.build()), builtinOperators, { host: false });
   };
-  builder.emit(layer);
-  const plain = builder.build('softmax');
-  const ending = (activation: 'softmax' | 'none'): IntegerProgram => ({
-    ...plain,
-    outputs: plain.outputs.map((output) => ({
-      ...output,
-      tail: activation === 'softmax' ? [{ kind: 'softmax', length: 3, inner: 1 }] : [],
-      shape: [3],
-    })),
-  });
   const picture = { width: 1, height: 1, data: Uint8Array.of(255, 0, 51) };
 
   test('gives the probabilities that it computes, as one that ends in logits does', async () => {
     using model = load(ending('softmax'));
     using logits = load(ending('none'));
-    const { outputs } = await model.run({ t0: picture });
+    const { outputs } = await model.run({ x: picture });
+    const [{ data: shares }] = Object.values(outputs);
     const sum = [4, 0, 0.8].reduce((total, logit) => total + Math.exp(logit), 0);
-    expect(outputs.t1.data[0]).toBeCloseTo(Math.exp(4) / sum, 6);
+    expect(shares[0]).toBeCloseTo(Math.exp(4) / sum, 6);
     for (const each of [model, logits]) {
       const { predictions } = await each.classify(picture);
       expect(predictions.map(({ index }) => index)).toEqual([0, 2, 1]);
       for (const { index, probability } of predictions) {
-        expect(probability).toBeCloseTo(outputs.t1.data[index], 6);
+        expect(probability).toBeCloseTo(shares[index], 6);
       }
     }
   });
 
   test('is profiled in billions of multiply-adds a second', async () => {
-    using model = load(plain);
+    using model = load(ending('none'));
     const { operations } = await model.profile({ batch: 100, repetitions: 3 });
     const [{ macs, ms, gmacsPerSecond }] = operations;
     expect(macs).toBe(900);

@@ -66,10 +66,8 @@ export async function judge(fixture: Fixture): Promise<Verdict> {
     const expected = setting.startsWith('dynamic-') ? await imageByImage(bytes, name, input) : fixture.output;
     const difference = largestDifference(output.data, expected);
     const magnitude = (expected ?? []).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    const { tensor: id, tail } = reference.program.outputs[0];
-    const { type, scale } = reference.program.tensors[id];
-    const last = tail.at(-1);
-    const step = last?.kind === 'quantize' ? last.scale : type === 'int8' && !last ? scale : undefined;
+    const { type, scale } = reference.program.tensors[reference.program.outputs[0].tensor];
+    const step = type === 'int8' ? scale : undefined;
     const unit = output.dtype === 'float32' ? step : 1;
     return {
       fixture,

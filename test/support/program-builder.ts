@@ -60,7 +60,6 @@ export function createProgramBuilder(): ProgramBuilder {
         outputs: ends.map((id) => ({
           name: tensors[id].name,
           tensor: id,
-          tail: [],
           dtype: 'float32',
           shape: tensors[id].shape.slice(1) as number[],
         })),

@@ -11,7 +11,7 @@ export const softmax = defineOperator({
   /** 1 before opset 13, which `normalize` writes out. */
   attributes: { axis: int(-1) },
   role: 'computes',
-  note: '`softmax`, over up to 2,048 values of any axis but the batch; at the end of the network in float64, quantized again where the file does so',
+  note: '`softmax`, over up to 2,048 values of any axis but the batch; at the end of the network in float on the CPU',
   /** Before opset 13, all dimensions from `axis` on were normalized together. */
   normalize(node, context) {
     if (context.graph.opset >= 13) return [node];

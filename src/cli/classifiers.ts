@@ -6,7 +6,9 @@ import type { Graph } from '../graph/graph.ts';
 import { imageBatches } from '../model/image-batches.ts';
 import { loadModel } from '../model/load.ts';
 import type { LoadOptions } from '../model/model.ts';
+import { withDynamicRanges } from '../quantize/dynamic-ranges.ts';
 import { openFloatSession } from '../quantize/onnx-runtime.ts';
+import { quantizeImage } from '../quantize/scheme.ts';
 import type { Picture } from '../vision/picture.ts';
 import { ProcessPool } from '../serve/process-pool.ts';
 import type { UnitResult } from '../serve/units.ts';
@@ -43,6 +45,22 @@ export async function openFloatClassifier(
       return scores;
     },
     dispose: () => session.dispose(),
+  };
+}
+
+/** A float model whose weights, pictures and activations are rounded to `bits` bits, with ranges from each batch. */
+export async function openDynamicClassifier(
+  name: string,
+  graph: Graph,
+  bits: number,
+  threads?: number,
+): Promise<OpenClassifier> {
+  const classifier = await openFloatClassifier(name, withDynamicRanges(graph, bits), threads);
+  return {
+    ...classifier,
+    engine: `${classifier.engine}, rounded to ${bits} ${bits === 1 ? 'bit' : 'bits'}`,
+    scores: (pictures) =>
+      classifier.scores(pictures.map((picture) => ({ ...picture, data: quantizeImage(picture.data, bits) }))),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import * as v from 'valibot';
 import { platform } from '#platform';
 import { InputError } from '../errors.ts';
@@ -13,7 +13,12 @@ import { describePart, parseShard, partOf, type Shard } from './shard.ts';
 import { quantize } from '../quantize/quantize.ts';
 import { fetchCifar10 } from './cifar10.ts';
 import { withBars } from './data.ts';
-import { openFloatClassifier, openQuantizedClassifier, type OpenClassifier } from './classifiers.ts';
+import {
+  openDynamicClassifier,
+  openFloatClassifier,
+  openQuantizedClassifier,
+  type OpenClassifier,
+} from './classifiers.ts';
 import { shareMetadata } from './metadata.ts';
 import {
   activationLimit,
@@ -24,6 +29,7 @@ import {
   inputShapeOption,
   maxActivationBytesOption,
   positiveInteger,
+  positiveIntegers,
   readRecipe,
   inputSizes,
 } from './options.ts';
@@ -48,6 +54,7 @@ interface EvaluateCommandOptions {
   readonly threads?: number;
   readonly calibration: string[];
   readonly recipe?: string;
+  readonly dynamicActivations?: number[];
   readonly json?: boolean;
 }
 
@@ -78,6 +85,11 @@ export function configure(command: Command, { signal }: CommandContext): void {
       DEFAULT_CALIBRATION,
     ])
     .option('-r, --recipe <file>', 'how to quantize, where that is needed')
+    .option(
+      '--dynamic-activations <bits>',
+      'float models also with weights, pictures and activations of so many bits (1 to 8, such as 8,4,2), the range of each ReLU taken from the batch',
+      bitCounts,
+    )
     .option('--json', 'print JSON')
     .action(async (paths: string[], options: EvaluateCommandOptions) => {
       if (options.shard && !options.json) throw new InputError('--shard is for merging: add --json');
@@ -103,6 +115,17 @@ export function configure(command: Command, { signal }: CommandContext): void {
                 })
               : await openFloatClassifier(name, graph, options.threads),
           );
+          if (quantized) continue;
+          for (const bits of options.dynamicActivations ?? []) {
+            classifiers.push(
+              await openDynamicClassifier(
+                `${name}, dynamic ${bits} ${bits === 1 ? 'bit' : 'bits'}`,
+                graph,
+                bits,
+                options.threads,
+              ),
+            );
+          }
         }
         const evaluation = await evaluateClassifiers(classifiers, pictures, {
           classes,
@@ -121,6 +144,13 @@ export function configure(command: Command, { signal }: CommandContext): void {
         for (const classifier of classifiers) await classifier.dispose();
       }
     });
+}
+
+/** Numbers of bits, separated by commas. */
+function bitCounts(text: string): number[] {
+  const counts = positiveIntegers(text);
+  if (counts.some((bits) => bits > 8)) throw new InvalidArgumentError('It must be 1 to 8 bits.');
+  return counts;
 }
 
 interface NamedModel {

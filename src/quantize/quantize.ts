@@ -236,7 +236,10 @@ export function quantizeCalibrated(
           options,
           recipe.corrections.bias ? (rounded) => biasCorrection(graph, layer, rounded, means()) : undefined,
         );
-      inputs = [writer.read(layer.input), ...writer.writeLayer(layer, quantized, form.dtypeOf(options.bits))];
+      inputs = [
+        writer.read(layer.input),
+        ...writer.writeLayer(layer, clipBias(quantized, recipe), form.dtypeOf(options.bits)),
+      ];
       weightReports.set(node.name, reportWeights(layer, quantized, options));
     } else {
       inputs = node.inputs.map((name) => writer.read(name));
@@ -255,6 +258,11 @@ export function quantizeCalibrated(
       quantizedBytes: constantBytes(quantizedGraph),
     },
   };
+}
+
+function clipBias(layer: QuantizedLayer, { biasBits }: Recipe): QuantizedLayer {
+  const largest = 2 ** (biasBits - 1) - 1;
+  return { ...layer, bias: layer.bias.map((q) => Math.min(Math.max(q, -largest - 1), largest)) };
 }
 
 /** What weights are stored as. */

@@ -106,10 +106,31 @@ const layer = members({
   activations: v.optional(v.partial(members(activationFields))),
 });
 
+/** Published setups: defaults that a recipe may name, and change. */
+const presets = {
+  /** One symmetric scale a tensor, integers of ±127, biases of 16 bits: what small accelerators and many papers compute with. */
+  symmetricTensor: {
+    weights: { perChannel: false },
+    activations: { scheme: 'symmetric', observer: 'minmax' },
+    corrections: { bias: false },
+    biasBits: 16,
+  },
+  /** PyTorch's `reduce_range`: activations of 7 bits, whose products with 8-bit weights two at a time fit in 16 bits. */
+  reduceRange: { activations: { bits: 7 }, inputBits: 7 },
+} as const;
+
+const biasBits = 'expected 16 or 32';
+
 /** What a recipe may hold. The JSON Schema of recipe files is made from it. */
 export const recipeSchema = v.pipe(
   members({
     $schema: v.pipe(v.optional(v.string()), v.description('Where this schema lies, for editors.')),
+    preset: v.pipe(
+      v.optional(oneOf(Object.keys(presets) as (keyof typeof presets)[])),
+      v.description(
+        'Defaults of a published setup. symmetricTensor: one symmetric scale a tensor, integers of ±127, no bias correction, biases clipped to 16 bits. reduceRange: activations of 7 bits.',
+      ),
+    ),
     weights: v.pipe(
       v.optional(weights, {}),
       v.description('Weights of convolutions and dense layers: symmetric integers.'),
@@ -118,6 +139,10 @@ export const recipeSchema = v.pipe(
     inputBits: v.pipe(
       v.optional(bits, 8),
       v.description('Bits of the graph inputs: pictures have 8, whatever the layers inside use.'),
+    ),
+    biasBits: v.pipe(
+      v.optional(v.picklist([16, 32], biasBits), 32),
+      v.description('Bits of a bias, 16 or 32: larger ones are clipped.'),
     ),
     opset: v.pipe(
       v.optional(
@@ -168,7 +193,7 @@ export function parseRecipe(source: RecipeInput | string = {}): Recipe {
   }
   // To valibot an empty array is an object without members.
   if (Array.isArray(value)) throw new InputError(`recipe: expected an object, got ${describeValue(value)}`);
-  const result = v.safeParse(recipeSchema, value);
+  const result = v.safeParse(recipeSchema, withPreset(value));
   if (result.success) return result.output;
   const lines = result.issues.map(({ path, message, expected, input }) => {
     const keys: readonly { readonly key: unknown }[] = path ?? [];
@@ -183,6 +208,20 @@ export function parseRecipe(source: RecipeInput | string = {}): Recipe {
     return `${where}: ${message}${given}`;
   });
   throw new InputError(lines.join('\n'));
+}
+
+/** What the recipe names as its preset, under what it says itself. */
+function withPreset(value: unknown): unknown {
+  const given = value as RecipeInput | null | undefined;
+  const name = given?.preset;
+  if (typeof name !== 'string' || !Object.hasOwn(presets, name)) return value;
+  const preset: RecipeInput = presets[name];
+  const parts = (['weights', 'activations', 'corrections'] as const).flatMap((part) => {
+    const own = given?.[part];
+    const isObject = own === undefined || (typeof own === 'object' && own !== null);
+    return isObject && preset[part] ? [[part, { ...preset[part], ...own }] as const] : [];
+  });
+  return { ...preset, ...given, ...Object.fromEntries(parts) };
 }
 
 /** A layer as overrides see it: every name that a pattern may match. */

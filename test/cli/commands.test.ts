@@ -353,10 +353,22 @@ describe('evaluate', () => {
     }
     const same = fly.results[0].predictions.filter((p, i) => p === fly.results[1].predictions[i]).length;
     expect(fly.agreement).toEqual([1, same / 8]);
-    const both = await run(path('float.onnx'), path('int8.onnx'), '--backend', 'wasm', '--batch', '3');
-    expect(both.results.map(({ predictions }) => predictions)).toEqual(
+    const both = await run(
+      ...[
+        path('float.onnx'),
+        path('int8.onnx'),
+        '--backend',
+        'wasm',
+        '--batch',
+        '3',
+        '--dynamic-activations',
+        '8,1',
+      ],
+    );
+    expect([both.results[0], both.results[3]].map(({ predictions }) => predictions)).toEqual(
       fly.results.map(({ predictions }) => predictions),
     );
+    expect(both.engines[2]).toMatch(/rounded to 1 bit/);
   });
 
   test('the trained ResNet-20: batch norms without a convolution before them, residual additions', async () => {

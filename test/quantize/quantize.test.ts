@@ -360,6 +360,24 @@ describe('odd models', () => {
     expect(await outputSqnr(float, graph)).toBeGreaterThan(40);
   });
 
+  it('with a bias beyond 16 bits have it clipped where the recipe says so', async () => {
+    const b = createFloatGraph(1);
+    const inputs = [
+      b.input('x', ['N', 1, 2, 2]),
+      b.constant('w', [2, 1, 1, 1], Float32Array.of(0.5, 0.01)),
+      b.constant('b', [2], Float32Array.of(0.125, -40)),
+    ];
+    const graph = b.finish(b.node('Conv', inputs));
+    const image: Batch = { data: Float32Array.of(-1, 0.5, 1, 0), shape: [1, 1, 2, 2] };
+    const biasOf = async (recipe: RecipeInput) => {
+      const { graph: quantized } = await quantize(graph, [image], { recipe });
+      return [...[...quantized.constants.values()].find(({ dtype }) => dtype === 'int32')!.data].map(Number);
+    };
+    const [small, large] = await biasOf({ preset: 'symmetricTensor', biasBits: 32 });
+    expect(large).toBeLessThan(-(2 ** 15));
+    expect(await biasOf({ preset: 'symmetricTensor' })).toEqual([small, -(2 ** 15)]);
+  });
+
   it('with a bias that no int32 at the scale of its weights can hold get a wider scale', async () => {
     const b = createFloatGraph(2);
     const float = withConstant(b.finish(b.conv(b.input('input', ['N', 2, 5, 5]), 3)), 'conv_0.bias', (data) =>

@@ -31,6 +31,24 @@ describe('parseRecipe', () => {
     expect(parseRecipe(JSON.stringify(recipe))).toEqual(recipe);
   });
 
+  it('takes defaults from a preset, under what the recipe says itself', () => {
+    const { weights, activations, corrections, biasBits } = parseRecipe({
+      preset: 'symmetricTensor',
+      activations: { observer: 'mse' },
+      biasBits: 32,
+    });
+    expect(weights).toMatchObject({ bits: 8, perChannel: false });
+    expect(activations).toMatchObject({ bits: 8, scheme: 'symmetric', observer: 'mse' });
+    expect(corrections).toMatchObject({ bias: false, equalize: false });
+    expect(biasBits).toBe(32);
+    const reduced = parseRecipe({ preset: 'reduceRange' });
+    expect([reduced.activations.bits, reduced.inputBits, reduced.biasBits]).toEqual([7, 7, 32]);
+    expect(parseRecipe(JSON.stringify(reduced))).toEqual(reduced);
+    expect(() => parseRecipe({ preset: 'fast' } as never)).toThrow(
+      /recipe.preset: expected "symmetricTensor"/,
+    );
+  });
+
   it('says for every mistake where it is, what was expected, and what was given', () => {
     const text = mistake({
       weights: { bits: 9, perChannel: 'yes' },

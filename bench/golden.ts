@@ -1,6 +1,6 @@
 /** Pictures, and every tensor that the reference computes from each: two files, `<name>.json` and `<name>.bin`. */
 import { readFile, writeFile } from 'node:fs/promises';
-import type { InspectedTensor, Model } from '../src/index.ts';
+import type { TensorValues, Model } from '../src/index.ts';
 
 interface GoldenIndex {
   readonly pictures: number;
@@ -13,7 +13,7 @@ interface GoldenIndex {
   }[];
 }
 
-type Data = InspectedTensor['data'];
+type Data = TensorValues['data'];
 
 export interface Golden {
   readonly pictures: number;
@@ -33,7 +33,7 @@ export async function writeGolden(
   let tensors: GoldenIndex['tensors'] = [];
   for (const pixels of pictures) {
     parts.push(pixels);
-    const inspected = await reference.inspect({ [reference.inputs[0].name]: { pixels } });
+    const inspected = await reference.values({ [reference.inputs[0].name]: { pixels } });
     tensors = [...inspected].map(([name, { data }]) => ({
       name,
       dtype: data instanceof Int8Array ? 'int8' : 'int32',

@@ -75,7 +75,7 @@ async function checkTensors(
     let elements = 0;
     for (let first = 0; first < pictures; first += batch) {
       const count = Math.min(batch, pictures - first);
-      const tensors = await model.inspect({ [inputName]: { pixels: golden.pixels(first, count) } });
+      const tensors = await model.values({ [inputName]: { pixels: golden.pixels(first, count) } });
       for (const [name, { data }] of tensors) {
         const expected = golden.tensor(name, first, count);
         elements += data.length;

@@ -13,7 +13,6 @@ export type {
   GpuOutputTensor,
   HostNode,
   InputShape,
-  InspectedTensor,
   LoadOptions,
   Model,
   ModelInput,
@@ -33,6 +32,7 @@ export type {
   RunOptions,
   RunResult,
   TensorComparison,
+  TensorValues,
   Timings,
 } from './model/model.ts';
 export type { OutputValues } from './program/input.ts';

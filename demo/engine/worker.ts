@@ -104,7 +104,7 @@ const engine: EngineApi = {
 
   activations: (pixels) =>
     withModel(async (model) => {
-      const tensors = await model.inspect({ [model.inputs[0].name]: pixels });
+      const tensors = await model.values({ [model.inputs[0].name]: pixels });
       const list = Array.from(
         tensors.values(),
         ({ name, shape: [, height, width, channels], data, scale, zeroPoint }): Activation => ({

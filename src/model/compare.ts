@@ -4,17 +4,17 @@ import { InputError } from '../errors.ts';
 import type {
   CompareBackendsOptions,
   Comparison,
-  InspectedTensor,
   Model,
   RunInput,
   TensorComparison,
+  TensorValues,
 } from './model.ts';
 import type { BackendName } from '../schedule/session.ts';
 
 /** Checks `CompareBackendsOptions`. */
 export const compareOptions = optionsOf({ signal: asyncOptions.signal });
 
-const model = withMethods('a Model, as loadModel gives it', 'inspect', 'run', 'dispose');
+const model = withMethods('a Model, as loadModel gives it', 'values', 'run', 'dispose');
 
 /**
  * Runs both models, which must be the same file lowered the same way, and compares every tensor.
@@ -32,8 +32,8 @@ export async function compareBackends(
     { actual, expected, options },
   );
   // One after the other: both on the same cores would only wait for each other, and hold twice the memory.
-  const actualTensors = await actual.inspect(inputs, options);
-  const expectedTensors = await expected.inspect(inputs, options);
+  const actualTensors = await actual.values(inputs, options);
+  const expectedTensors = await expected.values(inputs, options);
   return compareTensors(
     { backend: actual.backend, tensors: actualTensors },
     { backend: expected.backend, tensors: expectedTensors },
@@ -43,7 +43,7 @@ export async function compareBackends(
 /** What one backend computed. */
 export interface BackendTensors {
   readonly backend: BackendName;
-  readonly tensors: ReadonlyMap<string, InspectedTensor>;
+  readonly tensors: ReadonlyMap<string, TensorValues>;
 }
 
 export function compareTensors(actual: BackendTensors, expected: BackendTensors): Comparison {
@@ -77,7 +77,7 @@ export function compareTensors(actual: BackendTensors, expected: BackendTensors)
   };
 }
 
-function compareOne(actual: InspectedTensor, expected: InspectedTensor): TensorComparison {
+function compareOne(actual: TensorValues, expected: TensorValues): TensorComparison {
   let differing = 0;
   let largestDifference = 0;
   let first = -1;
@@ -107,14 +107,14 @@ function compareOne(actual: InspectedTensor, expected: InspectedTensor): TensorC
 
 function unravel(
   position: number,
-  [, height, width, channels]: InspectedTensor['shape'],
+  [, height, width, channels]: TensorValues['shape'],
 ): [number, number, number, number] {
   const pixel = Math.floor(position / channels);
   const row = Math.floor(pixel / width);
   return [Math.floor(row / height), row % height, pixel % width, position % channels];
 }
 
-function describe(tensor: InspectedTensor | undefined): string {
+function describe(tensor: TensorValues | undefined): string {
   return tensor ? `[${tensor.shape.join(', ')}]` : 'absent';
 }
 
@@ -123,8 +123,8 @@ const context = 4;
 
 function describeDifference(
   { name, shape, elements, differing, largestDifference, firstDifference }: TensorComparison,
-  actual: InspectedTensor,
-  expected: InspectedTensor,
+  actual: TensorValues,
+  expected: TensorValues,
   actualBackend: BackendName,
   expectedBackend: BackendName,
 ): string {

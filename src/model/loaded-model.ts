@@ -41,7 +41,6 @@ import type {
   Comparison,
   GpuOutputTensor,
   HostNode,
-  InspectedTensor,
   Model,
   ModelInput,
   ModelOutput,
@@ -57,6 +56,7 @@ import type {
   RunInput,
   RunOptions,
   RunResult,
+  TensorValues,
 } from './model.ts';
 import type { BackendName, Session, SessionInput } from '../schedule/session.ts';
 
@@ -76,7 +76,7 @@ interface ReadInputs {
 
 const runOptions = optionsOf({ signal: asyncOptions.signal, outputs: oneOf('cpu', 'gpu'), integers: flag });
 const classifyOptions = optionsOf({ signal: asyncOptions.signal, topK: count });
-const inspectOptions = optionsOf({ signal: asyncOptions.signal, tensors: texts });
+const valuesOptions = optionsOf({ signal: asyncOptions.signal, tensors: texts });
 const profileOptions = optionsOf({ ...asyncOptions, batch: count, repetitions: integer(1, 10_000) });
 
 export class LoadedModel implements Model {
@@ -291,13 +291,13 @@ export class LoadedModel implements Model {
     return Array.isArray(pictures) ? { predictions, timings } : { predictions: predictions[0], timings };
   }
 
-  async inspect(
+  async values(
     inputs: Readonly<Record<string, RunInput>>,
     options: { readonly signal?: AbortSignal; readonly tensors?: readonly string[] } = {},
-  ): Promise<ReadonlyMap<string, InspectedTensor>> {
-    check('inspect', { options: inspectOptions }, { options });
+  ): Promise<ReadonlyMap<string, TensorValues>> {
+    check('values', { options: valuesOptions }, { options });
     const { signal, tensors } = options;
-    return this.#inspect(this.#parts.session, this.#readInputs(inputs), tensors, signal);
+    return this.#values(this.#parts.session, this.#readInputs(inputs), tensors, signal);
   }
 
   async verify(
@@ -308,21 +308,21 @@ export class LoadedModel implements Model {
     const { signal } = options;
     // Once: what the caller does to them meanwhile must not look like a difference.
     const read = this.#readInputs(inputs);
-    const actual = await this.#inspect(this.#parts.session, read, undefined, signal);
+    const actual = await this.#values(this.#parts.session, read, undefined, signal);
     using reference = createReferenceSession(this.program, this.#parts.operators);
-    const expected = await this.#inspect(reference, read, undefined, signal);
+    const expected = await this.#values(reference, read, undefined, signal);
     return compareTensors(
       { backend: this.backend, tensors: actual },
       { backend: reference.backend, tensors: expected },
     );
   }
 
-  async #inspect(
+  async #values(
     session: Session,
     { batch, sessionInputs }: ReadInputs,
     names: readonly string[] | undefined,
     signal: AbortSignal | undefined,
-  ): Promise<ReadonlyMap<string, InspectedTensor>> {
+  ): Promise<ReadonlyMap<string, TensorValues>> {
     const wanted = names?.map((name) => this.#tensorId(name)) ?? [...this.#names.values()];
     const { tensors } = await session.run(sessionInputs, {
       batch,

@@ -148,7 +148,7 @@ export interface Classification<T = readonly Prediction[]> {
 }
 
 /** A tensor inside the network, after a run. */
-export interface InspectedTensor {
+export interface TensorValues {
   readonly name: string;
   /** NHWC with real channels, no padding. */
   readonly shape: readonly [batch: number, height: number, width: number, channels: number];
@@ -299,10 +299,10 @@ export interface Model {
   ): Promise<Classification<readonly (readonly Prediction[])[]>>;
 
   /** Runs the network and returns tensors inside it, by name; all of them where no names are given. */
-  inspect(
+  values(
     inputs: Readonly<Record<string, RunInput>>,
     options?: { readonly signal?: AbortSignal; readonly tensors?: readonly string[] },
-  ): Promise<ReadonlyMap<string, InspectedTensor>>;
+  ): Promise<ReadonlyMap<string, TensorValues>>;
 
   /** Runs the network here and on the reference, and compares every tensor with `===`. */
   verify(inputs: Readonly<Record<string, RunInput>>, options?: CompareBackendsOptions): Promise<Comparison>;

@@ -345,8 +345,8 @@ const calls: Readonly<Record<string, Call>> = {
     call: (...args: [never]) => model.classify(...args),
     args: () => [picture(), { topK: 2 }],
   },
-  'Model.inspect': {
-    call: (...args: [never]) => model.inspect(...args),
+  'Model.values': {
+    call: (...args: [never]) => model.values(...args),
     args: () => [runInputs(), { tensors: ['input'] }],
   },
   'Model.verify': { call: (...args: [never]) => model.verify(...args), args: () => [runInputs(), {}] },

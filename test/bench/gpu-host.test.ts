@@ -30,7 +30,7 @@ test('golden tensors come back as the reference made them, in any batch', async 
     // Pictures 1 and 0: the second wraps around.
     const pixels = golden.pixels(1, 2);
     expect(pixels.subarray(3072)).toEqual(flagship.batchFrom(0, 1));
-    const tensors = await reference.inspect({ [reference.inputs[0].name]: { pixels } });
+    const tensors = await reference.values({ [reference.inputs[0].name]: { pixels } });
     expect(tensors.size).toBe(reference.program.tensors.length);
     for (const [name, { data }] of tensors) expect(golden.tensor(name, 1, 2), name).toEqual(data);
     expect(() => golden.tensor('nothing', 0, 1)).toThrow(/no tensor "nothing"/);

@@ -7,10 +7,10 @@ import { useWorkspace } from './workspace.ts';
 vi.mock('../../src/model/compare.ts', async (importOriginal) => {
   const original = await importOriginal<typeof Compare>();
   const compareBackends: typeof Compare.compareBackends = async (actual, expected, inputs) => {
-    const tensors = await expected.inspect(inputs);
+    const tensors = await expected.values(inputs);
     [...tensors.values()][2].data[7] ^= 1;
     return original.compareTensors(
-      { backend: actual.backend, tensors: await actual.inspect(inputs) },
+      { backend: actual.backend, tensors: await actual.values(inputs) },
       { backend: expected.backend, tensors },
     );
   };

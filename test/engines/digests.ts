@@ -46,7 +46,7 @@ export async function modelDigests(
   using loaded = await loadModel(bytes, { backend, ...(threads !== undefined && { threads }) });
   const input = { [loaded.inputs[0].name]: { pixels } };
   const digests: Record<string, string> = {};
-  for (const [name, { data }] of await loaded.inspect(input)) digests[`tensor ${name}`] = await sha256(data);
+  for (const [name, { data }] of await loaded.values(input)) digests[`tensor ${name}`] = await sha256(data);
   const { outputs } = await loaded.run(input);
   for (const [name, { data }] of Object.entries(outputs)) {
     digests[`output ${name}`] = await sha256(data);

@@ -49,7 +49,7 @@ describe('two inputs', () => {
   test('of one batch are added', async () => {
     using model = load(program);
     const inputs = { t0: new Int8Array(8).fill(3), t1: new Int8Array(8).fill(4) };
-    const tensors = await model.inspect(inputs, { tensors: ['t2'] });
+    const tensors = await model.values(inputs, { tensors: ['t2'] });
     expect(tensors.get('t2')!.data).toEqual(new Int8Array(8).fill(7));
   });
 });

@@ -108,10 +108,10 @@ describe.each(['reference', 'wasm'] as const)('on %s', (backend) => {
     ];
     for (const value of values) {
       const truth = await model.run({ t0: value });
-      const inspected = await model.inspect({ t0: value });
+      const inspected = await model.values({ t0: value });
       const pending = [
         model.run({ t0: value }),
-        model.inspect({ t0: value }),
+        model.values({ t0: value }),
         model.verify({ t0: value }),
       ] as const;
       const array = ArrayBuffer.isView(value) ? value : 'pixels' in value ? value.pixels : value.data;
@@ -140,11 +140,11 @@ describe.each(['reference', 'wasm'] as const)('on %s', (backend) => {
   });
 
   test('shows tensors inside, without padding', async () => {
-    const tensors = await model.inspect({ t0: [picture(1, 2, 3), picture(4, 5, 6)] });
+    const tensors = await model.values({ t0: [picture(1, 2, 3), picture(4, 5, 6)] });
     expect([...tensors.keys()]).toEqual(['t0', 't1']);
     expect([...tensors.get('t0')!.data.subarray(0, 6)]).toEqual([-127, -126, -125, -127, -126, -125]);
     expect([...tensors.get('t1')!.data]).toEqual([4, 8, 12, 16, 20, 24]);
-    expect((await model.inspect({ t0: picture(0, 0, 0) }, { tensors: ['t1'] })).size).toBe(1);
+    expect((await model.values({ t0: picture(0, 0, 0) }, { tensors: ['t1'] })).size).toBe(1);
   });
 
   test('plans and profiles', async () => {
@@ -185,7 +185,7 @@ describe.each(['reference', 'wasm'] as const)('on %s', (backend) => {
   test('refuses outputs on a GPU, unknown tensors and odd counts', async () => {
     const inputs = { t0: picture(0, 0, 0) };
     await expect(model.run(inputs, { outputs: 'gpu' })).rejects.toThrow(InputError);
-    await expect(model.inspect(inputs, { tensors: ['t9'] })).rejects.toThrow(/no tensor "t9".*"t0", "t1"/);
+    await expect(model.values(inputs, { tensors: ['t9'] })).rejects.toThrow(/no tensor "t9".*"t0", "t1"/);
     await expect(model.classify(picture(0, 0, 0), { topK: 0 })).rejects.toThrow(/topK/);
     await expect(model.plan(0)).rejects.toThrow(/batch must be a positive integer, got 0/);
     await expect(model.profile({ repetitions: 1.5 })).rejects.toThrow(/repetitions/);

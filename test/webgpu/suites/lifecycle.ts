@@ -328,7 +328,7 @@ function gpuBuffers(checks: Checks): Promise<void> {
       const { buffer, shape } = left.outputs[name];
       const [, height, width, stored] = shape;
       const bytes = await readBack(device, buffer);
-      const inspected = (await model.inspect(inputs)).get(
+      const inspected = (await model.values(inputs)).get(
         program.tensors[program.outputs.find((output) => output.name === name)!.tensor].name,
       )!;
       const { channels, dtype } = left.outputs[name];

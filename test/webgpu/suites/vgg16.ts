@@ -1,6 +1,6 @@
 /** The flagship on real pictures: every tensor of the network, at several batch sizes, against the reference. */
 import { loadModel } from '../../../src/model/load.ts';
-import type { InspectedTensor } from '../../../src/model/model.ts';
+import type { TensorValues } from '../../../src/model/model.ts';
 import { compareTensors } from '../../../src/model/compare.ts';
 import { readSheet } from '../../../src/vision/sheet.ts';
 import { Checks, describeAdapter, withDevice } from './suite.ts';
@@ -27,14 +27,14 @@ export const vgg16 =
       const input = model.inputs[0].name;
 
       // One image at a time: an image's integers do not depend on the batch it is in.
-      const expected: ReadonlyMap<string, InspectedTensor>[] = [];
-      for (const picture of pictures) expected.push(await reference.inspect({ [input]: picture }));
+      const expected: ReadonlyMap<string, TensorValues>[] = [];
+      for (const picture of pictures) expected.push(await reference.values({ [input]: picture }));
 
       for (const batch of batches) {
         for (let first = 0; first < pictures.length; first += batch) {
           const part = pictures.slice(first, first + batch);
           await checks.part(`batch ${batch} from picture ${first}`, async () => {
-            const actual = await model.inspect({ [input]: part });
+            const actual = await model.values({ [input]: part });
             const comparison = compareTensors(
               { backend: 'webgpu', tensors: actual },
               { backend: 'reference', tensors: joined(expected.slice(first, first + batch)) },
@@ -59,8 +59,8 @@ export const vgg16 =
     });
 
 /** Tensors of single images as those of a batch. */
-function joined(images: readonly ReadonlyMap<string, InspectedTensor>[]): Map<string, InspectedTensor> {
-  const batch = new Map<string, InspectedTensor>();
+function joined(images: readonly ReadonlyMap<string, TensorValues>[]): Map<string, TensorValues> {
+  const batch = new Map<string, TensorValues>();
   for (const [name, first] of images[0]) {
     const parts = images.map((image) => image.get(name)!.data);
     const length = first.data.length;

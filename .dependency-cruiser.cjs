@@ -24,6 +24,19 @@ const may = {
     'vision',
     'platform',
   ],
+  inspect: [
+    'graph',
+    'numerics',
+    'onnx',
+    'program',
+    'ops',
+    'schedule',
+    'quantize',
+    'webgpu',
+    'wasm',
+    'vision',
+    'model',
+  ],
   serve: ['graph', 'model', 'onnx', 'platform', 'program', 'schedule', 'vision'],
   platform: [],
 };
@@ -33,7 +46,7 @@ const may = {
  */
 const around = ['test/support', 'scripts', 'bench', 'demo', 'test'];
 /** The package's entries, which the demo page gets its library from. */
-const entries = '^src/index(-quantize|-vision|-extend)?\\.ts$';
+const entries = '^src/index(-quantize|-vision|-inspect|-extend)?\\.ts$';
 /** Files without logic of their own that everyone may name. */
 const shared = '^src/(arguments|errors|progress|version)\\.ts$';
 

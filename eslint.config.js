@@ -7,6 +7,7 @@ export default tseslint.config(
       'dist/',
       'build/',
       'src/wasm/build/',
+      'src/inspect/build/',
       'node_modules/',
       'coverage/',
       '.cache/',

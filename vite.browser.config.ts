@@ -23,6 +23,7 @@ export default defineConfig(({ mode }) => {
               octet: 'src/index.ts',
               quantize: 'src/index-quantize.ts',
               vision: 'src/index-vision.ts',
+              inspect: 'src/index-inspect.ts',
               extend: 'src/index-extend.ts',
             },
         preserveEntrySignatures: 'strict',

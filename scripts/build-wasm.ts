@@ -6,6 +6,7 @@ import { cp, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
 import { build } from 'vite';
+import { buildReport } from './build-report.ts';
 import {
   CONVOLUTION_MODES,
   EPILOGUE_SCALINGS,
@@ -146,6 +147,7 @@ export async function buildWasm(): Promise<void> {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await buildWasm();
+  await buildReport();
   // `octetjs/worker`, for pages that may not start workers from memory.
   if (process.argv.includes('--dist')) await cp(path(`${OUT}/worker.js`), path('dist/worker.js'));
 }

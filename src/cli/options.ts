@@ -37,6 +37,21 @@ export function percentagePoints(text: string): number {
   return value;
 }
 
+/** Decibels, of any sign. */
+export function decibelLimit(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) {
+    throw new InvalidArgumentError('It must be a number of decibels, such as 20.');
+  }
+  return value;
+}
+
+/** How much is printed. */
+export function verbosity(text: string): 0 | 1 | 2 {
+  if (text === '0' || text === '1' || text === '2') return Number(text) as 0 | 1 | 2;
+  throw new InvalidArgumentError('It must be 0, 1 or 2.');
+}
+
 /** Bytes, by themselves or in kB and MB (decimal). */
 export function byteCount(text: string): number {
   const [, number, unit = ''] = /^(\d+(?:\.\d+)?)\s*(kB|MB)?$/i.exec(text.trim()) ?? [];

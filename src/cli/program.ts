@@ -23,9 +23,14 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
       'gather the statistics that quantize needs, and keep them: recipes are then tried in seconds',
     load: () => import('./calibrate.ts'),
   },
-  info: {
-    description: 'show what is in a model: inputs, outputs, layers, parameters, multiply-adds, memory plan',
-    load: () => import('./info.ts'),
+  inspect: {
+    description:
+      'what becomes of each node of a model on a device, and why; times, bytes, memory, accuracy; as text, JSON, HTML or SVG',
+    load: () => import('./inspect.ts'),
+  },
+  device: {
+    description: 'measure the device at hand, for inspect --target',
+    load: () => import('./device.ts'),
   },
   classify: {
     description: 'say what is in pictures: most probable classes with their probabilities',
@@ -85,6 +90,8 @@ async function createProgram(args: readonly string[], context: CommandContext): 
     .addHelpText('after', '\nExit codes: 0 done, 1 a check failed (compare), 2 wrong usage or bad input.')
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(see --help)')
+    // What stands behind a command is that command's: inspect has a --verbose of its own.
+    .enablePositionalOptions()
     .exitOverride();
   for (const [name, { description, load }] of Object.entries(COMMANDS)) {
     const command = program.command(name).description(description);
@@ -145,6 +152,6 @@ function printError(error: unknown, verbose: boolean): void {
   process.stderr.write(
     expected
       ? `error: ${message}\n`
-      : `error: unexpected: ${message}\n(a bug in Octet? --verbose shows where)\n`,
+      : `error: unexpected: ${message}\n(a bug in Octet? octet --verbose … shows where)\n`,
   );
 }

@@ -1,4 +1,4 @@
-/** What is in a model file: `octet info`. */
+/** What is in a model file: `octet inspect`. */
 import type { Graph } from '../graph/graph.ts';
 import { dequantizeLinear } from '../graph/operators/dequantize-linear.ts';
 import { quantizeLinear } from '../graph/operators/quantize-linear.ts';

@@ -14,11 +14,10 @@ import { median } from 'simple-statistics';
 import { softmax as softmaxOperator } from '../graph/operators/softmax.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
 import { dequantizeTensor, logicalValues, outputQuantization, readOutput } from '../program/input.ts';
-import { byteCount, isHostTensor, paddedChannels } from '../program/program.ts';
+import { isHostTensor, paddedChannels } from '../program/program.ts';
 import type {
   HostOperation,
   IntegerProgram,
-  Operation,
   ProgramOutput,
   ProgramTensor,
   TensorBuffer,
@@ -26,7 +25,7 @@ import type {
 } from '../program/program.ts';
 import { checkBatch, portTensors } from '../schedule/session-input.ts';
 import { createReferenceSession } from '../reference/session.ts';
-import { constantBytes } from '../schedule/constants.ts';
+import { trafficBytes } from '../schedule/constants.ts';
 import type { ExecutionPlan } from '../schedule/execution-plan.ts';
 import { softmax, topK } from '../vision/ranking.ts';
 import { compareOptions, compareTensors } from './compare.ts';
@@ -352,7 +351,7 @@ export class LoadedModel implements Model {
       return {
         ...operation,
         ms,
-        bytes: this.#traffic(this.program.operations[index], batch),
+        bytes: trafficBytes(this.program, this.program.operations[index], batch),
         gmacsPerSecond,
         shareOfPeak: best && operation.macs > 0 ? gmacsPerSecond / best : null,
       };
@@ -427,13 +426,6 @@ export class LoadedModel implements Model {
       family: variant?.family ?? null,
       dispatches: counts[index],
     }));
-  }
-
-  /** Bytes that an operation must move: activations in and out, and its constants, each once. */
-  #traffic(operation: Operation, batch: number): number {
-    const ids = [...operation.inputs, operation.output];
-    const activations = ids.reduce((sum, id) => sum + byteCount(this.program.tensors[id], batch), 0);
-    return activations + constantBytes(operation);
   }
 }
 

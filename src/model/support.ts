@@ -28,23 +28,31 @@ export interface Obstacles {
 export function findObstacles(float: Graph): Obstacles {
   check('findObstacles', { float: graphSchema }, { float });
   try {
-    checkFloat(float);
-    const graph = optimize(float);
-    const layers = findLayers(graph);
-    checkWeights(layers.weighted.values());
-    const statistics = new ActivationStatistics(1);
-    statistics.add(Float32Array.of(0, 1), [1, 1, 2]);
-    const calibration = {
-      graph,
-      layers,
-      statistics: new Map([...layers.values.keys()].map((name) => [name, statistics])),
-      images: 1,
-    };
-    const quantized = quantizeCalibrated(calibration, { corrections: { bias: false } }).graph;
+    const quantized = assumedQuantization(float);
     const operators = createOperatorRegistry();
     return { problems: [], hostNodes: hostNodes(lower(quantized, operators.operators), operators) };
   } catch (error) {
     if (error instanceof ModelError) return { problems: error.problems, hostNodes: [] };
     throw error;
   }
+}
+
+/**
+ * A float graph quantized as if every activation were between 0 and 1: what becomes of its nodes is seen without pictures.
+ * @throws {ModelError} it cannot be quantized
+ */
+export function assumedQuantization(float: Graph): Graph {
+  checkFloat(float);
+  const graph = optimize(float);
+  const layers = findLayers(graph);
+  checkWeights(layers.weighted.values());
+  const statistics = new ActivationStatistics(1);
+  statistics.add(Float32Array.of(0, 1), [1, 1, 2]);
+  const calibration = {
+    graph,
+    layers,
+    statistics: new Map([...layers.values.keys()].map((name) => [name, statistics])),
+    images: 1,
+  };
+  return quantizeCalibrated(calibration, { corrections: { bias: false } }).graph;
 }

@@ -24,6 +24,11 @@ export interface Operator<T extends Operation = Operation> extends LoweringRule 
   readonly stage?: 'device' | 'host';
   /** Multiply-adds for one image; 0 for what only moves or compares. */
   macs(operation: T, tensor: (id: TensorId) => ProgramTensor): number;
+  /**
+   * Largest magnitude that an int32 sum can reach, whatever the input: lowering proves that it is below 2³¹. Left out where nothing is
+   * summed up.
+   */
+  accumulatorBound?(operation: T, tensor: (id: TensorId) => ProgramTensor): number;
   /** Built-in operators have theirs in webgpu-kernels.ts and wasm-kernels.ts, which are loaded with the backend. */
   readonly webgpu?: GpuKernel<T>;
   readonly wasm?: WasmKernel<T>;

@@ -84,6 +84,25 @@ export interface LowerOptions {
    * nodes are problems. Default true.
    */
   readonly host?: boolean;
+  /** Told what each node became, in the order of the graph, also of a graph that is refused. */
+  readonly onNode?: (lowered: LoweredNode) => void;
+}
+
+/** What became of a node. */
+export interface LoweredNode {
+  readonly node: Node;
+  /**
+   * - `operations`: those that write `writes`
+   * - `clamp`: bounds of the integers that the node before it gives
+   * - `function`: a function of one tensor, in the table of what quantizes it
+   * - `view`: nothing is computed: integers keep their places, or what quantizes them is the operation before
+   * - `refused`
+   */
+  readonly fate: 'operations' | 'clamp' | 'function' | 'view' | 'refused';
+  /** Names of the tensors that its operations write, before operations are joined. */
+  readonly writes: readonly string[];
+  /** Why it runs on the host; null where it does not. */
+  readonly hostReason: string | null;
 }
 
 /** With shapes, transposed convolutions as convolutions, and what layers may do themselves in their weights. */
@@ -113,6 +132,7 @@ export function lower(
     rules,
     problems,
     options.host !== false,
+    options.onNode,
   );
   const program = compact(lowering.run());
   return options.fuse === false ? program : fuse(program);
@@ -161,8 +181,17 @@ class Lowering implements LoweringContext {
   /** Tensors in other layouts. */
   readonly #layouts = new Map<string, Int8Tensor>();
 
-  constructor(graph: Graph, rules: readonly LoweringRule[], problems: Problems, mayHost: boolean) {
+  readonly #onNode: LowerOptions['onNode'];
+
+  constructor(
+    graph: Graph,
+    rules: readonly LoweringRule[],
+    problems: Problems,
+    mayHost: boolean,
+    onNode: LowerOptions['onNode'],
+  ) {
     this.graph = graph;
+    this.#onNode = onNode;
     this.#mayHost = mayHost;
     this.#problems = problems;
     for (const rule of rules) {
@@ -175,7 +204,11 @@ class Lowering implements LoweringContext {
 
   run(): IntegerProgram {
     for (const info of this.graph.inputs) if (!this.graph.constants.has(info.name)) this.#input(info);
-    for (const node of this.graph.nodes) this.#node(node);
+    for (const node of this.graph.nodes) {
+      const first = this.#draft.operations.length;
+      const hostReason = this.#node(node) ?? null;
+      this.#onNode?.(this.#fateOf(node, this.#draft.operations.slice(first), hostReason));
+    }
     const outputs = this.graph.outputs.map((info) => this.#output(info));
     this.#problems.throwIfAny();
     return {
@@ -495,8 +528,26 @@ class Lowering implements LoweringContext {
     this.#resolve(name, tensor);
   }
 
-  #node(node: Node): void {
-    if (this.#absorbed.has(node)) return;
+  /** @param operations those that it became */
+  #fateOf(node: Node, operations: readonly Operation[], hostReason: string | null): LoweredNode {
+    const [output] = node.outputs;
+    const isRefused = this.#problems.concern(node) || this.#failed.has(output);
+    const fate = isRefused
+      ? 'refused'
+      : operations.length > 0
+        ? 'operations'
+        : this.#absorbed.has(node)
+          ? 'clamp'
+          : this.#values.get(output)?.values
+            ? 'function'
+            : 'view';
+    const writes = operations.map((operation) => this.#draft.tensors[operation.output].name);
+    return { node, fate, writes, hostReason };
+  }
+
+  /** @returns why the node runs on the host, undefined where it does not */
+  #node(node: Node): string | undefined {
+    if (this.#absorbed.has(node)) return undefined;
     const row = operatorOf(this.graph, node);
     const rule = this.#rule(node);
     const own = rule ? undefined : this.#structural(node);
@@ -508,7 +559,7 @@ class Lowering implements LoweringContext {
       rule !== undefined || own !== undefined || (mayHost && row !== undefined && 'evaluate' in row);
     if (this.#problems.concern(node) || (isBehindProblem && isKnown)) {
       for (const name of node.outputs) this.#draft.include(this.#failed, name);
-      return;
+      return undefined;
     }
     const attempt: Attempt = { problems: [] };
     /** Of what no host stage would make better: an accumulator that overflows, a scale that is none. */
@@ -533,15 +584,21 @@ class Lowering implements LoweringContext {
         : (row?.remedy ?? 'Octet cannot run this operator in integers');
       attempt.problems.push({ node, reason });
     }
-    if (attempt.problems.length === 0 && refusals.length === 0) return;
+    if (attempt.problems.length === 0 && refusals.length === 0) {
+      const last = this.#draft.operations.at(-1);
+      return last?.kind === 'quantize' && last.name === node.name
+        ? ((last as QuantizeOperation).reason ?? undefined)
+        : undefined;
+    }
     const isUnsuited =
       mayHost && refusals.length === 0 && attempt.problems.every((problem) => problem.node === node);
     let onHost: string | undefined;
     if (isUnsuited) {
       undo();
       try {
-        onHost = this.#host(node, attempt.problems.map(({ reason }) => reason).join('; '));
-        if (onHost === undefined) return;
+        const why = attempt.problems.map(({ reason }) => reason).join('; ');
+        onHost = this.#host(node, why);
+        if (onHost === undefined) return why;
       } catch (error) {
         if (!(error instanceof ModelError)) throw error;
         onHost = error.problems.map(({ reason }) => reason).join('; ');
@@ -552,6 +609,7 @@ class Lowering implements LoweringContext {
       this.problem(node, `nor can it run in float32 on the CPU: ${onHost}`);
     }
     for (const reason of refusals) this.problem(node, reason);
+    return undefined;
   }
 
   /** The latest that takes the node. */

@@ -3,8 +3,9 @@ import { PEAK_WORKGROUP, peakMacsPerStep, peakWgsl } from '../../shaders/peak.wg
 import type { ArithmeticFamily } from '../ops/gpu-kernel.ts';
 import { bufferUsage } from './flags.ts';
 import { guarded } from './guard.ts';
-import type { PipelineCache } from './pipelines.ts';
-import { timeInterleaved } from './stopwatch.ts';
+import type { OpenDevice } from './device.ts';
+import { PipelineCache } from './pipelines.ts';
+import { createStopwatch, timeInterleaved } from './stopwatch.ts';
 import type { Stopwatch } from './stopwatch.ts';
 
 /** Steps of an invocation: its start and end are then below a hundredth. */
@@ -49,6 +50,36 @@ export async function preparePeak(
     probe.dispose();
   }
   throw new Error('there is a last size');
+}
+
+/**
+ * The peak of each family in 10⁹ multiply-adds a second, the best of a few runs.
+ * @throws {DeviceError} out of memory, or the device is lost
+ */
+export async function measurePeaks(
+  { device, timestamps }: Pick<OpenDevice, 'device' | 'timestamps'>,
+  families: readonly PeakProbe['family'][],
+): Promise<Partial<Record<PeakProbe['family'], number>>> {
+  const pipelines = new PipelineCache(device);
+  const stopwatch = createStopwatch(device, timestamps);
+  const peaks: Partial<Record<PeakProbe['family'], number>> = {};
+  try {
+    for (const family of families) {
+      const probe = await preparePeak(device, pipelines, stopwatch, family);
+      try {
+        const [{ samples }] = await timeInterleaved(stopwatch, [probe], {
+          rounds,
+          encode: (pass) => probe.encode(pass),
+        });
+        peaks[family] = probe.macs / Math.min(...samples) / 1e6;
+      } finally {
+        probe.dispose();
+      }
+    }
+  } finally {
+    stopwatch.dispose();
+  }
+  return peaks;
 }
 
 async function probeOf(

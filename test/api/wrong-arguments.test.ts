@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as extending from '../../src/index-extend.ts';
 import * as quantizing from '../../src/index-quantize.ts';
+import * as inspecting from '../../src/index-inspect.ts';
 import * as vision from '../../src/index-vision.ts';
 import * as octet from '../../src/index.ts';
 import { createFloatGraph } from '../support/onnx-models.ts';
@@ -114,6 +115,14 @@ function floatGraph(): quantizing.Graph {
   const b = createFloatGraph(1);
   return b.finish(b.gemm(b.globalPool(b.relu(b.conv(b.input('input', ['N', 3, 4, 4]), 2))), 3));
 }
+
+const withPreprocessing = (float: quantizing.Graph): quantizing.Graph => ({
+  ...float,
+  metadata: new Map([
+    ['mean', '0,0,0'],
+    ['std', '1,1,1'],
+  ]),
+});
 
 let calibration: quantizing.Calibration;
 let graph: quantizing.Graph;
@@ -354,6 +363,48 @@ const calls: Readonly<Record<string, Call>> = {
     call: (...args: [never]) => model.profile(...args),
     args: () => [{ batch: 1, repetitions: 1, ...asyncOptions() }],
   },
+  inspectModel: {
+    call: inspecting.inspectModel,
+    args: () => [floatGraph(), { target: 'wasm', batch: 1, quantized: graph }],
+  },
+  'inspectModel for a device of one’s own': {
+    call: inspecting.inspectModel,
+    args: () => [graph, { target: structuredClone(inspecting.deviceProfile('webgpu-minimum')) }],
+  },
+  withMeasuredTimes: {
+    call: inspecting.withMeasuredTimes,
+    args: () => [
+      inspecting.inspectModel(graph),
+      { batch: 1, totalMs: 1, operations: plan.operations.map(({ writes }) => ({ writes, ms: 1 })) },
+    ],
+  },
+  inspectionHtml: { call: inspecting.inspectionHtml, args: () => [inspecting.inspectModel(graph)] },
+  inspectionSvg: {
+    call: inspecting.inspectionSvg,
+    args: () => [inspecting.inspectModel(graph), 'operations'],
+  },
+  toDot: { call: inspecting.toDot, args: () => [inspecting.inspectModel(graph), 'nodes'] },
+  deviceProfile: { call: inspecting.deviceProfile, args: () => ['wasm'] },
+  parseDeviceProfile: {
+    call: inspecting.parseDeviceProfile,
+    args: () => [structuredClone(inspecting.deviceProfile('wasm'))],
+  },
+  measureDevice: {
+    call: inspecting.measureDevice,
+    args: () => [{ backend: 'wasm', threads: 1 }],
+    // Without a backend the GPU would be measured each time.
+    skip: ['0', '0.backend'],
+  },
+  measureAccuracy: {
+    call: inspecting.measureAccuracy,
+    args: () => [
+      withPreprocessing(floatGraph()),
+      graph,
+      [picture()],
+      { backend: 'reference', imageCount: 1, ...asyncOptions() },
+    ],
+    skip: ['3', '3.backend'],
+  },
   'Model.dispose': {
     call: async () => (await octet.loadModel(graph, { backend: 'reference' })).dispose(),
     args: () => [1],
@@ -361,7 +412,7 @@ const calls: Readonly<Record<string, Call>> = {
 };
 
 test('the table has every exported function', () => {
-  const exported = [octet, quantizing, vision, extending]
+  const exported = [octet, quantizing, vision, inspecting, extending]
     .flatMap((entry): [string, unknown][] => Object.entries(entry))
     .filter(([, value]) => !(value instanceof Function && value.prototype instanceof Error))
     .map(([name]) => name);

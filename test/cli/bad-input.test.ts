@@ -37,7 +37,7 @@ describe('models', () => {
     const whole = readFileSync(path('float.onnx'));
     writeFileSync(path('half.onnx'), whole.subarray(0, whole.length >> 1));
     for (const command of [
-      ['info', path('half.onnx')],
+      ['inspect', path('half.onnx')],
       ['classify', '-m', path('half.onnx'), path('pictures')],
       ['evaluate', path('half.onnx'), '-i', path('pictures')],
     ]) {
@@ -49,13 +49,13 @@ describe('models', () => {
   test('a text file and an empty file', async () => {
     writeFileSync(path('notes.onnx'), 'These are not the weights you are looking for.\n');
     writeFileSync(path('empty.onnx'), '');
-    expectRefusal(await octet('info', path('notes.onnx')), /error: /);
-    expectRefusal(await octet('info', path('empty.onnx')), /error: /);
+    expectRefusal(await octet('inspect', path('notes.onnx')), /error: /);
+    expectRefusal(await octet('inspect', path('empty.onnx')), /error: /);
   });
 
   test('a file that is not there, and a folder', async () => {
-    expectRefusal(await octet('info', path('nowhere.onnx')), /nowhere\.onnx: no such file/);
-    expectRefusal(await octet('info', path('pictures')), /pictures: it is a folder/);
+    expectRefusal(await octet('inspect', path('nowhere.onnx')), /nowhere\.onnx: no such file/);
+    expectRefusal(await octet('inspect', path('pictures')), /pictures: it is a folder/);
   });
 
   test('operators that Octet lacks: every one is named, with its node', async () => {
@@ -71,7 +71,7 @@ describe('models', () => {
         ],
       }),
     );
-    const refusal = await octet('info', path('exotic.onnx'));
+    const refusal = await octet('inspect', path('exotic.onnx'));
     expectRefusal(refusal, /2 problems/, /Loop.*"first"/, /Scan.*"second"/);
     expect(refusal.stderr).not.toMatch(/fine/);
   });
@@ -90,13 +90,13 @@ describe('models', () => {
     expectRefusal(await quantize(path('nan.onnx'), path('pictures')), /error: /);
   });
 
-  test('a float model of which a node would stay in float: info and quantize say which, and why', async () => {
+  test('a float model of which a node would stay in float: inspect and quantize say which, and why', async () => {
     const b = createFloatGraph(3);
     const x = b.relu(b.conv(b.input('input', ['N', 3, 12, 12]), 8));
     const float = b.finish(b.gemm(b.globalPool(b.node('PRelu', [x, b.conv(x, 8)])), 10));
     writeFileSync(path('slopes.onnx'), encodeModel(float));
-    const { stdout } = await octet('info', path('slopes.onnx'));
-    expect(stdout).toMatch(/1 node of it runs in float32 on the CPU[^]*PRelu.*joins two tensors/);
+    const { stdout } = await octet('inspect', path('slopes.onnx'));
+    expect(stdout).toMatch(/1 on the host[^]*PRelu.*host.*joins two tensors/);
     const { code, stderr } = await octet(
       ...['quantize', path('slopes.onnx'), '-c', path('pictures'), '-o', path('slopes8.onnx')],
       ...['--mean', '0,0,0', '--std', '1,1,1'],
@@ -110,7 +110,10 @@ describe('models', () => {
       await octet('classify', '-m', path('float.onnx'), path('pictures')),
       /not quantized.*octet quantize/,
     );
-    expectRefusal(await octet('info', '--plan', path('float.onnx')), /float model, which has no memory plan/);
+    expectRefusal(
+      await octet('inspect', '--plan', path('float.onnx')),
+      /float model, which has no memory plan/,
+    );
   });
 });
 
@@ -181,7 +184,7 @@ describe('options', () => {
     expect(readFileSync(path('float.onnx')).equals(before)).toBe(true);
     await octet('quantize', path('float.onnx'), '-c', path('pictures'), '-o', path('plan.int8.onnx'));
     expectRefusal(
-      await octet('info', path('plan.int8.onnx'), '--svg', path('nowhere', 'plan.svg')),
+      await octet('inspect', path('plan.int8.onnx'), '--plan-svg', path('nowhere', 'plan.svg')),
       /cannot write .*plan\.svg: there is no folder/,
     );
   });
@@ -219,8 +222,9 @@ describe('options', () => {
 
   test.each([
     [['frobnicate'], /unknown command 'frobnicate'/],
-    [['info'], /missing required argument 'model'/],
-    [['info', 'x.onnx', '--batch', '0'], /positive integer/],
+    [['inspect'], /missing required argument 'model'/],
+    [['inspect', 'x.onnx', '--batch', '0'], /positive integer/],
+    [['inspect', 'x.onnx', '--verbose', '3'], /must be 0, 1 or 2/],
     [['sweep', 'x.onnx', '--weights', '8,9'], /integers from 2 to 8/],
     [['classify', 'x.png', '--backend', 'cuda'], /Allowed choices are auto, webgpu, wasm, reference/],
     [['data', 'imagenet'], /unknown data set 'imagenet'/],
@@ -258,7 +262,10 @@ describe('files to write', () => {
     for (const name of [['pictures', 'cat', '0.png'], ['recipe.json'], ['labels.txt'], ['labels-link.txt']]) {
       await refuse(path(...name), options, /that is a file that is read/);
     }
-    expectRefusal(await octet('info', path('float.onnx'), '--svg', path('float.onnx')), /file that is read/);
+    expectRefusal(
+      await octet('inspect', path('float.onnx'), '--svg', path('float.onnx')),
+      /file that is read/,
+    );
   });
 
   test('no device and no pipe is replaced', async () => {

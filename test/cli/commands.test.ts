@@ -4,7 +4,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { basename, relative } from 'node:path';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
+import * as v from 'valibot';
 import { findPictures } from '../../src/cli/pictures.ts';
+import type { Inspection } from '../../src/inspect/inspect.ts';
+import { inspectionSchema } from '../../src/inspect/schema.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { convNet } from '../support/onnx-models.ts';
 import { octet } from './run.ts';
@@ -108,14 +111,14 @@ describe('a model without metadata', () => {
       ...['quantize', path('bare.onnx'), '-c', path('pictures'), '-o', path('bare8.onnx')],
       ...['--mean', '0.5,0.5,0.5', '--std', '0.25,0.25,0.25', '--labels', path('labels.txt')],
     );
-    const info = await json('info', path('bare8.onnx'));
-    expect(info.metadata).toMatchObject({
+    const described = await json<Inspection>('inspect', path('bare8.onnx'));
+    expect(described.model.metadata).toMatchObject({
       mean: '0.5,0.5,0.5',
       std: '0.25,0.25,0.25',
       labels: CLASSES.join('\n'),
     });
-    const same = await json('info', path('int8.onnx'));
-    expect(info.layers).toEqual(same.layers);
+    const same = await json<Inspection>('inspect', path('int8.onnx'));
+    expect(described.nodes).toEqual(same.nodes);
     const images = ['-i', path('pictures')];
     expect(await json('compare', path('bare.onnx'), path('bare8.onnx'), ...images)).toMatchObject({
       pictures: 8,
@@ -127,24 +130,77 @@ describe('a model without metadata', () => {
   });
 });
 
-describe('info', () => {
+describe('inspect', () => {
   test('a float model', async () => {
-    const info = await json('info', path('float.onnx'));
-    expect(info).toMatchObject({ quantized: false, inputs: [{ name: 'input', shape: ['N', 3, 12, 12] }] });
-    expect(info.memory).toBeUndefined();
+    const { model, assumed } = await json<Inspection>('inspect', path('float.onnx'));
+    expect(model).toMatchObject({ quantized: false, inputs: [{ name: 'input', shape: ['N', 3, 12, 12] }] });
+    expect(assumed).toBe(true);
     // 8 filters of 3·3·3 at 12×12, 13 of 8·3·3 at 6×6, dense 13→16 and 16→10.
-    expect(info.macs).toBe(8 * 27 * 144 + 13 * 72 * 36 + 13 * 16 + 16 * 10);
+    expect(model.macs).toBe(8 * 27 * 144 + 13 * 72 * 36 + 13 * 16 + 16 * 10);
   });
 
   test('a quantized one, with its memory plan as text and picture', async () => {
-    const { macs } = await json('info', path('float.onnx'));
-    const info = await json('info', path('int8.onnx'));
-    expect(info).toMatchObject({ quantized: true, macs });
-    const { stdout, code } = await octet('info', path('int8.onnx'), '--plan', '--svg', path('plan.svg'));
+    const float = await json<Inspection>('inspect', path('float.onnx'));
+    const inspection = await json<Inspection>('inspect', path('int8.onnx'));
+    v.parse(inspectionSchema, inspection);
+    expect(inspection).toMatchObject({ assumed: false, model: { quantized: true, macs: float.model.macs } });
+    const { stdout, code } = await octet(
+      'inspect',
+      path('int8.onnx'),
+      '--plan',
+      '--plan-svg',
+      path('plan.svg'),
+    );
     expect(code).toBe(0);
     expect(stdout).toMatch(/activation memory at batch 1: .* in 2 arenas/);
     expect(stdout).toMatch(/^tensor +arena +offset/m);
     expect(readFileSync(path('plan.svg'), 'utf8')).toMatch(/^<svg [^]*<\/svg>/);
+  });
+
+  test('on pictures: accuracy, files, levels of detail, and a threshold as exit code', async () => {
+    const images = ['-i', path('pictures'), '--float', path('float.onnx')];
+    const files = ['--html', path('report.html'), '--svg', path('graph.svg'), '--gv', path('graph.gv')];
+    const inspection = await json<Inspection>('inspect', path('int8.onnx'), ...images, ...files);
+    v.parse(inspectionSchema, inspection);
+    const { accuracy, operations } = inspection;
+    expect(accuracy).toMatchObject({ pictures: 8 });
+    const { levels } = accuracy!.values[0];
+    const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
+    expect(sum(levels!.integer)).toBe(sum(levels!.float));
+    expect(readFileSync(path('report.html'), 'utf8')).toMatch(/^<!doctype html>[^]*mountReport|id="data"/);
+    expect(readFileSync(path('graph.svg'), 'utf8')).toContain('<svg');
+    expect(readFileSync(path('graph.gv'), 'utf8')).toMatch(/^digraph /);
+
+    const brief = await octet('inspect', path('int8.onnx'), '--verbose', '0');
+    expect(brief.stdout).not.toContain(operations[0].kernel);
+    const full = await octet('inspect', path('int8.onnx'), '--verbose', '2', '--measure', 'wasm');
+    expect(full.stdout).toMatch(/^operation +kind +kernel/m);
+    expect(full.stdout).toMatch(/, measured [\d.]+ (µs|ms)/);
+
+    const worst = Math.min(...accuracy!.values.map(({ sqnr }) => sqnr));
+    const held = await octet('inspect', path('int8.onnx'), ...images, '--threshold', String(worst - 1));
+    expect(held.code).toBe(0);
+    const failed = await octet('inspect', path('int8.onnx'), ...images, '--threshold', String(worst + 0.1));
+    expect(failed).toMatchObject({ code: 1, stderr: expect.stringMatching(/SQNR below .* dB: /) as string });
+  });
+
+  test('a float model on pictures is quantized on the way', async () => {
+    const inspection = await json<Inspection>('inspect', path('float.onnx'), '-i', path('pictures'));
+    const quantized = await json<Inspection>(
+      ...['inspect', path('int8.onnx'), '-i', path('pictures'), '--float', path('float.onnx')],
+    );
+    expect(inspection.assumed).toBe(false);
+    expect(inspection.accuracy).toEqual(quantized.accuracy);
+  });
+});
+
+describe('device', () => {
+  test('writes a profile that inspect takes', async () => {
+    const profile = await json('device', '--backend', 'wasm');
+    expect(profile).toMatchObject({ profile: 1, backend: 'wasm', source: 'measured' });
+    writeFileSync(path('device.json'), JSON.stringify(profile));
+    const { target } = await json<Inspection>('inspect', path('int8.onnx'), '--target', path('device.json'));
+    expect(target).toEqual(profile);
   });
 });
 
@@ -483,9 +539,9 @@ test('--input-shape says the sizes that a file leaves open, which quantize keeps
   expect(without.stderr).toMatch(/pass inputShape: .* or --input-shape height=…,width=…/);
   await json('quantize', path('open.onnx'), ...source, '-o', file, '--input-shape', 'height=16,width=20');
   const shapeOf = async (...args: string[]) =>
-    (await json<{ inputs: { shape: unknown }[] }>('info', file, ...args)).inputs[0].shape;
+    (await json<Inspection>('inspect', file, ...args)).model.inputs[0].shape;
   expect(await shapeOf('--input-shape', 'input=1x3x8x9')).toEqual(['N', 3, 8, 9]);
-  expect((await octet('info', file)).stderr).toMatch(/--input-shape height=…,width=…/);
-  const wrong = await octet('info', file, '--input-shape', 'height=');
+  expect((await octet('inspect', file)).stderr).toMatch(/--input-shape height=…,width=…/);
+  const wrong = await octet('inspect', file, '--input-shape', 'height=');
   expect(wrong.stderr).toMatch(/must be like height=224,width=320/);
 });

@@ -22,14 +22,14 @@ function start(args: readonly string[], stdout: 'pipe' | number = 'pipe') {
 }
 
 test('bad input: exit code 2, one message on stderr, nothing on stdout', async () => {
-  const { code, stdout, stderr } = await start(['info', 'README.md']).ended;
+  const { code, stdout, stderr } = await start(['inspect', 'README.md']).ended;
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   expect(stderr).toMatch(/^error: /);
   expect(stderr).not.toMatch(/^\s+at /m);
 });
 
 test('--verbose shows where', async () => {
-  const { code, stderr } = await start(['--verbose', 'info', 'README.md']).ended;
+  const { code, stderr } = await start(['--verbose', 'inspect', 'README.md']).ended;
   expect(code).toBe(2);
   expect(stderr).toMatch(/^\s+at /m);
 });
@@ -48,7 +48,7 @@ test.each([
 });
 
 test('a reader that leaves early is no failure', async () => {
-  const { child, ended } = start(['info', path('float.onnx'), '--json']);
+  const { child, ended } = start(['inspect', path('float.onnx'), '--json']);
   child.stdout?.destroy();
   const { code, stderr } = await ended;
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -56,7 +56,7 @@ test('a reader that leaves early is no failure', async () => {
 
 test('a disk that is full costs a message, not a stack', async () => {
   const full = openSync('/dev/full', 'w');
-  const { code, stderr } = await start(['info', path('float.onnx'), '--json'], full).ended;
+  const { code, stderr } = await start(['inspect', path('float.onnx'), '--json'], full).ended;
   closeSync(full);
   expect(code).toBe(2);
   expect(stderr).toBe('error: cannot write the output: no space left on the disk\n');

@@ -1,7 +1,7 @@
 import { matMul as matMulRow } from '../../graph/operators/mat-mul.ts';
 import type { MatMulOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
-import { lowerMatMul, operandLayout, takesMatMul } from './lower.ts';
+import { largestSum, lowerMatMul, operandLayout, takesMatMul } from './lower.ts';
 import { matMulReference } from './reference.ts';
 
 export const matMul: Operator<MatMulOperation> = {
@@ -15,4 +15,5 @@ export const matMul: Operator<MatMulOperation> = {
     const [rows, height, width] = tensor(output).image;
     return rows * height * width * tensor(inputs[0]).image[2];
   },
+  accumulatorBound: ({ inputs }, tensor) => largestSum(tensor(inputs[0]).image[2]),
 };

@@ -11,6 +11,9 @@ import type { Int8Tensor, Layout, MatMulOperation, MoveOperation } from '../../p
 /** Largest product of two differences of an int8 and its zero point. */
 const LARGEST_PRODUCT = 255 * 255;
 
+/** Largest magnitude of a sum of `depth` products. */
+export const largestSum = (depth: number): number => LARGEST_PRODUCT * depth;
+
 /** Products with a constant matrix are convolutions. */
 export function takesMatMul(node: Node, context: LoweringContext): boolean {
   const weights = context.constant(node, 1) ?? context.plainConstant(node, 1);
@@ -37,7 +40,7 @@ export function lowerMatMul(node: Node, context: LoweringContext): void {
   const b = operand(node, 1, shape, context);
   if (!a || !b) return;
   const depth = a.image[2];
-  const bound = LARGEST_PRODUCT * depth;
+  const bound = largestSum(depth);
   // Nothing that floats would make better: thrown, the node is refused.
   if (bound >= 2 ** 31) {
     throw new ModelError(`its accumulator can overflow int32: it sums ${depth} products, up to ${bound}`);

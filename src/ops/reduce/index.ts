@@ -7,7 +7,7 @@ import { reduceSumSquare } from '../../graph/operators/reduce-sum-square.ts';
 import { reduceSum } from '../../graph/operators/reduce-sum.ts';
 import type { ReduceOperation } from '../../program/program.ts';
 import type { Operator } from '../operator.ts';
-import { lowerReduce, reduceLayout } from './lower.ts';
+import { LARGEST, lowerReduce, reduceLayout } from './lower.ts';
 import { reduceReference } from './reference.ts';
 
 export const reduce: Operator<ReduceOperation> = {
@@ -17,4 +17,11 @@ export const reduce: Operator<ReduceOperation> = {
   lower: lowerReduce,
   reference: reduceReference,
   macs: () => 0,
+  accumulatorBound({ function: fold, inputs, axes }, tensor) {
+    const count = tensor(inputs[0]).image.reduce(
+      (product, size, axis) => product * (axes[axis] ? size : 1),
+      1,
+    );
+    return LARGEST[fold] * count;
+  },
 };

@@ -22,7 +22,7 @@ import type {
 import { emitSelection } from '../selection.ts';
 
 /** Largest term of a sum: |x − z|, or its square. */
-const LARGEST: Readonly<Record<ReduceFunction, number>> = {
+export const LARGEST: Readonly<Record<ReduceFunction, number>> = {
   sum: 255,
   sumOfMagnitudes: 255,
   sumOfSquares: 255 * 255,

@@ -1,0 +1,23 @@
+/** `octetjs/inspect`: what becomes of each node of a model on a device, and why; reports; device profiles. */
+export { inspectModel, withMeasuredTimes } from './inspect/inspect.ts';
+export type {
+  InspectedNode,
+  InspectedOperation,
+  InspectedTensor,
+  Inspection,
+  InspectionTotals,
+  InspectOptions,
+  NodeStage,
+} from './inspect/inspect.ts';
+export type { ExpectedTime } from './inspect/cost.ts';
+export { deviceProfile, parseDeviceProfile } from './inspect/target.ts';
+export type { DeviceProfile, DeviceRates } from './inspect/target.ts';
+export { measureDevice } from './inspect/device.ts';
+export type { MeasureDeviceOptions } from './inspect/device.ts';
+
+export { measureAccuracy } from './inspect/accuracy.ts';
+export type { Accuracy, LevelHistogram, MeasureAccuracyOptions, ValueAccuracy } from './inspect/accuracy.ts';
+
+export { inspectionHtml } from './inspect/report.ts';
+export { inspectionSvg, toDot } from './inspect/picture.ts';
+export type { PictureOf } from './inspect/picture.ts';

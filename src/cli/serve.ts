@@ -63,7 +63,12 @@ export function configure(command: Command, { signal }: CommandContext): void {
     .addOption(inputShapeOption())
     .option('--host-stages', 'compute on the CPU what does not run in integers')
     .option('--batch <n>', 'most pictures a batch', positiveInteger, 8)
-    .option('--wait <ms>', 'longest that a picture waits for others while a process is idle', milliseconds, 1)
+    .option(
+      '--wait <ms>',
+      'how long a batch that is not full waits for others once a process is idle',
+      milliseconds,
+      1,
+    )
     .option(
       '--queue <n>',
       'pictures that may wait, a model; beyond them the answer is 429',

@@ -23,7 +23,7 @@ export interface BatchRunner {
 export interface BatcherOptions {
   /** Batch sizes, ascending, from 1. */
   readonly sizes: readonly number[];
-  /** How long the first of a batch that is not full waits for others while a process is idle. */
+  /** How long a batch that is not full waits for others while a process is idle. */
   readonly waitMs: number;
   /** Pictures that may wait. */
   readonly capacity: number;
@@ -65,6 +65,8 @@ export class Batcher {
   #queue: Waiting[] = [];
   #running = 0;
   #timer: NodeJS.Timeout | undefined;
+  /** When a process last had done a batch. */
+  #idleSince = -Infinity;
   /** Moving average. */
   #msPerPicture = 0;
 
@@ -154,7 +156,9 @@ export class Batcher {
       const isFull = this.#queue.length >= most;
       const busy = this.#runner.leastBusy;
       if (busy === undefined || busy >= (isFull ? BATCHES_AHEAD : 1)) return;
-      const left = waitMs - (performance.now() - this.#queue[0].since);
+      // From when the process was idle: clients that have their answers of the batch before are about to send what comes next.
+      const since = Math.max(this.#queue[0].since, this.#idleSince);
+      const left = waitMs - (performance.now() - since);
       if (!isFull && left > 0) {
         if (this.#timer === undefined) {
           this.#timer = setTimeout(() => {
@@ -203,6 +207,7 @@ export class Batcher {
     } finally {
       this.#cancelled.delete(check);
       this.#running -= batch.length;
+      this.#idleSince = performance.now();
       this.pump();
     }
   }

@@ -222,8 +222,11 @@ function readInput(model: ProcessModel, header: TensorHeader, bytes: Uint8Array 
 
 /** Real values must be numbers: found here, a NaN is the request's own error and not its batch's. */
 function checkNumbers(name: string, values: Float32Array): void {
-  const index = values.findIndex(Number.isNaN);
-  if (index >= 0) throw new InputError(`input "${name}" is not a number at index ${index}`);
+  // A loop: findIndex takes ten times as long, milliseconds for the pixels of a photograph.
+  for (let index = 0; index < values.length; index++) {
+    if (Number.isNaN(values[index]))
+      throw new InputError(`input "${name}" is not a number at index ${index}`);
+  }
 }
 
 function fromBytes(

@@ -102,6 +102,18 @@ describe('a batcher', () => {
     ]);
   });
 
+  test('gives clients that have just been answered the time to send what comes next', async () => {
+    const { runner, batcher, sent } = setUp({ waitMs: 30 });
+    void batcher.submit(units(1, 2, 3, 4), never);
+    void batcher.submit(units(5), never);
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    runner.batches[0].finish();
+    await tick();
+    expect(sent()).toHaveLength(1);
+    void batcher.submit(units(6, 7, 8), never);
+    expect(sent()[1]).toEqual([5, 6, 7, 8]);
+  });
+
   test('refuses what its queue cannot hold, with the time to try again', async () => {
     const { runner, batcher } = setUp({ capacity: 5 });
     void batcher.submit(units(1), never);

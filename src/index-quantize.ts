@@ -49,13 +49,15 @@ export type { QuantizationParameters, RealRange, Scheme, UniformQuantizer } from
 
 export { compareModels } from './quantize/compare.ts';
 export type { CompareModelsOptions, ValueComparison } from './quantize/compare.ts';
-export { searchBits } from './quantize/search.ts';
+export { measureSensitivities, searchBits } from './quantize/search.ts';
 export type {
   LayerSensitivity,
   ModelQuality,
   SearchOptions,
   SearchPoint,
   SearchResult,
+  SensitivityOptions,
+  SensitivityPart,
 } from './quantize/search.ts';
 export { sweepBits } from './quantize/sweep.ts';
 export type { BitWidths, SweepOptions, SweepResult } from './quantize/sweep.ts';

@@ -135,7 +135,7 @@ export function sha256(bytes: Uint8Array): string {
 }
 
 /** SHA-256 of the pixels of all pictures, in order, sizes included. */
-export async function hashPictures(items: readonly PictureItem[]): Promise<string> {
+export async function hashPictures(items: readonly Pick<PictureItem, 'load'>[]): Promise<string> {
   const hash = createHash('sha256');
   for await (const { width, height, data } of loadPictures(items)) {
     hash.update(`${width} ${height} ${data.length} `).update(data);
@@ -144,6 +144,6 @@ export async function hashPictures(items: readonly PictureItem[]): Promise<strin
 }
 
 /** One after the other, so that a folder of any size fits in memory. */
-export async function* loadPictures(items: readonly PictureItem[]): AsyncGenerator<Picture> {
+export async function* loadPictures(items: readonly Pick<PictureItem, 'load'>[]): AsyncGenerator<Picture> {
   for (const item of items) yield await item.load();
 }

@@ -1,11 +1,19 @@
 import type { Command } from 'commander';
+import * as v from 'valibot';
+import { platform } from '#platform';
 import { InputError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { imageBatches } from '../model/image-batches.ts';
 import { readLabels } from '../model/labels.ts';
 import type { InputShape, LoadOptions } from '../model/model.ts';
 import { readGraph } from '../model/source.ts';
-import { searchBits, type ModelQuality, type SearchPoint } from '../quantize/search.ts';
+import {
+  measureSensitivities,
+  searchBits,
+  type LayerSensitivity,
+  type ModelQuality,
+  type SearchPoint,
+} from '../quantize/search.ts';
 import type { Picture } from '../vision/picture.ts';
 import { type OpenClassifier, openFloatClassifier, openQuantizedClassifier } from './classifiers.ts';
 import { CheckFailure, type CommandContext } from './context.ts';
@@ -25,10 +33,13 @@ import {
   readRecipe,
 } from './options.ts';
 import { bytes, onProgress, print, printJson, progress, table } from './output.ts';
-import { findPictures, loadPictures, SOURCES_HELP } from './pictures.ts';
+import { findPictures, hashPictures, loadPictures, sha256, SOURCES_HELP } from './pictures.ts';
 import { configuredOnnxRuntime } from './runtime.ts';
+import { parseShard, type Shard } from './shard.ts';
 
 interface SearchCommandOptions {
+  readonly shard?: Shard;
+  readonly sensitivities?: string[];
   readonly maxDrop?: number;
   readonly maxBytes?: number;
   readonly calibration: string[];
@@ -66,14 +77,28 @@ export function configure(command: Command, { signal }: CommandContext): void {
     .option('-a, --activations <bits>', 'activation bits at which sensitivity is measured', bitList, [])
     .option('-r, --recipe <file>', 'all but the bits')
     .option('-o, --output <file>', 'where to write the recipe that was found')
+    .option(
+      '--shard <i/n>',
+      'measure the i-th of n parts of the layers alone, for --sensitivities (with --json, without a limit)',
+      parseShard,
+    )
+    .option(
+      '--sensitivities <part...>',
+      'what --shard printed, all parts: their layers are not measured again',
+    )
     // Each model is loaded for one evaluation: compiling shaders would take longer than running it.
     .addOption(backendOption().default('wasm'))
     .addOption(maxActivationBytesOption())
     .addOption(inputShapeOption())
     .option('--json', 'print JSON')
     .action(async (path: string, options: SearchCommandOptions) => {
-      if ((options.maxDrop === undefined) === (options.maxBytes === undefined)) {
-        throw new InputError('give either --max-drop or --max-bytes');
+      const { shard } = options;
+      const limits = [options.maxDrop, options.maxBytes].filter((limit) => limit !== undefined).length;
+      if (!shard && limits !== 1) throw new InputError('give either --max-drop or --max-bytes');
+      if (shard && (limits > 0 || options.sensitivities || options.output || !options.json)) {
+        throw new InputError(
+          '--shard only measures layers: add --json, and leave out --max-drop, --max-bytes, --sensitivities and --output',
+        );
       }
       const recipe = await readRecipe(options.recipe);
       const graph = await readGraph(path, { signal, ...inputSizes(options) });
@@ -96,21 +121,39 @@ export function configure(command: Command, { signal }: CommandContext): void {
         return qualityOf(await allScores(open, pictures), float, labels);
       };
       const bar = progress('Searching');
-      const { sensitivities, points, best } = await searchBits(
-        graph,
-        imageBatches(graph, loadPictures(calibrationPictures), inputSizes(options)),
-        {
-          recipe,
-          weightBits: options.weights,
-          activationBits: options.activations,
-          evaluate,
-          ...(options.maxDrop !== undefined && { maxDrop: options.maxDrop }),
-          ...(options.maxBytes !== undefined && { maxBytes: options.maxBytes }),
-          onnxRuntime: await configuredOnnxRuntime(),
-          onProgress: onProgress(bar),
-          signal,
-        },
-      ).finally(() => bar.stop());
+      const batches = imageBatches(graph, loadPictures(calibrationPictures), inputSizes(options));
+      const shared = {
+        recipe,
+        weightBits: options.weights,
+        activationBits: options.activations,
+        evaluate,
+        onnxRuntime: await configuredOnnxRuntime(),
+        onProgress: onProgress(bar),
+        signal,
+      };
+      const whole = {
+        model: sha256(await platform.readFile(path)),
+        recipe: JSON.stringify(recipe),
+        calibration: await hashPictures(calibrationPictures),
+        pictures: await hashPictures(images ?? calibrationPictures),
+        labels: labels ?? null,
+      };
+      if (shard) {
+        const measured = await measureSensitivities(graph, batches, { ...shared, part: shard }).finally(() =>
+          bar.stop(),
+        );
+        printJson({ shard, whole: sha256(utf8(JSON.stringify(whole))), sensitivities: measured });
+        return;
+      }
+      const given =
+        options.sensitivities &&
+        (await readParts(options.sensitivities, sha256(utf8(JSON.stringify(whole)))));
+      const { sensitivities, points, best } = await searchBits(graph, batches, {
+        ...shared,
+        ...(given && { sensitivities: given }),
+        ...(options.maxDrop !== undefined && { maxDrop: options.maxDrop }),
+        ...(options.maxBytes !== undefined && { maxBytes: options.maxBytes }),
+      }).finally(() => bar.stop());
       if (options.output && best) {
         await writeWhole(options.output, `${JSON.stringify(best.recipe, undefined, 2)}\n`);
       }
@@ -147,6 +190,41 @@ export function configure(command: Command, { signal }: CommandContext): void {
       }
       if (!best) throw new CheckFailure('no choice of bits meets the limit: see the table above');
     });
+}
+
+const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+const partSchema = v.object({
+  whole: v.string(),
+  sensitivities: v.array(
+    v.object({
+      name: v.string(),
+      kind: v.picklist(['weights', 'activation']),
+      bits: v.number(),
+      savedBytes: v.number(),
+      loss: v.number(),
+      drop: v.number(),
+    }),
+  ),
+});
+
+/** @throws {InputError} a file is no part, or a part of another search; a part that is missing is found out by the search */
+async function readParts(paths: readonly string[], whole: string): Promise<LayerSensitivity[]> {
+  const sensitivities: LayerSensitivity[] = [];
+  for (const path of paths) {
+    const text = new TextDecoder().decode(await platform.readFile(path));
+    let part: v.InferOutput<typeof partSchema>;
+    try {
+      part = v.parse(partSchema, JSON.parse(text));
+    } catch (cause) {
+      throw new InputError(`${path} is not what \`octet search --shard i/n --json\` prints`, { cause });
+    }
+    if (part.whole !== whole) {
+      throw new InputError(`${path} was measured with another model, recipe or other pictures`);
+    }
+    sensitivities.push(...part.sensitivities);
+  }
+  return sensitivities;
 }
 
 function rowOf(point: SearchPoint, best: SearchPoint | undefined): readonly (string | number)[] {

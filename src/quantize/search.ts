@@ -6,7 +6,7 @@
  * measured on whole models, not added up.
  */
 import * as v from 'valibot';
-import { asyncOptions, check, finite, fn, integer, iterable } from '../arguments.ts';
+import { asyncOptions, check, count, finite, fn, integer, iterable, text } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { graphSchema } from '../onnx/graph-schema.ts';
@@ -25,7 +25,7 @@ export interface ModelQuality {
   readonly drop: number;
 }
 
-export interface SearchOptions extends AsyncOptions, OnnxRuntimeOptions {
+export interface SensitivityOptions extends AsyncOptions, OnnxRuntimeOptions {
   /** What an earlier calibration of the same graph and images gave. */
   readonly calibration?: Calibration;
   /** All but the bits of the weights; those it has are what the search starts from. */
@@ -36,6 +36,17 @@ export interface SearchOptions extends AsyncOptions, OnnxRuntimeOptions {
   readonly activationBits?: readonly number[];
   /** Measures a quantized graph against the float one. */
   readonly evaluate: (graph: Graph) => Promise<ModelQuality>;
+}
+
+/** A share of the models that differ from the recipe in one layer: the `index`-th of `count`, from 1. */
+export interface SensitivityPart {
+  readonly index: number;
+  readonly count: number;
+}
+
+export interface SearchOptions extends SensitivityOptions {
+  /** What `measureSensitivities` gave, of all parts together: layers alone are not measured again. */
+  readonly sensitivities?: readonly LayerSensitivity[];
   /** The smallest model whose drop is at most this. Either this or `maxBytes`. */
   readonly maxDrop?: number;
   /** The model that loses least of those whose constants take at most so many bytes. */
@@ -73,17 +84,39 @@ export interface SearchResult {
   readonly best?: SearchPoint;
 }
 
+const sensitivityEntries = {
+  evaluate: fn,
+  signal: v.optional(asyncOptions.signal),
+  onProgress: v.optional(asyncOptions.onProgress),
+  onnxRuntime: v.optional(onnxRuntimeOptions.onnxRuntime),
+  calibration: v.optional(calibrationSchema),
+  weightBits: v.optional(v.array(integer(2, 7), 'an array of whole numbers from 2 to 7')),
+  activationBits: v.optional(v.array(integer(2, 8), 'an array of whole numbers from 2 to 8')),
+};
+const sensitivity = v.object(
+  {
+    name: text,
+    kind: v.picklist(['weights', 'activation']),
+    bits: integer(2, 8),
+    savedBytes: finite,
+    loss: finite,
+    drop: finite,
+  },
+  'what measureSensitivities gave',
+);
 const searchOptions = v.object(
   {
-    evaluate: fn,
-    signal: v.optional(asyncOptions.signal),
-    onProgress: v.optional(asyncOptions.onProgress),
-    onnxRuntime: v.optional(onnxRuntimeOptions.onnxRuntime),
-    calibration: v.optional(calibrationSchema),
-    weightBits: v.optional(v.array(integer(2, 7), 'an array of whole numbers from 2 to 7')),
-    activationBits: v.optional(v.array(integer(2, 8), 'an array of whole numbers from 2 to 8')),
+    ...sensitivityEntries,
+    sensitivities: v.optional(v.array(sensitivity, 'an array of what measureSensitivities gave')),
     maxDrop: v.optional(finite),
     maxBytes: v.optional(finite),
+  },
+  'an object with evaluate',
+);
+const sensitivityOptions = v.object(
+  {
+    ...sensitivityEntries,
+    part: v.optional(v.object({ index: count, count }, 'a part { index, count }')),
   },
   'an object with evaluate',
 );
@@ -95,6 +128,117 @@ interface Choice {
   readonly bits: number;
   readonly bytes: number;
   readonly loss: number;
+}
+
+/**
+ * Measures each layer alone with fewer bits: what `searchBits` does first, and what takes it longest. Parts may be measured on several
+ * machines; together they are the `sensitivities` of `searchBits`.
+ *
+ * @param images what the model is calibrated on, gone through many times
+ * @throws {InputError} where an option is wrong, or the recipe stores few bits as int8
+ * @throws {ModelError} where weights or activations are NaN or infinite
+ */
+export async function measureSensitivities(
+  graph: Graph,
+  images: AsyncIterable<Batch> | Iterable<Batch>,
+  options: SensitivityOptions & { readonly part?: SensitivityPart },
+): Promise<LayerSensitivity[]> {
+  check(
+    'measureSensitivities',
+    { graph: graphSchema, images: iterable, options: sensitivityOptions },
+    { graph, images, options },
+  );
+  const { part = { index: 1, count: 1 } } = options;
+  if (part.index > part.count) {
+    throw new InputError(`measureSensitivities: there is no part ${part.index} of ${part.count}`);
+  }
+  const { changes, measure } = await prepare(graph, images, options);
+  const edge = (position: number) => Math.floor((changes.length * position) / part.count);
+  const own = changes.slice(edge(part.index - 1), edge(part.index));
+  const sensitivities: LayerSensitivity[] = [];
+  for (const [done, change] of own.entries()) {
+    options.onProgress?.({ stage: 'quantize', done, total: own.length, item: change.title });
+    sensitivities.push(await measureAlone(change, measure));
+  }
+  options.onProgress?.({ stage: 'quantize', done: own.length, total: own.length });
+  return sensitivities;
+}
+
+/** A layer's weights or values with fewer bits. */
+interface Change extends Pick<LayerSensitivity, 'name' | 'kind' | 'bits' | 'savedBytes'> {
+  readonly title: string;
+  readonly override: Recipe['layers'][number];
+}
+
+type Measure = (
+  overrides: Recipe['layers'],
+) => Promise<ModelQuality & { readonly bytes: number; readonly recipe: Recipe }>;
+
+async function measureAlone(
+  { name, kind, bits, savedBytes, override }: Change,
+  measure: Measure,
+): Promise<LayerSensitivity> {
+  const { loss, drop } = await measure([override]);
+  return { name, kind, bits, savedBytes, loss, drop };
+}
+
+/** What both calls share: the calibrated model, what can be changed in it, and how a model is measured. */
+async function prepare(
+  graph: Graph,
+  images: AsyncIterable<Batch> | Iterable<Batch>,
+  options: SensitivityOptions,
+) {
+  const { evaluate, signal, onnxRuntime, weightBits = [4, 2], activationBits = [] } = options;
+  const recipe = parseRecipe(options.recipe);
+  const batches: Batch[] = [];
+  for await (const batch of images) batches.push(batch);
+  const calibration = options.calibration ?? (await calibrate(graph, batches, { ...options, recipe }));
+  const { layers } = calibration;
+  const weighted = [...layers.weighted.values()];
+  const startOf = ({ names }: WeightedLayer) => weightRecipe(recipe, names).bits;
+  const saved = (layer: WeightedLayer, bits: number) =>
+    storedBytes(layer, startOf(layer), recipe) - storedBytes(layer, bits, recipe);
+  const ofWeights = weighted.flatMap((layer) =>
+    weightBits
+      .filter((bits) => bits < startOf(layer))
+      .map((bits): Change => {
+        const { name } = layer.node;
+        return {
+          ...{ name, kind: 'weights', bits, savedBytes: saved(layer, bits) },
+          title: `${name}, weights of ${bits} bits`,
+          override: { match: name, weights: { bits } },
+        };
+      }),
+  );
+  if (!ofWeights.some(({ savedBytes }) => savedBytes > 0)) {
+    throw new InputError(
+      `no layer takes fewer bytes with ${weightBits.join(' or ')} bits: the recipe's opset is ${recipe.opset}, and int4 comes with 21, int2 with 25`,
+    );
+  }
+  const ofActivations = [...layers.values.values()]
+    .filter(({ producer }) => producer)
+    .flatMap(({ name }) =>
+      activationBits.map((bits): Change => ({
+        ...{ name, kind: 'activation', bits, savedBytes: 0 },
+        title: `${name}, ${bits} bits`,
+        override: { match: name, activations: { bits } },
+      })),
+    );
+  const measure: Measure = async (overrides) => {
+    signal?.throwIfAborted();
+    const changed: Recipe = { ...recipe, layers: [...recipe.layers, ...overrides] };
+    const { graph: quantized, report } = await quantize(graph, batches, {
+      recipe: changed,
+      calibration,
+      ...(onnxRuntime && { onnxRuntime }),
+      ...(signal && { signal }),
+    });
+    const quality = await evaluate(quantized);
+    check('evaluate', { result: qualitySchema }, { result: quality });
+    const { loss, drop } = quality;
+    return { loss, drop, bytes: report.quantizedBytes, recipe: changed };
+  };
+  return { weighted, startOf, saved, changes: [...ofWeights, ...ofActivations], measure };
 }
 
 /**
@@ -115,78 +259,53 @@ export async function searchBits(
     { graph: graphSchema, images: iterable, options: searchOptions },
     { graph, images, options },
   );
-  const {
-    maxDrop,
-    maxBytes,
-    evaluate,
-    signal,
-    onProgress,
-    weightBits = [4, 2],
-    activationBits = [],
-  } = options;
+  const { maxDrop, maxBytes, onProgress } = options;
   if ((maxDrop === undefined) === (maxBytes === undefined)) {
     throw new InputError('searchBits: pass either maxDrop or maxBytes');
   }
-  const recipe = parseRecipe(options.recipe);
-  const batches: Batch[] = [];
-  for await (const batch of images) batches.push(batch);
-  const calibration = options.calibration ?? (await calibrate(graph, batches, { ...options, recipe }));
-  const { layers } = calibration;
-  const weighted = [...layers.weighted.values()];
-  const startOf = ({ names }: WeightedLayer) => weightRecipe(recipe, names).bits;
-  const fewer = (layer: WeightedLayer) => weightBits.filter((bits) => bits < startOf(layer));
-  const saved = (layer: WeightedLayer, bits: number) =>
-    storedBytes(layer, startOf(layer), recipe) - storedBytes(layer, bits, recipe);
-  if (!weighted.some((layer) => fewer(layer).some((bits) => saved(layer, bits) > 0))) {
+  const { weighted, startOf, saved, changes, measure: run } = await prepare(graph, images, options);
+  const known = (change: Change) =>
+    options.sensitivities?.find(
+      ({ name, kind, bits }) => name === change.name && kind === change.kind && bits === change.bits,
+    );
+  const missing = options.sensitivities && changes.find((change) => !known(change));
+  if (missing) {
     throw new InputError(
-      `no layer takes fewer bytes with ${weightBits.join(' or ')} bits: the recipe's opset is ${recipe.opset}, and int4 comes with 21, int2 with 25`,
+      `the sensitivities are not those of this model and these bits, or a part is missing: there is none of ${missing.title}`,
     );
   }
-
-  const values = [...layers.values.values()].filter(({ producer }) => producer);
   let done = 0;
-  let total =
-    1 + weighted.reduce((sum, layer) => sum + fewer(layer).length, values.length * activationBits.length);
+  let total = 1 + (options.sensitivities ? 0 : changes.length);
   const measure = async (item: string, overrides: Recipe['layers']) => {
-    signal?.throwIfAborted();
     onProgress?.({ stage: 'quantize', done, total, item });
-    const changed: Recipe = { ...recipe, layers: [...recipe.layers, ...overrides] };
-    const { graph: quantized, report } = await quantize(graph, batches, {
-      recipe: changed,
-      calibration,
-      ...(options.onnxRuntime && { onnxRuntime: options.onnxRuntime }),
-      ...(signal && { signal }),
-    });
-    const quality = await evaluate(quantized);
-    check('evaluate', { result: qualitySchema }, { result: quality });
-    const { loss, drop } = quality;
+    const result = await run(overrides);
     done++;
-    return { loss, drop, bytes: report.quantizedBytes, recipe: changed };
+    return result;
   };
 
   const base = await measure('as the recipe says', []);
   const sensitivities: LayerSensitivity[] = [];
-  const choices = new Map<WeightedLayer, Choice[]>();
-  for (const layer of weighted) {
-    const { name } = layer.node;
-    const start = { bits: startOf(layer), bytes: 0, loss: 0 };
-    choices.set(layer, [start]);
-    for (const bits of fewer(layer)) {
-      const { loss, drop } = await measure(`${name}, weights of ${bits} bits`, [
-        { match: name, weights: { bits } },
-      ]);
-      const savedBytes = saved(layer, bits);
-      sensitivities.push({ name, kind: 'weights', bits, savedBytes, loss, drop });
-      choices.get(layer)!.push({ bits, bytes: -savedBytes, loss: Math.max(0, loss - base.loss) });
-    }
+  for (const change of changes) {
+    sensitivities.push(
+      known(change) ?? (await measureAlone(change, (overrides) => measure(change.title, overrides))),
+    );
   }
-  for (const { name } of values) {
-    for (const bits of activationBits) {
-      const { loss, drop } = await measure(`${name}, ${bits} bits`, [{ match: name, activations: { bits } }]);
-      sensitivities.push({ name, kind: 'activation', bits, savedBytes: 0, loss, drop });
-    }
-  }
-  sensitivities.sort((a, b) => a.loss - b.loss);
+  const choices = new Map(
+    weighted.map((layer): [WeightedLayer, Choice[]] => [
+      layer,
+      [
+        { bits: startOf(layer), bytes: 0, loss: 0 },
+        ...sensitivities
+          .filter(({ name, kind }) => kind === 'weights' && name === layer.node.name)
+          .map(({ bits, savedBytes, loss }) => ({
+            bits,
+            bytes: -savedBytes,
+            loss: Math.max(0, loss - base.loss),
+          })),
+      ],
+    ]),
+  );
+  sensitivities.sort((one, other) => one.loss - other.loss);
 
   const path = descend(choices);
   const measured = new Map<number, Omit<SearchPoint, 'pareto'>>();

@@ -334,7 +334,8 @@ describe('run', () => {
   test('draws only maps, and only into pictures', async () => {
     const picture = path('pictures', 'cat', '1.png');
     const { code, stderr } = await octet('run', path('int8.onnx'), picture, '--draw', path('x.png'));
-    expect({ code, stderr }).toMatchObject({ code: 2, stderr: /map of probabilities/ });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/map of probabilities/);
     expect((await octet('run', path('int8.onnx'), picture, '--draw', path('x.bmp'))).stderr).toMatch(
       /ends in \.png/,
     );
@@ -492,6 +493,26 @@ test('sweep fills its table', async () => {
   expect(code).toBe(0);
   expect(stdout).toMatch(/ A8 +A3\n/);
   expect(stdout).toMatch(/^W8( +\d+\.\d\d %){2}\nW2( +\d+\.\d\d %){2}$/m);
+});
+
+test('search in parts finds what search finds', async () => {
+  writeFileSync(path('nearest.json'), JSON.stringify({ weights: { rounding: 'nearest' } }));
+  const args = ['search', path('float.onnx'), '-c', path('pictures'), '-w', '4', '-r', path('nearest.json')];
+  const all = ['--max-drop', '100'];
+  const expected = await json<Record<string, unknown>>(...args, ...all);
+  const parts = [];
+  for (const shard of ['2/2', '1/2']) {
+    const part = await octet(...args, '--shard', shard, '--json');
+    expect(part.code).toBe(0);
+    const file = path(`part-${shard[0]}.json`);
+    writeFileSync(file, part.stdout);
+    parts.push(file);
+  }
+  expect(await json(...args, ...all, '--sensitivities', ...parts)).toEqual(expected);
+  const refusal = async (...more: string[]) => (await octet(...args, ...more)).stderr;
+  expect(await refusal(...all, '--sensitivities', parts[0])).toMatch(/a part is missing/);
+  expect(await refusal(...all, '--limit', '3', '--sensitivities', ...parts)).toMatch(/measured with another/);
+  expect(await refusal('--shard', '1/2')).toMatch(/--shard only measures layers/);
 });
 
 describe('compare', () => {

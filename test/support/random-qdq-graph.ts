@@ -401,7 +401,7 @@ export function randomQdqGraph(seed: number, batch: number): Graph {
 
   /** A float function whose readers want it in different ways. */
   function disagreement(): void {
-    const x = source();
+    const x = source((value) => sizesOf(value).length > 0);
     if (!x) return;
     let name = b.node(random.pick(UNARY), [x.name]);
     if (random.chance(0.2)) name = b.node('Identity', [name]);

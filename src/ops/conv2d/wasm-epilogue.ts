@@ -1,6 +1,6 @@
 /** The records of a convolution's epilogue (src/wasm/assembly/requantize.ts). */
 import type { Conv2dOperation, ProgramTensor } from '../../program/program.ts';
-import { weightMagnitudes, type WeightBits, type Weights, weightSums } from '../../program/weights.ts';
+import { weightMagnitudes, type WeightBits, weightSums } from '../../program/weights.ts';
 import { EPILOGUE_SCALINGS, RECORD_OFFSETS as AT, RECORD_WORDS } from '../wasm-parameters.ts';
 import { scaledEpilogue } from './stored-bits.ts';
 import { PANEL, type ConvolutionShape } from './wasm-shape.ts';
@@ -23,7 +23,6 @@ export function packEpilogue(
   const factor = 2 ** (8 - bits);
   const packed = new Int32Array(shape.panels * RECORD_WORDS);
   const sums = offset === 0 ? undefined : weightSums(weights);
-  const bounds = requantize ? accumulatorBounds(weights, bias, factor) : [];
   for (let panel = 0; panel < shape.panels; panel++) {
     const record = packed.subarray(panel * RECORD_WORDS, (panel + 1) * RECORD_WORDS);
     const first = panel * PANEL;
@@ -44,7 +43,13 @@ export function packEpilogue(
     const mantissas = requantize.mantissa.subarray(first, first + count);
     const shifts = requantize.shift.subarray(first, first + count);
     const multipliers = Float64Array.from(mantissas, (mantissa, lane) => mantissa * 2 ** -shifts[lane]);
-    const scaling = provenScaling(bounds.slice(first, first + count), multipliers);
+    // Adding up magnitudes takes longer than all else here, and few layers need it.
+    const loose = Array.from({ length: count }, () => (weights.zeroPoint ? 255 : 128) * weights.k);
+    let scaling = provenScaling(boundsOf(loose, bias, first, factor), multipliers);
+    if (scaling !== 'exact') {
+      const tight = weightMagnitudes(weights).subarray(first, first + count);
+      scaling = provenScaling(boundsOf(tight, bias, first, factor), multipliers);
+    }
     record[AT.scaling] = EPILOGUE_SCALINGS.indexOf(scaling);
     if (scaling === 'lanes') {
       record.set(mantissas, AT.multiplier);
@@ -70,7 +75,11 @@ export function provenScaling(
   return bounds.every((bound, lane) => bound * multipliers[lane] < 2 ** 31 - 256) ? 'exact' : 'clamped';
 }
 
-/** The largest |acc| of each output channel: `Σ|factor · w| · 128 + |bias|`. */
-function accumulatorBounds(weights: Weights, bias: Int32Array, factor: number): number[] {
-  return Array.from(weightMagnitudes(weights), (sum, o) => factor * sum * 128 + Math.abs(bias[o]));
+/**
+ * The largest |acc| of output channels from `first` on: `Σ|factor · w| · 128 + |bias|`.
+ *
+ * @param magnitudes at least `Σ|w|` of each
+ */
+function boundsOf(magnitudes: ArrayLike<number>, bias: Int32Array, first: number, factor: number): number[] {
+  return Array.from(magnitudes, (sum, lane) => factor * sum * 128 + Math.abs(bias[first + lane]));
 }

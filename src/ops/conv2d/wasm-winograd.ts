@@ -43,8 +43,9 @@ export function winograd(
   const [height, width, channels] = input.image;
   const plain = [...stride, ...dilation, groups].every((value) => value === 1) && !weights.zeroPoint;
   if (!plain || kernel[0] !== 3 || kernel[1] !== 3 || channels % 8 !== 0 || height * width < 2) return [];
-  const largest = weightMagnitudes(weights).reduce((most, sum) => Math.max(most, sum), 0) * 128;
-  return FILTERS.filter(({ limit }) => largest < limit).map((filter) =>
+  // Adding up magnitudes takes long: only where the largest weights there are would be too much.
+  const largest = () => weightMagnitudes(weights).reduce((most, sum) => Math.max(most, sum), 0) * 128;
+  return FILTERS.filter(({ limit }) => 128 * 128 * weights.k < limit || largest() < limit).map((filter) =>
     winogradVariant(operation, input, output, batch, filter),
   );
 }

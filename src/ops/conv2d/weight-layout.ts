@@ -101,6 +101,7 @@ function place(weights: Weights, placement: Placement, packed: PackedWeights): v
   const rows = weights.rows();
   const { outChannels, inChannels, k, zeroPoint } = weights;
   const { lanes, stride } = placement;
+  const words = packed instanceof Int8Array ? wordsOf(rows, packed, lanes) : undefined;
   const taps = Int32Array.from({ length: weights.taps }, (_, tap) => placement.tap(tap));
   for (let block = 0; block < outChannels; block += OUT_BLOCK) {
     const outEnd = Math.min(block + OUT_BLOCK, outChannels);
@@ -112,7 +113,9 @@ function place(weights: Weights, placement: Placement, packed: PackedWeights): v
           const lane = channel % lanes;
           const to = placement.outChannel(o) + taps[tap] + Math.floor(channel / lanes) * stride;
           const from = o * k + tap * inChannels + start;
-          if (packed instanceof Int8Array) {
+          if (words && lane === 0 && count % lanes === 0 && (from | to | stride) % lanes === 0) {
+            copyWords(words.rows, from / lanes, count / lanes, words.packed, to / lanes, stride / lanes);
+          } else if (packed instanceof Int8Array) {
             copyBytes(rows, from, count, packed, to, lane, lanes, stride);
           } else {
             copyCentred(rows, from, count, zeroPoint ? zeroPoint[o] : 0, packed, to, lane, lanes, stride);
@@ -121,6 +124,30 @@ function place(weights: Weights, placement: Placement, packed: PackedWeights): v
       }
     }
   }
+}
+
+/** Rows and packed weights by runs of lanes, where such a run is a word of 2 or 4 bytes. */
+function wordsOf(
+  rows: Int8Array,
+  packed: Int8Array,
+  lanes: number,
+): { readonly rows: Int16Array | Int32Array; readonly packed: Int16Array | Int32Array } | undefined {
+  const Words = lanes === 2 ? Int16Array : lanes === 4 ? Int32Array : undefined;
+  if (!Words || rows.byteOffset % lanes !== 0) return undefined;
+  const viewOf = (bytes: Int8Array) =>
+    new Words(bytes.buffer as ArrayBuffer, bytes.byteOffset, Math.floor(bytes.length / lanes));
+  return { rows: viewOf(rows), packed: viewOf(packed) };
+}
+
+function copyWords(
+  rows: Int16Array | Int32Array,
+  from: number,
+  count: number,
+  packed: Int16Array | Int32Array,
+  to: number,
+  stride: number,
+): void {
+  for (const end = from + count; from < end; from++, to += stride) packed[to] = rows[from];
 }
 
 /** Apart from the copy for wider elements, since engines make better code of a loop that only ever stores bytes. */

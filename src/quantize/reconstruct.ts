@@ -563,10 +563,12 @@ function realImages(
 ): { data: Float32Array; shape: number[] } {
   const length = data.length / shape[0];
   const part = data.subarray(from * length, to * length);
-  return {
-    data: part instanceof Float32Array ? part : Float32Array.from(part, (q) => scale * (q - zeroPoint)),
-    shape: [to - from, ...shape.slice(1)],
-  };
+  const sizes = [to - from, ...shape.slice(1)];
+  if (part instanceof Float32Array) return { data: part, shape: sizes };
+  // Not `Float32Array.from`, which goes through an iterator: this is a third of all the time otherwise.
+  const reals = new Float32Array(part.length);
+  for (let i = 0; i < reals.length; i++) reals[i] = scale * (part[i] - zeroPoint);
+  return { data: reals, shape: sizes };
 }
 
 /** The first `limit` images, as one value. */

@@ -5,7 +5,7 @@
     .cache/networks/venv/bin/python models/networks/export.py [NETWORK ...]
 
 They go to .cache/networks/float/, with the class names and the normalization of pixels in their metadata; docs/networks.md has the commands
-that quantize them. The pictures that scikit-image and scikit-learn ship go to .cache/networks/photographs/, for `npm run networks`.
+that quantize them. The pictures that they are calibrated on and measured with go to other folders of .cache/networks/.
 """
 
 import ast
@@ -218,6 +218,35 @@ def copy_photographs():
             shutil.copy(file, folder)
 
 
+def make_mosaics():
+    """
+    What EfficientNet-Lite0 is calibrated on: CIFAR-10's training pictures by themselves, which are blurs once enlarged to 224 by 224,
+    and side by side, 2, 4 and 7 a row, which have the edges and textures of photographs.
+    """
+    from PIL import Image
+
+    folder = CACHE / "mosaics"
+    folder.mkdir(parents=True, exist_ok=True)
+    source = CACHE.parent.parent / "models" / "cifar10"
+    columns = json.loads((source / "calibration-512.json").read_text())["columns"]
+    sheet = np.asarray(Image.open(source / "calibration-512.png").convert("RGB"))
+
+    def tile(index):
+        row, column = divmod(index, columns)
+        return sheet[row * 32 : (row + 1) * 32, column * 32 : (column + 1) * 32]
+
+    for index in range(64):
+        Image.fromarray(tile(index)).save(folder / f"1-{index:02}.png")
+    used = 0
+    for side in (2, 4, 7):
+        for index in range(21):
+            rows = []
+            for _ in range(side):
+                rows.append(np.concatenate([tile((used + column) % 256) for column in range(side)], axis=1))
+                used += side
+            Image.fromarray(np.concatenate(rows)).save(folder / f"{side}-{index:02}.png")
+
+
 WORDS = (
     "The quick brown fox jumps over a lazy dog; 0123456789 pack my box with five dozen liquor jugs. SPHINX OF BLACK QUARTZ, judge my vow! "
     "Price: $19.95 (incl. 7% tax), page 128 / 256. Figure 3: Results & Discussion. Open Mon-Fri 08:30 to 17:45"
@@ -255,6 +284,7 @@ def draw_text_pictures(part, count, seed):
 
 def main():
     copy_photographs()
+    make_mosaics()
     draw_text_pictures("calibration", 16, 1)
     draw_text_pictures("test", 16, 2)
     (CACHE / "float").mkdir(exist_ok=True)

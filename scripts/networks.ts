@@ -1,21 +1,22 @@
 /**
  * What the networks of docs/networks.md are measured by: the int8 files in models/ against the float ones that models/networks/export.py
- * writes. Prints the page's tables and puts them into it.
+ * writes. Prints the page's tables and puts them into it. What has been measured of the same files is kept: a run that was cut off goes on.
  *
  *     npm run networks [-- efficientnet-lite0 ...]
  */
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import { median } from 'simple-statistics';
 import { openFloatClassifier, rowsOf } from '../src/cli/classifiers.ts';
+import { bytes } from '../src/cli/output.ts';
 import { findPictures, type PictureItem } from '../src/cli/pictures.ts';
 import { readLabels } from '../src/model/labels.ts';
 import { configuredOnnxRuntime } from '../src/cli/runtime.ts';
 import { imageBatches } from '../src/model/image-batches.ts';
 import { loadModel } from '../src/model/load.ts';
-import type { Model } from '../src/model/model.ts';
 import { readGraph } from '../src/model/source.ts';
 import { openFloatSession } from '../src/quantize/onnx-runtime.ts';
 import { decibels } from '../src/quantize/quantize.ts';
@@ -26,12 +27,18 @@ import { resize } from '../src/vision/resize.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const page = join(root, 'docs/networks.md');
 const cache = join(root, '.cache/networks');
+/** Pixels within which a box is the same. */
+const NEAR = 2;
 /** Enough for the median to settle within a few percent. */
 const TIMED_RUNS = 15;
+
+/** Pictures between two notes of what has been measured. */
+const CHUNK = 50;
 
 type Row = readonly (string | number)[];
 
 const networks: Readonly<Record<string, () => Promise<string>>> = {
+  costs: measureCosts,
   'efficientnet-lite0': () => measureClassifier('efficientnet-lite0'),
   faces: measureFaces,
   'text-detector': measureText,
@@ -59,13 +66,34 @@ interface FaceNetworks {
 const example = async (file: string): Promise<unknown> =>
   import(new URL(`../examples/networks/${file}`, import.meta.url).href);
 
+/** What has been measured, by what and of what. */
+const kept = new Map<string, unknown>();
+const keptFile = join(cache, 'measured.json');
+
+/** @param item what is measured of the files */
+async function remember<T>(files: readonly string[], item: string, measure: () => Promise<T>): Promise<T> {
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(await readFile(file));
+  const key = `${item} ${hash.digest('hex')}`;
+  if (!kept.has(key)) {
+    console.error(item);
+    kept.set(key, await measure());
+    await writeFile(keptFile, JSON.stringify([...kept]));
+  }
+  return kept.get(key) as T;
+}
+
+const floatFile = (name: string) => join(cache, 'float', `${name}.onnx`);
+const int8File = (name: string) => join(root, `models/${name}.int8.onnx`);
+const filesOf = (...names: string[]) => names.flatMap((name) => [floatFile(name), int8File(name)]);
+
 /** Runs a float network of the cache in ONNX Runtime. */
 async function runFloat(
   name: string,
   pictures: readonly Picture[],
   inputShape?: Readonly<Record<string, number>>,
 ): Promise<Outputs> {
-  const graph = await readGraph(join(cache, 'float', `${name}.onnx`), inputShape ? { inputShape } : {});
+  const graph = await readGraph(floatFile(name), inputShape ? { inputShape } : {});
   const names = graph.outputs.map((output) => output.name);
   const session = await openFloatSession(graph, names, { onnxRuntime: await configuredOnnxRuntime() });
   try {
@@ -84,7 +112,7 @@ async function runInt8(
   pictures: readonly Picture[],
   inputShape?: Readonly<Record<string, number>>,
 ): Promise<Outputs> {
-  const model = await loadModel(join(root, `models/${name}.int8.onnx`), {
+  const model = await loadModel(int8File(name), {
     backend: 'wasm',
     ...(inputShape && { inputShape }),
   });
@@ -106,21 +134,21 @@ async function measureFaces(): Promise<string> {
     refine: (pictures) => run('faces-refinement', pictures),
     finish: (pictures) => run('faces-output', pictures),
   });
+  const files = filesOf('faces-proposal', 'faces-refinement', 'faces-output');
   const rows: Row[] = [];
   for (const item of await findPictures([join(cache, 'photographs')])) {
-    const picture = await item.load();
-    const expected = await detectFaces(networksOf(runFloat), picture);
-    const actual = await detectFaces(networksOf(runInt8), picture);
-    if (expected.length + actual.length === 0) continue;
-    const overlaps = expected.map(({ box }) =>
-      Math.max(0, ...actual.map((other) => overlapOf(box, other.box))),
-    );
-    rows.push([
-      photographOf(item),
-      expected.length,
-      actual.length,
-      overlaps.map((value) => value.toFixed(2)).join(', '),
-    ]);
+    const measured = await remember([...files, ...item.files], `faces in ${photographOf(item)}`, async () => {
+      const picture = await item.load();
+      const expected = await detectFaces(networksOf(runFloat), picture);
+      const actual = await detectFaces(networksOf(runInt8), picture);
+      const overlaps = expected.map(({ box }) =>
+        Math.max(0, ...actual.map((other) => overlapOf(box, other.box))),
+      );
+      return { expected: expected.length, actual: actual.length, overlaps };
+    });
+    if (measured.expected + measured.actual === 0) continue;
+    const overlaps = measured.overlaps.map((value) => value.toFixed(2)).join(', ');
+    rows.push([photographOf(item), measured.expected, measured.actual, overlaps]);
   }
   return table(['photograph', 'faces, float', 'faces, int8', 'intersection over union'], rows);
 }
@@ -142,52 +170,78 @@ async function measureText(): Promise<string> {
     let [found, near, extra] = [0, 0, 0];
     const distances: number[] = [];
     for (const item of await findPictures(sources)) {
-      const picture = await item.load();
-      const shape = textInputShape(picture, side);
-      const stretched = resize(picture, shape.width, shape.height, { fit: 'stretch' });
-      const boxesOf = async (run: Runner) =>
-        textBoxes((await run('text-detector', [stretched], shape)).probability, picture, shape);
-      const expected = await boxesOf(runFloat);
-      const actual = await boxesOf(runInt8);
-      found += expected.length;
-      extra += Math.max(0, actual.length - expected.length);
-      for (const { corners } of expected) {
-        const distance = Math.min(
-          ...actual.map((other) =>
-            Math.max(...corners.map((value, i) => Math.abs(value - other.corners[i]))),
-          ),
-        );
-        if (distance <= 2) near++;
-        distances.push(distance);
-      }
+      const name = `text in ${photographOf(item)} at ${side}`;
+      const measured = await remember([...filesOf('text-detector'), ...item.files], name, async () => {
+        const picture = await item.load();
+        const shape = textInputShape(picture, side);
+        const stretched = resize(picture, shape.width, shape.height, { fit: 'stretch' });
+        const boxesOf = async (run: Runner) =>
+          textBoxes((await run('text-detector', [stretched], shape)).probability, picture, shape);
+        const expected = await boxesOf(runFloat);
+        const actual = await boxesOf(runInt8);
+        const distanceOf = ({ corners }: TextBox, others: readonly TextBox[]) =>
+          Math.min(
+            // Farther than any corner of the picture: there is none.
+            picture.width + picture.height,
+            ...others.map((other) =>
+              Math.max(...corners.map((value, i) => Math.abs(value - other.corners[i]))),
+            ),
+          );
+        return {
+          distances: expected.map((box) => distanceOf(box, actual)),
+          extra: actual.filter((box) => distanceOf(box, expected) > NEAR).length,
+        };
+      });
+      found += measured.distances.length;
+      near += measured.distances.filter((distance) => distance <= NEAR).length;
+      extra += measured.extra;
+      distances.push(...measured.distances);
     }
     rows.push([title, side, found, near, extra, `${median(distances).toFixed(2)} pixels`]);
   };
   await measure('`page` of scikit-image', [join(cache, 'photographs/page.png')], 384);
   await measure('`page` of scikit-image', [join(cache, 'photographs/page.png')], 736);
+  await measure('`text` of scikit-image', [join(cache, 'photographs/text.png')], 384);
   await measure('16 drawn ones that were not calibrated on', [join(cache, 'text-pictures/test')], 320);
   return table(
-    ['pictures', 'shorter side', 'boxes, float', 'int8 within 2 pixels', 'more in int8', 'median distance'],
+    ['pictures', 'shorter side', 'boxes, float', 'int8 within 2 pixels', 'others in int8', 'median distance'],
     rows,
   );
 }
 
+interface Agreement {
+  same: number;
+  signal: number;
+  noise: number;
+  /** First answers of both for each picture. */
+  readonly answers: [string, string][];
+}
+
 async function measureClassifier(name: string): Promise<string> {
-  const graph = await readGraph(join(cache, 'float', `${name}.onnx`), {});
+  const graph = await readGraph(floatFile(name), {});
   const labels = readLabels(graph.metadata);
   const float = await openFloatClassifier(name, graph);
-  const path = join(root, `models/${name}.int8.onnx`);
-  const model = await loadModel(await readGraph(path, {}), { backend: 'wasm' });
+  const model = await loadModel(int8File(name), { backend: 'wasm' });
   const output = model.outputs[0].name;
-
-  /** Scores of both, of one picture. */
-  const scoresOf = async (item: PictureItem) => {
-    const picture = await item.load();
-    const [expected] = await float.scores([picture]);
-    const { outputs } = await model.run({ [model.inputs[0].name]: picture });
-    return { expected, actual: rowsOf(Float32Array.from(outputs[output].data), 1)[0] };
-  };
   const best = (scores: ArrayLike<number>) => topK(softmax(scores), labels, 1)[0];
+
+  const measureChunk = async (items: readonly PictureItem[]): Promise<Agreement> => {
+    const result: Agreement = { same: 0, signal: 0, noise: 0, answers: [] };
+    for (const item of items) {
+      const picture = await item.load();
+      const [expected] = await float.scores([picture]);
+      const { outputs } = await model.run({ [model.inputs[0].name]: picture });
+      const [actual] = rowsOf(Float32Array.from(outputs[output].data), 1);
+      for (const [i, value] of Array.from(expected).entries()) {
+        result.signal += value ** 2;
+        result.noise += (value - actual[i]) ** 2;
+      }
+      const [a, b] = [best(expected), best(actual)];
+      if (a.index === b.index) result.same++;
+      result.answers.push([answerOf(a), answerOf(b)]);
+    }
+    return result;
+  };
 
   const sources = {
     'CIFAR-10, 1,000 test pictures, enlarged': ['models/cifar10/test-1000.json'],
@@ -196,17 +250,19 @@ async function measureClassifier(name: string): Promise<string> {
   const agreement: Row[] = [];
   const answers: Row[] = [];
   for (const [title, paths] of Object.entries(sources)) {
-    let [same, signal, noise] = [0, 0, 0];
     const items = await findPictures(paths);
-    for (const item of items) {
-      const { expected, actual } = await scoresOf(item);
-      for (const [i, value] of Array.from(expected).entries()) {
-        signal += value ** 2;
-        noise += (value - actual[i]) ** 2;
+    let [same, signal, noise] = [0, 0, 0];
+    for (let start = 0; start < items.length; start += CHUNK) {
+      const some = items.slice(start, start + CHUNK);
+      const chunk = await remember(filesOf(name), `${name}: ${title}, from ${start}`, () =>
+        measureChunk(some),
+      );
+      same += chunk.same;
+      signal += chunk.signal;
+      noise += chunk.noise;
+      if (items.length < 100) {
+        answers.push(...some.map((item, i): Row => [photographOf(item), ...chunk.answers[i]]));
       }
-      const [a, b] = [best(expected), best(actual)];
-      if (a.index === b.index) same++;
-      if (items.length < 100) answers.push([photographOf(item), answerOf(a), answerOf(b)]);
     }
     agreement.push([
       title,
@@ -216,39 +272,60 @@ async function measureClassifier(name: string): Promise<string> {
     ]);
   }
   await float.dispose();
-  const size = model.inputs[0];
-  const picture = {
-    width: size.width,
-    height: size.height,
-    data: new Uint8Array(size.width * size.height * 3),
-  };
-  const cost = await costOf(path, model, picture);
   model.dispose();
   return [
-    table(['file', 'activations', 'multiply-adds', 'ms a picture, wasm'], [cost]),
     table(['pictures', 'how many', 'same first answer', 'SQNR of the logits'], agreement),
     table(['photograph', 'float', 'int8'], answers),
   ].join('\n\n');
+}
+
+/** Networks as the page lists them: title, file, size of the input where it is open. */
+const COSTS: readonly (readonly [title: string, name: string, size?: { height: number; width: number }])[] = [
+  ['EfficientNet-Lite0', 'efficientnet-lite0'],
+  ['MTCNN: proposal', 'faces-proposal', { height: 77, width: 77 }],
+  ['MTCNN: refinement', 'faces-refinement'],
+  ['MTCNN: output', 'faces-output'],
+  ['PP-OCRv4: text', 'text-detector', { height: 384, width: 768 }],
+];
+
+async function measureCosts(): Promise<string> {
+  const rows: Row[] = [];
+  for (const [title, name, size] of COSTS) {
+    rows.push([title, ...(await remember([int8File(name)], `cost of ${name}`, () => costOf(name, size)))]);
+  }
+  return table(
+    ['network', 'file', 'input', 'multiply-adds', 'activations, batch 1', 'ms a picture, wasm'],
+    rows,
+  );
 }
 
 const photographOf = ({ name }: PictureItem) => name.slice(name.lastIndexOf('/') + 1);
 const answerOf = ({ label, probability }: { label: string; probability: number }) =>
   `${label} ${(100 * probability).toFixed(0)} %`;
 
-/** Size of the file, bytes of activations, multiply-adds, and the median time of a run. */
-async function costOf(path: string, model: Model, picture: Picture): Promise<Row> {
+/** Size of the file and of the input, multiply-adds, bytes of activations, and the median time of a run. */
+async function costOf(name: string, size?: { height: number; width: number }): Promise<Row> {
+  using model = await loadModel(int8File(name), {
+    backend: 'wasm',
+    ...(size && { inputShape: { ...size } }),
+  });
   const { memory, operations } = await model.plan();
   const macs = operations.reduce((sum, operation) => sum + operation.macs, 0);
+  const [{ name: input, width, height }] = model.inputs;
+  const picture: Picture = { width, height, data: new Uint8Array(width * height * 3) };
   const times: number[] = [];
   for (let run = 0; run < TIMED_RUNS; run++) {
-    const { timings } = await model.run({ [model.inputs[0].name]: picture });
-    times.push(timings.totalMs);
+    const start = performance.now();
+    await model.run({ [input]: picture });
+    times.push(performance.now() - start);
   }
+  const middle = median(times);
   return [
-    `${((await stat(path)).size / 1e6).toFixed(2)} MB`,
-    `${(memory.peakBytes / 1e6).toFixed(2)} MB`,
-    `${(macs / 1e6).toFixed(0)} M`,
-    median(times).toFixed(0),
+    bytes((await stat(int8File(name))).size),
+    `${size ? 'open, here ' : ''}${height}×${width}`,
+    macs < 1e9 ? `${(macs / 1e6).toFixed(macs < 1e8 ? 1 : 0)} M` : `${(macs / 1e9).toFixed(1)} G`,
+    bytes(memory.peakBytes),
+    middle.toFixed(middle < 10 ? 1 : 0),
   ];
 }
 
@@ -264,6 +341,9 @@ async function write(name: string, tables: string): Promise<void> {
   await writeFile(page, await format(replaced, { ...(await resolveConfig(page)), filepath: page }));
 }
 
+await mkdir(cache, { recursive: true });
+const measured = await readFile(keptFile, 'utf8').catch(() => '[]');
+for (const [key, value] of JSON.parse(measured) as [string, unknown][]) kept.set(key, value);
 const names = process.argv.slice(2);
 for (const name of names.length > 0 ? names : Object.keys(networks)) {
   if (!(name in networks))

@@ -154,6 +154,8 @@ describe('transposedToConv', () => {
     const open = transposedToConv(transposed(['height', 'width'], 2, attributes));
     expect(open.nodes.map(({ op }) => op)).toEqual(['Conv', 'DepthToSpace']);
     expect(open.nodes).toEqual(transposedToConv(transposed([5, 7], 2, attributes)).nodes);
+    const [{ name }] = open.outputs;
+    expect(inferShapes(open).values.get(name)!.shape).toEqual(['N', 4, `${name}.2`, `${name}.3`]);
   });
 
   test.each([

@@ -10,12 +10,16 @@ export const depthToSpace = movingOperator({
   shape({ shape }, _, node) {
     const block = this.number(node, 'blocksize');
     const [n, c, h, w] = shape;
-    const isKnown = [c, h, w].every((size) => typeof size === 'number');
-    if (shape.length !== 4 || !isKnown) return `needs an image [N, C, H, W] of fixed size, has [${shape}]`;
+    if (shape.length !== 4 || typeof c !== 'number') {
+      return `needs an image [N, C, H, W] with a known number of channels, has [${shape}]`;
+    }
     if (!(block >= 1) || numericProduct([c]) % (block * block) !== 0) {
       return `blocksize ${block} does not fit ${c} channels`;
     }
-    return [n, Number(c) / (block * block), Number(h) * block, Number(w) * block];
+    const sizes = [h, w].map((size, axis) =>
+      typeof size === 'number' ? size * block : `${node.outputs[0]}.${axis + 2}`,
+    );
+    return [n, c / (block * block), ...sizes];
   },
   move(node, { from: [n, c, h, w], to }) {
     const block = this.number(node, 'blocksize');

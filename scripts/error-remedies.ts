@@ -82,6 +82,10 @@ const modelRules: Rules = [
 ];
 
 const inputRules: Rules = [
+  [
+    /golden pack|golden\.json|\.npy file/,
+    'Make the pack again with `octet golden`, and give the model that it was made from.',
+  ],
   [/recipe/, RECIPE],
   [/external data|out of the model's folder/, EXTERNAL],
   [/cannot write/, 'Name another file, in a folder that is there and may be written to.'],
@@ -141,6 +145,7 @@ const deviceRules: Rules = [
 ];
 
 const otherRules: Rules = [
+  [/SHA-256 is missing/, 'Serve the page with https, or open it on the machine that serves it.'],
   [/CIFAR-10|sha(512|256)|expected 1024/, CIFAR],
   [/ONNX Runtime failed/, RUNTIME],
   [/npm|onnxruntime-web/, 'Install what the message names; npm must be on the path and reach its registry.'],

@@ -18,6 +18,9 @@ export type { MeasureDeviceOptions } from './inspect/device.ts';
 export { measureAccuracy } from './inspect/accuracy.ts';
 export type { Accuracy, LevelHistogram, MeasureAccuracyOptions, ValueAccuracy } from './inspect/accuracy.ts';
 
+export { makeGoldenPack, verifyGoldenPack } from './inspect/golden.ts';
+export type { GoldenCase, GoldenOptions, GoldenVerification, VerifyOptions } from './inspect/golden.ts';
+
 export { inspectionHtml } from './inspect/report.ts';
 export { inspectionSvg, toDot } from './inspect/picture.ts';
 export type { PictureOf } from './inspect/picture.ts';

@@ -60,6 +60,14 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
       'compare two models layer by layer (SQNR, cosine), or one quantized model on two backends (every byte; exit code 1 where they differ)',
     load: () => import('./compare.ts'),
   },
+  golden: {
+    description: 'pack a model, pictures, and what every tensor is, to be verified elsewhere',
+    load: () => import('./golden.ts'),
+  },
+  verify: {
+    description: 'run a golden pack here: every tensor must be the same (exit code 1 where one differs)',
+    load: () => import('./verify.ts'),
+  },
   search: {
     description:
       'bits for the weights of each layer: the smallest model that loses at most so much, or the best of a size',
@@ -87,7 +95,10 @@ async function createProgram(args: readonly string[], context: CommandContext): 
     .description('Int8 convolutional networks: quantize float ONNX models, run them, measure them.')
     .version(version)
     .option('-v, --verbose', 'print the stack of errors')
-    .addHelpText('after', '\nExit codes: 0 done, 1 a check failed (compare), 2 wrong usage or bad input.')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done, 1 a check failed (compare, verify, --threshold), 2 wrong usage or bad input.',
+    )
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(see --help)')
     // What stands behind a command is that command's: inspect has a --verbose of its own.

@@ -81,7 +81,7 @@ const operator = v.object(
     lower: fn,
     reference: fn,
     macs: fn,
-    stage: oneOf('device', 'host'),
+    stage: v.optional(oneOf('device', 'host')),
     webgpu: v.optional(v.object({ variants: fn }, 'a GpuKernel')),
     wasm: v.optional(v.object({ variants: fn }, 'a WasmKernel')),
   },

@@ -127,6 +127,7 @@ const withPreprocessing = (float: quantizing.Graph): quantizing.Graph => ({
 let calibration: quantizing.Calibration;
 let graph: quantizing.Graph;
 let bytes: Uint8Array<ArrayBuffer>;
+let golden: Uint8Array;
 let model: octet.Model;
 let plan: octet.ModelPlan;
 let png: Uint8Array;
@@ -137,6 +138,8 @@ beforeAll(async () => {
   bytes = quantizing.encodeModel(graph);
   model = await octet.loadModel(graph, { backend: 'reference', preprocessing: preprocessing() });
   plan = await model.plan();
+  const grey = { name: 'grey', inputs: { input: new Float32Array(48).fill(0.5) } };
+  golden = await inspecting.makeGoldenPack(bytes, [grey], { backend: 'reference' });
   const { default: sharp } = await import('sharp');
   png = await sharp(picture().data, { raw: { width: 4, height: 4, channels: 3 } })
     .png()
@@ -384,6 +387,20 @@ const calls: Readonly<Record<string, Call>> = {
     args: () => [inspecting.inspectModel(graph), 'operations'],
   },
   toDot: { call: inspecting.toDot, args: () => [inspecting.inspectModel(graph), 'nodes'] },
+  makeGoldenPack: {
+    call: inspecting.makeGoldenPack,
+    args: () => [
+      bytes,
+      [{ name: 'grey', inputs: { input: new Float32Array(48) } }],
+      { backend: 'reference', withModel: false, withTensors: false, ...asyncOptions() },
+    ],
+    skip: ['2', '2.backend'],
+  },
+  verifyGoldenPack: {
+    call: inspecting.verifyGoldenPack,
+    args: () => [golden, { backend: 'reference', model: bytes, ...asyncOptions() }],
+    skip: ['1', '1.backend'],
+  },
   deviceProfile: { call: inspecting.deviceProfile, args: () => ['wasm'] },
   parseDeviceProfile: {
     call: inspecting.parseDeviceProfile,

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { basename, relative } from 'node:path';
+import { strFromU8, strToU8, unzipSync, zipSync } from 'fflate';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import * as v from 'valibot';
 import { findPictures } from '../../src/cli/pictures.ts';
@@ -191,6 +192,38 @@ describe('inspect', () => {
     );
     expect(inspection.assumed).toBe(false);
     expect(inspection.accuracy).toEqual(quantized.accuracy);
+  });
+});
+
+describe('golden and verify', () => {
+  test('a pack of one backend verifies on another; exit code 1 where a tensor differs', async () => {
+    const pack = path('golden.zip');
+    const made = await octet(
+      'golden',
+      path('int8.onnx'),
+      path('pictures'),
+      '-o',
+      pack,
+      '--limit',
+      '2',
+      '--no-model',
+    );
+    expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/2 pictures/) as string });
+    const verify = (...args: string[]) => octet('verify', pack, '--backend', 'wasm', ...args);
+    expect((await verify()).stderr).toMatch(/pass the file that it was made from \(--model\)/);
+    const held = await verify('-m', path('int8.onnx'));
+    expect(held).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^verified: .*, 2 cases/) as string,
+    });
+    const files = unzipSync(readFileSync(pack));
+    const text = strFromU8(files['golden.json']).replace(
+      /("sha256": ")[0-9a-f]{8}(?![^]*"sha256")/,
+      '$100000000',
+    );
+    writeFileSync(pack, zipSync({ ...files, 'golden.json': strToU8(text) }));
+    const failed = await verify('-m', path('int8.onnx'));
+    expect(failed).toMatchObject({ code: 1, stderr: expect.stringMatching(/DIFFERS at "/) as string });
   });
 });
 

@@ -1,24 +1,60 @@
 /** Graph rewrites that lowering begins with. */
 import { indexGraph } from '../graph/graph-index.ts';
-import type { Graph, Node, Tensor } from '../graph/graph.ts';
+import type { Dimension, Graph, Node, Tensor } from '../graph/graph.ts';
 import { add } from '../graph/operators/add.ts';
 import { dequantizeLinear } from '../graph/operators/dequantize-linear.ts';
+import { expand } from '../graph/operators/expand.ts';
 import { gemm } from '../graph/operators/gemm.ts';
 import { matMul } from '../graph/operators/mat-mul.ts';
 import { roleOf } from '../graph/operators/registry.ts';
+import { resize } from '../graph/operators/resize.ts';
+import { valueNames } from '../graph/rewrite.ts';
 
-/** Without the nodes that compute the sizes of a Reshape and the like, which shape inference knows the result of. */
+/** Without the nodes that compute the sizes of a Reshape, a Resize and the like, which shape inference knows the result of. */
 export function withoutSizes(graph: Graph): Graph {
+  const names = valueNames(graph);
+  const constants = new Map(graph.constants);
+  const hold = (node: Node, sizes: readonly Dimension[]): string => {
+    const name = names.fresh(`${node.name}.sizes`);
+    const data = BigInt64Array.from(sizes, BigInt);
+    constants.set(name, { name, dtype: 'int64', shape: [sizes.length], data });
+    return name;
+  };
   const read = new Set(graph.outputs.map(({ name }) => name));
   const nodes: Node[] = [];
   for (const node of graph.nodes.toReversed()) {
     const isOfSizes = node.outputs.every((name) => graph.values.get(name)?.dtype === 'int64');
     if (isOfSizes && !node.outputs.some((name) => read.has(name))) continue;
-    const inputs = roleOf(graph, node) === 'renames' ? node.inputs.slice(0, 1) : node.inputs;
-    for (const name of inputs) read.add(name);
-    nodes.push(inputs.length === node.inputs.length ? node : { ...node, inputs });
+    const changed = withFixedSizes(graph, node, hold);
+    for (const name of changed.inputs) read.add(name);
+    nodes.push(changed);
   }
-  return { ...graph, nodes: nodes.reverse() };
+  return { ...graph, constants, nodes: nodes.reverse() };
+}
+
+/** Without the sizes that a node is given, or with those behind the batch alone where they are computed with it. */
+function withFixedSizes(
+  graph: Graph,
+  node: Node,
+  hold: (node: Node, sizes: readonly Dimension[]) => string,
+): Node {
+  if (roleOf(graph, node) === 'renames') {
+    return node.inputs.length > 1 ? { ...node, inputs: node.inputs.slice(0, 1) } : node;
+  }
+  const [input] = node.inputs;
+  const sizes = (graph.values.get(node.outputs[0])?.shape ?? []).slice(1);
+  const isComputed = (name = '') => name !== '' && !graph.constants.has(name);
+  if (!sizes.every((size) => typeof size === 'number') || sizes.length === 0) return node;
+  if (resize.is(node) && isComputed(node.inputs[3]) && !('axes' in node.attributes)) {
+    const axes = sizes.map((_, axis) => axis + 1);
+    return { ...node, inputs: [input, '', '', hold(node, sizes)], attributes: { ...node.attributes, axes } };
+  }
+  // A batch of one gives way to that of the input.
+  const isOfBatch = typeof graph.values.get(input)?.shape[0] === 'string';
+  if (expand.is(node) && isComputed(node.inputs[1]) && isOfBatch) {
+    return { ...node, inputs: [input, hold(node, [1, ...sizes])] };
+  }
+  return node;
 }
 
 /** MatMul and the addition of a constant vector to its result, as the Gemm that they are; of more dimensions, as a MatMul with a third input. */

@@ -139,7 +139,7 @@ function largestDifference(actual: ArrayLike<number>, expected: readonly number[
 const registry = createOperatorRegistry();
 
 /** Multiply-adds in integers on the device, of those of convolutions and products altogether; 1 where there are none. */
-function deviceShare({ operations, tensors }: IntegerProgram): number {
+export function deviceShare({ operations, tensors }: IntegerProgram): number {
   let [device, host] = [0, 0];
   for (const operation of operations) {
     if (isHost(operation)) {
@@ -154,6 +154,6 @@ function deviceShare({ operations, tensors }: IntegerProgram): number {
   return device + host === 0 ? 1 : device / (device + host);
 }
 
-function isHost(operation: Operation): operation is HostOperation {
+export function isHost(operation: Operation): operation is HostOperation {
   return operation.kind === 'host';
 }

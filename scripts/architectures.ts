@@ -1,0 +1,136 @@
+/**
+ * Which architectures quantize and run, how much of them in integers on the device, and what 8 bits cost them in Octet and in ONNX Runtime:
+ *
+ *     npm run architectures [-- --only ^block-] [--exporter dynamo] [--webgpu] [--reasons] [--write]
+ *
+ * `test/architectures/export.py` makes the files. `--webgpu` also runs them on a WebGPU device, `--reasons` prints why files are refused or
+ * nodes run on the host, most frequent first, `--write` writes docs/architectures.md.
+ */
+import { createHash } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
+import { format, resolveConfig } from 'prettier';
+import { type Architecture, type ArchitectureVerdict, judgeArchitecture } from '../test/support/architectures.ts';
+import { openNodeDevice } from '../test/support/node-gpu.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string', default: '' },
+    exporter: { type: 'string', default: '' },
+    webgpu: { type: 'boolean', default: false },
+    reasons: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
+  },
+});
+
+const root = new URL('..', import.meta.url);
+const page = new URL('docs/architectures.md', root);
+/** Decibels by which Octet may lie below ONNX Runtime on the same file: single values differ by a step, which deep networks carry on. */
+const TOLERANCE = 1;
+
+const manifest = JSON.parse(
+  await readFile(new URL('test/architectures/manifest.json', root), 'utf8'),
+) as Architecture[];
+const device = options.webgpu ? (await openNodeDevice()).device : undefined;
+
+type Row = ArchitectureVerdict & { readonly architecture: Architecture };
+const rows: Row[] = [];
+for (const architecture of manifest) {
+  const { name, exporter, shape, sha256 } = architecture;
+  if (!new RegExp(options.only).test(name) || !exporter.includes(options.exporter)) continue;
+  const bytes = await readFile(new URL(`.cache/architectures/${name}.${exporter}.onnx`, root));
+  if (createHash('sha256').update(bytes).digest('hex') !== sha256) {
+    throw new Error(`${name}.${exporter}.onnx is not the file of the manifest: run test/architectures/export.py`);
+  }
+  const verdict = await judgeArchitecture(bytes, shape, device);
+  rows.push({ architecture, ...verdict });
+  console.error(`${name} ${exporter}: ${cellsOf({ architecture, ...verdict }).slice(2).join(', ')}`);
+}
+
+const run = rows.filter(({ refusal }) => refusal === undefined);
+const onDevice = run.filter(({ share }) => share >= 0.95);
+const wrong = run.filter(isWrong);
+const summary = `${rows.length} files: ${run.length} quantize and run, ${onDevice.length} (${percent(onDevice.length / rows.length)}) with at least 95 % of their multiply-adds in integers on the device, ${wrong.length} wrong.`;
+const head = ['network', 'exporter', 'on the device', 'on the host', 'SQNR', 'ONNX Runtime'];
+
+const table = new Table({ head, style: { head: [], border: [], compact: true } });
+table.push(...rows.map(cellsOf));
+console.log(table.toString());
+console.log(summary);
+if (options.write) await writeFile(page, await pageText());
+if (options.reasons) printReasons();
+if (wrong.length > 0) process.exitCode = 1;
+
+function isWrong({ sqnr, ortSqnr, different }: ArchitectureVerdict): boolean {
+  return different.length > 0 || sqnr < ortSqnr - TOLERANCE;
+}
+
+function percent(share: number): string {
+  // Rounded down: 94.9 % is not 95.
+  return `${Math.floor(100 * share)} %`;
+}
+
+function cellsOf(row: Row): string[] {
+  const { architecture, refusal, share, host, sqnr, ortSqnr, different } = row;
+  const { name, exporter } = architecture;
+  if (refusal !== undefined) return [name, exporter, 'refused', '', '', ''];
+  const decibel = (value: number) => (Number.isFinite(value) ? `${value.toFixed(1)} dB` : '');
+  const wrongs = [...different.map((backend) => `${backend} DIFFERS`), ...(isWrong(row) ? ['WRONG'] : [])];
+  return [
+    name,
+    exporter,
+    percent(share),
+    hostNames(host),
+    [decibel(sqnr), ...wrongs].join(' '),
+    decibel(ortSqnr),
+  ];
+}
+
+/** Operators with how many nodes of each. */
+function hostNames(host: ArchitectureVerdict['host']): string {
+  const counts = new Map<string, number>();
+  for (const { row } of host) counts.set(row.op, (counts.get(row.op) ?? 0) + 1);
+  return [...counts].map(([op, count]) => (count > 1 ? `${count} ${op}` : op)).join(', ');
+}
+
+async function pageText(): Promise<string> {
+  const groups = [...new Set(rows.map(({ architecture }) => architecture.group))];
+  const text = `# Architectures
+
+Written by \`npm run architectures -- --write\`. Float files of torchvision's architectures, of others and of common blocks, narrow and with random weights, from both of
+PyTorch's exporters (\`test/architectures/export.py\`), quantized with the defaults of \`octet quantize\` on 16 random images and run on four others. The reference${device ? ', WebAssembly and WebGPU' : ' and WebAssembly'} must
+give the same bytes.
+
+**On the device**: the share of multiply-adds that run in integers. **On the host**: the nodes that run in real numbers on the CPU. **SQNR**: of the output against the float model in ONNX Runtime, of
+the worst output where there are several; integer outputs have none. **ONNX Runtime**: the SQNR of the same quantized file there, its optimizations off. A file is wrong where Octet lies more than ${TOLERANCE} dB below. Random weights
+forgive less than trained ones: these figures compare runtimes and do not tell what 8 bits cost a trained network.
+
+${summary}
+
+${groups.map(groupText).join('\n\n')}
+`;
+  return format(text, { ...(await resolveConfig(page)), parser: 'markdown' });
+}
+
+function groupText(group: string): string {
+  const cells = rows.filter(({ architecture }) => architecture.group === group).map(cellsOf);
+  return `## ${group[0].toUpperCase()}${group.slice(1)}
+
+${[head, head.map(() => '---'), ...cells].map((row) => `| ${row.join(' | ')} |`).join('\n')}`;
+}
+
+function printReasons(): void {
+  const found = new Map<string, Set<string>>();
+  const add = (reason: string, { name, exporter }: Architecture): void => {
+    const line = reason.replace(/"[^"]*"/g, '"…"').trim();
+    found.set(line, (found.get(line) ?? new Set()).add(`${name}.${exporter}`));
+  };
+  for (const { architecture, refusal = '', host } of rows) {
+    for (const line of refusal.split('\n')) if (line) add(`refused: ${line}`, architecture);
+    for (const { row, reason } of host) add(`${row.op}: ${reason}`, architecture);
+  }
+  for (const [reason, files] of [...found].sort((a, b) => b[1].size - a[1].size)) {
+    console.log(`${files.size} files: ${reason} (${[...files].slice(0, 4).join(', ')})`);
+  }
+}

@@ -11,7 +11,11 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { format, resolveConfig } from 'prettier';
-import { type Architecture, type ArchitectureVerdict, judgeArchitecture } from '../test/support/architectures.ts';
+import {
+  type Architecture,
+  type ArchitectureVerdict,
+  judgeArchitecture,
+} from '../test/support/architectures.ts';
 import { openNodeDevice } from '../test/support/node-gpu.ts';
 
 const { values: options } = parseArgs({
@@ -41,11 +45,17 @@ for (const architecture of manifest) {
   if (!new RegExp(options.only).test(name) || !exporter.includes(options.exporter)) continue;
   const bytes = await readFile(new URL(`.cache/architectures/${name}.${exporter}.onnx`, root));
   if (createHash('sha256').update(bytes).digest('hex') !== sha256) {
-    throw new Error(`${name}.${exporter}.onnx is not the file of the manifest: run test/architectures/export.py`);
+    throw new Error(
+      `${name}.${exporter}.onnx is not the file of the manifest: run test/architectures/export.py`,
+    );
   }
   const verdict = await judgeArchitecture(bytes, shape, device);
   rows.push({ architecture, ...verdict });
-  console.error(`${name} ${exporter}: ${cellsOf({ architecture, ...verdict }).slice(2).join(', ')}`);
+  console.error(
+    `${name} ${exporter}: ${cellsOf({ architecture, ...verdict })
+      .slice(2)
+      .join(', ')}`,
+  );
 }
 
 const run = rows.filter(({ refusal }) => refusal === undefined);

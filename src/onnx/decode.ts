@@ -24,6 +24,7 @@ import { dequantizeIntegers } from '../graph/passes/integer-operators.ts';
 import { normalize } from '../graph/passes/normalize.ts';
 import { removeUnused } from '../graph/passes/remove-unused.ts';
 import { settle } from '../graph/passes/settle.ts';
+import { signalsToImages } from '../graph/passes/signals-to-images.ts';
 import { Problems } from '../graph/problems.ts';
 import { sortNodes } from '../graph/topology.ts';
 import { Names } from '../graph/rewrite.ts';
@@ -82,7 +83,7 @@ export function openModel(bytes: Uint8Array): OnnxFile {
 
 function decodeParsed(model: ModelProto, options: DecodeModelOptions): Graph {
   const problems = new Problems();
-  const imported = importModel(model, options, problems);
+  const imported = signalsToImages(importModel(model, options, problems));
   const { inputShape } = options;
   const settled = settle(inputShape ? withInputShape(imported, inputShape) : imported, problems);
   const normal = dequantizeIntegers(normalize(settled, problems));

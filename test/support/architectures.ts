@@ -97,7 +97,7 @@ function isSame(a: Outputs, b: Outputs): boolean {
 }
 
 /** Of the real outputs: those of integers (what NonMaxSuppression selects, the class of a pixel) have no noise to speak of. */
-function leastSqnr(expected: OrtResults, actualOf: (output: string) => ArrayLike<number | bigint>): number {
+function leastSqnr(expected: OrtResults, actualOf: (output: string) => ArrayLike<number>): number {
   const ratios = [...expected]
     .filter(([, { data }]) => data instanceof Float32Array)
     .map(([output, { data }]) => {
@@ -106,7 +106,7 @@ function leastSqnr(expected: OrtResults, actualOf: (output: string) => ArrayLike
       let [signal, noise] = [0, 0];
       for (const [i, value] of (data as Float32Array).entries()) {
         signal += value ** 2;
-        noise += (value - Number(actual[i])) ** 2;
+        noise += (value - actual[i]) ** 2;
       }
       return decibels(signal, noise);
     });
@@ -117,8 +117,7 @@ function leastSqnr(expected: OrtResults, actualOf: (output: string) => ArrayLike
 function smoothImages(random: Random, count: number, shape: readonly number[]): Float32Array {
   const [channels, height, width = 1] = shape;
   // The sum of four has nearly the shape of a normal distribution, of standard deviation 1.
-  const normal = () =>
-    (random.next() + random.next() + random.next() + random.next() - 2) * Math.sqrt(3);
+  const normal = () => (random.next() + random.next() + random.next() + random.next() - 2) * Math.sqrt(3);
   const data = new Float32Array(count * channels * height * width);
   const columns = Math.ceil(width / PATCH);
   for (let plane = 0; plane < count * channels; plane++) {

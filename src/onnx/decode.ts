@@ -18,6 +18,7 @@ import { constant } from '../graph/operators/constant.ts';
 import type { OnnxOperator } from '../graph/operators/operator.ts';
 import { onnxOperators } from '../graph/operators/registry.ts';
 import type { AttributeKind } from '../graph/operators/signature.ts';
+import { batchFirst } from '../graph/passes/batch-first.ts';
 import { channelShuffle } from '../graph/passes/channel-shuffle.ts';
 import { type InputShape, withInputShape } from '../graph/passes/input-shape.ts';
 import { dequantizeIntegers } from '../graph/passes/integer-operators.ts';
@@ -90,7 +91,16 @@ function decodeParsed(model: ModelProto, options: DecodeModelOptions): Graph {
   problems.throwIfAny();
   const graph = settle(normal, problems);
   problems.throwIfAny();
-  return removeUnused(channelShuffle(graph));
+  return removeUnused(channelShuffle(withBatchFirst(graph, problems)));
+}
+
+/** Sizes that only the moved batch tells may decide on the form of nodes. */
+function withBatchFirst(graph: Graph, problems: Problems): Graph {
+  const moved = batchFirst(graph);
+  if (moved === graph) return graph;
+  const result = settle(normalize(moved, problems), problems);
+  problems.throwIfAny();
+  return result;
 }
 
 function parseModel(bytes: Uint8Array): ModelProto {

@@ -13,6 +13,7 @@ import { isFloats, selects, type Value as ConstantValue } from '../graph/operato
 import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
 import { operatorOf, roleOf } from '../graph/operators/registry.ts';
 import { softmax } from '../graph/operators/softmax.ts';
+import { batchFirst } from '../graph/passes/batch-first.ts';
 import { inputShapeAdvice } from '../graph/passes/input-shape.ts';
 import { channelScales } from '../graph/passes/channel-scales.ts';
 import { foldQuantizedAffine } from '../graph/passes/fold-quantized-affine.ts';
@@ -46,7 +47,7 @@ import {
   sameParameters,
   scaleProblem,
 } from './parameters.ts';
-import { joinMatMulBias, withoutSizes } from './prepare.ts';
+import { joinMatMulBias, withoutRepeatedConstants, withoutSizes } from './prepare.ts';
 import { imageLayout, isHostTensor, sameLayout } from './program.ts';
 import type {
   AccumulatorTensor,
@@ -107,7 +108,7 @@ export interface LoweredNode {
 
 /** With shapes, transposed convolutions as convolutions, and what layers may do themselves in their weights. */
 function prepared(graph: Graph, problems: Problems): Graph {
-  const shaped = inferShapes(graph, problems);
+  const shaped = batchFirst(inferShapes(graph, problems), { recurrence: true });
   const rewritten = foldQuantizedAffine(channelScales(transposedToConv(shaped)));
   return rewritten === shaped ? shaped : inferShapes(rewritten, problems);
 }
@@ -128,7 +129,7 @@ export function lower(
   }
   const problems = new Problems(graph.opset);
   const lowering = new Lowering(
-    joinMatMulBias(withoutSizes(prepared(graph, problems))),
+    joinMatMulBias(withoutSizes(withoutRepeatedConstants(prepared(graph, problems)))),
     rules,
     problems,
     options.host !== false,

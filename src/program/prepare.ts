@@ -1,14 +1,18 @@
 /** Graph rewrites that lowering begins with. */
 import { indexGraph } from '../graph/graph-index.ts';
-import type { Dimension, Graph, Node, Tensor } from '../graph/graph.ts';
+import type { Dimension, DType, Graph, Node, Tensor } from '../graph/graph.ts';
 import { add } from '../graph/operators/add.ts';
 import { dequantizeLinear } from '../graph/operators/dequantize-linear.ts';
 import { expand } from '../graph/operators/expand.ts';
 import { gemm } from '../graph/operators/gemm.ts';
 import { matMul } from '../graph/operators/mat-mul.ts';
+import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
 import { roleOf } from '../graph/operators/registry.ts';
 import { resize } from '../graph/operators/resize.ts';
 import { valueNames } from '../graph/rewrite.ts';
+
+/** What sizes are computed in; exporters choose between them by conditions. */
+const SIZE_TYPES: ReadonlySet<DType | undefined> = new Set(['int64', 'bool']);
 
 /** Without the nodes that compute the sizes of a Reshape, a Resize and the like, which shape inference knows the result of. */
 export function withoutSizes(graph: Graph): Graph {
@@ -23,7 +27,7 @@ export function withoutSizes(graph: Graph): Graph {
   const read = new Set(graph.outputs.map(({ name }) => name));
   const nodes: Node[] = [];
   for (const node of graph.nodes.toReversed()) {
-    const isOfSizes = node.outputs.every((name) => graph.values.get(name)?.dtype === 'int64');
+    const isOfSizes = node.outputs.every((name) => SIZE_TYPES.has(graph.values.get(name)?.dtype));
     if (isOfSizes && !node.outputs.some((name) => read.has(name))) continue;
     const changed = withFixedSizes(graph, node, hold);
     for (const name of changed.inputs) read.add(name);
@@ -55,6 +59,43 @@ function withFixedSizes(
     return { ...node, inputs: [input, hold(node, [1, ...sizes])] };
   }
   return node;
+}
+
+/**
+ * Constants that an Expand repeats for each image of the batch (a class token) as they are, quantized where a QuantizeLinear reads them: what
+ * joins a constant with an activation does so for each image.
+ */
+export function withoutRepeatedConstants(graph: Graph): Graph {
+  const sources = new Map<string, string>();
+  const constants = new Map(graph.constants);
+  const nodes = graph.nodes.flatMap((node): readonly Node[] => {
+    const inputs = node.inputs.map((name) => sources.get(name) ?? name);
+    const [name] = inputs;
+    const [output] = node.outputs;
+    const [batch, ...sizes] = graph.values.get(output)?.shape ?? [];
+    const isOfImage = constants.get(name)?.shape.join() === [1, ...sizes].join();
+    if (expand.is(node) && typeof batch === 'string' && isOfImage) {
+      sources.set(output, name);
+      return [];
+    }
+    if (!quantizeLinear.is(node) || !sources.has(node.inputs[0])) return [{ ...node, inputs }];
+    const operands = inputs.map((each) => constants.get(each));
+    const { dtype } = graph.values.get(output)!;
+    const shape = constants.get(name)!.shape;
+    const value = quantizeLinear.evaluate?.({
+      node,
+      inputs: operands,
+      dtype,
+      shape,
+      numbers: () => undefined,
+    });
+    if (!value) return [{ ...node, inputs }];
+    constants.set(output, { ...value, name: output });
+    return [];
+  });
+  if (sources.size === 0) return graph;
+  const values = new Map([...graph.values].filter(([name]) => !constants.has(name)));
+  return { ...graph, nodes, constants, values };
 }
 
 /** MatMul and the addition of a constant vector to its result, as the Gemm that they are; of more dimensions, as a MatMul with a third input. */

@@ -71,7 +71,7 @@ export async function judgeArchitecture(
       host: reference.program.operations.filter(isHost),
       sqnr: leastSqnr(expected, (output) => outputs[output].data),
       ortSqnr: await runOrt(graph, feeds, IMAGES).then((results) =>
-        leastSqnr(expected, (output) => results.get(output)!.data),
+        leastSqnr(expected, (output) => results.get(output)!.data as Float32Array),
       ),
       different,
     };
@@ -97,7 +97,7 @@ function isSame(a: Outputs, b: Outputs): boolean {
 }
 
 /** Of the real outputs: those of integers (what NonMaxSuppression selects, the class of a pixel) have no noise to speak of. */
-function leastSqnr(expected: OrtResults, actualOf: (output: string) => ArrayLike<number>): number {
+function leastSqnr(expected: OrtResults, actualOf: (output: string) => OutputTensor['data']): number {
   const ratios = [...expected]
     .filter(([, { data }]) => data instanceof Float32Array)
     .map(([output, { data }]) => {

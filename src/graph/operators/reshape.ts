@@ -2,7 +2,7 @@ import type { Dimension } from '../graph.ts';
 import { numericProduct } from '../shapes.ts';
 import { asFlatten, isFlatten } from './flatten.ts';
 import { defineOperator } from './operator.ts';
-import { renamedValue } from './rename.ts';
+import { renamedSizes, renamedValue } from './rename.ts';
 import { int, since } from './signature.ts';
 
 export const reshape = defineOperator({
@@ -54,5 +54,7 @@ export const reshape = defineOperator({
     else result[free] = `${node.outputs[0]}.${free}`;
     return result;
   },
+  sizes: (node, context) =>
+    context.elements(node.inputs[1])?.length === 1 ? renamedSizes(node, context) : undefined,
   evaluate: renamedValue,
 });

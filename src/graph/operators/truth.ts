@@ -6,8 +6,13 @@ import { defineOperator, type OnnxOperator, type OperatorDefinition } from './op
 type Element = number | bigint;
 
 /** A predicate of two elements of one type, with broadcasting. */
-export function predicateOperator(op: string, of: (a: Element, b: Element) => boolean): OnnxOperator {
+export function predicateOperator(
+  op: string,
+  of: (a: Element, b: Element) => boolean,
+  rest: Pick<OperatorDefinition, 'sizes'> = {},
+): OnnxOperator {
   return defineOperator<string>({
+    ...rest,
     op,
     inputs: [2, 2],
     role: 'none',

@@ -7,8 +7,8 @@ import { foldConstants, foldingBudget } from './fold-constants.ts';
 export function settle(graph: Graph, problems: Problems): Graph {
   let current = inferShapes(graph, problems);
   const budget = foldingBudget(graph);
-  // Exporters need two or three turns.
-  for (let turn = 0; turn < 8; turn++) {
+  // Most exporters need two or three turns; masks of shifted windows, which are filled part by part, one for each part.
+  for (let turn = 0; turn < 32; turn++) {
     const folded = foldConstants(current, budget);
     if (folded === current) break;
     current = inferShapes(folded, problems);

@@ -8,6 +8,8 @@ import { numberAttribute, resolveAxis } from '../graph/attributes.ts';
 import { type GraphIndex, indexGraph } from '../graph/graph-index.ts';
 import type { Dimension, DType, Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
 import { inferShapes } from '../graph/infer-shapes.ts';
+import { add } from '../graph/operators/add.ts';
+import { conv } from '../graph/operators/conv.ts';
 import { dequantizeLinear } from '../graph/operators/dequantize-linear.ts';
 import { isFloats, selects, type Value as ConstantValue } from '../graph/operators/operator.ts';
 import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
@@ -69,6 +71,7 @@ import type {
   ProgramTensor,
   QuantizeOperation,
   TensorId,
+  WideByte,
 } from './program.ts';
 
 /** Any function of one value is a table, whether or not the operation lists its row. */
@@ -176,6 +179,8 @@ class Lowering implements LoweringContext {
   readonly #reals = new Map<Value, FloatTensor>();
   /** The same of integers. */
   readonly #integers = new Map<Int8Tensor, IntegerTensor>();
+  /** The bytes of integers of 16 bits. */
+  readonly #bytes = new Map<HostTensor, Readonly<Record<WideByte, Int8Tensor>>>();
   #attempt: Attempt | undefined;
   /** Tables of float functions, by the function's name and what quantizes it: readers share them. */
   readonly #lookups = new Map<string, Int8Tensor>();
@@ -570,6 +575,7 @@ class Lowering implements LoweringContext {
       this.#attempt = attempt;
       undo = this.#draft.record(() => {
         try {
+          if (rule && this.#lowerWide(node, rule)) return;
           if (this.#isReal(node)) this.#lowerReal(node);
           else if (rule) rule.lower(node, this);
           else own!.call(this, node);
@@ -628,6 +634,137 @@ class Lowering implements LoweringContext {
   #hostTensor(name: string): HostTensor | undefined {
     const tensor = this.#values.get(name)?.tensor;
     return tensor && isHostTensor(tensor) ? tensor : undefined;
+  }
+
+  /**
+   * A layer of int8 weights whose input has 16 bits, as two layers of its bytes: `Σ (q − z) · w = 256 · Σ (high − z_high) · w +
+   * Σ (low − z_low) · w`. Both sums are on the device, each proved to fit int32 like any layer's; what they come to, the bias and what
+   * follows, on the host.
+   */
+  #lowerWide(node: Node, rule: LoweringRule): boolean {
+    const row = operatorOf(this.graph, node);
+    const wide = row?.learned?.includes(1) ? this.#wideInput(node.inputs[0]) : undefined;
+    const weights = wide && this.constant(node, 1);
+    const biasName = node.inputs[2] ?? '';
+    const bias = biasName === '' ? undefined : this.#constantValue(biasName);
+    const info = this.graph.values.get(node.outputs[0]);
+    if (!wide || !(weights?.data instanceof Int8Array) || !info || (biasName !== '' && !isFloats(bias)))
+      return false;
+    const sums: ProgramTensor[] = [];
+    for (const byte of ['low', 'high'] as const) {
+      const layer = { ...node, name: `${node.name}.${byte}`, inputs: node.inputs.slice(0, 2) };
+      rule.lower(
+        layer,
+        this.#ofBytes(node, wide[byte], (tensor) => sums.push(tensor)),
+      );
+    }
+    const [low, high] = sums;
+    if (!high) return false;
+    const name = node.outputs[0];
+    const product = this.#draft.floats(bias ? `${name}.product` : name, info.shape);
+    this.emit<DequantizeOperation>({
+      kind: 'dequantize',
+      name: node.name,
+      inputs: [low.id, high.id],
+      output: product.id,
+      table: null,
+    });
+    const tensor = bias ? this.#withBias(node, product, bias, info) : product;
+    this.#draft.set(this.#values, name, { tensor, values: null });
+    return true;
+  }
+
+  /** The bytes of a value of 16 bits as tensors, in the layout of images; undefined where it is none. */
+  #wideInput(name: string): Readonly<Record<WideByte, Int8Tensor>> | undefined {
+    const dequantize = this.#index.producer(name);
+    if (!dequantizeLinear.is(dequantize)) return undefined;
+    const [integers, scaleName, zeroPointName = ''] = dequantize.inputs;
+    const tensor = this.#hostTensor(integers);
+    const scale = this.graph.constants.get(scaleName)?.data;
+    const zeroPoint = this.graph.constants.get(zeroPointName)?.data ?? [0];
+    const layout = imageLayout(this.graph.values.get(integers)?.shape ?? []);
+    const isWide = tensor?.type === 'int32' && (tensor.dtype === 'int16' || tensor.dtype === 'uint16');
+    if (!isWide || scale?.length !== 1 || zeroPoint.length !== 1 || !isScale(Number(scale[0])) || !layout) {
+      return undefined;
+    }
+    const known = this.#bytes.get(tensor);
+    if (known) return known;
+    const zero = Number(zeroPoint[0]) - (tensor.dtype === 'uint16' ? 32_768 : 0);
+    const part = (byte: WideByte, parameters: Pick<Int8Tensor, 'scale' | 'zeroPoint'>): Int8Tensor => {
+      const output = this.#draft.int8(`${integers}.${byte}`, layout, parameters);
+      this.emit<QuantizeOperation>({
+        kind: 'quantize',
+        name: dequantize.name,
+        inputs: [tensor.id],
+        output: output.id,
+        reason: null,
+        byte,
+      });
+      return output;
+    };
+    const bytes = {
+      // Both with the scale of the low one: the sum of the two says by how much the high one counts.
+      low: part('low', { scale: Number(scale[0]), zeroPoint: (zero & 255) - 128 }),
+      high: part('high', { scale: Number(scale[0]), zeroPoint: zero >> 8 }),
+    };
+    this.#draft.set(this.#bytes, tensor, bytes);
+    return bytes;
+  }
+
+  /** What a rule sees of a layer that reads `x`, without a bias, and gives its accumulators to `take`. */
+  #ofBytes(node: Node, x: Int8Tensor, take: (tensor: AccumulatorTensor) => void): LoweringContext {
+    const output = (
+      layer: Node,
+      layout: Layout,
+      options: OutputOptions & Partial<AccumulatorOptions> = {},
+    ): undefined | LoweredOutput<never> => {
+      const { accumulatorScale } = options;
+      const tensor =
+        accumulatorScale && this.#draft.accumulators(`${layer.name}.sums`, layout, accumulatorScale);
+      if (tensor) take(tensor);
+      return (
+        tensor && ({ tensor, lo: -128, hi: 127 } as LoweredOutput<ProgramTensor> as LoweredOutput<never>)
+      );
+    };
+    return {
+      graph: this.graph,
+      activation: () => x,
+      image: () => x,
+      inLayout: (_, index, layout) => this.#regrouped(node, index, x, layout),
+      pointwise: () => undefined,
+      constant: (layer, index) => this.constant(layer, index),
+      reals: (layer, index) => this.reals(layer, index),
+      held: this.held.bind(this),
+      plainConstant: (layer, index) => this.plainConstant(layer, index),
+      shape: (layer, index) => this.shape(layer, index),
+      output,
+      intermediate: this.intermediate.bind(this),
+      layoutBehind: () => undefined,
+      endsGraph: () => false,
+      emit: (operation) => this.emit(operation),
+      bind: () => undefined,
+      problem: (_, reason) => this.problem(node, reason),
+    };
+  }
+
+  #withBias(node: Node, product: FloatTensor, bias: ConstantValue, info: ValueInfo): FloatTensor {
+    const tensor = this.#draft.floats(node.outputs[0], info.shape);
+    // Along the channels of an image, or the last axis.
+    const behind = conv.is(node) ? info.shape.length - 2 : 0;
+    const value = { ...bias, shape: [...bias.shape, ...Array<number>(behind).fill(1)] };
+    this.emit<HostOperation>({
+      kind: 'host',
+      name: node.name,
+      inputs: [product.id],
+      output: tensor.id,
+      node: { ...node, op: add.op, attributes: {} },
+      row: add,
+      index: 0,
+      isPerImage: false,
+      operands: [{ input: 0, shape: info.shape, dtype: 'float32' }, { value }],
+      reason: 'the bias of a layer whose input has 16 bits',
+    });
+    return tensor;
   }
 
   /** What stands in a host stage: it goes on there, or ends. */

@@ -306,7 +306,10 @@ export interface ConstantOperation extends Operation {
   readonly values: Int8Array;
 }
 
-/** Real values of an int8 or accumulator tensor, row-major in its logical shape: where a host stage begins. */
+/**
+ * Real values of an int8 or accumulator tensor, row-major in its logical shape: where a host stage begins. Of two inputs, the accumulators of
+ * the low and the high bytes of 16-bit activations: `scale · (256 · high + low)`, the scale that of the low ones.
+ */
 export interface DequantizeOperation extends Operation {
   readonly kind: 'dequantize';
   /**
@@ -317,9 +320,14 @@ export interface DequantizeOperation extends Operation {
   readonly table: Float32Array | null;
 }
 
+/** A byte of integers of 16 bits: `q = 256 · high + low + 128`, both in −128…127; q of uint16 is 32,768 less. */
+export type WideByte = 'high' | 'low';
+
 /** ONNX QuantizeLinear of real values: where a host stage ends. Scale and zero point are the output's. */
 export interface QuantizeOperation extends Operation {
   readonly kind: 'quantize';
+  /** Instead, a byte of the integers of 16 bits that the input holds. */
+  readonly byte?: WideByte;
   /** Why integers are quantized here and not by the operation that computes them; null: they come from a host stage. */
   readonly reason: string | null;
 }

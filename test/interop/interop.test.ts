@@ -5,13 +5,10 @@ import { type Fixture, judge, readFixtures } from '../support/interop.ts';
 const fixtures = await readFixtures();
 
 /** What does not run yet. */
-const REFUSED: readonly RegExp[] = [/^float\/dynamo-unoptimized\.(plain|preact)/];
+const REFUSED: readonly RegExp[] = [];
 
 /** What runs with less than 95 % of its multiply-adds in integers on the device. */
 const ON_HOST: readonly RegExp[] = [
-  // Activations of 16 bits.
-  /^onnxruntime\/(activations-u?int16|contrib-int16)/,
-  /^quark\/(a16w8|s16s8-asws)/,
   // Scales that each run computes.
   /^onnxruntime\/dynamic-[us]8/,
   // Convolutions that the tool left in float.

@@ -5,6 +5,7 @@ import type { Model, OutputTensor } from '../../src/model/model.ts';
 import { decodeModel } from '../../src/onnx/decode-model.ts';
 import type { HostOperation } from '../../src/program/program.ts';
 import { decibels, quantize } from '../../src/quantize/quantize.ts';
+import { agreementWithOrt } from './agreement.ts';
 import { deviceShare, isHost } from './interop.ts';
 import { type OrtResults, runOrt } from './ort.ts';
 import { createRandom, type Random } from './random.ts';
@@ -31,6 +32,8 @@ export interface ArchitectureVerdict {
   readonly sqnr: number;
   /** The same of the quantized file in ONNX Runtime. */
   readonly ortSqnr: number;
+  /** Largest difference from ONNX Runtime of what an operation makes of its integers, in steps. */
+  readonly steps: number;
   /** Backends whose bytes differ from those of the reference. */
   readonly different: readonly string[];
 }
@@ -65,6 +68,7 @@ export async function judgeArchitecture(
       other.dispose();
     }
     const feeds = new Map([[name, images]]);
+    const agreement = await agreementWithOrt(graph, feeds, IMAGES);
     const expected = await runOrt(bytes, feeds, IMAGES);
     return {
       share: deviceShare(reference.program),
@@ -73,11 +77,12 @@ export async function judgeArchitecture(
       ortSqnr: await runOrt(graph, feeds, IMAGES).then((results) =>
         leastSqnr(expected, (output) => results.get(output)!.data as Float32Array),
       ),
+      steps: agreement.reduce((most, { largestDifference }) => Math.max(most, largestDifference), 0),
       different,
     };
   } catch (error) {
     if (!(error instanceof OctetError)) throw error;
-    return { refusal: error.message, share: 0, host: [], sqnr: NaN, ortSqnr: NaN, different: [] };
+    return { refusal: error.message, share: 0, host: [], sqnr: NaN, ortSqnr: NaN, steps: 0, different: [] };
   }
 }
 

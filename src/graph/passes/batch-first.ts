@@ -263,7 +263,7 @@ class BatchFirst {
     if (known !== undefined) return known;
     const value = this.#sized.constants.get(name);
     const other = sizedBy(this.#graph, this.#batch === 1 ? 1 : OTHER_BATCH).constants.get(name);
-    if (!value || !other || value.data.toString() !== other.data.toString()) throw new Stuck();
+    if (!value || value.data.toString() !== other?.data.toString()) throw new Stuck();
     const held = this.#names.fresh(`${name}.value`);
     this.#constants.set(held, { ...value, name: held });
     this.#moved.set(name, held);

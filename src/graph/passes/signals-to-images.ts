@@ -157,9 +157,9 @@ function goesOnInImages(graph: Graph, node: Node, images: ReadonlyMap<string, st
 
 /** A constant with an axis of one element before its last. */
 function held(constants: Map<string, Tensor>, name: string, tensor: Tensor): string {
-  const { extras: _, ...rest } = tensor;
+  const { dtype, data } = tensor;
   const shape = [...tensor.shape.slice(0, -1), 1, tensor.shape.at(-1)!];
-  constants.set(name, { ...rest, name, shape });
+  constants.set(name, { name, dtype, data, shape });
   return name;
 }
 

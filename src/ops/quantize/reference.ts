@@ -5,7 +5,7 @@ import { elementCount, int8Tensor, type QuantizeOperation } from '../../program/
 import type { ReferenceContext } from '../operator.ts';
 
 /**
- * `saturate(rint(x / scale) + zeroPoint)`, padded lanes at the zero point.
+ * `saturate(rint(x / scale) + zeroPoint)`, or a byte of integers of 16 bits; padded lanes at the zero point.
  *
  * @throws ModelError where a value is not a number, which no integer stands for
  */
@@ -14,6 +14,16 @@ export function quantizeReference(operation: QuantizeOperation, context: Referen
   const x = context.buffer(operation.inputs[0]);
   const y = context.buffer(output.id);
   y.fill(output.zeroPoint, 0, elementCount(output, context.batch));
+  const { byte } = operation;
+  if (byte) {
+    const input = context.tensor(operation.inputs[0]);
+    const offset = input.type === 'int32' && input.dtype === 'uint16' ? 32_768 : 0;
+    visitElements(output, context.batch, (stored, logical) => {
+      const q = x[logical] - offset;
+      y[stored] = byte === 'high' ? q >> 8 : (q & 255) - 128;
+    });
+    return;
+  }
   visitElements(output, context.batch, (stored, logical) => {
     const value = x[logical];
     if (Number.isNaN(value)) {

@@ -73,6 +73,8 @@ export default defineConfig({
 
 /** Kept for offline use only once it has been asked for: all models but the first, what runs float ones, and the benchmark’s engines. */
 const ON_DEMAND = /ort[-.]|onnxruntime|tensorflow|tfjs|contender|\.onnx|\.gz|calibration-512/;
+/** The picture that other sites show beside a link: no visitor of the page needs it. */
+const CARD = 'card.jpg';
 const FIRST_MODEL = /resnet20\.onnx-[\w-]+\.gz$/;
 
 /** Files whose sizes the page says before it fetches them, by the models' ids (demo/models.ts). */
@@ -165,7 +167,7 @@ function serviceWorkerManifest(): Plugin {
       const files = Object.keys(bundle)
         .filter((file) => file !== worker.fileName && (!ON_DEMAND.test(file) || FIRST_MODEL.test(file)))
         .map((file) => (file === 'index.html' ? './' : file))
-        .concat(readdirSync(path('demo/public')))
+        .concat(readdirSync(path('demo/public')).filter((file) => file !== CARD))
         .sort();
       const version = createHash('sha256').update(files.join()).digest('hex').slice(0, 16);
       worker.code = worker.code

@@ -7,6 +7,9 @@ const WIDTH = 720;
 const LEFT = 0;
 const ARENA_GAP = 14;
 const HEIGHT = 260;
+/** A block that is lower has no name in it. */
+const LABEL_HEIGHT = 14;
+const LETTER_WIDTH = 5.6;
 
 /** Buffers over steps: each tensor a rectangle, from the step that writes it to the last that reads it, at its place in memory. */
 export function MemoryPlanPicture({
@@ -55,6 +58,26 @@ export function MemoryPlanPicture({
             onMouseLeave={() => setShown(null)}
           />
         ))}
+        {plan.allocations.map((allocation) => {
+          const width = (allocation.lastStep - allocation.firstStep + 1) * stepWidth;
+          const height = allocation.bytes * scale;
+          const size = format.bytes(allocation.bytes);
+          const title = [`${stepName(allocation.firstStep)}, ${size}`, size].find(
+            (text) => text.length * LETTER_WIDTH + 6 < width,
+          );
+          if (height < LABEL_HEIGHT || title === undefined) return null;
+          return (
+            <text
+              key={allocation.id}
+              class="allocation-name"
+              aria-hidden="true"
+              x={LEFT + allocation.firstStep * stepWidth + 4}
+              y={arenaTop[allocation.arena] + allocation.offset * scale + LABEL_HEIGHT - 2}
+            >
+              {title}
+            </text>
+          );
+        })}
       </svg>
       <p class="muted readout" aria-hidden="true">
         {tensor

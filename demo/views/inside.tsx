@@ -149,7 +149,14 @@ function LayerDetail({
           <h3 id="detail-title">{layer.title}</h3>
           {/* Above the picture, whose height differs from layer to layer. */}
           <p class="muted readout" aria-hidden="true">
-            {activation && point ? readout(activation, point) : 'Point at a value to read it.'}
+            {activation && point
+              ? `${readout(activation, point)}${classOf(network, layer, point.channel)}`
+              : 'Point at a value to read it.'}
+          </p>
+          <p class="legend muted" aria-hidden="true">
+            <span>below zero</span>
+            <span class="legend-ramp" />
+            <span>above</span>
           </p>
         </div>
         {activation ? (
@@ -176,6 +183,7 @@ function LayerDetail({
           {layer.variant && <Figure name="Kernel" value={layer.variant} />}
         </dl>
         <ActivationHistogram
+          className={classOf(network, layer, shownChannel)}
           activation={activation}
           channel={shownChannel}
           channels={channels}
@@ -197,12 +205,22 @@ function readout(
   return `Channel ${channel}, row ${row}, column ${column}: integer ${q}, which stands for ${real.toPrecision(3)}`;
 }
 
+/** What the last layer's channels are scores of. */
+function classOf({ layers, labels }: ModelInfo, layer: LayerInfo, channel: number): string {
+  const [height, width, channels] = layer.outputShape;
+  const isScores = layer === layers.at(-1) && height * width === 1 && channels === labels.length;
+  return isScores ? `, for ${labels[channel]}` : '';
+}
+
 function ActivationHistogram({
+  className,
   activation,
   channel,
   channels,
   onChannel,
 }: {
+  /** Of the channel, where it stands for a class. */
+  readonly className: string;
   readonly activation: Activation | null;
   readonly channel: number;
   readonly channels: number;
@@ -227,7 +245,10 @@ function ActivationHistogram({
         label="How often each integer occurs among the activations of the layer; those of the chosen channel stand out"
       />
       <label class="field wide">
-        <span>Channel {channel}</span>
+        <span>
+          Channel {channel}
+          {className}
+        </span>
         <input
           type="range"
           min={0}

@@ -20,6 +20,13 @@ const benchLibraries = Object.fromEntries(
   ['onnxruntime-web', '@tensorflow/tfjs-core'].map((name) => [name, version(`node_modules/${name}`)]),
 );
 
+/** Chunks that the page asks for only where a report or a golden pack is wanted have names of their own. */
+const chunkFileNames = ({ moduleIds }: { readonly moduleIds: readonly string[] }): string => {
+  const holds = (part: string) => moduleIds.some((id) => id.includes(part));
+  const name = holds('wasm-graphviz') ? 'graphviz' : holds('/src/inspect/') ? 'inspect' : '[name]';
+  return `assets/${name}-[hash].js`;
+};
+
 // The page has ONNX Runtime in a worker of its own; the library asks for it only where nobody brings it.
 const checks = { ineffectiveDynamicImport: false, bundlerTimings: false };
 
@@ -48,7 +55,7 @@ export default defineConfig({
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   server: { headers: isolation, fs: { allow: [path('.')] } },
   preview: { headers: isolation },
-  worker: { format: 'es', rolldownOptions: { checks } },
+  worker: { format: 'es', rolldownOptions: { checks, output: { chunkFileNames } } },
   optimizeDeps: { exclude: ['onnxruntime-web'] },
   build: {
     outDir: path('build/site'),
@@ -64,6 +71,7 @@ export default defineConfig({
         'service-worker': path('demo/service-worker.ts'),
       },
       output: {
+        chunkFileNames,
         entryFileNames: ({ name }) => (name === 'service-worker' ? '[name].js' : 'assets/[name]-[hash].js'),
       },
     },
@@ -72,7 +80,8 @@ export default defineConfig({
 });
 
 /** Kept for offline use only once it has been asked for: all models but the first, what runs float ones, and the benchmark’s engines. */
-const ON_DEMAND = /ort[-.]|onnxruntime|tensorflow|tfjs|contender|\.onnx|\.gz|calibration-512/;
+const ON_DEMAND =
+  /graphviz|inspect|ort[-.]|onnxruntime|tensorflow|tfjs|contender|\.onnx|\.gz|calibration-512/;
 /** The picture that other sites show beside a link: no visitor of the page needs it. */
 const CARD = 'card.jpg';
 const FIRST_MODEL = /resnet20\.onnx-[\w-]+\.gz$/;

@@ -57,6 +57,9 @@ export const opening = signal<string | null>(null);
 /** The answer to `answered.picture`, which may be one picture behind `chosen`. */
 export const answered = signal<{ readonly picture: ChosenPicture; readonly answer: Answer } | null>(null);
 
+/** A golden pack that the visitor dropped: the Verify view runs it. */
+export const goldenPack = signal<File | null>(null);
+
 /** Something that went wrong and that the visitor should know of. */
 export const notice = signal<string | null>(null);
 
@@ -174,11 +177,16 @@ export async function chooseTest(index: number): Promise<void> {
   });
 }
 
-/** A file, a pasted or dropped picture. ONNX files are taken as models. */
+/** A file, a pasted or dropped picture. ONNX files are taken as models, zip files as golden packs. */
 export async function openFile(file: File): Promise<void> {
   notice.value = null;
   if (/\.onnx$/i.test(file.name)) {
     await loadModel(file, backendChoice.peek());
+    return;
+  }
+  if (/\.zip$/i.test(file.name)) {
+    goldenPack.value = file;
+    location.hash = 'verify';
     return;
   }
   const title = file.name || 'Pasted picture';

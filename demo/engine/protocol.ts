@@ -12,6 +12,7 @@ import type {
   Timings,
 } from 'octetjs';
 import type { MemoryPlan } from 'octetjs/extend';
+import type { GoldenVerification } from 'octetjs/inspect';
 
 export type BackendChoice = 'auto' | BackendName;
 
@@ -116,5 +117,9 @@ export interface EngineApi {
   profile(job: number, onProgress: OnProgress): Promise<Profile>;
   /** Compares every tensor with the reference backend's. */
   verify(job: number, pixels: Pixels): Promise<Comparison>;
+  /** Runs a golden pack (`octet golden`) on the backend in use; packs without their model take the one in use. */
+  verifyPack(job: number, pack: File): Promise<GoldenVerification>;
+  /** The report of `octet inspect` on the model in use, as an HTML document. */
+  report(): Promise<string>;
   abort(job: number): void;
 }

@@ -50,7 +50,7 @@ const engine: EngineApi = {
         signal.throwIfAborted();
         jobs.abortOthers(job);
         current?.retire();
-        current = new HeldModel(model);
+        current = new HeldModel(model, () => bytesOf(source, signal, report));
         return { ...info, loadMs: performance.now() - started };
       } catch (error) {
         model.dispose();
@@ -138,10 +138,39 @@ const engine: EngineApi = {
       withModel((model) => model.verify({ [model.inputs[0].name]: pixels }, { signal })),
     ),
 
+  verifyPack: (job, pack) =>
+    jobs.run(job, async (signal) => {
+      const [{ verifyGoldenPack }, bytes] = await Promise.all([import('octetjs/inspect'), read(pack)]);
+      const backend = current?.model.backend ?? 'auto';
+      return verifyGoldenPack(bytes, { backend, signal }).catch(async (error: unknown) => {
+        if (!current || !(error instanceof InputError && error.message.includes('without its model')))
+          throw error;
+        return verifyGoldenPack(bytes, { backend, signal, model: await current.file() });
+      });
+    }),
+
+  report: () =>
+    withModel(async (model) => {
+      const [{ inspectionHtml, inspectModel }, { decodeModel }, bytes] = await Promise.all([
+        import('octetjs/inspect'),
+        import('octetjs/quantize'),
+        current!.file(),
+      ]);
+      return inspectionHtml(inspectModel(decodeModel(bytes), { target: profileOf(model) }));
+    }),
+
   abort: (job) => jobs.abort(job),
 };
 
 Comlink.expose(engine);
+
+/** The device profile that is most like the device in use. */
+function profileOf({ backend, adapter }: Model): string {
+  if (backend !== 'webgpu' || !adapter) return 'wasm';
+  const { adapterClass, packedDot } = adapter;
+  if (adapterClass === 'software' || adapterClass === 'apple') return `webgpu-${adapterClass}`;
+  return packedDot.usable ? 'webgpu' : 'webgpu-no-dot';
+}
 
 /** Of a model that the page has to quantize first. */
 class FloatModelError extends Error {
@@ -160,11 +189,14 @@ function blank({ width, height }: ModelInfo['input']): Pixels {
 /** A model that another may replace at any time: it is disposed of when the last call on it has ended. */
 class HeldModel {
   readonly model: Model;
+  /** Bytes of its file. */
+  readonly file: () => Promise<Uint8Array>;
   #calls = 0;
   #retired = false;
 
-  constructor(model: Model) {
+  constructor(model: Model, file: () => Promise<Uint8Array>) {
     this.model = model;
+    this.file = file;
   }
 
   async use<T>(work: (model: Model) => T | Promise<T>): Promise<T> {

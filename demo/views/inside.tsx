@@ -16,8 +16,33 @@ import { addressedIndex } from '../address.ts';
 import * as format from '../format.ts';
 import { chosen, info, messageOf, notice, type ChosenPicture } from '../state.ts';
 
+const graph = signal<{ readonly of: ModelInfo; readonly html: string } | null>(null);
 const selectedLayer = addressedIndex('layer');
 const profile = signal<{ readonly of: ModelInfo; readonly result: Profile } | null>(null);
+
+/** The report that `octet inspect --html` writes, of the model in use. */
+function Graph({ network }: { readonly network: ModelInfo }) {
+  const job = useJob();
+  const html = graph.value?.of === network ? graph.value.html : null;
+  return (
+    <section class="subview" aria-labelledby="graph-title">
+      <div class="subview-head">
+        <h3 id="graph-title">The graph, and what each node becomes</h3>
+        <SteadyButton
+          label={job.running ? 'Drawing…' : 'Draw the graph'}
+          others={['Drawing…', 'Draw the graph']}
+          disabled={job.running || html !== null}
+          onClick={() =>
+            job.start(async () => {
+              graph.value = { of: network, html: await engine.report() };
+            })
+          }
+        />
+      </div>
+      {html !== null && <iframe class="graph-frame" title="Graph of the network" srcdoc={html} />}
+    </section>
+  );
+}
 
 export function Inside() {
   const network = info.value;
@@ -37,6 +62,7 @@ export function Inside() {
           <LayerStrip network={network} picture={picture} activations={activations} />
           <LayerDetail network={network} activations={activations} />
           <LayerTable network={network} />
+          <Graph network={network} />
           <section class="subview" aria-labelledby="memory-title">
             <h3 id="memory-title">Memory</h3>
             <p class="lead">

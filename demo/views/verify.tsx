@@ -1,14 +1,17 @@
 import { signal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
+import { FileButton } from '../components/file-button.tsx';
 import { adapterName } from '../components/status.tsx';
 import { SteadyButton } from '../components/steady-button.tsx';
 import { useJob } from '../components/use-job.ts';
 import { engine } from '../engine/client.ts';
 import { asJob } from '../engine/jobs.ts';
 import type { Comparison } from 'octetjs';
+import type { GoldenVerification } from 'octetjs/inspect';
 import type { ModelInfo } from '../engine/protocol.ts';
 import * as format from '../format.ts';
 import { firstPicture } from '../pictures/sheet.ts';
-import { chosen, info, inUse } from '../state.ts';
+import { chosen, goldenPack, info, inUse } from '../state.ts';
 import savedResults from 'virtual:site/results';
 
 const verification = signal<{
@@ -16,6 +19,8 @@ const verification = signal<{
   readonly title: string;
   readonly result: Comparison;
 } | null>(null);
+
+const golden = signal<{ readonly of: File; readonly result: GoldenVerification } | null>(null);
 
 const NAMES = { webgpu: 'WebGPU', wasm: 'WebAssembly', reference: 'the reference' } as const;
 
@@ -63,8 +68,49 @@ export function Verify() {
       <div class="outcome" role="status">
         {shown && <Outcome title={shown.title} result={shown.result} />}
       </div>
+      {network && <Golden />}
       {network && <Device network={network} />}
       {shown && <Tensors result={shown.result} />}
+    </section>
+  );
+}
+
+/** What another machine computed, run here: a pack that `octet golden` wrote. */
+function Golden() {
+  const job = useJob();
+  const pack = goldenPack.value;
+  const found = golden.value?.of === pack ? golden.value : null;
+  useEffect(() => {
+    if (!pack || golden.peek()?.of === pack) return;
+    job.start(async (signal) => {
+      const result = await asJob(engine, signal, (number) => engine.verifyPack(number, pack));
+      golden.value = { of: pack, result };
+    });
+  }, [pack]);
+  return (
+    <section class="subview" aria-labelledby="golden-title">
+      <h3 id="golden-title">Against another machine</h3>
+      <p>
+        Drop a golden pack that <code>octet golden</code> wrote elsewhere: its pictures run here, and every
+        tensor must have the same digest.
+      </p>
+      <FileButton
+        title={job.running ? 'Verifying…' : 'Choose a golden pack'}
+        label="Golden pack to verify"
+        accept=".zip"
+        onFile={(file) => (goldenPack.value = file)}
+      />
+      <div class="outcome golden" role="status">
+        {found && (
+          <>
+            <strong class={found.result.equal ? 'right' : 'wrong'}>
+              {found.result.equal ? 'Equal' : 'Not equal'}
+            </strong>
+            <span>{found.result.line}</span>
+          </>
+        )}
+      </div>
+      {found && !found.result.equal && <pre class="report">{found.result.report}</pre>}
     </section>
   );
 }

@@ -215,7 +215,7 @@ export async function verifyGoldenPack(
     const result = async (found: { case: Case; tensor: string; report: string } | null) => {
       const all = await sha256(strToU8(digests.join('')));
       const where = `${model.backend}${model.adapter ? ` on ${deviceOf(model)}` : ''}, Octet ${version}`;
-      const what = `${manifest.model.name} (${digest.slice(0, 12)}), ${manifest.cases.length} cases, ${tensors} tensors, ${elements.toLocaleString('en')} elements`;
+      const what = `${manifest.model.name} (${digest.slice(0, 12)}), ${manifest.cases.length} ${manifest.cases.length === 1 ? 'case' : 'cases'}, ${tensors} tensors, ${elements.toLocaleString('en')} elements`;
       return {
         equal: found === null,
         backend: model.backend,

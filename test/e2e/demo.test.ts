@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { AxeBuilder } from '@axe-core/playwright';
+import { strFromU8, strToU8, unzipSync, zipSync } from 'fflate';
 import type { Browser, Page } from 'playwright';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { loadModel, softmax } from '../../src/index.ts';
@@ -13,6 +14,7 @@ import {
   openFloatSession,
   type Sheet,
 } from '../../src/index-quantize.ts';
+import { inspectModel, makeGoldenPack } from '../../src/index-inspect.ts';
 import { launchChromium, webgpuFlags } from '../support/chromium.ts';
 import { createQdqGraph } from '../support/qdq-graph.ts';
 import { shiftsOf, traceTasks, watchShifts } from './smoothness.ts';
@@ -225,6 +227,45 @@ describe('on WebGPU', () => {
     expect(new Set(results)).toEqual(new Set(['equal']));
     expect(await page.locator('.facts').innerText()).toMatch(/swiftshader/i);
     await expectAccessible(page);
+  });
+
+  test('a golden pack from Node is verified here, and a changed one is not', async () => {
+    const { page } = visitor;
+    const model = await readFile(firstModel);
+    const pixels = Uint8Array.from(sheet.pictures[3].data);
+    const pack = await makeGoldenPack(model, [{ name: 'test picture 4', inputs: { input: { pixels } } }], {
+      backend: 'reference',
+      withModel: false,
+    });
+    await openView(page, 'Verify');
+    const give = (buffer: Uint8Array) =>
+      page
+        .getByLabel('Golden pack to verify')
+        .setInputFiles({ name: 'golden.zip', mimeType: 'application/zip', buffer: Buffer.from(buffer) });
+    await give(pack);
+    await eventually(() => page.locator('.golden').innerText()).toMatch(
+      /^Equal\s+verified: .* on webgpu on /,
+    );
+    const files = unzipSync(pack);
+    const text = strFromU8(files['golden.json']);
+    const wrong = text.replace(/("name": "logits"[^]*?"sha256": ")[0-9a-f]{8}/, '$100000000');
+    expect(wrong).not.toBe(text);
+    await give(zipSync({ ...files, 'golden.json': strToU8(wrong) }));
+    await eventually(() => page.locator('.golden').innerText()).toMatch(/^Not equal\s+DIFFERS at "logits"/);
+  });
+
+  test('the graph is the report that Node makes, number for number', async () => {
+    const { page } = visitor;
+    await openView(page, 'Inside');
+    await page.getByRole('button', { name: 'Draw the graph' }).click();
+    const frame = page.frameLocator('iframe[title="Graph of the network"]');
+    await frame.locator('g.node[role=button]').first().waitFor({ timeout: 120_000 });
+    const data = JSON.parse(await frame.locator('#data').innerHTML()) as { inspection: unknown };
+    const graph = decodeModel(await readFile(firstModel));
+    const here = inspectModel(graph, { target: 'webgpu-software' });
+    expect(data.inspection).toEqual(JSON.parse(JSON.stringify(here)));
+    await frame.locator('#node-0').click();
+    expect(await frame.locator('aside').innerText()).toMatch(/accumulator\s+at most/);
   });
 
   test('a lost device is opened again', async () => {

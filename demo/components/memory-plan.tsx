@@ -9,7 +9,7 @@ const ARENA_GAP = 14;
 const HEIGHT = 260;
 /** A block that is lower has no name in it. */
 const LABEL_HEIGHT = 14;
-const LETTER_WIDTH = 5.6;
+const LETTER_WIDTH = 5.5;
 
 /** Buffers over steps: each tensor a rectangle, from the step that writes it to the last that reads it, at its place in memory. */
 export function MemoryPlanPicture({
@@ -63,7 +63,7 @@ export function MemoryPlanPicture({
           const height = allocation.bytes * scale;
           const size = format.bytes(allocation.bytes);
           const title = [`${stepName(allocation.firstStep)}, ${size}`, size].find(
-            (text) => text.length * LETTER_WIDTH + 6 < width,
+            (text) => text.length * LETTER_WIDTH + 4 < width,
           );
           if (height < LABEL_HEIGHT || title === undefined) return null;
           return (
@@ -71,7 +71,7 @@ export function MemoryPlanPicture({
               key={allocation.id}
               class="allocation-name"
               aria-hidden="true"
-              x={LEFT + allocation.firstStep * stepWidth + 4}
+              x={LEFT + allocation.firstStep * stepWidth + 3}
               y={arenaTop[allocation.arena] + allocation.offset * scale + LABEL_HEIGHT - 2}
             >
               {title}

@@ -106,11 +106,12 @@ function hostNames(host: ArchitectureVerdict['host']): string {
 }
 
 async function pageText(): Promise<string> {
+  const exporters = [...new Set(rows.map(({ architecture }) => architecture.exporter))].join(' and ');
   const groups = [...new Set(rows.map(({ architecture }) => architecture.group))];
   const text = `# Architectures
 
-Written by \`npm run architectures -- --write\`. Float files of torchvision's architectures, of others and of common blocks, narrow and with random weights, from both of
-PyTorch's exporters (\`test/architectures/export.py\`), quantized with the defaults of \`octet quantize\` on 16 random images and run on four others. The reference${device ? ', WebAssembly and WebGPU' : ' and WebAssembly'} must
+Written by \`npm run architectures -- --write\`${options.exporter && ` (with \`--exporter ${options.exporter}\`)`}. Float files of torchvision's architectures, of others and of common blocks, narrow and with random weights, from
+PyTorch's ${exporters} exporter (\`test/architectures/export.py\`), quantized with the defaults of \`octet quantize\` on 16 random images and run on four others. The reference${device ? ', WebAssembly and WebGPU' : ' and WebAssembly'} must
 give the same bytes.
 
 **On the device**: the share of multiply-adds that run in integers. **On the host**: the nodes that run in real numbers on the CPU. **Steps**: how far what an operation makes of ONNX Runtime's

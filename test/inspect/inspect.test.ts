@@ -60,9 +60,10 @@ describe('nodes', () => {
   });
 
   test('a model that is refused: which node, and why', () => {
-    const b = createFloatGraph(3);
-    const x = b.input('input', ['N', 3, 8, 8]);
-    const bad = b.finish(b.node('Transpose', [b.relu(b.conv(x, 4))], { perm: [1, 0, 2, 3] }));
+    const quantized = assumedQuantization(float);
+    const [, scale] = quantized.nodes.find(({ op }) => op === 'QuantizeLinear')!.inputs;
+    const zero = { ...quantized.constants.get(scale)!, data: Float32Array.of(0) };
+    const bad = { ...quantized, constants: new Map(quantized.constants).set(scale, zero) };
     const { problems, nodes: all, operations } = inspectModel(bad);
     expect(problems.length).toBeGreaterThan(0);
     expect(operations).toEqual([]);

@@ -34,6 +34,7 @@ import {
   parseRecipe,
   mayReconstruct,
   roundingOf,
+  staysFloat,
   weightRecipe,
   type Recipe,
   type RecipeInput,
@@ -155,7 +156,7 @@ async function* keeping(
 /** Whether a recipe has weights rounded by what their layers see, which takes the images again. */
 function reconstructs({ layers }: Calibration, recipe: Recipe): boolean {
   return [...layers.weighted.values()].some(
-    ({ names }) => roundingOf(weightRecipe(recipe, names)) !== 'nearest',
+    ({ names }) => !staysFloat(recipe, names) && roundingOf(weightRecipe(recipe, names)) !== 'nearest',
   );
 }
 
@@ -170,6 +171,7 @@ function checkReconstruction(
     throw new InputError('the reconstruction was made by another recipe: call reconstruct with this one');
   }
   const asking = [...layers.weighted.values()].find(({ names }) => {
+    if (staysFloat(recipe, names)) return false;
     const { rounding } = weightRecipe(recipe, names);
     return rounding === 'gptq' || rounding === 'descent';
   });
@@ -208,7 +210,8 @@ export function quantizeCalibrated(
     const chosen = activations.get(name);
     if (chosen) activations.set(name, { ...chosen, parameters });
   }
-  const form = storageForm(graph, layers.weighted.values(), recipe);
+  const rounded = new Map([...layers.weighted].filter(([, { names }]) => !staysFloat(recipe, names)));
+  const form = storageForm(graph, rounded.values(), recipe);
   const writer = new QdqWriter(form.graph);
   const weightReports = new Map<string, WeightReport>();
 
@@ -222,7 +225,7 @@ export function quantizeCalibrated(
   for (const node of form.graph.nodes) {
     if (clamping.has(node)) continue;
     const value = valueOf.get(node.name);
-    const layer = layers.weighted.get(node.name);
+    const layer = rounded.get(node.name);
     const inputActivation = layer && activations.get(layer.input);
     let inputs: readonly string[];
     if (layer && inputActivation) {

@@ -102,6 +102,12 @@ const layer = members({
       'Name of a node, of its output or of a graph input; * stands for any characters, ? for one. Later entries win.',
     ),
   ),
+  float: v.pipe(
+    v.optional(flag),
+    v.description(
+      'Leave the weights of matching layers in float: such a layer reads quantized values, is computed on the CPU, and its result is quantized again.',
+    ),
+  ),
   weights: v.optional(v.partial(members(weightFields))),
   activations: v.optional(v.partial(members(activationFields))),
 });
@@ -230,6 +236,14 @@ export type LayerNames = readonly string[];
 /** The recipe of one layer's weights, overrides applied. */
 export function weightRecipe(recipe: Recipe, names: LayerNames): WeightRecipe {
   return override(recipe, names, 'weights', recipe.weights);
+}
+
+/** Whether a layer's weights stay in float. */
+export function staysFloat({ layers }: Recipe, names: LayerNames): boolean {
+  const own = layers.filter(
+    ({ match, float }) => float !== undefined && names.some((name) => matches(match, name)),
+  );
+  return own.at(-1)?.float ?? false;
 }
 
 /** The recipe of one layer's output, overrides applied. */

@@ -27,6 +27,7 @@ import {
   checkOverrides,
   parseRecipe,
   roundingOf,
+  staysFloat,
   weightRecipe,
   type Recipe,
   type RecipeInput,
@@ -205,7 +206,9 @@ class Reconstructor {
     const steps: Step[] = [];
     for (const node of graph.nodes) {
       const weighted = layers.weighted.get(node.name);
-      const layer = weighted && this.#activations.has(weighted.input) ? weighted : undefined;
+      const isRounded =
+        weighted && this.#activations.has(weighted.input) && !staysFloat(this.#recipe, weighted.names);
+      const layer = isRounded ? weighted : undefined;
       const value = valueOf.get(node);
       if (!layer && !value) continue;
       const region = value && this.#region(value.name);

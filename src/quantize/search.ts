@@ -15,7 +15,7 @@ import { calibrate, calibrationSchema, type Calibration } from './calibrate.ts';
 import type { WeightedLayer } from './layers.ts';
 import { type Batch, onnxRuntimeOptions, type OnnxRuntimeOptions } from './onnx-runtime.ts';
 import { quantize } from './quantize.ts';
-import { parseRecipe, weightRecipe, type Recipe, type RecipeInput } from './recipe.ts';
+import { parseRecipe, staysFloat, weightRecipe, type Recipe, type RecipeInput } from './recipe.ts';
 
 /** What a quantized model is worth beside the float one. */
 export interface ModelQuality {
@@ -194,7 +194,7 @@ async function prepare(
   for await (const batch of images) batches.push(batch);
   const calibration = options.calibration ?? (await calibrate(graph, batches, { ...options, recipe }));
   const { layers } = calibration;
-  const weighted = [...layers.weighted.values()];
+  const weighted = [...layers.weighted.values()].filter(({ names }) => !staysFloat(recipe, names));
   const startOf = ({ names }: WeightedLayer) => weightRecipe(recipe, names).bits;
   const saved = (layer: WeightedLayer, bits: number) =>
     storedBytes(layer, startOf(layer), recipe) - storedBytes(layer, bits, recipe);

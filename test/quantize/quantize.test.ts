@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { InputError, ModelError } from '../../src/errors.ts';
 import type { Graph, Tensor } from '../../src/graph/graph.ts';
+import { loadModel } from '../../src/model/load.ts';
 import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { builtinOperators } from '../../src/ops/registry.ts';
@@ -272,6 +273,32 @@ describe('schemes', () => {
     const misspelt: RecipeInput = { layers: [{ match: 'konv_0' }] };
     expect(() => quantizeCalibrated(calibration, { weights: { bits: 1 } })).toThrow(InputError);
     expect(() => quantizeCalibrated(calibration, misspelt)).toThrow(/"konv_0" matches no layer/);
+  });
+
+  it('leave layers in float, which run on the CPU, with the same bytes on every backend', async () => {
+    const float = residualNet(3);
+    const [kept, ...others] = float.nodes.filter(({ op }) => op === 'Conv').map(({ name }) => name);
+    const recipe: RecipeInput = {
+      weights: { bits: 4 },
+      layers: [
+        { match: '*', float: false },
+        { match: kept, float: true },
+      ],
+    };
+    const images = batches(float, 8, 4);
+    const { graph, report } = await quantize(float, images, { recipe });
+    expect(report.layers.find(({ name }) => name === kept)).not.toHaveProperty('weights');
+    expect(report.layers.find(({ name }) => name === others[0])?.weights).toMatchObject({ bits: 4 });
+    const input = { input: images[0].data };
+    const run = async (backend: 'reference' | 'wasm') => {
+      using model = await loadModel(encodeModel(graph), { backend });
+      expect(model.hostNodes.map(({ name }) => name)).toContain(kept);
+      return Object.values((await model.run(input)).outputs)[0].data;
+    };
+    const reference = await run('reference');
+    expect(await run('wasm')).toEqual(reference);
+    const [theirs] = (await runOrt(graph, new Map([['input', images[0].data]]), 4)).values();
+    expect(decibels(theirs.data as Float32Array, reference as Float32Array)).toBeGreaterThan(30);
   });
 });
 

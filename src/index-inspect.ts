@@ -11,7 +11,7 @@ export type {
 } from './inspect/inspect.ts';
 export type { ExpectedTime } from './inspect/cost.ts';
 export { deviceProfile, parseDeviceProfile } from './inspect/target.ts';
-export type { DeviceProfile, DeviceRates } from './inspect/target.ts';
+export type { DeviceProfile, DeviceRates, ProfileBase } from './inspect/target.ts';
 export { measureDevice } from './inspect/device.ts';
 export type { MeasureDeviceOptions } from './inspect/device.ts';
 

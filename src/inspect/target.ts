@@ -21,7 +21,7 @@ export interface DeviceRates {
   readonly hostMicroseconds: number;
 }
 
-interface ProfileBase {
+export interface ProfileBase {
   /** Format of the file: a later version may add members, and counts up where it changes any. */
   readonly profile: 1;
   readonly name: string;

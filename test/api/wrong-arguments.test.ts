@@ -273,6 +273,21 @@ const calls: Readonly<Record<string, Call>> = {
       },
     ],
   },
+  measureSensitivities: {
+    call: quantizing.measureSensitivities,
+    args: () => [
+      floatGraph(),
+      batches(),
+      {
+        evaluate: () => Promise.resolve({ loss: 0, drop: 0 }),
+        part: { index: 1, count: 2 },
+        weightBits: [4],
+        recipe: { weights: { rounding: 'nearest' } },
+        calibration: { ...calibration },
+        ...asyncOptions(),
+      },
+    ],
+  },
   sweepBits: {
     call: quantizing.sweepBits,
     args: () => [

@@ -84,9 +84,10 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function octet(...args: string[]): Promise<void> {
+async function octet(...args: string[]): Promise<string> {
   const { stdout } = await run(path.join(folder, 'node_modules/.bin/octet'), args, { cwd: folder });
   expect(stdout).not.toBe('');
+  return stdout;
 }
 
 /** What lines with & started. */
@@ -105,7 +106,12 @@ async function runShellLine(line: string): Promise<void> {
     expect(JSON.parse(stdout), line).toHaveProperty('predictions');
     return;
   }
-  if (program === 'npx' && args[0] === 'octet') return octet(...args.slice(1));
+  if (program === 'npx' && args[0] === 'octet') {
+    const [target] = args.at(-2) === '>' ? args.splice(-2).slice(1) : [];
+    const stdout = await octet(...args.slice(1));
+    if (target !== undefined) await writeFile(path.join(folder, target), stdout);
+    return;
+  }
   if (program === 'cp') {
     await run(program, args, { cwd: folder });
     return;

@@ -2,12 +2,8 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { type GraphProto, type ModelProto, ModelProtoSchema, NodeProtoSchema } from 'onnx-buf';
 import { allOperators } from '../../src/graph/operators/host-registry.ts';
-import { findLayers } from '../../src/quantize/layers.ts';
-import { quantizeCalibrated } from '../../src/quantize/quantize.ts';
-import { ActivationStatistics } from '../../src/quantize/statistics.ts';
+import { assumedQuantization } from '../../src/model/support.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
-import { optimize } from '../../src/graph/passes/optimize.ts';
-import type { Graph } from '../../src/graph/graph.ts';
 import { everythingModel } from '../../test/support/everything-model.ts';
 import { floatNets } from '../../test/support/onnx-models.ts';
 import { createRandom, type Random } from '../../test/support/random.ts';
@@ -15,22 +11,11 @@ import { createRandom, type Random } from '../../test/support/random.ts';
 /** Valid files of some kilobytes: float networks, the same quantized, and one with all that the decoder reads. */
 export function seedFiles(): Uint8Array[] {
   const nets = Object.values(floatNets).map((net, seed) => net(seed));
-  return [everythingModel, ...nets.map(encodeModel), ...nets.map((net) => encodeModel(quantized(net)))];
-}
-
-/** As if every activation were between −1 and 1. */
-function quantized(float: Graph): Graph {
-  const graph = optimize(float);
-  const layers = findLayers(graph);
-  const statistics = new ActivationStatistics(1);
-  statistics.add(Float32Array.of(-1, 1), [1, 1, 2]);
-  const calibration = {
-    graph,
-    layers,
-    statistics: new Map([...layers.values.keys()].map((name) => [name, statistics])),
-    images: 1,
-  };
-  return quantizeCalibrated(calibration, { corrections: { bias: false } }).graph;
+  return [
+    everythingModel,
+    ...nets.map(encodeModel),
+    ...nets.map((net) => encodeModel(assumedQuantization(net, { min: -1, max: 1 }))),
+  ];
 }
 
 /** Mutation `index` of the run `seed`: the same bytes each time. */

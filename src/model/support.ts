@@ -9,6 +9,7 @@ import { lower } from '../program/lower.ts';
 import { checkFloat } from '../quantize/calibrate.ts';
 import { findLayers } from '../quantize/layers.ts';
 import { quantizeCalibrated } from '../quantize/quantize.ts';
+import type { RealRange } from '../quantize/scheme.ts';
 import { ActivationStatistics } from '../quantize/statistics.ts';
 import { checkWeights } from '../quantize/weights.ts';
 import { hostNodes, type HostNode } from './host-nodes.ts';
@@ -38,16 +39,16 @@ export function findObstacles(float: Graph): Obstacles {
 }
 
 /**
- * A float graph quantized as if every activation were between 0 and 1: what becomes of its nodes is seen without pictures.
+ * A float graph quantized as if every activation were within `range`: what becomes of its nodes is seen without pictures.
  * @throws {ModelError} it cannot be quantized
  */
-export function assumedQuantization(float: Graph): Graph {
+export function assumedQuantization(float: Graph, range: RealRange = { min: 0, max: 1 }): Graph {
   checkFloat(float);
   const graph = optimize(float);
   const layers = findLayers(graph);
   checkWeights(layers.weighted.values());
   const statistics = new ActivationStatistics(1);
-  statistics.add(Float32Array.of(0, 1), [1, 1, 2]);
+  statistics.add(Float32Array.of(range.min, range.max), [1, 1, 2]);
   const calibration = {
     graph,
     layers,

@@ -82,6 +82,7 @@ const modelRules: Rules = [
 ];
 
 const inputRules: Rules = [
+  [/takes a package that is not installed/, 'Install what the message names.'],
   [
     /golden pack|golden\.json|\.npy file/,
     'Make the pack again with `octet golden`, and give the model that it was made from.',

@@ -11,12 +11,12 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import sharp from 'sharp';
 import { extract } from 'tar';
 import { OctetError } from '../errors.ts';
 import { cacheDirectory } from '../platform/node/cache.ts';
 import { describeFileError } from '../platform/node/file-error.ts';
 import { removeLeftovers, unfinishedPath } from '../platform/node/leftovers.ts';
+import { decodePicture } from '../vision/decode.ts';
 
 export const CIFAR10_CLASSES = [
   'airplane',
@@ -200,9 +200,9 @@ export async function decodeStrip(
   labels: readonly number[],
   strip: number,
 ): Promise<Uint8Array> {
-  const { data, info } = await sharp(path).raw().toBuffer({ resolveWithObject: true });
-  if (info.width !== 1024 || info.height !== ROWS_PER_STRIP || info.channels !== 3) {
-    throw new OctetError(`${path} is ${info.width}×${info.height}×${info.channels}, expected 1024×10000×3`);
+  const { data, width, height } = await decodePicture(await readFile(path), { name: path });
+  if (width !== 1024 || height !== ROWS_PER_STRIP) {
+    throw new OctetError(`${path} is ${width}×${height}, expected 1024×10000`);
   }
   const records = new Uint8Array(ROWS_PER_STRIP * RECORD_BYTES);
   for (let row = 0; row < ROWS_PER_STRIP; row++) {

@@ -13,7 +13,7 @@ import {
   positiveInteger,
   inputSizes,
 } from './options.ts';
-import { note, percent, print, printJson } from './output.ts';
+import { noteBackend, percent, print, printJson } from './output.ts';
 import { findPictures } from './pictures.ts';
 import type { CommandContext } from './context.ts';
 
@@ -31,7 +31,7 @@ interface ClassifyCommandOptions {
   readonly threads?: number;
 }
 
-export function configure(command: Command, { signal }: CommandContext): void {
+export function configure(command: Command, { signal, verbose }: CommandContext): void {
   command
     .argument(
       '[picture...]',
@@ -76,7 +76,7 @@ export function configure(command: Command, { signal }: CommandContext): void {
             print(`${percent(probability).padStart(9)}  ${label}`);
         }
         if (options.json) printJson({ backend: model.backend, backendReason: model.backendReason, results });
-        else note(`run by ${model.backend}: ${model.backendReason}`);
+        else noteBackend(model, verbose);
       } finally {
         model.dispose();
       }

@@ -1,6 +1,7 @@
 /** What commands print: data on stdout, progress on stderr. */
 import { SingleBar } from 'cli-progress';
 import CliTable from 'cli-table3';
+import type { Model } from '../model/model.ts';
 import type { ProgressEvent } from '../progress.ts';
 
 export function print(text: string): void {
@@ -10,6 +11,11 @@ export function print(text: string): void {
 /** A remark beside the data. */
 export function note(text: string): void {
   process.stderr.write(`${text}\n`);
+}
+
+/** The backend, in a short line: why it was chosen can be a long story. */
+export function noteBackend({ backend, backendReason }: Model, verbose: boolean): void {
+  note(verbose ? `run by ${backend}: ${backendReason}` : `run by ${backend} (octet -v says why)`);
 }
 
 export function printJson(value: unknown): void {

@@ -94,7 +94,7 @@ async function createProgram(args: readonly string[], context: CommandContext): 
   const program = new Command('octet')
     .description('Int8 convolutional networks: quantize float ONNX models, run them, measure them.')
     .version(version)
-    .option('-v, --verbose', 'print the stack of errors')
+    .option('-v, --verbose', 'say why a backend was chosen, and print the stack of errors')
     .addHelpText(
       'after',
       '\nExit codes: 0 done, 1 a check failed (compare, verify, --threshold), 2 wrong usage or bad input.',
@@ -135,14 +135,15 @@ export async function runCli(args: readonly string[]): Promise<number> {
   const controller = new AbortController();
   const interrupt = () => controller.abort(new OctetError('interrupted'));
   process.once('SIGINT', interrupt);
-  const program = await createProgram(args, { signal: controller.signal });
+  const verbose = args[0] === '-v' || args[0] === '--verbose';
+  const program = await createProgram(args, { signal: controller.signal, verbose });
   try {
     await program.parseAsync(args, { from: 'user' });
     return EXIT.ok;
   } catch (error) {
     // Commander has printed its own message.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.badInput;
-    printError(error, program.opts<{ verbose?: boolean }>().verbose === true);
+    printError(error, verbose);
     if (controller.signal.aborted) return EXIT.interrupted;
     return error instanceof CheckFailure ? EXIT.checkFailed : EXIT.badInput;
   } finally {

@@ -20,7 +20,7 @@ import {
   maxActivationBytesOption,
   positiveInteger,
 } from './options.ts';
-import { counted, note, print, printJson, table } from './output.ts';
+import { counted, noteBackend, print, printJson, table } from './output.ts';
 import { findPictures } from './pictures.ts';
 
 interface RunCommandOptions {
@@ -39,7 +39,7 @@ const MULTIPLE = 32;
 
 const FORMATS = { '.png': 'png', '.jpg': 'jpeg', '.jpeg': 'jpeg', '.webp': 'webp' } as const;
 
-export function configure(command: Command, { signal }: CommandContext): void {
+export function configure(command: Command, { signal, verbose }: CommandContext): void {
   command
     .argument('<model>', 'quantized ONNX file')
     .argument('<picture>', 'a picture file; it is stretched to the size of the input')
@@ -116,7 +116,7 @@ export function configure(command: Command, { signal }: CommandContext): void {
           ),
         );
         if (boxes) print(`${options.draw}: ${counted(boxes.length, 'object')}`);
-        note(`run by ${model.backend}: ${model.backendReason}`);
+        noteBackend(model, verbose);
       } finally {
         model.dispose();
       }

@@ -8,6 +8,7 @@ import { describeFileError } from './node/file-error.ts';
 import { readInFolderOf } from './node/folder.ts';
 import { recall, remember } from './node/memory.ts';
 import { gpu } from './node/gpu.ts';
+import { decodePixels } from './node/pictures.ts';
 import { NodeWorker } from './node/worker.ts';
 import type { Platform } from './platform.ts';
 
@@ -28,22 +29,7 @@ function pathOf(location: string | URL): string {
 }
 
 export const platform: Platform = {
-  async decodePixels(bytes) {
-    // Loaded with its native library only where there is a picture to decode.
-    const { default: sharp } = await import('sharp');
-    // Colour profiles are not applied: networks are trained on stored values.
-    const { data, info } = await sharp(bytes, { failOn: 'error', ignoreIcc: true })
-      .autoOrient()
-      .toColourspace('srgb')
-      .flatten({ background: '#000' })
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true });
-    return {
-      width: info.width,
-      height: info.height,
-      data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-    };
-  },
+  decodePixels,
 
   async readFile(location, options) {
     if (isRemote(location)) return fetchBytes(location, options);

@@ -12,9 +12,12 @@ export interface DecodedPixels {
 export interface Platform {
   /**
    * Decodes a PNG, JPEG, WebP, GIF or AVIF file, upright (EXIF orientation applied), transparency on black, in sRGB. The caller has
-   * checked the size in the header. Rejects with the decoder's own error where the file is broken.
+   * checked the size in the header. Rejects with the decoder's own error where the file is broken, with an InputError where there is no
+   * decoder.
+   *
+   * @param format `PNG`, `JPEG`, `WebP`, `GIF` or `AVIF`, by the header
    */
-  decodePixels(bytes: Uint8Array): Promise<DecodedPixels>;
+  decodePixels(bytes: Uint8Array, format: string): Promise<DecodedPixels>;
   /** The bytes of a file (Node) or of a URL (both). Rejects with an InputError that names it where it cannot be read. */
   readFile(location: string | URL, options?: AsyncOptions): Promise<Uint8Array>;
   /**

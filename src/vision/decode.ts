@@ -14,7 +14,7 @@ const decodeOptions = {
   name: text,
 };
 
-/** What both Node (libvips) and browsers decode. */
+/** What browsers decode, and Node with the optional package `sharp`; without it, Node decodes PNG and JPEG. */
 const FORMATS = { PNG, JPEG: JPG, WebP: WEBP, GIF, AVIF: HEIF };
 
 /** 50 megapixels are 150 MB of RGB: more than any camera picture that a 32×32 or 224×224 network has use for. */
@@ -30,8 +30,8 @@ export interface DecodePictureOptions {
 /**
  * Decodes a PNG, JPEG, WebP, GIF (first frame) or AVIF file to RGB: upright, transparency on black. Colour profiles and gamma chunks are
  * not applied: the stored values are what torchvision, Pillow and TensorFlow give networks in training. An opaque PNG decodes to the same
- * bytes everywhere; JPEG may differ by a step between decoders.
- * @throws {InputError} no Uint8Array, empty, not a picture, of an unknown format, too large, or damaged
+ * bytes everywhere; JPEG may differ by a step between decoders. Node needs the package `sharp` for WebP, GIF, AVIF and JPEG in CMYK.
+ * @throws {InputError} no Uint8Array, empty, not a picture, of an unknown format or one without a decoder, too large, or damaged
  */
 export async function decodePicture(
   bytes: Uint8Array,
@@ -39,7 +39,7 @@ export async function decodePicture(
 ): Promise<Picture> {
   check('decodePicture', { options: options(decodeOptions) }, { options: decoding });
   const { name = 'the picture', maxPixels = MAX_PIXELS } = decoding;
-  const { width, height } = readSize(bytes, name);
+  const { format, width, height } = readSize(bytes, name);
   if (width * height > maxPixels) {
     const megapixels = (pixels: number) => (pixels / 1e6).toFixed(pixels < 1e7 ? 1 : 0);
     throw new InputError(
@@ -48,15 +48,16 @@ export async function decodePicture(
     );
   }
   try {
-    return await platform.decodePixels(bytes);
+    return await platform.decodePixels(bytes, format);
   } catch (cause) {
+    if (cause instanceof InputError) throw new InputError(`${name}: ${cause.message}`, { cause });
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new InputError(`${name} is damaged or cut off: ${reason}`, { cause });
   }
 }
 
-/** Width and height from the file's header. Throws an InputError where there is none. */
-function readSize(bytes: Uint8Array, name: string): { width: number; height: number } {
+/** What the file's header says. Throws an InputError where there is none. */
+function readSize(bytes: Uint8Array, name: string): { format: string; width: number; height: number } {
   if (!(bytes instanceof Uint8Array)) {
     throw new InputError(
       `${name} is decoded from a Uint8Array: new Uint8Array(buffer) makes one of an ArrayBuffer`,
@@ -74,7 +75,7 @@ function readSize(bytes: Uint8Array, name: string): { width: number; height: num
     if (!(size.width > 0 && size.height > 0)) {
       throw new InputError(`${name} is a ${format} file of ${size.width}×${size.height} pixels`);
     }
-    return size;
+    return { format, width: size.width, height: size.height };
   }
   const formats = Object.keys(FORMATS).join(', ');
   throw new InputError(

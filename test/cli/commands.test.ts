@@ -302,7 +302,9 @@ describe('classify', () => {
     expect(code).toBe(0);
     expect(stdout.trim().split('\n')).toHaveLength(6);
     expect(stdout).toMatch(/^ *\d+\.\d\d % +\w+$/m);
-    expect(stderr).toMatch(/run by reference/);
+    expect(stderr).toBe('run by reference (octet -v says why)\n');
+    const why = await octet('-v', 'classify', '-m', path('int8.onnx'), picture, '--backend', 'reference');
+    expect(why.stderr).toMatch(/^run by reference: .+/);
   });
 });
 

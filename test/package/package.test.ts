@@ -2,7 +2,7 @@
  * What strangers get: the packed tarball, installed in a fresh folder, used from Node, from Deno, from a Vite page and from a plain module script.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
@@ -72,6 +72,33 @@ test('the installed package classifies in Node and Deno, on both CPU backends al
   expected = reference;
   const inDeno = await runInDeno(script, [flagship], { cwd: folder, cacheDirectory: folder });
   expect(JSON.parse(inDeno)).toEqual([reference, wasm]);
+});
+
+test('it is light, and decodes PNG and JPEG in Node without the optional packages', async () => {
+  const script = path.join(folder, 'decode.js');
+  await writeFile(
+    script,
+    `import { readFile } from 'node:fs/promises';
+    import { decodePicture } from 'octetjs';
+    for (const file of process.argv.slice(2)) {
+      const { width, height } = await decodePicture(await readFile(file)).catch(({ message }) => ({ width: message }));
+      console.log(width, height);
+    }`,
+  );
+  const pictures = ['models/cifar10/test-1000.png', 'demo/public/card.jpg', 'docs/screenshots/bits.webp'];
+  const { stdout } = await run(process.execPath, [script, ...pictures.map((file) => path.join(root, file))], {
+    cwd: folder,
+  });
+  expect(stdout).toMatch(/^1280 800\n1200 630\nthe picture: decoding WebP .* npm install sharp/);
+  const names = await readdir(path.join(folder, 'node_modules'), { recursive: true, withFileTypes: true });
+  const sizes = await Promise.all(
+    names
+      .filter((entry) => entry.isFile())
+      .map(async (entry) => (await stat(path.join(entry.parentPath, entry.name))).size),
+  );
+  const megabytes = sizes.reduce((sum, size) => sum + size, 0) / 1e6;
+  console.log(`installed: ${megabytes.toFixed(1)} MB in ${sizes.length} files`);
+  expect(megabytes).toBeLessThan(22);
 });
 
 test('the installed command line runs and says its version', async () => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { deflateSync, crc32 } from 'node:zlib';
 import sharp from 'sharp';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { InputError } from '../../src/errors.ts';
 import { decodePicture } from '../../src/vision/decode.ts';
 import { profiledPixels, profiledPngs } from '../support/profiled-png.ts';
@@ -57,9 +57,77 @@ describe('decodePicture', () => {
     expect([...(await decodePicture(transparent)).data]).toEqual(new Array(12).fill(0));
   });
 
-  test('turns a picture upright', async () => {
-    const jpeg = await plain(20, 10).withMetadata({ orientation: 6 }).jpeg().toBuffer();
-    expect(await decodePicture(jpeg)).toMatchObject({ width: 10, height: 20 });
+  test('gives the bytes of libvips, of every kind of PNG and JPEG, turned upright', async () => {
+    const noise = Uint8Array.from({ length: 37 * 23 * 3 }, (_, i) => ((i * i) % 251) + (i % 5));
+    const photo = (channels: 3 | 4) =>
+      sharp(noise.subarray(0, 37 * 5 * channels), { raw: { width: 37, height: 5, channels } }).resize(37, 23);
+    const files: Record<string, Buffer> = {};
+    for (const chromaSubsampling of ['4:2:0', '4:4:4'])
+      for (const progressive of [false, true])
+        for (const quality of [20, 75, 98]) {
+          const options = { chromaSubsampling, progressive, quality };
+          files[Object.values(options).join()] = await photo(3).jpeg(options).toBuffer();
+        }
+    for (let orientation = 1; orientation <= 8; orientation++)
+      files[`orientation ${orientation}`] = await photo(3).withMetadata({ orientation }).jpeg().toBuffer();
+    files['grey JPEG'] = await photo(3).greyscale().jpeg().toBuffer();
+    files['grey PNG'] = await photo(3).greyscale().png().toBuffer();
+    files.alpha = await photo(4).png().toBuffer();
+    for (const colours of [2, 4, 16, 256])
+      for (const progressive of [false, true])
+        files[`${colours} colours ${progressive}`] = await photo(3)
+          .png({ palette: true, colours, progressive })
+          .toBuffer();
+    for (const [name, bytes] of Object.entries(files)) {
+      const { data, info } = await sharp(bytes)
+        .autoOrient()
+        .toColourspace('srgb')
+        .flatten({ background: '#000' })
+        .raw()
+        .toBuffer({ resolveWithObject: true });
+      const expected = { width: info.width, height: info.height, data: new Uint8Array(data) };
+      expect(await decodePicture(bytes), name).toEqual(expected);
+    }
+    expect(files['orientation 6']).not.toEqual(files['orientation 1']);
+  });
+
+  test('decodes CMYK, as printers write it', async () => {
+    const { data } = await decodePicture(await plain(4, 4).toColourspace('cmyk').jpeg().toBuffer());
+    expect(Math.abs(data[0] - red.r)).toBeLessThan(40);
+  });
+
+  describe('without sharp', () => {
+    afterEach(() => {
+      vi.doUnmock('sharp');
+      vi.resetModules();
+    });
+
+    test('decodes PNG and JPEG, and says what the other formats take', async () => {
+      const files = await Promise.all([
+        plain(6, 4).png().toBuffer(),
+        plain(6, 4).jpeg().toBuffer(),
+        plain(6, 4).webp().toBuffer(),
+        plain(6, 4).toColourspace('cmyk').jpeg().toBuffer(),
+      ]);
+      vi.resetModules();
+      vi.doMock('sharp', () => {
+        throw new Error('Cannot find package');
+      });
+      const fresh = await import('../../src/vision/decode.ts');
+      const [png, jpeg, ...others] = await Promise.all(
+        files.map((bytes) =>
+          fresh.decodePicture(bytes, { name: 'cat' }).catch((error: unknown) => (error as Error).message),
+        ),
+      );
+      expect(png).toMatchObject({ width: 6, height: 4 });
+      expect(jpeg).toMatchObject({ width: 6, height: 4 });
+      expect(others).toEqual(
+        ['WebP', 'CMYK JPEG'].map(
+          (format) =>
+            `cat: decoding ${format} takes a package that is not installed: npm install sharp (Octet brings decoders for PNG and JPEG only)`,
+        ),
+      );
+    });
   });
 
   test('names a text file, an empty file and noise for what they are', async () => {
@@ -86,6 +154,16 @@ describe('decodePicture', () => {
       for (let share = 0; share < 0.9; share += 0.1) {
         await errorOf(bytes.subarray(0, Math.floor(bytes.length * share)));
       }
+    }
+  });
+
+  test('refuses a PNG with a wrong byte in its pixels', async () => {
+    const png = await plain(40, 40).png().toBuffer();
+    const start = png.indexOf('IDAT') + 4;
+    for (let at = start; at < start + png.readUInt32BE(start - 8); at += 3) {
+      const damaged = Buffer.from(png);
+      damaged[at] ^= 0x5a;
+      expect((await errorOf(damaged)).message).toMatch(/^cat\.png is damaged or cut off: the checksum/);
     }
   });
 

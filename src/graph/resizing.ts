@@ -9,7 +9,7 @@ import { rowMajorStrides } from './strided.ts';
 
 /** What the elements along one axis of the result are made of. */
 export interface AxisTaps {
-  /** How many elements of the input each one of the result takes: 1 to the nearest, 2 linearly, 4 cubically. */
+  /** How many elements of the input each one of the result takes: 1 to the nearest, 2 linearly, 4 cubically, more through a filter. */
   readonly count: number;
   /** [size · count], clamped to the input's axis; a place may stand there twice. */
   readonly places: Int32Array;
@@ -52,7 +52,6 @@ export function resizeTaps(
     }
     const coordinate = coordinates(rule, scale, size, length);
     if (!coordinate) return `is resized by the rule ${rule}`;
-    if (isAntialiased && scale < 1) return 'is made smaller with an antialiasing filter';
     // Runtimes differ there in which of the two the corners are of.
     if (rule === 'align_corners' && scales && Math.fround(scale * length) !== size) {
       return `is aligned at the corners of ${size} elements, which ${length} by ${scale} are not`;
@@ -60,6 +59,7 @@ export function resizeTaps(
     // ONNX Runtime takes coordinates as they are where the scale is 1.
     const original = scale === 1 ? (i: number) => i : coordinate;
     if (mode === 'nearest') taps.push(nearest(size, length, original, round!));
+    else if (isAntialiased && scale < 1) taps.push(filtered(node, size, length, original, scale));
     else if (mode === 'linear') taps.push(linear(size, length, original));
     else taps.push(cubic(node, size, length, original));
   }
@@ -163,21 +163,41 @@ function cubicWeight(node: Node): (distance: number) => number {
 }
 
 function cubic(node: Node, size: number, length: number, original: Rounding): AxisTaps {
-  const weightOf = cubicWeight(node);
+  return spread(node, size, length, original, 2, cubicWeight(node));
+}
+
+/** As wide a filter, a triangle or the cubic one, as an element of the result is. */
+function filtered(node: Node, size: number, length: number, original: Rounding, scale: number): AxisTaps {
+  const isLinear = node.attributes.mode === 'linear';
+  const weightOf = isLinear ? (x: number) => Math.max(0, 1 - Math.abs(x)) : cubicWeight(node);
+  const radius = Math.ceil((isLinear ? 1 : 2) / scale);
+  return spread(node, size, length, original, radius, (distance) => weightOf(distance * scale));
+}
+
+/** Taps up to `radius` places before and behind, those outside at the edge, or none (`exclude_outside`). */
+function spread(
+  node: Node,
+  size: number,
+  length: number,
+  original: Rounding,
+  radius: number,
+  weightOf: (distance: number) => number,
+): AxisTaps {
   const excludes = node.attributes.exclude_outside === 1;
-  const places = new Int32Array(size * 4);
-  const weights = new Float64Array(size * 4);
+  const count = 2 * radius;
+  const places = new Int32Array(size * count);
+  const weights = new Float64Array(size * count);
   for (let i = 0; i < size; i++) {
     const at = original(i);
-    const first = Math.floor(at) - 1;
+    const first = Math.floor(at) - radius + 1;
     let sum = 0;
-    for (let tap = 0; tap < 4; tap++) {
+    for (let tap = 0; tap < count; tap++) {
       const place = first + tap;
-      places[4 * i + tap] = clamped(place, length);
+      places[count * i + tap] = clamped(place, length);
       const isOutside = place < 0 || place >= length;
-      sum += weights[4 * i + tap] = excludes && isOutside ? 0 : weightOf(at - place);
+      sum += weights[count * i + tap] = excludes && isOutside ? 0 : weightOf(at - place);
     }
-    for (let tap = 0; tap < 4; tap++) weights[4 * i + tap] /= sum;
+    for (let tap = 0; tap < count; tap++) weights[count * i + tap] /= sum;
   }
-  return { count: 4, places, weights };
+  return { count, places, weights };
 }

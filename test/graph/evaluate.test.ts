@@ -9,6 +9,8 @@ import { relativeDifference, runOrt } from '../support/ort.ts';
 
 interface Case {
   readonly op: string;
+  /** Default: the builder's. */
+  readonly opset?: number;
   /** Shapes of the inputs. */
   readonly inputs: readonly (readonly number[])[];
   /** Data of inputs that are constants; what is missing is random. */
@@ -98,6 +100,14 @@ const cases: readonly Case[] = [
   { op: 'ReduceMean', inputs: [x], attributes: { axes: [-1, 1], keepdims: 0 } },
   { op: 'ReduceMean', inputs: [x] },
   { op: 'Transpose', inputs: [x], attributes: { perm: [0, 3, 1, 2] } },
+  ...[
+    { mode: 'linear' },
+    { mode: 'cubic' },
+    { mode: 'cubic', exclude_outside: 1, coordinate_transformation_mode: 'align_corners' },
+  ].map((attributes) => ({
+    ...{ op: 'Resize', opset: 18, inputs: [x, [0], [0], [4]], lists: { 3: [2, 4, 3, 5] } },
+    attributes: { antialias: 1, ...attributes },
+  })),
   { op: 'Concat', inputs: [x, [2, 1, 7, 6]], attributes: { axis: 1 } },
   { op: 'Add', inputs: [x, [4, 1, 1]] },
   { op: 'Sub', inputs: [[4, 1, 1], x] },
@@ -144,14 +154,15 @@ it('is the same each time, and adds in order, each sum rounded', () => {
   expect(evaluated(halves(1, half, half)).value.data).toEqual(Float32Array.of(1));
 });
 
-function evaluated({ op, inputs: shapes, lists = {}, positive = [], attributes = {} }: Case) {
+function evaluated({ op, opset, inputs: shapes, lists = {}, positive = [], attributes = {} }: Case) {
   const builder = createFloatGraph(7);
   const inputs = new Map<string, Float32Array>();
   const names = shapes.map((shape, index) => {
     const name = `input ${index}`;
     const list = lists[index];
     if (list) {
-      const data = op === 'Pad' && index === 1 ? BigInt64Array.from(list, BigInt) : Float32Array.from(list);
+      const isSizes = (op === 'Pad' && index === 1) || (op === 'Resize' && index === 3);
+      const data = isSizes ? BigInt64Array.from(list, BigInt) : Float32Array.from(list);
       return builder.constant(name, shape, data);
     }
     const length = shape.reduce((product, size) => product * size, 1);
@@ -161,7 +172,8 @@ function evaluated({ op, inputs: shapes, lists = {}, positive = [], attributes =
     inputs.set(name, data);
     return builder.input(name, shape);
   });
-  const graph = builder.finish(builder.node(op, names, attributes));
+  const built = builder.finish(builder.node(op, names, attributes));
+  const graph = { ...built, opset: opset ?? built.opset };
   const [node] = graph.nodes;
   const values = names.map((name, index): Value => {
     return graph.constants.get(name) ?? { dtype: 'float32', shape: shapes[index], data: inputs.get(name)! };

@@ -126,6 +126,22 @@ describe.each([
   });
 });
 
+test('places of the maxima, as a SegNet reads them', async () => {
+  const graph = graphOf([8, 3, 3], (b, x) => {
+    const window = { kernel_shape: [2, 2] };
+    const [pooled, places] = b.parts('MaxPool', 2, [b.qdq(x, 0.05, 3)], window);
+    const unpooled = b.node('MaxUnpool', [b.qdq(pooled, 0.05, 3), places], window);
+    const conv = b.node('Conv', [b.qdq(unpooled, 0.05, 3), b.dq([8, 8, 1, 1], random.int8s(64), 0.01)]);
+    return b.qdq(conv, 0.103, 0);
+  });
+  const [expected] = (await runOrt(graph, new Map([['x', input]]), BATCH)).values();
+  for (const backend of ['reference', 'wasm', 'webgpu'] as const) {
+    using model = await loadModel(encodeModel(graph), { backend });
+    const [{ data }] = Object.values((await model.run({ x: input })).outputs);
+    expect(data).toEqual(expected.data);
+  }
+});
+
 test('integers that are dequantized with another scale stay on the device', async () => {
   const graph = graphOf([8, 3, 3], (b, x) => {
     const zero = (name: string, value: number) => b.constant(name, [], Int8Array.of(value));

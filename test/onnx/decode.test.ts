@@ -609,20 +609,6 @@ describe('what is wrong with a file', () => {
       /training mode/,
     ],
     [
-      'a read mask',
-      modelBytes(
-        graphOf(
-          [
-            node('MaxPool', ['x'], ['y', 'i'], [attribute('kernel_shape', [2, 2])]),
-            node('Relu', ['i'], ['z']),
-          ],
-          [],
-          { output: [value('y', []), value('z', [])] },
-        ),
-      ),
-      /indices are read/,
-    ],
-    [
       'blocks',
       modelBytes(
         graphOf(
@@ -632,16 +618,6 @@ describe('what is wrong with a file', () => {
         21,
       ),
       /one a block of 2/,
-    ],
-    [
-      'a bias that differs from image to image',
-      modelBytes(
-        graphOf(
-          [node('Flatten', ['x'], ['f']), node('Gemm', ['f', 'w', 'b'], ['y'])],
-          [floats('w', [108, 2], new Array<number>(216).fill(1)), floats('b', [2, 1], [1, 2])],
-        ),
-      ),
-      /differs from image to image/,
     ],
     [
       'weights of no size',

@@ -1200,6 +1200,7 @@ interface ResizeSpec {
   readonly size: readonly [height: number, width: number];
   readonly mode?: 'linear' | 'cubic';
   readonly rule?: string;
+  readonly antialias?: boolean;
   readonly x?: Values;
   readonly zeroPoint?: number;
   readonly factor?: number;
@@ -1213,6 +1214,12 @@ const RESIZE_SPECS: Record<string, ResizeSpec> = {
   'rows only': { batch: 2, image: [3, 6, 4], size: [8, 6] },
   'cubic, primes': { image: [5, 7, 6], size: [9, 16], mode: 'cubic' },
   'cubic, largest sums': { image: [6, 6, 4], size: [13, 11], mode: 'cubic', x: 'extremes', zeroPoint: -128 },
+  'a filter as wide as five and as seven pixels': {
+    image: [11, 9, 5],
+    size: [4, 2],
+    mode: 'cubic',
+    antialias: true,
+  },
   saturates: { image: [4, 4, 4], size: [8, 8], factor: 5, zeroPoint: 127 },
 };
 
@@ -1221,7 +1228,11 @@ function resizeCase(label: string, spec: ResizeSpec, random: Random): OperationC
   const builder = createProgramBuilder();
   const input = builder.input(image, zeroPoint);
   const output = builder.tensor([...size, image[2]], -20);
-  const attributes = { mode, coordinate_transformation_mode: rule };
+  const attributes = {
+    mode,
+    coordinate_transformation_mode: rule,
+    antialias: Number(spec.antialias ?? false),
+  };
   const node = { name: label, op: '', inputs: [], outputs: [], attributes };
   const taps = resizeTaps(node, image.slice(0, 2), size, undefined);
   if (typeof taps === 'string') throw new Error(taps);

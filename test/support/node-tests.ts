@@ -103,13 +103,16 @@ export type NodeTestResult =
 
 /**
  * Runs a test. All inputs but the first are constants, as weights, axes and the like are in networks; the first is too where the
- * result's shape depends on its elements.
+ * result's shape depends on its elements; none is where a constant could not be what an input is (not a number).
  */
 export function runNodeTest(test: NodeTest): NodeTestResult {
   const first = attempt(test, 1);
   if (first.status !== 'refused') return first;
-  const second = attempt(test, 0);
-  return second.status === 'refused' ? first : second;
+  for (const given of [0, test.inputs.length]) {
+    const other = attempt(test, given);
+    if (other.status !== 'refused') return other;
+  }
+  return first;
 }
 
 /** Runs a test with the inputs before `constants` given at run time. */

@@ -1,4 +1,4 @@
-import { isFloat } from '../dtypes.ts';
+import { isFloat, packedBits } from '../dtypes.ts';
 import type { DType, TensorData } from '../graph.ts';
 import { narrowBfloat16, narrowFloat16, widenBfloat16, widenFloat16 } from '../half.ts';
 import { identity } from './identity.ts';
@@ -30,7 +30,8 @@ export const cast = defineOperator({
     return dtype === 'int64' || dtype === 'int32' ? context.elements(node.inputs[0]) : undefined;
   },
   /**
-   * Fractions are cut off towards zero, and have no value beyond the type's range, where ONNX leaves it open; integers lose their upper bits.
+   * Fractions are cut off towards zero, and have no value beyond the type's range, where ONNX leaves it open, save in types of 2 and 4 bits,
+   * where its tests have the lower bits; integers lose their upper bits.
    */
   evaluate({ node, inputs: [x] }) {
     if (!x) return undefined;
@@ -71,13 +72,15 @@ const bitsOf: Readonly<Record<IntegerType, number>> = {
   uint64: 64,
 };
 
-/** Undefined where one lies beyond the type's range. */
+/** Undefined where one lies beyond the type's range, or, of a type of 2 or 4 bits, beyond 32 bits. */
 function truncated(values: TensorData, dtype: IntegerType): TensorData | undefined {
-  const bits = bitsOf[dtype];
   const isSigned = dtype.startsWith('int');
-  const [least, end] = isSigned ? [-(2 ** (bits - 1)), 2 ** (bits - 1)] : [0, 2 ** bits];
+  const isNarrow = packedBits[dtype] !== undefined;
+  const bits = isNarrow ? 32 : bitsOf[dtype];
+  const [least, end] = isSigned || isNarrow ? [-(2 ** (bits - 1)), 2 ** (bits - 1)] : [0, 2 ** bits];
   const whole = Float64Array.from(values as ArrayLike<unknown>, (value) => Math.trunc(Number(value)));
-  return whole.every((value) => value >= least && value < end) ? arrayOf(dtype, whole) : undefined;
+  if (!whole.every((value) => value >= least && value < end)) return undefined;
+  return isNarrow ? wrapped(whole, dtype) : arrayOf(dtype, whole);
 }
 
 function wrapped(data: TensorData, dtype: IntegerType): TensorData {

@@ -1,6 +1,9 @@
 import { plainFloatKernels } from '../float-kernels.ts';
 import { broadcastShapes, numericProduct, sameOrUnknown } from '../shapes.ts';
 import { broadcastStrides, copyStrided } from '../strided.ts';
+import { add } from './add.ts';
+import { mul } from './mul.ts';
+import { float32Scalar, typed, without } from './normalize-context.ts';
 import { defineOperator, isFloats } from './operator.ts';
 import { float, int } from './signature.ts';
 
@@ -11,6 +14,23 @@ export const gemm = defineOperator({
   role: 'computes',
   learned: [1, 2],
   macs: (_, weights) => numericProduct(weights),
+  /** A bias that differs from row to row is a sum of its own. */
+  normalize(node, context) {
+    const [a, b, bias = ''] = node.inputs;
+    const shape = typed(context, bias)?.shape;
+    if (shape?.length !== 2 || shape[0] === 1) return [node];
+    const product = context.value(`${node.outputs[0]}.product`);
+    const beta = this.number(node, 'beta');
+    const scaled = beta === 1 ? bias : context.value(`${bias}.scaled`);
+    const factor = beta === 1 ? [] : [bias, context.constant(`${bias}.beta`, float32Scalar(beta))];
+    const scaling = { op: mul.op, inputs: factor, outputs: [scaled], attributes: {} };
+    const sum = { op: add.op, inputs: [product, scaled], outputs: node.outputs, attributes: {} };
+    return [
+      { ...node, inputs: [a, b], outputs: [product], attributes: without(node, 'beta') },
+      ...(beta === 1 ? [] : [{ name: context.value(`${node.name}.beta`), ...scaling }]),
+      { name: context.value(`${node.name}.bias`), ...sum },
+    ];
+  },
   shape(a, [b, c], node) {
     if (a.shape.length !== 2 || b?.shape.length !== 2) {
       return `needs two matrices, has shapes [${a.shape}] and [${b?.shape ?? []}]`;
@@ -25,9 +45,6 @@ export const gemm = defineOperator({
       const sum = broadcastShapes([m, n], c.shape);
       if (sum?.length !== 2 || !sameOrUnknown(sum[1], n) || !sameOrUnknown(sum[0], m)) {
         return `bias of shape [${c.shape}] cannot be added to [${m},${n}]`;
-      }
-      if (c.shape.length === 2 && c.shape[0] !== 1) {
-        return `bias of shape [${c.shape}] differs from image to image, which is not supported`;
       }
     }
     return [m, n];

@@ -76,11 +76,17 @@ function seesOnlyPadding(
 export const globalPoolShape: ShapeRule = ({ shape }) =>
   shape.length === 4 ? [shape[0], shape[1], 1, 1] : `needs an image [N, C, H, W], has [${shape}]`;
 
-/** The value of one window: its elements, in order of rows and columns, and how many places outside the image padding holds. */
-type Pooled = (taps: Float32Array, padded: number) => number;
+/**
+ * The value of one window: its elements, in order of rows and columns, how many places outside the image padding holds, and where the
+ * elements lie in the input.
+ */
+type Pooled = (taps: Float32Array, padded: number, places: Int32Array) => number;
 
 /** A pool [N, C, H, W]: `pool` of each window of each channel. Undefined where a window sees nothing but padding. */
-export function evaluatePool({ node, inputs: [x], shape }: Evaluation, pool: Pooled): Value | undefined {
+export function evaluatePool(
+  { node, inputs: [x], shape }: Pick<Evaluation, 'node' | 'inputs' | 'shape'>,
+  pool: Pooled,
+): (Value & { readonly data: Float32Array }) | undefined {
   if (!(x?.data instanceof Float32Array) || x.shape.length !== 4) return undefined;
   const [images, channels, height, width] = x.shape;
   const window = slidingWindow(node, [height, width]);
@@ -88,6 +94,7 @@ export function evaluatePool({ node, inputs: [x], shape }: Evaluation, pool: Poo
   const { kernel, outputSize } = window;
   const data = new Float32Array(images * channels * outputSize[0] * outputSize[1]);
   const taps = new Float32Array(kernel[0] * kernel[1]);
+  const places = new Int32Array(taps.length);
   let to = 0;
   for (let image = 0; image < images * channels; image++) {
     for (let outRow = 0; outRow < outputSize[0]; outRow++) {
@@ -97,12 +104,15 @@ export function evaluatePool({ node, inputs: [x], shape }: Evaluation, pool: Poo
           const row = tapAt(window, 0, outRow, ky, height);
           for (let kx = 0; kx < kernel[1]; kx++) {
             const column = tapAt(window, 1, outColumn, kx, width);
-            if (row >= 0 && column >= 0) taps[inside++] = x.data[(image * height + row) * width + column];
-            else if (row !== BEYOND && column !== BEYOND) padded++;
+            if (row >= 0 && column >= 0) {
+              places[inside] = (image * height + row) * width + column;
+              taps[inside] = x.data[places[inside]];
+              inside++;
+            } else if (row !== BEYOND && column !== BEYOND) padded++;
           }
         }
         if (inside === 0) return undefined;
-        data[to++] = pool(taps.subarray(0, inside), padded);
+        data[to++] = pool(taps.subarray(0, inside), padded, places);
       }
     }
   }
@@ -121,13 +131,16 @@ function tapAt(window: SlidingWindow, axis: 0 | 1, output: number, tap: number, 
 }
 
 /** A global pool [N, C, H, W]: `pool` of each channel of each image. */
-export function evaluateGlobalPool({ inputs: [x], shape }: Evaluation, pool: Pooled): Value | undefined {
+export function evaluateGlobalPool(
+  { inputs: [x], shape }: Evaluation,
+  pool: (taps: Float32Array) => number,
+): Value | undefined {
   if (!(x?.data instanceof Float32Array) || x.shape.length !== 4) return undefined;
   const { data } = x;
   const pixels = x.shape[2] * x.shape[3];
   if (pixels === 0) return undefined;
   const pooled = Float32Array.from({ length: x.shape[0] * x.shape[1] }, (_, image) =>
-    pool(data.subarray(image * pixels, (image + 1) * pixels), 0),
+    pool(data.subarray(image * pixels, (image + 1) * pixels)),
   );
   return { dtype: 'float32', shape, data: pooled };
 }

@@ -1,7 +1,11 @@
 import { plainFloatKernels } from '../float-kernels.ts';
+import type { Node } from '../graph.ts';
 import { broadcastShapes, numericProduct, sameOrUnknown } from '../shapes.ts';
 import { broadcastStrides, copyStrided } from '../strided.ts';
+import { int64, typed } from './normalize-context.ts';
 import { defineOperator, isFloats } from './operator.ts';
+import { squeeze } from './squeeze.ts';
+import { unsqueeze } from './unsqueeze.ts';
 
 export const matMul = defineOperator({
   op: 'MatMul',
@@ -10,22 +14,57 @@ export const matMul = defineOperator({
   learned: [0, 1],
   note: 'with a constant matrix: `conv2d`; of two activations, batch by batch: `matMul`',
   macs: (shape, weights) => numericProduct(shape.slice(1)) * (weights.at(-2) ?? 1),
-  shape(a, [b]) {
-    const bShape = b?.shape ?? [];
-    if (a.shape.length < 2 || bShape.length < 2) {
-      return `needs two matrices, has shapes [${a.shape}] and [${bShape}]`;
+  /** A vector is a matrix of one row or column, which the result lacks. */
+  normalize(node, context) {
+    const [a, b] = node.inputs.map((name) => typed(context, name)?.shape);
+    if (!a || !b || a.length === 0 || b.length === 0 || (a.length > 1 && b.length > 1)) return [node];
+    const nodes: Node[] = [];
+    const withAxis = (input: string, axis: number): string => {
+      const output = context.value(`${input}.matrix`);
+      const axes = context.constant(`${output}.axes`, int64([axis]));
+      const name = context.value(`${node.name}.matrix`);
+      nodes.push({ name, op: unsqueeze.op, inputs: [input, axes], outputs: [output], attributes: {} });
+      return output;
+    };
+    const inputs = [
+      a.length === 1 ? withAxis(node.inputs[0], 0) : node.inputs[0],
+      b.length === 1 ? withAxis(node.inputs[1], 1) : node.inputs[1],
+    ];
+    const product = context.value(`${node.outputs[0]}.matrix`);
+    const left = [...(a.length === 1 ? [-2] : []), ...(b.length === 1 ? [-1] : [])];
+    const axes = context.constant(`${product}.axes`, int64(left));
+    const name = context.value(`${node.name}.vector`);
+    return [
+      ...nodes,
+      { ...node, inputs, outputs: [product] },
+      { name, op: squeeze.op, inputs: [product, axes], outputs: node.outputs, attributes: {} },
+    ];
+  },
+  shape({ shape: left }, [b]) {
+    const right = b?.shape ?? [];
+    if (left.length === 0 || right.length === 0) {
+      return `needs two matrices, has shapes [${left}] and [${right}]`;
     }
-    if (!sameOrUnknown(a.shape.at(-1)!, bShape.at(-2)!)) {
-      return `inner dimensions differ: shapes [${a.shape}] and [${bShape}]`;
+    const [aShape, bShape] = [
+      left.length === 1 ? [1, ...left] : left,
+      right.length === 1 ? [...right, 1] : right,
+    ];
+    if (!sameOrUnknown(aShape.at(-1)!, bShape.at(-2)!)) {
+      return `inner dimensions differ: shapes [${left}] and [${right}]`;
     }
-    if (bShape.includes(0)) return `weights have shape [${bShape}], where positive sizes are needed`;
-    const leading = broadcastShapes(a.shape.slice(0, -2), bShape.slice(0, -2));
-    if (!leading) return `shapes [${a.shape}] and [${bShape}] cannot be broadcast together`;
-    return [...leading, a.shape.at(-2)!, bShape.at(-1)!];
+    if (bShape.includes(0)) return `weights have shape [${right}], where positive sizes are needed`;
+    const leading = broadcastShapes(aShape.slice(0, -2), bShape.slice(0, -2));
+    if (!leading) return `shapes [${left}] and [${right}] cannot be broadcast together`;
+    return [
+      ...leading,
+      ...(left.length === 1 ? [] : left.slice(-2, -1)),
+      ...(right.length === 1 ? [] : right.slice(-1)),
+    ];
   },
   /** A third input is the bias of the columns that lowering joins to a product (program/prepare.ts). */
   evaluate({ inputs: [a, b, bias], shape, kernels = plainFloatKernels }) {
-    if (!isFloats(a) || !isFloats(b) || (bias && !isFloats(bias)) || shape.length < 2) return undefined;
+    if (!isFloats(a) || !isFloats(b) || (bias && !isFloats(bias))) return undefined;
+    if (a.shape.length < 2 || b.shape.length < 2) return undefined;
     const [m, n] = shape.slice(-2);
     const k = a.shape.at(-1)!;
     // Matrices are repeated like elements: their offsets, copied as the leading dimensions broadcast.

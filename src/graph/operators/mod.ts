@@ -18,8 +18,7 @@ export const mod = defineOperator({
     const [left, right] = [broadcastTo(a, shape), broadcastTo(b, shape)];
     if (left instanceof Float32Array || left instanceof Float64Array) {
       const by = right as Float64Array;
-      const python = (x: number, y: number) => x - Math.floor(x / y) * y;
-      return { dtype, shape, data: left.map((x, i) => (isC ? x % by[i] : python(x, by[i]))) };
+      return { dtype, shape, data: left.map((x, i) => (isC ? x % by[i] : pythonRemainder(x, by[i]))) };
     }
     const isZero = (x: number | bigint) => x === 0 || x === 0n;
     if ((isBig(right) ? Array.from(right) : Array.from(right)).some(isZero)) return undefined;
@@ -31,3 +30,9 @@ export const mod = defineOperator({
     return { dtype, shape, data };
   },
 });
+
+function pythonRemainder(x: number, y: number): number {
+  const rest = x % y;
+  if (rest === 0) return y < 0 ? -0 : 0;
+  return rest < 0 === y < 0 ? rest : rest + y;
+}

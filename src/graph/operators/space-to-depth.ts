@@ -1,12 +1,12 @@
 import { numericProduct } from '../shapes.ts';
 import { movingOperator } from './moving.ts';
-import { int, required } from './signature.ts';
+import { int, required, since, string } from './signature.ts';
 
 /** Blocks of pixels become blocks of channels (https://onnx.ai/onnx/operators/onnx__SpaceToDepth.html). */
 export const spaceToDepth = movingOperator({
   op: 'SpaceToDepth',
   inputs: [1, 1],
-  attributes: { blocksize: required(int()) },
+  attributes: { blocksize: required(int()), mode: since(28, string('DCR')) },
   shape({ shape }, _, node) {
     const block = this.number(node, 'blocksize');
     const [n, c, h, w] = shape;
@@ -19,14 +19,19 @@ export const spaceToDepth = movingOperator({
   },
   move(node, { from: [n, c, h, w], to }) {
     const block = this.number(node, 'blocksize');
+    const { mode = 'DCR' } = node.attributes;
+    if (mode !== 'DCR' && mode !== 'CRD')
+      return `is in mode ${JSON.stringify(mode)}, which ONNX does not know`;
+    const area = block * block;
     const list = (length: number, at: (i: number) => number) =>
       Float64Array.from({ length }, (_, i) => at(i));
     return {
       axes: [
         list(n, (i) => i * c * h * w),
-        list(to[1], (channel) => {
-          const place = Math.floor(channel / c);
-          return (channel % c) * h * w + Math.floor(place / block) * w + (place % block);
+        list(to[1], (i) => {
+          const [place, channel] =
+            mode === 'DCR' ? [Math.floor(i / c), i % c] : [i % area, Math.floor(i / area)];
+          return channel * h * w + Math.floor(place / block) * w + (place % block);
         }),
         list(to[2], (y) => y * block * w),
         list(to[3], (x) => x * block),

@@ -11,6 +11,7 @@ import { convTranspose } from '../operators/conv-transpose.ts';
 import { dequantizeLinear } from '../operators/dequantize-linear.ts';
 import { globalAveragePool } from '../operators/global-average-pool.ts';
 import { globalMaxPool } from '../operators/global-max-pool.ts';
+import { lpPool } from '../operators/lp-pool.ts';
 import { maxPool } from '../operators/max-pool.ts';
 import type { OnnxOperator } from '../operators/operator.ts';
 import { quantizeLinear } from '../operators/quantize-linear.ts';
@@ -19,7 +20,7 @@ import { reshape } from '../operators/reshape.ts';
 import { valueNames } from '../rewrite.ts';
 
 const layers: readonly OnnxOperator[] = [conv, convTranspose];
-const pools: readonly OnnxOperator[] = [maxPool, averagePool];
+const pools: readonly OnnxOperator[] = [maxPool, averagePool, lpPool];
 /** Work on signals and on images alike. */
 const alike: readonly OnnxOperator[] = [
   batchNormalization,

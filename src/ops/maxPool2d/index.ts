@@ -8,6 +8,7 @@ import { maxPool2dReference } from './reference.ts';
 export const maxPool2d: Operator<MaxPool2dOperation> = {
   kind: 'maxPool2d',
   onnx: [maxPool, globalMaxPool],
+  takes: (node) => node.outputs.length === 1,
   lower: lowerMaxPool2d,
   reference: maxPool2dReference,
   macs: () => 0,

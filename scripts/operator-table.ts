@@ -9,7 +9,14 @@ import { lookup } from '../src/ops/lookup/index.ts';
 import { builtinOperators } from '../src/ops/registry.ts';
 import { wasmKernels } from '../src/ops/wasm-kernels.ts';
 import { webgpuKernels } from '../src/ops/webgpu-kernels.ts';
-import { byOperator, listedNodeTests, readNodeTests, readPassing } from '../test/support/node-tests.ts';
+import {
+  byOperator,
+  listedNodeTests,
+  type NodeTest,
+  readNodeTests,
+  readPassing,
+} from '../test/support/node-tests.ts';
+import { quantizableNodeTests, quantizedPath } from '../test/support/quantized-node-tests.ts';
 
 export const operatorTablePath = fileURLToPath(new URL('../docs/operators.md', import.meta.url));
 
@@ -73,26 +80,46 @@ ${nodeTests()}`;
 function nodeTests(): string {
   const suite = readNodeTests();
   const listed = listedNodeTests(suite);
-  const passing = readPassing();
-  const passes = ({ name }: { readonly name: string }) => passing.has(name);
+  const quantizable = new Set(quantizableNodeTests(suite));
+  const [passing, quantized] = [readPassing(), readPassing(quantizedPath)];
+  const count = (tests: Iterable<NodeTest>, names: ReadonlySet<string>) =>
+    [...tests].filter(({ name }) => names.has(name)).length;
   const groups = byOperator(listed, (test) => test);
-  const rows = groups.map(([op, tests]) => `| ${op} | ${tests.filter(passes).length} | ${tests.length} |`);
-  const refused = groups.flatMap(([op, tests]) => {
-    const names = tests.filter((test) => !passes(test)).map(({ name }) => name.replace(/^test_/, ''));
-    return names.length > 0 ? [`- ${op}: ${names.map((name) => `\`${name}\``).join(', ')}`] : [];
+  const rows = groups.map(([op, tests]) => {
+    const own = tests.filter((test) => quantizable.has(test));
+    const cells = own.length > 0 ? [count(own, quantized), own.length] : ['', ''];
+    return `| ${[op, count(tests, passing), tests.length, ...cells].join(' | ')} |`;
   });
+  const missing = (tests: Iterable<NodeTest>, names: ReadonlySet<string>) =>
+    byOperator([...tests], (test) => test)
+      .flatMap(([op, list]) => {
+        const others = list.filter(({ name }) => !names.has(name));
+        const titles = others.map(({ name }) => `\`${name.replace(/^test_/, '')}\``);
+        return titles.length > 0 ? [`- ${op}: ${titles.join(', ')}`] : [];
+      })
+      .join('\n');
   return `## ONNX's node tests
 
-Of the ${listed.length} backend node tests of these operators that the Python package \`onnx\` ${suite.onnx} brings, ${listed.filter(passes).length}
-pass: the value that constant folding and host stages compute, within the tests' tolerances. The others are refused with an error. \`npm run node-tests\`
-prints the counts, \`-- --reasons\` also why tests are refused; \`npm test\` fails where one that passes is lost or an answer is wrong.
+Of the ${listed.length} backend node tests of these operators that the Python package \`onnx\` ${suite.onnx} brings, ${count(listed, passing)}
+pass: the value that constant folding and host stages compute, within the tests' tolerances. The others are refused with an error.
 
-| operator | passed | of |
-| --- | --- | --- |
+**Quantized**: of the ${quantizable.size} tests of one operator that runs in integers, from float32 to float32, ${count(quantizable, quantized)} pass quantized on their
+own input with the defaults of \`octet quantize\`: all of the program runs in integers on the device, the reference and WebAssembly give the same
+bytes, and the answer is within 20 dB of the float one. Operands are activations where the operator joins two of them, else constants.
+
+\`npm run node-tests\` prints the counts, \`-- --reasons\` also why tests do not pass; \`npm test\` fails where one that passes is lost or an answer
+is wrong.
+
+| operator | passed | of | quantized | of |
+| --- | --- | --- | --- | --- |
 ${rows.join('\n')}
 
 Refused are:
 
-${refused.join('\n')}
+${missing(listed, passing)}
+
+Quantized, these do not pass:
+
+${missing(quantizable, quantized)}
 `;
 }

@@ -151,7 +151,9 @@ function weightedLayer(graph: Graph, node: Node): WeightedLayer | undefined {
   const [input, weightName, biasName] = node.inputs;
   const weights = graph.constants.get(weightName);
   if (!(weights?.data instanceof Float32Array) || weights.shape.length < 2) return undefined;
-  if (gemm.is(node) && gemm.number(node, 'transB') !== 1) return undefined;
+  const isUnit = (name: 'alpha' | 'beta' | 'transB') => gemm.number(node, name) === 1;
+  const isPlain = isUnit('alpha') && isUnit('beta') && isUnit('transB') && gemm.number(node, 'transA') === 0;
+  if (gemm.is(node) && !isPlain) return undefined;
   const bias = biasName ? graph.constants.get(biasName)?.data : new Float32Array(weights.shape[0]);
   if (!(bias instanceof Float32Array) || bias.length !== weights.shape[0]) return undefined;
   return { node, input, weights, bias, names: [node.name, node.outputs[0]] };

@@ -77,8 +77,8 @@ export function listedNodeTests({ tests }: NodeTestSuite): readonly NodeTest[] {
   return tests.filter(({ operators }) => operators.every((op) => allOperators.has(op)));
 }
 
-export function readPassing(): ReadonlySet<string> {
-  return new Set(readFileSync(passingPath, 'utf8').split('\n').filter(Boolean));
+export function readPassing(path = passingPath): ReadonlySet<string> {
+  return new Set(readFileSync(path, 'utf8').split('\n').filter(Boolean));
 }
 
 /** Tests by their operator; those of models of several under `several`. */
@@ -180,7 +180,7 @@ function modelWithConstants({ model, inputs }: NodeTest, from: number): Uint8Arr
   });
 }
 
-function tensorOf(bytes: Uint8Array): Tensor {
+export function tensorOf(bytes: Uint8Array): Tensor {
   const problems = new Problems();
   const tensor = decodeTensor(fromBinary(TensorProtoSchema, bytes), '', problems, undefined);
   if (!tensor) throw new ModelError(problems.list);

@@ -1,4 +1,5 @@
 import { plainFloatKernels } from '../float-kernels.ts';
+import type { Node } from '../graph.ts';
 import { broadcastShapes, numericProduct, sameOrUnknown } from '../shapes.ts';
 import { broadcastStrides, copyStrided } from '../strided.ts';
 import { add } from './add.ts';
@@ -6,6 +7,7 @@ import { mul } from './mul.ts';
 import { float32Scalar, typed, without } from './normalize-context.ts';
 import { defineOperator, isFloats } from './operator.ts';
 import { float, int } from './signature.ts';
+import { transpose } from './transpose.ts';
 
 export const gemm = defineOperator({
   op: 'Gemm',
@@ -14,22 +16,27 @@ export const gemm = defineOperator({
   role: 'computes',
   learned: [1, 2],
   macs: (_, weights) => numericProduct(weights),
-  /** A bias that differs from row to row is a sum of its own. */
+  /** Rows that lie in columns are transposed first; a bias that differs from row to row is a sum of its own. */
   normalize(node, context) {
+    const nodes: Node[] = [];
+    const emit = (op: string, inputs: readonly string[], wanted: string, attributes = {}): string => {
+      const output = wanted === node.outputs[0] ? wanted : context.value(wanted);
+      nodes.push({ name: context.value(`${output}.${op}`), op, inputs, outputs: [output], attributes });
+      return output;
+    };
     const [a, b, bias = ''] = node.inputs;
+    const isTransposed = this.number(node, 'transA') !== 0;
+    const rows = isTransposed ? emit(transpose.op, [a], `${a}.rows`, { perm: [1, 0] }) : a;
+    const plain = { ...node, inputs: [rows, ...node.inputs.slice(1)], attributes: without(node, 'transA') };
     const shape = typed(context, bias)?.shape;
-    if (shape?.length !== 2 || shape[0] === 1) return [node];
+    if (shape?.length !== 2 || shape[0] === 1) return [...nodes, plain];
     const product = context.value(`${node.outputs[0]}.product`);
     const beta = this.number(node, 'beta');
-    const scaled = beta === 1 ? bias : context.value(`${bias}.scaled`);
-    const factor = beta === 1 ? [] : [bias, context.constant(`${bias}.beta`, float32Scalar(beta))];
-    const scaling = { op: mul.op, inputs: factor, outputs: [scaled], attributes: {} };
-    const sum = { op: add.op, inputs: [product, scaled], outputs: node.outputs, attributes: {} };
-    return [
-      { ...node, inputs: [a, b], outputs: [product], attributes: without(node, 'beta') },
-      ...(beta === 1 ? [] : [{ name: context.value(`${node.name}.beta`), ...scaling }]),
-      { name: context.value(`${node.name}.bias`), ...sum },
-    ];
+    nodes.push({ ...plain, inputs: [rows, b], outputs: [product], attributes: without(plain, 'beta') });
+    const factor = beta === 1 ? undefined : context.constant(`${bias}.beta`, float32Scalar(beta));
+    const scaled = factor === undefined ? bias : emit(mul.op, [bias, factor], `${bias}.scaled`);
+    emit(add.op, [product, scaled], node.outputs[0]);
+    return nodes;
   },
   shape(a, [b, c], node) {
     if (a.shape.length !== 2 || b?.shape.length !== 2) {

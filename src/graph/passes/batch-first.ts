@@ -10,6 +10,7 @@ import { inferShapes } from '../infer-shapes.ts';
 import { add } from '../operators/add.ts';
 import { concat } from '../operators/concat.ts';
 import { dequantizeLinear } from '../operators/dequantize-linear.ts';
+import { expand } from '../operators/expand.ts';
 import { gather } from '../operators/gather.ts';
 import { gemm } from '../operators/gemm.ts';
 import { matMul } from '../operators/mat-mul.ts';
@@ -19,20 +20,26 @@ import { operatorOf, roleOf } from '../operators/registry.ts';
 import { reshape } from '../operators/reshape.ts';
 import { slice } from '../operators/slice.ts';
 import { split } from '../operators/split.ts';
+import { tile } from '../operators/tile.ts';
 import { transpose, transposedAxes } from '../operators/transpose.ts';
 import { Problems } from '../problems.ts';
 import { Names, valueNames } from '../rewrite.ts';
 import { removeUnused } from './remove-unused.ts';
 import { settle } from './settle.ts';
 
-/** Where the batch is of a value: dimension `axis` has `before · N · behind` elements, N the middle one of the three. */
+/**
+ * Where the batch is of a value: dimension `axis` has `before · N · behind` elements, N the middle one of the three. Of a file that fixes
+ * it at 1 a value may have no dimension for it.
+ */
 interface Place {
+  /** −1: none. */
   readonly axis: number;
   readonly before: number;
   readonly behind: number;
 }
 
 const FIRST: Place = { axis: 0, before: 1, behind: 1 };
+const NOWHERE: Place = { axis: -1, before: 1, behind: 1 };
 
 export interface BatchFirstOptions {
   /**
@@ -156,10 +163,13 @@ class BatchFirst {
     else if (gather.is(node)) this.#gather(node);
     else if (concat.is(node)) this.#concat(node);
     else if (split.is(node)) this.#split(node);
+    else if (tile.is(node)) this.#tile(node);
+    else if (expand.is(node)) this.#expand(node);
     else if (row && 'layout' in row.attributes) this.#recurrent(node);
     else if (row && 'keepdims' in row.attributes && 'noop_with_empty_axes' in row.attributes)
       this.#reduce(node);
     else if (row && 'axis' in row.attributes) this.#alongAxis(node, row.number(node, 'axis'));
+    else if (row?.channelwise) throw new Stuck();
     else if (row?.role === 'pointwise' || row?.role === 'clamps' || row?.binary) this.#elementwise(node);
     else throw new Stuck();
   }
@@ -200,13 +210,15 @@ class BatchFirst {
 
   /** The batch stays between the elements that it is between. */
   #renamedPlace(from: readonly number[], { axis, before }: Place, to: readonly number[]): Place {
-    const ahead = product(from.slice(0, axis)) * before;
+    const ahead = axis < 0 ? 1 : product(from.slice(0, axis)) * before;
+    if (this.#batch === 1) {
+      const at = to.findIndex((size, i) => size === 1 && product(to.slice(0, i)) === ahead);
+      return at < 0 ? NOWHERE : { ...FIRST, axis: at };
+    }
     for (let at = 0, elements = 1; at < to.length && ahead % elements === 0; elements *= to[at++]) {
       const own = ahead / elements;
       const behind = to[at] / (this.#batch * own);
-      // Of a batch of 1 that nothing stands beside, a dimension of 1 is the better place than another's fold.
-      const isBetter = this.#batch === 1 && to[at] !== 1 && own === 1 && to[at + 1] === 1;
-      if (Number.isInteger(behind) && behind > 0 && !isBetter) return { axis: at, before: own, behind };
+      if (Number.isInteger(behind) && behind > 0) return { axis: at, before: own, behind };
     }
     throw new Stuck();
   }
@@ -220,9 +232,10 @@ class BatchFirst {
     const rank = this.#sizes(node.outputs[0]).length;
     const places = node.inputs.flatMap((name) => {
       const place = this.#places.get(name);
-      return place ? [{ ...place, axis: place.axis + rank - this.#sizes(name).length }] : [];
+      if (!place) return [];
+      return place.axis < 0 ? [place] : [{ ...place, axis: place.axis + rank - this.#sizes(name).length }];
     });
-    const place = this.#same(places);
+    const place = this.#same(places, node);
     const inputs = node.inputs.map((name) => {
       if (name === '') return name;
       const own = this.#places.get(name);
@@ -278,8 +291,10 @@ class BatchFirst {
       this.#emit(node, placeA, { inputs: [this.#read(a), b] });
       return;
     }
-    if (!placeA || !placeB || this.#sizes(b).length !== rank || placeA.axis >= rank - 2) throw new Stuck();
-    this.#emit(node, this.#same([placeA, placeB]), {});
+    if (!placeA || !placeB || this.#sizes(b).length !== rank) throw new Stuck();
+    const isOfMatrix = [placeA, placeB].some(({ axis }) => axis >= rank - 2);
+    const place = isOfMatrix ? this.#nowhere(node) : this.#same([placeA, placeB], node);
+    this.#emit(node, place, { inputs: [this.#read(a), this.#read(b)] });
   }
 
   /** Rows with the batch among them are a MatMul of [N, …, C]. */
@@ -288,8 +303,9 @@ class BatchFirst {
     const place = this.#places.get(input)!;
     const constant = this.#graph.constants.get(weights);
     const isPlain = gemm.number(node, 'alpha') === 1 && gemm.number(node, 'beta') === 1;
-    const isRow = bias === '' || this.#graph.constants.get(bias)?.shape.length === 1;
-    if (place.axis !== 0 || !constant || !isPlain || !isRow || gemm.number(node, 'transA') !== 0)
+    const [ahead, behind] = this.#graph.constants.get(bias)?.shape ?? [];
+    const isRow = bias === '' || (ahead !== undefined && (behind === undefined || ahead === 1));
+    if (place.axis > 0 || !constant || !isPlain || !isRow || gemm.number(node, 'transA') !== 0)
       throw new Stuck();
     const isTransposed = gemm.number(node, 'transB') !== 0;
     const matrix = isTransposed ? this.#transposed(constant) : weights;
@@ -339,7 +355,7 @@ class BatchFirst {
   #concat(node: Node): void {
     const places = node.inputs.map((name) => this.#places.get(name));
     if (!places.every((place) => place !== undefined)) throw new Stuck();
-    const place = this.#same(places);
+    const place = this.#same(places, node);
     const rank = this.#sizes(node.inputs[0]).length;
     const [axis] = this.#movedAxes([concat.number(node, 'axis')], place, rank);
     this.#emit(node, place, { attributes: { axis } });
@@ -352,19 +368,41 @@ class BatchFirst {
     this.#emit(node, place, { attributes: { ...node.attributes, axis } });
   }
 
+  #tile(node: Node): void {
+    const [input, repeats] = node.inputs;
+    const place = this.#places.get(input)!;
+    const counts = constantNumbers(this.#graph, repeats);
+    if (place.axis >= 0 || !counts) throw new Stuck();
+    this.#emit(node, place, { inputs: [this.#read(input), this.#list(node, [1, ...counts])] });
+  }
+
+  #expand(node: Node): void {
+    const [input, shape] = node.inputs;
+    const place = this.#places.get(input)!;
+    const from = this.#sizes(input);
+    const to = this.#sizes(node.outputs[0]);
+    if (place.axis >= 0 || !this.#graph.constants.has(shape)) throw new Stuck();
+    const missing = Array<number>(to.length - from.length).fill(1);
+    const source =
+      missing.length > 0 ? this.#added(node, this.#read(input), [...missing, ...from]) : this.#read(input);
+    this.#emit(node, place, { inputs: [source, this.#list(node, [1, ...to])] });
+  }
+
   #reduce(node: Node): void {
     const [input, listed] = node.inputs;
     const place = this.#places.get(input)!;
     const rank = this.#sizes(input).length;
-    const axes =
+    const given =
       constantNumbers(this.#graph, listed) ?? (node.attributes.axes as readonly number[] | undefined);
-    if (!axes || axes.length === 0) throw new Stuck();
+    if ((listed && !given) || (!given?.length && node.attributes.noop_with_empty_axes === 1))
+      throw new Stuck();
+    const axes = given?.length ? given : [...this.#sizes(input).keys()];
     const moved = this.#movedAxes(axes, place, rank);
     const isKept = node.attributes.keepdims !== 0;
     const ahead = axes.filter((axis) => resolveAxis(axis, rank)! < place.axis).length;
     const to = { ...place, axis: place.axis - (isKept ? 0 : ahead) };
-    if (listed) this.#emit(node, to, { inputs: [this.#read(input), this.#list(node, moved)] });
-    else this.#emit(node, to, { attributes: { ...node.attributes, axes: moved } });
+    if (node.attributes.axes) this.#emit(node, to, { attributes: { ...node.attributes, axes: moved } });
+    else this.#emit(node, to, { inputs: [this.#read(input), this.#list(node, moved)] });
   }
 
   /** A function of the elements along an axis behind the batch, or along all from there on. */
@@ -424,7 +462,7 @@ class BatchFirst {
     const place = this.#places.get(name);
     const moved = this.#moved.get(name);
     if (!place || moved === undefined || this.#nodes.some(({ outputs }) => outputs.includes(name))) return;
-    if (place.before !== 1 || place.behind !== 1) throw new Stuck();
+    if (place.axis < 0 || place.before !== 1 || place.behind !== 1) throw new Stuck();
     const others = this.#sizes(name)
       .slice(1)
       .map((_, axis) => axis + 1);
@@ -432,13 +470,23 @@ class BatchFirst {
     this.#transposition(node, moved, name, others.toSpliced(place.axis, 0, 0));
   }
 
-  /** The place of all of them. */
-  #same(places: readonly Place[]): Place {
+  /** The place of all values that a node joins; of a batch of 1 that has several, nowhere: they are brought there. */
+  #same(places: readonly Place[], node: Node): Place {
     const [first, ...others] = places;
     const isSame = (place: Place) =>
       place.axis === first.axis && place.before === first.before && place.behind === first.behind;
-    if (!others.every(isSame)) throw new Stuck();
-    return first;
+    return others.every(isSame) ? first : this.#nowhere(node);
+  }
+
+  #nowhere(node: Node): Place {
+    if (this.#batch !== 1) throw new Stuck();
+    for (const name of new Set(node.inputs)) {
+      const place = this.#places.get(name);
+      if (!place || place.axis < 0) continue;
+      this.#moved.set(name, this.#added(node, this.#read(name), this.#sizes(name)));
+      this.#places.set(name, NOWHERE);
+    }
+    return NOWHERE;
   }
 
   #sizes(name: string): readonly number[] {
@@ -449,7 +497,7 @@ class BatchFirst {
 
   /** Sizes behind the batch of a value that has it in front. */
   #moveSizes(place: Place, sizes: readonly number[]): readonly number[] {
-    return sizes.toSpliced(place.axis, 1, ...folds(place));
+    return place.axis < 0 ? sizes : sizes.toSpliced(place.axis, 1, ...folds(place));
   }
 
   #movedAxes(axes: readonly number[], place: Place, rank: number): number[] {

@@ -8,9 +8,8 @@ const OUT = 'src/inspect/build';
 /** Everything that the script is made from. */
 const SOURCES = [
   'scripts/build-report.ts',
-  'src/inspect/text.ts',
-  'src/inspect/page/main.ts',
-  'src/inspect/page/mount.ts',
+  ...['advice', 'cost', 'diff', 'text'].map((name) => `src/inspect/${name}.ts`),
+  ...['data', 'details', 'dom', 'main', 'mount'].map((name) => `src/inspect/page/${name}.ts`),
 ];
 
 /** Builds where a source is newer. */

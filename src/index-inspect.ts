@@ -18,9 +18,21 @@ export type { MeasureDeviceOptions } from './inspect/device.ts';
 export { measureAccuracy } from './inspect/accuracy.ts';
 export type { Accuracy, LevelHistogram, MeasureAccuracyOptions, ValueAccuracy } from './inspect/accuracy.ts';
 
+export { analyzeSensitivity } from './inspect/sensitivity.ts';
+export type { AnalyzeSensitivityOptions, Effect, LayerEffect, Sensitivity } from './inspect/sensitivity.ts';
+export { compareWithOnnxRuntime } from './inspect/onnx-runtime.ts';
+export type {
+  CompareWithOnnxRuntimeOptions,
+  OnnxRuntimeComparison,
+  OnnxRuntimeTensor,
+} from './inspect/onnx-runtime.ts';
+export { diffModels } from './inspect/diff-models.ts';
+export type { LayerDiff, LayerFigures, ModelDiff } from './inspect/diff.ts';
+
 export { makeGoldenPack, verifyGoldenPack } from './inspect/golden.ts';
 export type { GoldenCase, GoldenOptions, GoldenVerification, VerifyOptions } from './inspect/golden.ts';
 
 export { inspectionHtml } from './inspect/report.ts';
+export type { NamedPicture, ReportOptions } from './inspect/report.ts';
 export { inspectionSvg, toDot } from './inspect/picture.ts';
 export type { PictureOf } from './inspect/picture.ts';

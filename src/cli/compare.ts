@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { InputError } from '../errors.ts';
 import { compareBackends } from '../model/compare.ts';
 import { imageBatches } from '../model/image-batches.ts';
@@ -6,7 +6,10 @@ import { loadModel } from '../model/load.ts';
 import type { Comparison, InputShape } from '../model/model.ts';
 import type { BackendName } from '../schedule/session.ts';
 import { readGraph } from '../model/source.ts';
-import { compareModels } from '../quantize/compare.ts';
+import { isQuantized } from '../graph/patterns.ts';
+import { compareWithOnnxRuntime, type OnnxRuntimeComparison } from '../inspect/onnx-runtime.ts';
+import { compareModels, type ValueComparison } from '../quantize/compare.ts';
+import { checkWritable, writeWhole } from './files.ts';
 import { shareMetadata } from './metadata.ts';
 import {
   activationLimit,
@@ -23,6 +26,9 @@ import { configuredOnnxRuntime } from './runtime.ts';
 
 interface CompareCommandOptions {
   readonly backend?: string;
+  readonly with?: 'onnxruntime';
+  readonly dump?: string;
+  readonly threshold?: number;
   readonly images: string[];
   readonly limit: number;
   readonly maxActivationBytes?: number;
@@ -36,14 +42,43 @@ export function configure(command: Command, { signal }: CommandContext): void {
   command
     .argument('<model>', 'ONNX file')
     .argument('[others...]', 'a second ONNX file, made from the first; with --backend: pictures, as --images')
-    .option('--backend <a,b>', 'compare these two backends: webgpu, wasm, reference')
+    .option(
+      '--backend <a,b>',
+      'compare these two backends: webgpu, wasm, reference; with --with: the one that Octet runs on',
+    )
+    .addOption(
+      new Option(
+        '--with <engine>',
+        'compare every integer of a quantized model with this engine’s, and name the first that differs',
+      ).choices(['onnxruntime']),
+    )
+    .option(
+      '--dump <file>',
+      'write the tensors of both as .npz, of the first picture that differs (with --with)',
+    )
+    .option(
+      '--threshold <n>',
+      'exit code 1 where a value has fewer decibels of SQNR (two models), or an integer is off by more steps (--with)',
+      threshold,
+    )
     .option('-i, --images <source...>', SOURCES_HELP, [DEFAULT_IMAGES])
     .option('--limit <n>', 'the first n pictures only', positiveInteger, 16)
     .addOption(maxActivationBytesOption())
     .addOption(inputShapeOption())
     .option('--json', 'print JSON')
     .action(async (path: string, others: string[], options: CompareCommandOptions, command: Command) => {
+      if (options.with !== undefined) {
+        if (others.some((other) => other.endsWith('.onnx'))) {
+          command.error('error: --with compares one model with another engine: give one');
+        }
+        await compareEngines(path, others.length > 0 ? others : options.images, options, signal);
+        return;
+      }
+      if (options.dump !== undefined) command.error('error: --dump goes with --with');
       if (options.backend !== undefined) {
+        if (options.threshold !== undefined) {
+          command.error('error: backends have no threshold: a differing byte is exit code 1 anyway');
+        }
         if (others.some((other) => other.endsWith('.onnx')))
           command.error('error: --backend compares one model with itself: give one');
         const sources = others.length > 0 ? others : options.images;
@@ -57,6 +92,84 @@ export function configure(command: Command, { signal }: CommandContext): void {
       const pictures = (await findPictures(options.images)).slice(0, options.limit);
       await compareFiles(path, others[0], pictures, options, signal);
     });
+}
+
+function threshold(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) {
+    throw new InvalidArgumentError('It must be a number, such as 20.');
+  }
+  return value;
+}
+
+async function compareEngines(
+  path: string,
+  sources: readonly string[],
+  options: CompareCommandOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const { backend = 'wasm', dump, json } = options;
+  if (!BACKENDS.includes(backend)) {
+    throw new InputError(`with --with, --backend takes one of ${BACKENDS.join(', ')}, not "${backend}"`);
+  }
+  if (dump !== undefined) await checkWritable(dump, [path]);
+  const graph = await readGraph(path, { signal, ...inputSizes(options) });
+  if (!isQuantized(graph)) {
+    throw new InputError(`${path} is a float model, which has no integers to compare: give a quantized one`);
+  }
+  const pictures = (await findPictures(sources)).slice(0, options.limit);
+  const bar = progress('Comparing');
+  const comparison = await compareWithOnnxRuntime(graph, loadPictures(pictures), {
+    backend: backend as BackendName,
+    dump: dump !== undefined,
+    imageCount: pictures.length,
+    onnxRuntime: await configuredOnnxRuntime(),
+    onProgress: onProgress(bar),
+    signal,
+    ...inputSizes(options),
+    ...activationLimit(options),
+  }).finally(() => bar.stop());
+  if (dump !== undefined) await writeWhole(dump, comparison.dump!);
+  if (json) printJson({ file: path, ...comparison, dump: dump ?? null });
+  else printEngines(path, comparison);
+  const worst = Math.max(...comparison.tensors.map(({ largestDifference }) => largestDifference));
+  if (options.threshold !== undefined && worst > options.threshold) {
+    throw new CheckFailure(
+      `an integer is off by ${counted(worst, 'step')}, more than ${options.threshold}: see the table`,
+    );
+  }
+}
+
+function printEngines(
+  path: string,
+  { backend, pictures, tensors, firstDiffering }: OnnxRuntimeComparison,
+): void {
+  const elements = tensors.reduce((sum, tensor) => sum + tensor.elements, 0);
+  const differing = tensors.reduce((sum, tensor) => sum + tensor.differing, 0);
+  print(
+    `${path}: Octet (${backend}) and ONNX Runtime on ${counted(pictures, 'picture')}, ${counted(tensors.length, 'tensor')}, ${elements.toLocaleString('en')} integers: ` +
+      (differing === 0 ? 'all are the same' : `${differing.toLocaleString('en')} differ`),
+  );
+  if (!firstDiffering) return;
+  const { name, picture, index, actual, expected } = firstDiffering;
+  print(
+    `first in "${name}", picture ${picture}, element ${index}: ${actual}, ONNX Runtime ${expected}; what follows is computed from it`,
+  );
+  print('');
+  print(
+    table(
+      ['tensor', 'shape', ' differing', ' of', ' largest difference'],
+      tensors
+        .filter((tensor) => tensor.differing > 0)
+        .map((tensor) => [
+          tensor.name,
+          tensor.shape.join('×'),
+          tensor.differing,
+          tensor.elements.toLocaleString('en'),
+          tensor.largestDifference,
+        ]),
+    ),
+  );
 }
 
 function parseBackends(text: string): [BackendName, BackendName] {
@@ -133,6 +246,7 @@ async function compareFiles(
   }).finally(() => bar.stop());
   if (options.json) {
     printJson({ models: [path, other], pictures: pictures.length, values });
+    checkSqnr(values, options.threshold);
     return;
   }
   print(`${other} against ${path} on ${counted(pictures.length, 'picture')}, worst first`);
@@ -148,4 +262,13 @@ async function compareFiles(
       ]),
     ),
   );
+  checkSqnr(values, options.threshold);
+}
+
+function checkSqnr(values: readonly ValueComparison[], threshold: number | undefined): void {
+  if (threshold === undefined) return;
+  const below = values.filter(({ sqnr }) => sqnr < threshold);
+  if (below.length === 0) return;
+  const names = below.map(({ name, sqnr }) => `${name} (${decibels(sqnr)} dB)`);
+  throw new CheckFailure(`SQNR below ${threshold} dB: ${names.join(', ')}`);
 }

@@ -28,6 +28,11 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
       'what becomes of each node of a model on a device, and why; times, bytes, memory, accuracy; as text, JSON, HTML or SVG',
     load: () => import('./inspect.ts'),
   },
+  diff: {
+    description:
+      'two versions of a model side by side, layer by layer: bits, scales, kernels, bytes, times, SQNR',
+    load: () => import('./diff.ts'),
+  },
   device: {
     description: 'measure the device at hand, for inspect --target',
     load: () => import('./device.ts'),

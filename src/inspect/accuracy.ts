@@ -1,10 +1,10 @@
 /** What rounding did to each value of a model, on given pictures: the integers that Octet computes against the float model's values. */
 import { check, iterable, oneOf, options as optionsOf, asyncOptions } from '../arguments.ts';
 import { InputError } from '../errors.ts';
-import type { Graph } from '../graph/graph.ts';
+import type { Graph, ValueInfo } from '../graph/graph.ts';
 import { imageBatches } from '../model/image-batches.ts';
 import { loadModel } from '../model/load.ts';
-import type { LoadOptions, Model } from '../model/model.ts';
+import type { LoadOptions } from '../model/model.ts';
 import { graphSchema } from '../onnx/graph-schema.ts';
 import type { ProgramTensor } from '../program/program.ts';
 import type { AsyncOptions } from '../progress.ts';
@@ -104,7 +104,7 @@ export async function measureAccuracy(
         'the two models have no value of the same name: is the second made from the first?',
       );
     }
-    const answer = classOutput(model);
+    const answer = classOutput(model.outputs);
     const exposed = new Set([...names, ...(answer === null ? [] : [answer])]);
     const session = await openFloatSession(float, [...exposed], onnxRuntime ? { onnxRuntime } : {});
     try {
@@ -141,14 +141,15 @@ export async function measureAccuracy(
 }
 
 /** Name of the one output that tells classes apart. */
-function classOutput({ outputs }: Model): string | null {
+export function classOutput(outputs: readonly Pick<ValueInfo, 'name' | 'shape'>[]): string | null {
   const [{ name, shape }] = outputs;
   const sizes = shape.slice(1) as number[];
   const classes = sizes.reduce((product, size) => product * size, 1);
   return outputs.length === 1 && classes > 1 && classes === Math.max(...sizes) ? name : null;
 }
 
-function best(scores: ArrayLike<number | bigint>): number {
+/** The place of the highest score. */
+export function best(scores: ArrayLike<number | bigint>): number {
   let found = 0;
   for (let i = 1; i < scores.length; i++) if (scores[i] > scores[found]) found = i;
   return found;
@@ -247,7 +248,7 @@ function binOf(level: number): number {
 }
 
 /** Decibels that mean "no difference", since JSON has no Infinity: more than float32 can tell apart. */
-const EQUAL = 200;
+export const EQUAL = 200;
 
 function ratio(signal: number, noise: number): number {
   return Math.min(EQUAL, Math.max(-EQUAL, decibels(signal, noise)));

@@ -1,6 +1,6 @@
 /** What becomes of each node of a model on a device, and why: found without the device, and without running anything. */
 import * as v from 'valibot';
-import { check, count, finite, options as optionsOf, text, texts } from '../arguments.ts';
+import { check, count, finite, flag, options as optionsOf, text, texts } from '../arguments.ts';
 import { DeviceError, InputError, ModelError, type ModelProblem } from '../errors.ts';
 import { indexGraph, type GraphIndex } from '../graph/graph-index.ts';
 import type { Dimension, Graph, Node } from '../graph/graph.ts';
@@ -8,9 +8,17 @@ import { describeModel, type ModelDescription } from '../model/describe.ts';
 import type { Profile } from '../model/model.ts';
 import { assumedQuantization } from '../model/support.ts';
 import { graphSchema } from '../onnx/graph-schema.ts';
+import type { GpuVariant } from '../ops/gpu-kernel.ts';
 import { createOperatorRegistry, type OperatorRegistry } from '../ops/registry.ts';
+import type { WasmArgument, WasmVariant } from '../ops/wasm-kernel.ts';
 import { lower, type LoweredNode } from '../program/lower.ts';
-import { byteCount, elementCount, type Conv2dOperation, type IntegerProgram } from '../program/program.ts';
+import {
+  byteCount,
+  elementCount,
+  type Conv2dOperation,
+  type IntegerProgram,
+  type Operation,
+} from '../program/program.ts';
 import { constantBytes, trafficBytes } from '../schedule/constants.ts';
 import type { ExecutionPlan } from '../schedule/execution-plan.ts';
 import type { MemoryPlan, Step } from '../schedule/plan.ts';
@@ -20,6 +28,7 @@ import { planExecution } from '../webgpu/execution-plan.ts';
 import type { Accuracy } from './accuracy.ts';
 import { expectedHostTime, expectedTime, type ExpectedTime } from './cost.ts';
 import { anInspection } from './schema.ts';
+import type { Sensitivity } from './sensitivity.ts';
 import { deviceProfile, deviceProfileSchema, type DeviceProfile } from './target.ts';
 
 export interface InspectOptions {
@@ -32,6 +41,8 @@ export interface InspectOptions {
    * quantized as if every activation were between 0 and 1.
    */
   readonly quantized?: Graph;
+  /** Adds the text of each kernel. Default false: it is long. */
+  readonly kernels?: boolean;
 }
 
 /**
@@ -86,6 +97,10 @@ export interface InspectedOperation {
   readonly constantBytes: number;
   /** Bits that hold its weights; null without weights. */
   readonly weightBits: number | null;
+  /** Bytes of its weights in a file, packed as those bits allow; null without. */
+  readonly weightBytes: number | null;
+  /** FNV-1a, 32 bits in hexadecimal, of a convolution's integer weights and biases; null without. Tells two versions apart, no more. */
+  readonly checksum: string | null;
   /** Largest magnitude of an accumulator, whatever the input; null where nothing is summed up. */
   readonly accumulatorBound: number | null;
   /** Names of the tensors that it reads. */
@@ -94,6 +109,8 @@ export interface InspectedOperation {
   readonly expected: ExpectedTime;
   /** Measured on a device, in milliseconds for the batch; null where nobody measured. */
   readonly measuredMs: number | null;
+  /** WGSL of its dispatches, or calls of the WebAssembly kernels; null on the host, and where `InspectOptions.kernels` was not asked for. */
+  readonly kernelText: string | null;
 }
 
 /** The result of an operation. */
@@ -147,6 +164,8 @@ export interface Inspection {
   readonly totals: InspectionTotals;
   /** What rounding did on given pictures (`measureAccuracy`); null where none were given. */
   readonly accuracy: Accuracy | null;
+  /** What rounding each layer costs the answers (`analyzeSensitivity`); null where that was not measured. */
+  readonly sensitivity: Sensitivity | null;
 }
 
 const inspectArguments = {
@@ -155,6 +174,7 @@ const inspectArguments = {
     target: v.union([text, deviceProfileSchema], 'a DeviceProfile or the name of one'),
     batch: count,
     quantized: graphSchema,
+    kernels: flag,
   }),
 };
 
@@ -166,7 +186,7 @@ const inspectArguments = {
  */
 export function inspectModel(graph: Graph, options: InspectOptions = {}): Inspection {
   check('inspectModel', inspectArguments, { graph, options });
-  const { target: asked = 'webgpu', batch = 1, quantized } = options;
+  const { target: asked = 'webgpu', batch = 1, quantized, kernels = false } = options;
   const target = typeof asked === 'string' ? deviceProfile(asked) : asked;
   const { layers, ...model } = describeModel(graph);
   const operators = createOperatorRegistry();
@@ -180,7 +200,7 @@ export function inspectModel(graph: Graph, options: InspectOptions = {}): Inspec
     if (!(error instanceof ModelError)) throw error;
     ({ problems } = error);
   }
-  const planned = program && planFor(program, operators, target, batch);
+  const planned = program && planFor(program, operators, target, batch, kernels);
   const operations = program && planned ? operationsOf(program, operators, planned, target, batch) : [];
   const index = indexGraph(graph);
   const finder = new Finder(index, lowered, operations, problems);
@@ -214,6 +234,7 @@ export function inspectModel(graph: Graph, options: InspectOptions = {}): Inspec
     steps: planned?.plan.steps ?? [],
     totals: totalsOf(nodes, operations, planned, target),
     accuracy: null,
+    sensitivity: null,
   };
 }
 
@@ -250,6 +271,8 @@ interface Planned {
   readonly plan: ExecutionPlan;
   /** Number of kernels that could run each operation of a device stage. */
   readonly candidates: ReadonlyMap<string, number>;
+  /** By the name of the result; empty where they were not asked for. */
+  readonly texts: ReadonlyMap<string, string>;
 }
 
 function planFor(
@@ -257,8 +280,10 @@ function planFor(
   operators: OperatorRegistry,
   target: DeviceProfile,
   batch: number,
+  kernels: boolean,
 ): Planned {
   const candidates = new Map<string, number>();
+  const kernelTexts = new Map<string, string>();
   if (target.backend === 'wasm') {
     const { relaxedDot } = target.wasm;
     const plan = planWasm({
@@ -268,11 +293,13 @@ function planFor(
       capabilities: { relaxedDot },
       keep: [],
       choose(operation, variants) {
-        candidates.set(outputName(program, operation), variants.length);
+        const name = outputName(program, operation);
+        candidates.set(name, variants.length);
+        if (kernels) kernelTexts.set(name, callsText(variants[0], program));
         return variants[0];
       },
     });
-    return { plan, candidates };
+    return { plan, candidates, texts: kernelTexts };
   }
   const plan = planExecution({
     program,
@@ -281,7 +308,9 @@ function planFor(
     capabilities: target.webgpu,
     keep: [],
     choose({ operation, variants }) {
-      candidates.set(outputName(program, operation), variants.length);
+      const name = outputName(program, operation);
+      candidates.set(name, variants.length);
+      if (kernels) kernelTexts.set(name, dispatchesText(variants[0]));
       return variants[0];
     },
   });
@@ -292,7 +321,25 @@ function planFor(
       `the model does not fit ${target.name} at batch ${batch}: tensor "${program.tensors[id].name}" takes ${bytes} bytes, and a binding may have ${most}`,
     );
   }
-  return { plan, candidates };
+  return { plan, candidates, texts: kernelTexts };
+}
+
+function dispatchesText({ dispatches }: GpuVariant): string {
+  return dispatches
+    .map(({ label, code, workgroups }) => `// ${label}: ${workgroups.join(' × ')} workgroups\n${code.trim()}`)
+    .join('\n\n');
+}
+
+/** The kernels are one compiled module: what differs from layer to layer is what they are called with. */
+function callsText({ calls }: WasmVariant, program: IntegerProgram): string {
+  const argument = (each: WasmArgument) => {
+    if (each.kind === 'tensor') return JSON.stringify(program.tensors[each.tensor].name);
+    if (each.kind === 'number') return String(each.value);
+    return 'index' in each ? `${each.kind} ${each.index}` : each.kind;
+  };
+  return calls
+    .map((each) => `${each.export}(${each.args.map(argument).join(', ')}) // ${each.units} units`)
+    .join('\n');
 }
 
 const outputName = (program: IntegerProgram, { output }: { readonly output: number }) =>
@@ -301,7 +348,7 @@ const outputName = (program: IntegerProgram, { output }: { readonly output: numb
 function operationsOf(
   program: IntegerProgram,
   operators: OperatorRegistry,
-  { plan, candidates }: Planned,
+  { plan, candidates, texts: kernelTexts }: Planned,
   target: DeviceProfile,
   batch: number,
 ): InspectedOperation[] {
@@ -326,7 +373,7 @@ function operationsOf(
       macs,
       bytes,
       constantBytes: constantBytes(operation),
-      weightBits: operation.kind === 'conv2d' ? (operation as Conv2dOperation).weights.bits : null,
+      ...weightFigures(operation),
       accumulatorBound: boundOf(operator.accumulatorBound?.(operation, tensor)),
       reads: operation.inputs.map((id) => tensor(id).name),
       output: {
@@ -341,8 +388,31 @@ function operationsOf(
         ? expectedTime({ macs, bytes, dispatches: dispatches[position], family }, target)
         : expectedHostTime(macs, elementCount(output, batch), target),
       measuredMs: null,
+      kernelText: kernelTexts.get(output.name) ?? null,
     };
   });
+}
+
+function weightFigures(
+  operation: Operation,
+): Pick<InspectedOperation, 'weightBits' | 'weightBytes' | 'checksum'> {
+  if (operation.kind !== 'conv2d') return { weightBits: null, weightBytes: null, checksum: null };
+  const layer = operation as Conv2dOperation;
+  const { bits } = layer.weights;
+  return {
+    weightBits: bits,
+    weightBytes: Math.ceil((layer.weights.rows().length * bits) / 8),
+    checksum: checksumOf(layer),
+  };
+}
+
+/** http://www.isthe.com/chongo/tech/comp/fnv/ */
+function checksumOf({ weights, bias }: Conv2dOperation): string {
+  let hash = 0x811c9dc5;
+  for (const values of [weights.rows(), bias]) {
+    for (const value of values) hash = Math.imul(hash ^ value, 0x01000193);
+  }
+  return (hash >>> 0).toString(16).padStart(8, '0');
 }
 
 /** What only selects sums nothing up. */

@@ -1,7 +1,8 @@
 /** The graph as a picture: DOT text, and Graphviz's layout of it. Graphviz is loaded on the first call. */
 import type { Graphviz } from '@hpcc-js/wasm-graphviz';
 import { check, oneOf } from '../arguments.ts';
-import type { Inspection } from './inspect.ts';
+import type { Block } from './blocks.ts';
+import type { InspectedNode, Inspection, NodeStage } from './inspect.ts';
 import { anInspection } from './schema.ts';
 
 /** Nodes as the file has them, or operations as they run. */
@@ -41,6 +42,66 @@ function nodesDot({ model, nodes }: Inspection): string {
     }),
   );
   return digraph(model.name, [...inputs, ...boxes, ...edges]);
+}
+
+/**
+ * The graph of blocks: block `i` has the id `node-${i}`.
+ *
+ * @param blocks as `findBlocks` gives them
+ */
+export function blocksDot({ model, nodes }: Inspection, blocks: readonly Block[]): string {
+  const blockOf = new Map(
+    blocks.flatMap((block, index) => block.nodes.map((node) => [nodes[node].name, index] as const)),
+  );
+  const ids = new Map<string, string>([...blockOf].map(([name, index]) => [name, `node-${index}`]));
+  const inputs = model.inputs.map(({ name, shape }, index) => {
+    if (!ids.has(name)) ids.set(name, `input-${index}`);
+    return box(`input-${index}`, 'input', [name, shape.join('×')]);
+  });
+  const boxes = blocks.map((block, index) => {
+    const members = block.nodes.map((node) => nodes[node]);
+    const count = `${members.length} ${members.length === 1 ? 'node' : 'nodes'}`;
+    return box(`node-${index}`, stageOf(members), [
+      shortened(block.name),
+      count,
+      members.at(-1).shape.join('×'),
+    ]);
+  });
+  const edges = new Set(
+    blocks.flatMap((block, index) =>
+      block.nodes.flatMap((node) =>
+        nodes[node].reads.flatMap((name) => {
+          const from = ids.get(name);
+          return from && from !== `node-${index}` ? [`  "${from}" -> "node-${index}"`] : [];
+        }),
+      ),
+    ),
+  );
+  return digraph(model.name, [...inputs, ...boxes, ...edges]);
+}
+
+/** The nodes of one block, with the ids that they have in the graph of all, and what the block reads. */
+export function blockDot({ model, nodes }: Inspection, block: Block): string {
+  const ids = new Map(block.nodes.map((node) => [nodes[node].name, `node-${node}`]));
+  const sources = [...new Set(block.nodes.flatMap((node) => nodes[node].reads))].filter(
+    (name) => !ids.has(name),
+  );
+  const inputs = sources.map((name, index) => box(`input-${index}`, 'input', [shortened(name)]));
+  for (const [index, name] of sources.entries()) ids.set(name, `input-${index}`);
+  const boxes = block.nodes.map((node) => {
+    const { name, op, shape, stage } = nodes[node];
+    return box(`node-${node}`, stage, [op, shortened(name), shape.join('×')]);
+  });
+  const edges = block.nodes.flatMap((node) =>
+    nodes[node].reads.map((name) => `  "${ids.get(name)!}" -> "node-${node}"`),
+  );
+  return digraph(model.name, [...inputs, ...boxes, ...edges]);
+}
+
+/** The worst of a block: what is refused, then what runs on the host. */
+function stageOf(members: readonly InspectedNode[]): NodeStage {
+  const order: readonly NodeStage[] = ['refused', 'host', 'device', 'none'];
+  return order.find((stage) => members.some((node) => node.stage === stage))!;
 }
 
 function operationsDot({ model, operations }: Inspection): string {

@@ -62,6 +62,8 @@ const operation = v.object({
   bytes: whole,
   constantBytes: whole,
   weightBits: v.nullable(whole),
+  weightBytes: described(v.nullable(whole), 'in a file'),
+  checksum: described(v.nullable(text), 'FNV-1a of integer weights and biases'),
   accumulatorBound: v.nullable(whole),
   reads: v.array(text),
   output: v.object({
@@ -74,6 +76,7 @@ const operation = v.object({
   }),
   expected,
   measuredMs: v.nullable(number),
+  kernelText: v.nullable(text),
 });
 
 const allocation = v.object({
@@ -103,6 +106,29 @@ const accuracy = v.object({
   ),
   agreement: v.nullable(number),
   otherAnswers: v.array(whole),
+});
+
+const effect = v.object({
+  sqnr: described(number, 'of the outputs, in decibels; 200 where nothing differs'),
+  otherAnswers: described(v.nullable(v.array(whole)), 'pictures that get another class'),
+});
+
+const sensitivity = v.object({
+  pictures: whole,
+  all: effect,
+  weights: effect,
+  activations: effect,
+  layers: v.array(
+    v.object({
+      kind: v.picklist(['weights', 'activation']),
+      name: text,
+      node: text,
+      bits: whole,
+      isolated: described(effect, 'this alone is rounded'),
+      cumulative: described(effect, 'this and all of its kind before it are rounded'),
+      share: described(number, 'part, 0 to 1, of the noise that all rows bring alone'),
+    }),
+  ),
 });
 
 export const inspectionSchema = v.object({
@@ -149,6 +175,7 @@ export const inspectionSchema = v.object({
     measuredMs: v.nullable(number),
   }),
   accuracy: v.nullable(accuracy),
+  sensitivity: v.nullable(sensitivity),
 });
 
 /** For arguments. */

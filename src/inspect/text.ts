@@ -1,6 +1,8 @@
 /** An inspection for people, as text. */
 import { log } from '../numerics/elementary.ts';
+import { rankLayers, type RankedLayer, recipeText, worthChanging } from './advice.ts';
 import type { Inspection, InspectedNode, InspectedOperation } from './inspect.ts';
+import type { Effect } from './sensitivity.ts';
 
 /** What a table is made of: heads that start with a space are of columns of numbers. */
 export type TableWriter = (
@@ -39,6 +41,7 @@ export function inspectionText(inspection: Inspection, verbose: 0 | 1 | 2, table
   const parts = [summary(inspection)];
   if (verbose >= 1) parts.push(nodeTable(inspection, table));
   if (verbose >= 2 && inspection.operations.length > 0) parts.push(operationTable(inspection, table));
+  if (inspection.sensitivity) parts.push(sensitivityText(inspection, verbose, table));
   return parts.join('\n\n');
 }
 
@@ -135,6 +138,71 @@ function operationTable({ operations }: Inspection, table: TableWriter): string 
       inMilliseconds(each.expected.ms),
       each.expected.limit,
       each.measuredMs === null ? '' : inMilliseconds(each.measuredMs),
+    ]),
+  );
+}
+
+/** How many answers of the model change, in words. */
+export function inAnswers({ otherAnswers }: Effect, pictures: number): string {
+  return otherAnswers === null ? '' : `${otherAnswers.length} of ${pictures} answers differ`;
+}
+
+/** `weights of 4 bits` */
+export const inParts = ({ kind, bits }: Pick<RankedLayer, 'kind' | 'bits'>): string =>
+  `${kind === 'weights' ? 'weights' : 'result'} of ${bits} bits`;
+
+/** What is shown as 0.1 µs. */
+export const LEAST_MS = 5e-5;
+
+/** What a recipe would change, and what that costs. */
+export function inCosts({ change, bytes, ms }: RankedLayer): string {
+  if (!change) return 'has 8 bits: another observer may help';
+  const what = 'float' in change ? 'in float on the host' : '8 bits';
+  const costs = [...(bytes > 0 ? [`+${inBytes(bytes)}`] : []), ...(ms > 0 ? [`+${inMilliseconds(ms)}`] : [])];
+  return [what, ...costs].join(', ');
+}
+
+/** Rows of the ranked table below the highest verbosity. */
+const RANKED = 16;
+
+function sensitivityText(inspection: Inspection, verbose: 0 | 1 | 2, table: TableWriter): string {
+  const { pictures, all, weights, activations } = inspection.sensitivity!;
+  const ranked = rankLayers(inspection);
+  const effect = (title: string, each: Effect) =>
+    `${title} rounded: ${each.sqnr.toFixed(1)} dB${each.otherAnswers ? `, ${inAnswers(each, pictures)}` : ''}`;
+  const parts = [
+    [
+      `sensitivity on ${pictures} pictures, of the outputs against float`,
+      effect('all', all),
+      effect('weights alone', weights),
+      effect('activations alone', activations),
+    ].join('\n'),
+  ];
+  if (verbose > 0) parts.push(sensitivityTable(verbose > 1 ? ranked : ranked.slice(0, RANKED), table));
+  const chosen = worthChanging(ranked);
+  const share = chosen.reduce((sum, each) => sum + each.share, 0);
+  if (chosen.length > 0) {
+    parts.push(
+      `${Math.round(100 * share)} % of the noise is of these; to leave them more exact, paste into a recipe:\n${recipeText(chosen)}`,
+    );
+  }
+  return parts.join('\n\n');
+}
+
+function sensitivityTable(ranked: readonly RankedLayer[], table: TableWriter): string {
+  const flips = ({ otherAnswers }: Effect) => (otherAnswers ? otherAnswers.length : '');
+  return table(
+    [' ', 'layer', 'what', ' noise', ' alone dB', ' flips', ' up to it dB', ' flips', 'instead'],
+    ranked.map((layer, index) => [
+      index + 1,
+      layer.name,
+      inParts(layer),
+      `${(100 * layer.share).toFixed(1)} %`,
+      layer.isolated.sqnr.toFixed(1),
+      flips(layer.isolated),
+      layer.cumulative.sqnr.toFixed(1),
+      flips(layer.cumulative),
+      inCosts(layer),
     ]),
   );
 }

@@ -60,15 +60,16 @@ export interface GraphSession {
 }
 
 /**
- * Loads `graph`, with the float values called `exposed` as outputs instead of its own.
+ * Loads `graph`, with the values called `exposed` as outputs instead of its own.
  *
+ * @param runtime `optimize` false: each node is run as the file has it. Default true.
  * @throws {OctetError} where onnxruntime-web is not installed
  * @throws {ModelError} where it refuses the graph
  */
 export async function openGraphSession(
   graph: Graph,
   exposed: readonly string[],
-  runtime: OnnxRuntimeOptions = {},
+  runtime: OnnxRuntimeOptions & { readonly optimize?: boolean } = {},
 ): Promise<GraphSession> {
   const ort = runtime.onnxRuntime ?? (await loadOnnxRuntime());
   const declared = new Map(graph.outputs.map((output) => [output.name, output]));
@@ -81,6 +82,7 @@ export async function openGraphSession(
     session = await inTurn(() =>
       ort.InferenceSession.create(encodeModel({ ...graph, outputs }), {
         executionProviders: ['wasm'],
+        ...(runtime.optimize === false && { graphOptimizationLevel: 'disabled' as const }),
         // Only what goes wrong: the runtime's remarks on unused constants are of no use to the caller.
         logSeverityLevel: 3,
       }),

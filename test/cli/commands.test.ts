@@ -7,7 +7,10 @@ import { strFromU8, strToU8, unzipSync, zipSync } from 'fflate';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import * as v from 'valibot';
 import { findPictures } from '../../src/cli/pictures.ts';
+import type { ModelDiff } from '../../src/inspect/diff.ts';
 import type { Inspection } from '../../src/inspect/inspect.ts';
+import { decodeNpy } from '../../src/inspect/npy.ts';
+import type { OnnxRuntimeComparison } from '../../src/inspect/onnx-runtime.ts';
 import { inspectionSchema } from '../../src/inspect/schema.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { convNet } from '../support/onnx-models.ts';
@@ -192,6 +195,53 @@ describe('inspect', () => {
     );
     expect(inspection.assumed).toBe(false);
     expect(inspection.accuracy).toEqual(quantized.accuracy);
+  });
+
+  test('which layer to change: ranked, with a recipe to paste that is one', async () => {
+    const recipe = path('two-bits.json');
+    const weights = '"weights": { "bits": 2, "rounding": "nearest" }';
+    writeFileSync(recipe, `{ ${weights} }`);
+    const args = ['inspect', path('float.onnx'), '-i', path('pictures'), '-r', recipe, '--sensitivity'];
+    const { code, stdout } = await octet(...args, '--html', path('report.html'));
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^ *1 +\S+ +weights of 2 bits +[\d.]+ % .* 8 bits, \+[\d.]+ k?B/m);
+    const [, layers] = /paste into a recipe:\n("layers": \[[^]*?\n\])/.exec(stdout)!;
+    writeFileSync(recipe, `{ ${weights}, ${layers} }`);
+    const better = await json<Inspection>(...args);
+    v.parse(inspectionSchema, better);
+    const of = ({ stdout: text }: { stdout: string }) => Number(/all rounded: (-?[\d.]+) dB/.exec(text)![1]);
+    expect(better.sensitivity!.all.sqnr).toBeGreaterThan(of({ stdout }) + 3);
+    expect((await octet('inspect', path('int8.onnx'), '--sensitivity')).stderr).toMatch(/add --images/);
+  });
+});
+
+describe('diff', () => {
+  test('what another recipe changed, as text, JSON and a report; a threshold as exit code', async () => {
+    const recipe = path('four-bits.json');
+    writeFileSync(recipe, JSON.stringify({ layers: [{ match: 'conv_*', weights: { bits: 4 } }] }));
+    const made = await octet(
+      ...['quantize', path('float.onnx'), '-c', path('pictures'), '-r', recipe, '-o', path('int4.onnx')],
+    );
+    expect(made.code).toBe(0);
+    const both = ['diff', path('int8.onnx'), path('int4.onnx')];
+    const diff = await json<ModelDiff>(...both);
+    const changed = diff.layers.filter(({ differs }) => differs.includes('weightBits'));
+    expect(changed.map(({ op }) => op)).toEqual(['Conv', 'Conv']);
+    for (const { before, after } of changed) {
+      expect([before!.weightBits, after!.weightBits]).toEqual([8, 4]);
+      expect(after!.weightBytes).toBe(Math.ceil(before!.weightBytes! / 2));
+    }
+    const images = ['-i', path('pictures'), '--float', path('float.onnx')];
+    const { code, stdout, stderr } = await octet(
+      ...[...both, ...images, '--html', path('diff.html'), '--threshold', '1'],
+    );
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/SQNR falls by more than 1 dB: /);
+    expect(stdout).toMatch(/^layer +operator .*weight bits .*SQNR/m);
+    expect(stdout).toMatch(/ 8 → 4 /);
+    expect(readFileSync(path('diff.html'), 'utf8')).toContain('"before":');
+    const same = await octet('diff', path('int8.onnx'), path('int8.onnx'));
+    expect(same.stdout).toMatch(/all \d+ layers are the same/);
   });
 });
 
@@ -567,6 +617,45 @@ describe('compare', () => {
     expect(equal.stdout).toMatch(/8 pictures\. wasm equals reference: \d+ tensors/);
     const one = await octet(...args, '--limit', '1');
     expect(one.stdout).toMatch(/^1 picture\. wasm equals/);
+  });
+
+  test('thresholds are exit codes', async () => {
+    const images = ['-i', path('pictures')];
+    const models = ['compare', path('float.onnx'), path('int8.onnx'), ...images];
+    expect((await octet(...models, '--threshold', '5')).code).toBe(0);
+    const worse = await octet(...models, '--threshold', '90');
+    expect(worse).toMatchObject({ code: 1, stderr: expect.stringMatching(/SQNR below 90 dB: /) as string });
+  });
+
+  test('with ONNX Runtime: every integer, the tensors of both as a file, and a float model refused', async () => {
+    const args = ['-i', path('pictures'), '--with', 'onnxruntime'];
+    const { tensors, pictures } = await json<OnnxRuntimeComparison>('compare', path('int8.onnx'), ...args);
+    expect(pictures).toBe(8);
+    for (const { name, elements, largestDifference } of tensors) {
+      expect(elements, name).toBeGreaterThan(0);
+      // Next to ties ONNX Runtime rounds another way, and what follows reads that.
+      expect(largestDifference, name).toBeLessThanOrEqual(2);
+    }
+    const held = await octet(
+      'compare',
+      path('int8.onnx'),
+      ...args,
+      '--threshold',
+      '2',
+      '--dump',
+      path('both.npz'),
+    );
+    expect(held.code).toBe(0);
+    expect(held.stdout).toMatch(
+      /Octet \(wasm\) and ONNX Runtime on 8 pictures, \d+ tensors, [\d,]+ integers: /,
+    );
+    const arrays = unzipSync(readFileSync(path('both.npz')));
+    expect(Object.keys(arrays)).toHaveLength(2 * tensors.length);
+    const { shape } = decodeNpy(Object.values(arrays)[0], 'both.npz');
+    expect(shape).toEqual(tensors[0].shape);
+    expect((await octet('compare', path('float.onnx'), ...args)).stderr).toMatch(
+      /has no integers to compare/,
+    );
   });
 });
 

@@ -3,6 +3,8 @@ import * as v from 'valibot';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { inspectionSchemaPath, inspectionSchemaText } from '../../scripts/inspection-schema.ts';
+import { findBlocks } from '../../src/inspect/blocks.ts';
+import { diffModels } from '../../src/inspect/diff-models.ts';
 import { expectedTime } from '../../src/inspect/cost.ts';
 import { inspectModel, withMeasuredTimes, type InspectedNode } from '../../src/inspect/inspect.ts';
 import { toDot } from '../../src/inspect/picture.ts';
@@ -145,6 +147,77 @@ describe('targets', () => {
     expect(expectedTime({ ...work, bytes: 4e6 }, target)).toEqual({ ms: 2.2, limit: 'memory' });
     expect(expectedTime({ ...work, macs: 0, bytes: 1e3 }, target).limit).toBe('dispatch');
   });
+});
+
+describe('blocks', () => {
+  const node = (name: string, reads: readonly string[], shape: readonly (string | number)[], macs = 1) => ({
+    ...inspection.nodes[0],
+    ...{ name, reads, shape, macs },
+  });
+  const names = (list: readonly InspectedNode[]) =>
+    findBlocks(list).map((block) => [block.name, ...block.nodes.map((index) => list[index].name)]);
+
+  test('are modules by name; a lone addition goes with the latest that it reads', () => {
+    const list = ['a', 'b', 'c'].flatMap((module, i) => [
+      node(`/blocks/${module}/conv1/Conv`, i ? [`/add_${i - 1}/Add`] : ['input'], ['N', 4, 8, 8]),
+      node(`/blocks/${module}/conv2/Conv`, [`/blocks/${module}/conv1/Conv`], ['N', 4, 8, 8]),
+      node(
+        `/add_${i}/Add`,
+        [...(i ? [`/add_${i - 1}/Add`] : []), `/blocks/${module}/conv2/Conv`],
+        ['N', 4, 8, 8],
+        0,
+      ),
+    ]);
+    expect(names(list)).toEqual(
+      ['a', 'b', 'c'].map((module, i) => [
+        `blocks/${module}`,
+        ...[`/blocks/${module}/conv1/Conv`, `/blocks/${module}/conv2/Conv`, `/add_${i}/Add`],
+      ]),
+    );
+  });
+
+  test('or nodes of one size, where names say nothing', () => {
+    const sizes = [8, 8, 4, 4, 8, 8];
+    const list = sizes.map((size, i) => node(`Conv_${i}`, [i ? `Conv_${i - 1}` : 'x'], ['N', 4, size, size]));
+    expect(names(list)).toEqual([
+      ['8×8', 'Conv_0', 'Conv_1'],
+      ['4×4', 'Conv_2', 'Conv_3'],
+      ['8×8 (2)', 'Conv_4', 'Conv_5'],
+    ]);
+    expect(findBlocks(list.slice(0, 2))).toEqual([]);
+  });
+});
+
+describe('two versions', () => {
+  const changed = { ...inspection, operations: [...inspection.operations] };
+  changed.operations[0] = { ...changed.operations[0], checksum: '00000000', dispatches: 9 };
+
+  test('figures that differ are named, layer by layer', () => {
+    const { layers } = diffModels(inspection, changed);
+    expect(layers.filter(({ differs }) => differs.length > 0)).toMatchObject([
+      { name: inspection.operations[0].name, differs: ['checksum'] },
+    ]);
+    expect(diffModels(inspection, inspection).layers.every(({ differs }) => differs.length === 0)).toBe(true);
+  });
+
+  test('a node that one lacks is new or gone; models without a layer in common are refused', () => {
+    const short = { ...inspection, nodes: inspection.nodes.slice(1) };
+    const [first] = inspection.nodes;
+    expect(diffModels(short, inspection).layers[0]).toMatchObject({ name: first.name, before: null });
+    expect(diffModels(inspection, short).layers.at(-1)).toMatchObject({ name: first.name, after: null });
+    const renamed = inspection.nodes.map((each, i) => ({ ...each, name: `n${i}`, value: `v${i}` }));
+    expect(() => diffModels(inspection, { ...inspection, nodes: renamed })).toThrow(/no layer of the same/);
+  });
+});
+
+test('the text of each kernel, where it is asked for', () => {
+  const texts = (target: string) =>
+    inspectModel(float, { target, kernels: true }).operations.map(({ kernel, kernelText }) =>
+      kernel === null ? kernelText === null : (kernelText ?? ''),
+    );
+  for (const text of texts('webgpu')) if (text !== true) expect(text).toMatch(/workgroups\n[^]*@compute/);
+  for (const text of texts('wasm')) if (text !== true) expect(text).toMatch(/^\w+\(.*\) \/\/ \d+ units/m);
+  expect(inspection.operations.every(({ kernelText }) => kernelText === null)).toBe(true);
 });
 
 describe('forms', () => {

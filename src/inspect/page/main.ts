@@ -1,5 +1,6 @@
 /** The script of a report in a file of its own: the data stand in the page. */
-import { mountReport, type ReportData } from './mount.ts';
+import type { ReportData } from './data.ts';
+import { mountReport } from './mount.ts';
 
 const data = JSON.parse(document.getElementById('data')!.textContent) as ReportData;
 mountReport(document.getElementById('report')!, data);

@@ -33,7 +33,7 @@ export const reportStyle = `
 .octet-report .graph g.node.refused > path { fill: var(--refused); }
 .octet-report .graph g.node.input > path { fill: var(--page); }
 .octet-report .graph g.node { cursor: pointer; }
-.octet-report .graph g.node:focus-visible { outline: none; }
+.octet-report .graph g.node:focus { outline: none; }
 .octet-report .graph g.node.chosen > path, .octet-report .graph g.node:focus-visible > path { stroke: var(--accent); stroke-width: 3; }
 .octet-report aside { border-left: 1px solid var(--line); padding: 16px; height: 72vh; min-height: 380px; overflow: auto; overflow-wrap: anywhere; }
 .octet-report dl { display: grid; grid-template-columns: auto 1fr; gap: 2px 12px; margin: 0; }
@@ -43,6 +43,14 @@ export const reportStyle = `
 .octet-report .histogram .float { fill: var(--float); opacity: 0.55; }
 .octet-report .histogram .integer { fill: var(--integer); opacity: 0.6; }
 .octet-report .histogram line { stroke: var(--quiet); stroke-dasharray: 3 3; }
+.octet-report pre { margin: 6px 0; padding: 10px; max-height: 340px; overflow: auto; background: var(--panel); border: 1px solid var(--line); border-radius: 6px; font: 12px/1.4 ui-monospace, monospace; }
+.octet-report details { margin-top: 12px; }
+.octet-report summary { cursor: pointer; color: var(--accent); }
+.octet-report .pictures { display: flex; flex-wrap: wrap; gap: 8px; }
+.octet-report figure { margin: 0; font-size: 12px; color: var(--quiet); }
+.octet-report figure img { display: block; height: 64px; image-rendering: pixelated; border-radius: 4px; }
+.octet-report .back { position: sticky; left: 0; top: 0; cursor: pointer; }
+.octet-report section dl { display: inline-grid; }
 .octet-report .table { padding: 16px 24px 32px; overflow-x: auto; }
 .octet-report table { border-collapse: collapse; width: 100%; font-size: 13px; }
 .octet-report th { text-align: left; white-space: nowrap; border-bottom: 1px solid var(--line); padding: 0; }

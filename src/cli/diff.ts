@@ -107,7 +107,7 @@ function totals({ before, after }: ModelDiff): string[][] {
       'weights in the file',
       ({ operations }) => inBytes(operations.reduce((sum, { weightBytes }) => sum + (weightBytes ?? 0), 0)),
     ],
-    ['weights and tables', ({ totals: { constantBytes } }) => inBytes(constantBytes)],
+    ['constants in memory', ({ totals: { constantBytes } }) => inBytes(constantBytes)],
     ['moved a run', ({ totals: { bytes } }) => inBytes(bytes)],
     ['activation memory', ({ memory }) => memory && inBytes(memory.peakBytes)],
     ['host stages', ({ totals: { hostStages } }) => String(hostStages)],

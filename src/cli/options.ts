@@ -4,7 +4,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import { InputError } from '../errors.ts';
 import type { InputShape, LoadOptions } from '../model/model.ts';
 import { describeFileError } from '../platform/node/file-error.ts';
-import { parseRecipe, type Recipe } from '../quantize/recipe.ts';
+import { parseRecipe, type Recipe, type RecipeInput } from '../quantize/recipe.ts';
 
 export const DEFAULT_CALIBRATION = 'models/cifar10/calibration-512.json';
 export const DEFAULT_IMAGES = 'models/cifar10/test-1000.json';
@@ -113,14 +113,20 @@ export const activationLimit = ({
 }: Pick<LoadOptions, 'maxActivationBytes'>): Pick<LoadOptions, 'maxActivationBytes'> =>
   maxActivationBytes === undefined ? {} : { maxActivationBytes };
 
-/** Reads and checks a recipe file; without one, the defaults. */
-export async function readRecipe(path: string | undefined): Promise<Recipe> {
-  if (path === undefined) return parseRecipe();
+/**
+ * Reads and checks a recipe file; without one, the defaults.
+ *
+ * @param defaults what holds where the file does not say otherwise
+ */
+export async function readRecipe(path: string | undefined, defaults: RecipeInput = {}): Promise<Recipe> {
+  if (path === undefined) return parseRecipe(defaults);
   let text: string;
   try {
     text = await readFile(path, 'utf8');
   } catch (cause) {
     throw new InputError(`cannot read the recipe ${path}: ${describeFileError(cause)}`, { cause });
   }
-  return parseRecipe(text);
+  const recipe = parseRecipe(text);
+  if (Object.keys(defaults).length === 0) return recipe;
+  return parseRecipe({ ...defaults, ...(JSON.parse(text) as RecipeInput) });
 }

@@ -7,13 +7,18 @@ import { readGraph } from '../model/source.ts';
 import { findObstacles } from '../model/support.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import { checkFloat, type Calibration } from '../quantize/calibrate.ts';
-import { parseRecipe, type Recipe } from '../quantize/recipe.ts';
+import { parseRecipe, type Recipe, type RecipeInput } from '../quantize/recipe.ts';
 import { readStatistics } from '../quantize/statistics-file.ts';
 import { quantize, type LayerReport, type QuantizationReport } from '../quantize/quantize.ts';
 import { platform } from '#platform';
+import { inspectModel } from '../inspect/inspect.ts';
+import type { DeviceProfile } from '../inspect/target.ts';
+import { kernelCounts, targetRecipe } from '../inspect/target-recipe.ts';
+import { inMilliseconds } from '../inspect/text.ts';
 import { compareAnswers, printAnswers } from './answers.ts';
 import { checkWritable, writeWhole } from './files.ts';
 import { hostNodesText } from './host-nodes.ts';
+import { readTarget, targetOption } from './inspection.ts';
 import { withMetadata, type MetadataOptions } from './metadata.ts';
 import { DEFAULT_CALIBRATION, inputShapeOption, positiveInteger, readRecipe, inputSizes } from './options.ts';
 import {
@@ -43,6 +48,7 @@ interface QuantizeOptions extends MetadataOptions {
   readonly calibration: string[];
   readonly output?: string;
   readonly recipe?: string;
+  readonly target?: string;
   readonly opset?: number;
   readonly statistics?: string;
   readonly limit?: number;
@@ -59,6 +65,7 @@ export function configure(command: Command, { signal }: CommandContext): void {
       '-r, --recipe <file>',
       'JSON: scheme, bits, observers, overrides of single layers (default: good ones)',
     )
+    .addOption(targetOption())
     .option(
       '--mean <list>',
       'how pixels were normalized in training, one number a channel: 0.485,0.456,0.406',
@@ -76,7 +83,8 @@ export function configure(command: Command, { signal }: CommandContext): void {
     .option('--json', 'print the report as JSON')
     .action(async (path: string, options: QuantizeOptions) => {
       const output = options.output ?? path.replace(/^https?:.*\//, '').replace(/(\.onnx)?$/, '.int8.onnx');
-      const written = await readRecipe(options.recipe);
+      const target = options.target === undefined ? undefined : await readTarget(options.target);
+      const written = await readRecipe(options.recipe, target && targetRecipe(target));
       const recipe = parseRecipe(
         options.opset === undefined ? written : { ...written, opset: options.opset },
       );
@@ -121,8 +129,9 @@ export function configure(command: Command, { signal }: CommandContext): void {
         originalBytes: file.length,
         float32Bytes: report.floatBytes,
       };
+      const forTarget = target && problems.length === 0 ? fitOf(target, graph, quantized) : null;
       if (options.json) {
-        printJson({ ...sizes, report, answers });
+        printJson({ ...sizes, report, answers, target: forTarget });
         return;
       }
       printReport(report);
@@ -131,8 +140,46 @@ export function configure(command: Command, { signal }: CommandContext): void {
         `${path}: ${bytes(file.length)}, ${bytes(report.floatBytes)} of constants as float32\n` +
           `${output}: ${bytes(encoded.length)}, ${(encoded.length / report.floatBytes).toFixed(3)} of the float32 size`,
       );
+      if (forTarget) print(fitText(forTarget));
       if (answers.length > 0) printAnswers(answers);
     });
+}
+
+/** What the target made of the recipe: kernels that run there, and those of the same model with 8 bits. */
+interface TargetFit {
+  readonly name: string;
+  readonly title: string;
+  readonly recipe: RecipeInput;
+  readonly expectedMs: number;
+  readonly hostStages: number;
+  readonly kernels: Readonly<Record<string, number>>;
+  readonly kernelsOf8Bits: Readonly<Record<string, number>>;
+}
+
+function fitOf(target: DeviceProfile, float: Graph, quantized: Graph): TargetFit {
+  const { name, title } = target;
+  const inspection = inspectModel(quantized, { target });
+  const { expectedMs, hostStages } = inspection.totals;
+  return {
+    ...{ name, title, recipe: targetRecipe(target), expectedMs, hostStages },
+    kernels: kernelCounts(inspection),
+    kernelsOf8Bits: kernelCounts(inspectModel(float, { target })),
+  };
+}
+
+function fitText({ title, recipe, expectedMs, hostStages, kernels, kernelsOf8Bits }: TargetFit): string {
+  const list = (counts: Readonly<Record<string, number>>) =>
+    Object.entries(counts)
+      .sort(([, a], [, b]) => b - a)
+      .map(([kernel, count]) => `${count} ${kernel}`)
+      .join(', ');
+  const { preset } = recipe;
+  return [
+    `For ${title}: ${preset ? `preset ${preset}, where the recipe does not say otherwise` : 'nothing to change in the recipe'}.`,
+    `operations by kernel: ${list(kernels)}`,
+    ...(preset ? [`with 8 bits: ${list(kernelsOf8Bits)}`] : []),
+    `${counted(hostStages, 'host stage')}, ${inMilliseconds(expectedMs)} a run expected`,
+  ].join('\n');
 }
 
 /** The calibration of a statistics file. Throws an InputError where it was gathered from other pictures. */

@@ -158,7 +158,10 @@ export const LEAST_MS = 5e-5;
 export function inCosts({ change, bytes, ms }: RankedLayer): string {
   if (!change) return 'has 8 bits: another observer may help';
   const what = 'float' in change ? 'in float on the host' : '8 bits';
-  const costs = [...(bytes > 0 ? [`+${inBytes(bytes)}`] : []), ...(ms > 0 ? [`+${inMilliseconds(ms)}`] : [])];
+  const costs = [
+    ...(bytes > 0 ? [`+${inBytes(bytes)}`] : []),
+    ...(ms >= LEAST_MS ? [`+${inMilliseconds(ms)}`] : []),
+  ];
   return [what, ...costs].join(', ');
 }
 

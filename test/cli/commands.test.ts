@@ -9,6 +9,7 @@ import * as v from 'valibot';
 import { findPictures } from '../../src/cli/pictures.ts';
 import type { ModelDiff } from '../../src/inspect/diff.ts';
 import type { Inspection } from '../../src/inspect/inspect.ts';
+import type { Recipe } from '../../src/quantize/recipe.ts';
 import { decodeNpy } from '../../src/inspect/npy.ts';
 import type { OnnxRuntimeComparison } from '../../src/inspect/onnx-runtime.ts';
 import { inspectionSchema } from '../../src/inspect/schema.ts';
@@ -33,6 +34,24 @@ beforeAll(async () => {
 });
 
 describe('quantize', () => {
+  test('for a target: 7-bit activations where its dot product takes them, unless the recipe says otherwise', async () => {
+    const recipe = path('own-bits.json');
+    writeFileSync(recipe, JSON.stringify({ activations: { bits: 8 } }));
+    interface Fitted {
+      readonly report: { readonly recipe: Recipe };
+      readonly target: Record<'kernels' | 'kernelsOf8Bits', Readonly<Record<string, number>>>;
+    }
+    const args = ['quantize', path('float.onnx'), '-c', path('pictures'), '-o', path('fitted.onnx')];
+    const { report, target } = await json<Fitted>(...args, '--target', 'wasm-relaxed');
+    expect(report.recipe.activations.bits).toBe(7);
+    expect(target.kernels['relaxed']).toBeGreaterThan(target.kernelsOf8Bits['relaxed'] ?? 0);
+    const own = await json<Fitted>(...args, '--target', 'wasm-relaxed', '-r', recipe);
+    expect(own.report.recipe.activations.bits).toBe(8);
+    const gpu = await octet(...args, '--target', 'webgpu');
+    expect(gpu.stdout).toMatch(/nothing to change in the recipe\.\noperations by kernel: .*\n0 host stages/);
+    expect((await octet(...args, '--target', 'toaster')).stderr).toMatch(/no device profile "toaster"/);
+  });
+
   test('reports every layer, and writes the same file again', async () => {
     const report = await json(
       'quantize',

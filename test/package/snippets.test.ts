@@ -1,5 +1,5 @@
 /**
- * Every snippet of README.md and docs/ does what it says, with the installed package, in a folder like its reader's: model.onnx, model.int8.onnx,
+ * Every snippet of README.md and docs/ does what it says, with the installed package, in a folder like its reader's: model.onnx, model.int8.onnx, model.int4.onnx,
  * photos/cat.jpg and more. A fence says what it is: `sh`, `js node`, `js browser`, `html`, `json`, `python`, `wgsl`, `example`.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
@@ -75,6 +75,9 @@ beforeAll(async () => {
       .toFile(path.join(folder, `photos/${name}.jpg`));
   }
   await octet('quantize', 'model.onnx', '--calibration', 'photos', '-o', 'model.int8.onnx');
+  await writeFile(path.join(folder, 'recipe.json'), JSON.stringify({ weights: { bits: 4 } }));
+  const few = ['--recipe', 'recipe.json', '-o', 'model.int4.onnx'];
+  await octet('quantize', 'model.onnx', '--calibration', 'photos', ...few);
   await cp(flagship, path.join(folder, 'vgg16-cifar10.int8.onnx'));
   browser = await launchChromium();
 });

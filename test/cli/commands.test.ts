@@ -44,7 +44,7 @@ describe('quantize', () => {
     const args = ['quantize', path('float.onnx'), '-c', path('pictures'), '-o', path('fitted.onnx')];
     const { report, target } = await json<Fitted>(...args, '--target', 'wasm-relaxed');
     expect(report.recipe.activations.bits).toBe(7);
-    expect(target.kernels['relaxed']).toBeGreaterThan(target.kernelsOf8Bits['relaxed'] ?? 0);
+    expect(target.kernels.relaxed).toBeGreaterThan(target.kernelsOf8Bits.relaxed ?? 0);
     const own = await json<Fitted>(...args, '--target', 'wasm-relaxed', '-r', recipe);
     expect(own.report.recipe.activations.bits).toBe(8);
     const gpu = await octet(...args, '--target', 'webgpu');

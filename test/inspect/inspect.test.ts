@@ -1,4 +1,5 @@
 /** What inspection says of nodes: what they become, where, and why; against what the program is. */
+import { gunzipSync, strFromU8 } from 'fflate';
 import * as v from 'valibot';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
@@ -7,6 +8,7 @@ import { findBlocks } from '../../src/inspect/blocks.ts';
 import { diffModels } from '../../src/inspect/diff-models.ts';
 import { expectedTime } from '../../src/inspect/cost.ts';
 import { inspectModel, withMeasuredTimes, type InspectedNode } from '../../src/inspect/inspect.ts';
+import type { ReportData } from '../../src/inspect/page/data.ts';
 import { toDot } from '../../src/inspect/picture.ts';
 import { inspectionHtml } from '../../src/inspect/report.ts';
 import { inspectionSchema } from '../../src/inspect/schema.ts';
@@ -218,6 +220,36 @@ test('the text of each kernel, where it is asked for', () => {
   for (const text of texts('webgpu')) if (text !== true) expect(text).toMatch(/workgroups\n[^]*@compute/);
   for (const text of texts('wasm')) if (text !== true) expect(text).toMatch(/^\w+\(.*\) \/\/ \d+ units/m);
   expect(inspection.operations.every(({ kernelText }) => kernelText === null)).toBe(true);
+});
+
+test('a U-Net with a stage on the host: where the device waits, and a report of it', async () => {
+  const b = createFloatGraph(21);
+  const top = b.relu(b.conv(b.relu(b.conv(b.input('image', ['N', 3, 16, 16]), 8)), 8));
+  const middle = b.relu(b.conv(b.maxPool(top, { kernel: 2, stride: 2 }), 12));
+  const deep = b.relu(b.conv(b.maxPool(middle, { kernel: 2, stride: 2 }), 16));
+  const scales = b.constant('scales', [4], Float32Array.of(1, 1, 2, 2));
+  const twice = (x: string) => b.node('Resize', [x, '', scales], { mode: 'nearest' });
+  const joined = b.node('Concat', [twice(deep), middle], { axis: 1 });
+  const up = b.conv(joined, 12);
+  const norm = b.node('InstanceNormalization', [up, b.normal('gain', [12]), b.normal('shift', [12])]);
+  const last = b.node('Concat', [twice(b.relu(norm)), top], { axis: 1 });
+  const mask = b.node('Sigmoid', [b.conv(last, 1, { kernel: 1 })]);
+  const unet = inspectModel(b.finish(mask), { kernels: true });
+  const norms = unet.nodes.filter(({ op }) => op === 'InstanceNormalization');
+  expect(norms).toMatchObject([{ stage: 'host' }]);
+  expect(unet.totals.hostStages).toBe(1);
+  const kernels = unet.operations.reduce((sum, { expected }) => sum + expected.ms, 0);
+  expect(unet.totals.expectedMs).toBeCloseTo(kernels + unet.target.rates.hostMicroseconds / 1e3, 9);
+  expect(findBlocks(unet.nodes).map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['16×16', '8×8', '4×4']),
+  );
+  const html = await inspectionHtml(unet);
+  expect(html.length).toBeLessThan(300_000);
+  const [, data] = /<script id="data" type="application\/json">([^]*?)<\/script>/.exec(html)!;
+  const { blocks, kernels: texts } = JSON.parse(data) as ReportData;
+  expect(blocks!.inside).toHaveLength(blocks!.list.length);
+  const unpacked = JSON.parse(strFromU8(gunzipSync(Buffer.from(texts!, 'base64')))) as unknown[];
+  expect(unpacked).toEqual(unet.operations.map(({ kernelText }) => kernelText));
 });
 
 describe('forms', () => {

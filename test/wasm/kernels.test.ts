@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import { planWasm } from '../../src/wasm/plan.ts';
-import { provenScaling } from '../../src/ops/conv2d/wasm-epilogue.ts';
+import { provenScaling, roundsExactly } from '../../src/ops/conv2d/wasm-epilogue.ts';
 import type { Conv2dOperation } from '../../src/program/program.ts';
 import { int8Weights } from '../../src/program/weights.ts';
 import { type OperationCase, quickCases } from '../support/cases.ts';
@@ -109,6 +109,16 @@ test('how a panel is scaled is proved from its largest accumulators', () => {
   expect(proven(2 ** 20, 2 ** 11 - 2 ** -11)).toBe('exact');
   expect(proven(2 ** 20, 2 ** 11 - 2 ** -12)).toBe('clamped');
   expect(proven(2 ** 20, 2 ** 11)).toBe('clamped');
+});
+
+test('larger accumulators are scaled by f64 where its rounded products give the same int8', () => {
+  const bytes = { zeroPoint: 0, lo: -128, hi: 127 };
+  // A channel that batch norm has switched off: a bias beyond 2²⁹, next to no multiplier.
+  expect(roundsExactly(2 ** 31 - 1, 13253109, 52, bytes)).toBe(true);
+  // 80.5 and a little: the product takes 54 bits, and f64 makes a tie of it.
+  expect(roundsExactly(854846045, 13253109, 47, bytes)).toBe(false);
+  expect(roundsExactly(854846045, 13253109, 47, { ...bytes, lo: -80, hi: 80 })).toBe(true);
+  expect(roundsExactly(854846044, 13253109, 47, bytes)).toBe(true);
 });
 
 const cases = [

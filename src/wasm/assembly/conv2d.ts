@@ -232,7 +232,8 @@ function convolveTile<W, X>(
 }
 
 /**
- * A round is four elements of x: one word of int8, two of int16.
+ * A step is one word of x, four elements of int8 or two of int16: what it loads and the sums are as many vectors as there are registers. Fields
+ * of weights are two words' in one vector.
  *
  * @typeParam E what becomes of the sums: int32 stores them at `target`, int8 sends them through the epilogue, with `target` the record
  */
@@ -257,6 +258,9 @@ function tile<W, X, E>(
   const x3 = <usize>load<u32>(addresses, 12) + offset;
   const segmentBytes = <usize>shape.segmentLength * sizeof<X>();
   const segmentsEnd = segmentOffsets + (<usize>shape.segments << 2);
+  const twoWords = sizeof<X>() == 2 && !isSigned<W>();
+  const step: usize = twoWords ? 8 : 4;
+  const stepBytes = (roundBytes<W>() / (4 * sizeof<X>())) * step;
   let a0 = sizeof<E>() == 1 ? v128.load(target, RECORD_BIAS) : i32x4.splat(0);
   let a1 = sizeof<E>() == 1 ? v128.load(target, RECORD_BIAS + 16) : i32x4.splat(0);
   let b0 = a0, b1 = a1, c0 = a0, c1 = a1, d0 = a0, d1 = a1;
@@ -284,7 +288,7 @@ function tile<W, X, E>(
       v = v128.load32_splat(p3);
       d0 = multiplyAdd<X>(d0, v, w0);
       d1 = multiplyAdd<X>(d1, v, w1);
-      if (sizeof<X>() == 2) {
+      if (twoWords) {
         w0 = loadWeights<W, X>(w, fields, 1, 0);
         w1 = loadWeights<W, X>(w, fields, 1, 1);
         v = v128.load32_splat(p0, 4);
@@ -300,11 +304,11 @@ function tile<W, X, E>(
         d0 = multiplyAdd<X>(d0, v, w0);
         d1 = multiplyAdd<X>(d1, v, w1);
       }
-      p0 += 4 * sizeof<X>();
-      p1 += 4 * sizeof<X>();
-      p2 += 4 * sizeof<X>();
-      p3 += 4 * sizeof<X>();
-      w += roundBytes<W>();
+      p0 += step;
+      p1 += step;
+      p2 += step;
+      p3 += step;
+      w += stepBytes;
     }
   }
   if (sizeof<E>() == 1) {

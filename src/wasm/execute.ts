@@ -62,8 +62,11 @@ export function resetTickets(control: Int32Array, calls: number): void {
   control.fill(0, TICKET, TICKET + calls);
 }
 
-/** Pieces that each thread's share of a call is cut into: a thread that is held up leaves pieces for the others. */
-const PIECES = 4;
+/**
+ * A thread takes one part in so many of its even share of the units that are left: large pieces first, then ever smaller ones, so that threads finish
+ * together and one that is held up leaves units for the others (guided self-scheduling, Polychronopoulos and Kuck 1987).
+ */
+const SHARE = 2;
 
 /**
  * Calls `from` to `to` − 1 on one thread of several. Where one throws, the others wait at the next barrier until the pool
@@ -81,21 +84,29 @@ export function executeTogether(
   let last = false;
   for (let i = from; i < to; i++) {
     const [kernel, args, units] = calls[i];
-    const piece = Math.ceil(units / (threads * PIECES));
-    for (;;) {
-      const start = Atomics.add(control, TICKET + i, piece);
-      if (start >= units) break;
+    let start = Atomics.load(control, TICKET + i);
+    while (start < units) {
+      const end = start + Math.ceil((units - start) / (threads * SHARE));
+      const found = Atomics.compareExchange(control, TICKET + i, start, end);
+      if (found !== start) {
+        start = found;
+        continue;
+      }
       args[args.length - 2] = start;
-      args[args.length - 1] = Math.min(start + piece, units);
+      args[args.length - 1] = end;
       kernel(...args);
+      start = Atomics.load(control, TICKET + i);
     }
     last = barrier(control, threads);
   }
   return last;
 }
 
-/** Loads of the epoch before a thread goes to sleep: about 20 µs, the time of a short call. */
-const SPINS = 2000;
+/**
+ * Loads of the epoch before a thread goes to sleep: some 200 µs. Sleeping and waking take half of that on a virtual machine, and once a thread has
+ * slept the system may keep both on one core for the rest of a run.
+ */
+const SPINS = 20000;
 
 /** Waits until all threads are here. @returns whether this one was the last */
 function barrier(control: Int32Array, threads: number): boolean {

@@ -105,7 +105,7 @@ pass: the value that constant folding and host stages compute, within the tests'
 
 **Quantized**: of the ${quantizable.size} tests of one operator that runs in integers, from float32 to float32, ${count(quantizable, quantized)} pass quantized on their
 own input with the defaults of \`octet quantize\`: all of the program runs in integers on the device, the reference and WebAssembly give the same
-bytes, and the answer is within 20 dB of the float one. Operands are activations where the operator joins two of them, else constants.
+bytes, and the signal-to-quantization-noise ratio is at least 20 dB. Operands are activations where the operator joins two tensors, else constants.
 
 \`npm run node-tests\` prints the counts, \`-- --reasons\` also why tests do not pass; \`npm test\` fails where one that passes is lost or an answer
 is wrong.

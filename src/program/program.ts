@@ -189,11 +189,14 @@ export interface AveragePool2dOperation extends Operation, Window2d {
  *   a difference has a negative second multiplier.
  * - `product`: `y = clamp(zeroPoint + rne((a − z_a) · (b − z_b) · multipliers[0] · 2^−shift), lo, hi)`
  * - `maximum`, `minimum`: `y = clamp(max(a, b), lo, hi)`, both quantized as the output
+ * - `entry`: `y = clamp(table[256 · (a + 128) + b + 128], lo, hi)`: any function (a quotient)
  */
 export interface BinaryOperation extends Operation {
   readonly kind: 'binary';
-  readonly function: 'sum' | 'product' | 'maximum' | 'minimum';
+  readonly function: 'sum' | 'product' | 'maximum' | 'minimum' | 'entry';
   readonly rescale: Rescale;
+  /** [256][256], of `entry` alone. */
+  readonly table?: Int8Array;
 }
 
 /**

@@ -11,6 +11,7 @@ import { inferShapes } from '../graph/infer-shapes.ts';
 import { clip } from '../graph/operators/clip.ts';
 import { dequantizeLinear } from '../graph/operators/dequantize-linear.ts';
 import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
+import { operatorOf } from '../graph/operators/registry.ts';
 import { raiseOpset } from '../graph/passes/raise-opset.ts';
 import { relu } from '../graph/operators/relu.ts';
 import { type Names, valueNames } from '../graph/rewrite.ts';
@@ -40,7 +41,7 @@ import {
   type RecipeInput,
 } from './recipe.ts';
 import { reconstruct, reconstructionSchema, type Reconstruction } from './reconstruct.ts';
-import { representedRange, type RealRange, type Scheme } from './scheme.ts';
+import { chooseParameters, quantizeValue, representedRange, type RealRange, type Scheme } from './scheme.ts';
 import type { ActivationStatistics } from './statistics.ts';
 import { dequantizeWeights, quantizeLayer, type QuantizedLayer } from './weights.ts';
 
@@ -245,7 +246,8 @@ export function quantizeCalibrated(
       ];
       weightReports.set(node.name, reportWeights(layer, quantized, options));
     } else {
-      inputs = node.inputs.map((name) => writer.read(name));
+      const isJoin = value !== undefined && operatorOf(graph, node)?.binary !== undefined;
+      inputs = node.inputs.map((name) => (isJoin ? writer.readOperand(name) : writer.read(name)));
     }
     writer.writeNode({ ...node, inputs }, value, value && activations.get(value.name));
   }
@@ -317,6 +319,32 @@ class QdqWriter {
     const constant = this.#source.constants.get(name);
     if (constant) this.#constants.set(name, constant);
     return this.#dequantized.get(name) ?? name;
+  }
+
+  /**
+   * The same for a value that is joined with another element by element: a constant that varies along several axes is a tensor of
+   * integers like what it is joined with, where one of a single axis is part of a table.
+   */
+  readOperand(name: string): string {
+    const constant = this.#source.constants.get(name);
+    const isOfPlaces = constant && constant.shape.filter((size) => size > 1).length > 1;
+    if (!isOfPlaces || !(constant.data instanceof Float32Array)) return this.read(name);
+    const known = this.#dequantized.get(name);
+    if (known !== undefined) return known;
+    let [min, max] = [0, 0];
+    for (const real of constant.data) {
+      min = Math.min(min, real);
+      max = Math.max(max, real);
+    }
+    const parameters = chooseParameters({ min, max }, 8, 'affine');
+    const integers = Int8Array.from(constant.data, (real) => quantizeValue(real, parameters));
+    const dequantized = this.#emit(dequantizeLinear.op, `${name}_dequantized`, [
+      this.#constant(`${name}_quantized`, 'int8', constant.shape, integers),
+      this.#constant(`${name}_scale`, 'float32', [], Float32Array.of(parameters.scale)),
+      this.#constant(`${name}_zero_point`, 'int8', [], Int8Array.of(parameters.zeroPoint)),
+    ]);
+    this.#dequantized.set(name, dequantized);
+    return dequantized;
   }
 
   /** Weights and bias of a layer as constants with a DequantizeLinear each; returns the names to read them by. */

@@ -25,6 +25,7 @@ const SHOWN = [
   'binary: product, primes by a pixel',
   'binary: product by a plane, batch 3',
   'binary: maximum of two tensors, primes',
+  'binary: entry of each pair with a plane',
   'move: joined, 5, 8 and 3',
   'move: padded in whole words, through a table',
   'move: regrouped element by element',

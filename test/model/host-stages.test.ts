@@ -4,7 +4,10 @@ import { loadModel } from '../../src/model/load.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { inferShapes } from '../../src/graph/infer-shapes.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
+import { quantize } from '../../src/quantize/quantize.ts';
+import { agreementWithOrt } from '../support/agreement.ts';
 import { chooseVulkanDriver } from '../support/node-gpu.ts';
+import { createFloatGraph } from '../support/onnx-models.ts';
 import { relativeDifference, runOrt } from '../support/ort.ts';
 import { createQdqGraph, type QdqGraphBuilder } from '../support/qdq-graph.ts';
 import { createRandom } from '../support/random.ts';
@@ -140,6 +143,34 @@ test('places of the maxima, as a SegNet reads them', async () => {
     const [{ data }] = Object.values((await model.run({ x: input })).outputs);
     expect(data).toEqual(expected.data);
   }
+});
+
+test('constants of places, quotients and powers of two tensors stay on the device', async () => {
+  const b = createFloatGraph(5);
+  const x = b.conv(b.input('x', ['N', 3, 3, 3]), 6, { kernel: 1 });
+  const placed = b.node('Mul', [
+    b.normal('grid', [3, 3], 0.5, 1),
+    b.node('Add', [x, b.normal('places', [6, 3, 3])]),
+  ]);
+  const gate = b.node('Sigmoid', [b.node('GlobalAveragePool', [x])]);
+  const power = b.node('Pow', [b.node('Exp', [b.clip(placed, -1, 1)]), gate]);
+  const divisor = b.node('Exp', [b.clip(b.conv(x, 6, { kernel: 1 }), -1, 1)]);
+  const float = b.finish(b.node('Div', [power, divisor]));
+  const { graph } = await quantize(float, [{ data: input, shape: [BATCH, 3, 3, 3] }]);
+  const results: Float32Array[] = [];
+  for (const backend of ['reference', 'wasm', 'webgpu'] as const) {
+    using model = await loadModel(graph, { backend, hostStages: false });
+    const [{ data }] = Object.values((await model.run({ x: input })).outputs);
+    results.push(data as Float32Array);
+  }
+  const [reference, ...others] = results;
+  for (const other of others) expect(other).toEqual(reference);
+  const feeds = new Map([['x', input]]);
+  for (const { largestDifference } of await agreementWithOrt(graph, feeds, BATCH)) {
+    expect(largestDifference).toBeLessThanOrEqual(1);
+  }
+  const [expected] = (await runOrt(float, feeds, BATCH)).values();
+  expect(relativeDifference(reference, expected.data as Float32Array)).toBeLessThan(0.05);
 });
 
 test('integers that are dequantized with another scale stay on the device', async () => {

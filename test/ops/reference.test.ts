@@ -116,7 +116,7 @@ function averagePool(op: AveragePool2dOperation, x: Element, input: ProgramTenso
 }
 
 function binary(
-  { function: of, rescale }: BinaryOperation,
+  { function: of, rescale, table }: BinaryOperation,
   [a, b]: readonly Element[],
   sizes: readonly number[],
 ): Element {
@@ -126,6 +126,7 @@ function binary(
     const second = b(n, ...own) - rescale.inputZeroPoints[1];
     if (of === 'maximum') return clamp(Math.max(first, second), rescale);
     if (of === 'minimum') return clamp(Math.min(first, second), rescale);
+    if (of === 'entry') return clamp(table![(first + 128) * 256 + second + 128], rescale);
     return of === 'sum'
       ? rescaled([first, second], rescale, [...rescale.multipliers])
       : rescaled([first * second], rescale, [...rescale.multipliers]);

@@ -721,6 +721,9 @@ const BROADCAST_SPECS: Record<string, BroadcastSpec> = {
   'of two tensors, primes': { of: 'maximum', batch: 3, image: [5, 7, 13], other: [5, 7, 13] },
   'of two tensors, clamped': { of: 'minimum', image: [4, 4, 16], other: [4, 4, 16], clip: [-100, 20] },
   'of a tensor and a pixel': { of: 'minimum', batch: 2, image: [3, 4, 6], other: [1, 1, 6], x: 'extremes' },
+  'of each pair, batch 3': { of: 'entry', batch: 3, image: [5, 3, 7], other: [5, 3, 7] },
+  'of each pair with a plane': { of: 'entry', batch: 2, image: [3, 4, 6], other: [3, 4, 1], x: 'extremes' },
+  'of each pair with a pixel': { of: 'entry', batch: 2, image: [3, 4, 6], other: [1, 1, 6], clip: [-90, 60] },
   'of a tensor and a plane': {
     of: 'maximum',
     batch: 3,
@@ -732,13 +735,13 @@ const BROADCAST_SPECS: Record<string, BroadcastSpec> = {
 
 function broadcastCase(label: string, spec: BroadcastSpec, random: Random): OperationCase {
   const { of, image, other, batch = 1, clip: [lo, hi] = [-128, 127] } = spec;
-  const isExtreme = of === 'maximum' || of === 'minimum';
+  const isUnscaled = of === 'maximum' || of === 'minimum' || of === 'entry';
   const builder = createProgramBuilder();
-  const zeros = isExtreme ? ([0, 0] as const) : ([127, -128] as const);
+  const zeros = isUnscaled ? ([0, 0] as const) : ([127, -128] as const);
   const a = builder.input(image, 7);
   const b = builder.input(other, -9);
   const output = builder.tensor(image, 33);
-  const rescale = isExtreme
+  const rescale = isUnscaled
     ? { ...rescaleBy([1, 1], zeros, 0, lo, hi), multipliers: Int32Array.of(1, 1), shift: 0 }
     : of === 'sum'
       ? rescaleBy([0.31, 0.77], zeros, 33, lo, hi)
@@ -750,6 +753,7 @@ function broadcastCase(label: string, spec: BroadcastSpec, random: Random): Oper
     inputs: [a.id, b.id],
     output: output.id,
     rescale,
+    ...(of === 'entry' && { table: Int8Array.from({ length: 65536 }, () => random.int(-128, 127)) }),
   });
   const draw = drawValues(spec.x ?? 'random', random, 0);
   const inputs = new Map([a, b].map((tensor) => [tensor.id, fillImage(tensor, batch, draw)]));

@@ -56,6 +56,21 @@ export function randomOddFloatGraph(seed: number): Graph {
     },
     () => perChannel(b, random.pick(images())),
     () => {
+      const x = random.pick(live);
+      // Away from 0.
+      return b.node('Div', [x, b.node('Sigmoid', [random.pick(alike(x))])]);
+    },
+    () => {
+      const x = random.pick(images());
+      const shape = sizesOf(x).slice(-random.int(2, 3));
+      if (!shape.every(Number.isInteger)) return undefined;
+      const places = b.normal(`places${names++}`, shape, 1, 1.5);
+      return b.node(
+        random.pick(['Add', 'Mul', 'Sub', 'Max']),
+        random.chance(0.7) ? [x, places] : [places, x],
+      );
+    },
+    () => {
       const value = b.constant(
         `c${names++}`,
         random.pick([[], [1], [1, 1], [1, 1, 1, 1, 1]].slice(0, random.chance(0.1) ? 4 : 2)),

@@ -4,6 +4,7 @@ import { broadcastTo, isBig } from './dense.ts';
 
 export const pow = binaryOperator({
   op: 'Pow',
+  note: '`lookup`; of two tensors, `binary`',
   binary: of,
   /** Of the first input's type: integers by the float64 power, cut off to a whole number. */
   evaluate({ inputs: [base, exponent], dtype, shape }) {

@@ -1,14 +1,25 @@
 import type { Node } from '../../graph/graph.ts';
+import { div } from '../../graph/operators/div.ts';
 import { max } from '../../graph/operators/max.ts';
 import { min } from '../../graph/operators/min.ts';
 import { mul } from '../../graph/operators/mul.ts';
+import { pRelu } from '../../graph/operators/p-relu.ts';
+import { pow } from '../../graph/operators/pow.ts';
 import { sub } from '../../graph/operators/sub.ts';
+import { binaryFunction } from '../../graph/patterns.ts';
 import { broadcastStrides } from '../../graph/strided.ts';
 import { axisGroups, type AxisGroups, channelEntries, groupedLayout } from '../../program/layouts.ts';
 import type { LoweringContext, PointwiseValue } from '../../program/lowering.ts';
 import { isListable, moveSource, wholePart } from '../../program/move.ts';
 import { commonRescale, requantizeMultiplier } from '../../program/multiplier.ts';
-import { hasConstantOperand, lookupTable, lowerPointwise, operandShapes } from '../../program/pointwise.ts';
+import {
+  hasConstantOperand,
+  lookupTable,
+  lowerPointwise,
+  operandShapes,
+  quantizeReal,
+  realValues,
+} from '../../program/pointwise.ts';
 import {
   type BinaryOperation,
   imageLayout,
@@ -25,10 +36,11 @@ const LARGEST = 255;
 export function lowerBinary(node: Node, context: LoweringContext): void {
   const isProduct = mul.is(node);
   const isExtreme = max.is(node) || min.is(node);
+  const isEntry = div.is(node) || pow.is(node) || pRelu.is(node);
   const [p, q] = [context.pointwise(node, 0), context.pointwise(node, 1)];
   const isOfOneTensor = p !== undefined && p.tensor === q?.tensor;
   // A function times another of one tensor (SiLU) is a table; so is a sum of two, but not of a tensor and itself.
-  const isTable = isOfOneTensor && (isProduct || isExtreme || p.values !== q.values);
+  const isTable = isOfOneTensor && (isProduct || isExtreme || isEntry || p.values !== q.values);
   const isOfConstant = hasConstantOperand(node, context);
   if (node.inputs.length !== 2 || isTable || (isOfConstant && !isOfPlaces(node, context))) {
     lowerPointwise(node, context);
@@ -48,7 +60,7 @@ export function lowerBinary(node: Node, context: LoweringContext): void {
   // The first operand fills the result; of two that do not, one is repeated.
   const isSwapped = !isAlike(a, sizes) && isAlike(b, sizes);
   const order = isSwapped ? [1, 0] : [0, 1];
-  const values = order.map((index) => operand(node, index, isExtreme, context));
+  const values = order.map((index) => operand(node, index, isExtreme || isEntry, context));
   const [first, second] = values;
   if (!first || !second) return;
   const firstSizes = isSwapped ? b : a;
@@ -64,21 +76,23 @@ export function lowerBinary(node: Node, context: LoweringContext): void {
   const output = context.output(node, image.tensor);
   if (!output) return;
   const { tensor, lo, hi } = output;
+  const joined = { kind: 'binary', name: node.name, output: tensor.id } as const;
+  const unscaled = {
+    ...{ multipliers: Int32Array.of(1, 1), inputZeroPoints: Int32Array.of(0, 0), shift: 0 },
+    zeroPoint: 0,
+  };
   const emit = (of: BinaryOperation['function'], inputs: readonly Int8Tensor[], rescale: Rescale): void =>
-    context.emit<BinaryOperation>({
-      kind: 'binary',
-      name: node.name,
-      function: of,
-      inputs: inputs.map(({ id }) => id),
-      output: tensor.id,
-      rescale,
-    });
+    context.emit<BinaryOperation>({ ...joined, function: of, inputs: inputs.map(({ id }) => id), rescale });
   if (isExtreme) {
     const inputs = [image, other].map((value, i) => quantizedAs(node, value, tensor, i, context));
-    emit(max.is(node) ? 'maximum' : 'minimum', inputs, {
-      ...{ multipliers: Int32Array.of(1, 1), inputZeroPoints: Int32Array.of(0, 0), shift: 0 },
-      ...{ zeroPoint: 0, lo, hi },
-    });
+    emit(max.is(node) ? 'maximum' : 'minimum', inputs, { ...unscaled, lo, hi });
+    return;
+  }
+  if (isEntry) {
+    const table = entries(node, image, other, tensor, isSwapped, context);
+    const inputs = [image.tensor.id, other.tensor.id];
+    const rescale = { ...unscaled, lo, hi };
+    if (table) context.emit<BinaryOperation>({ ...joined, function: 'entry', inputs, rescale, table });
     return;
   }
   const inputs = [image.tensor, other.tensor];
@@ -143,11 +157,11 @@ function isOfPlaces(node: Node, context: LoweringContext): boolean {
   });
 }
 
-/** An operand: a quantized activation, or for `isExtreme` a function of one, or a constant held as a tensor. */
+/** An operand: a quantized activation, or, where it is looked up in a table anyway, a function of one, or a constant held as a tensor. */
 function operand(
   node: Node,
   index: number,
-  isExtreme: boolean,
+  mayBeFunction: boolean,
   context: LoweringContext,
 ): PointwiseValue | undefined {
   const constant = context.constant(node, index);
@@ -157,7 +171,7 @@ function operand(
     const like = { scale: constant.scale[0], zeroPoint: constant.zeroPoint[0] };
     return { tensor: context.held(node, reals.data, imageLayout(shape)!, like), values: null };
   }
-  const value = isExtreme ? context.pointwise(node, index) : undefined;
+  const value = mayBeFunction ? context.pointwise(node, index) : undefined;
   if (value) return value;
   const tensor = context.activation(node, index);
   return tensor && { tensor, values: null };
@@ -205,6 +219,30 @@ function laidOut(
     fill: tensor.zeroPoint,
   });
   return { tensor, values: value.values };
+}
+
+/** What becomes of each pair of integers; 0 / 0, which has no value, is 0. Undefined, and a problem, where another pair has none. */
+function entries(
+  node: Node,
+  first: PointwiseValue,
+  second: PointwiseValue,
+  output: Int8Tensor,
+  isSwapped: boolean,
+  context: LoweringContext,
+): Int8Array | undefined {
+  const of = binaryFunction(context.graph, node)!;
+  const [a, b] = [first, second].map(realValues);
+  const table = new Int8Array(256 * 256);
+  for (let i = 0; i < table.length; i++) {
+    const [x, y] = [a[i >> 8], b[i & 255]];
+    const real = isSwapped ? of(y, x) : of(x, y);
+    if (Number.isNaN(real) && (x !== 0 || y !== 0)) {
+      context.problem(node, `its function is not a number where its inputs are ${x} and ${y}`);
+      return undefined;
+    }
+    table[i] = quantizeReal(Number.isNaN(real) ? 0 : real, output.scale, output.zeroPoint);
+  }
+  return table;
 }
 
 /** The integers of a value with the scale and zero point of `like`. */

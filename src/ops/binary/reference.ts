@@ -26,7 +26,7 @@ export function binaryReference(operation: BinaryOperation, context: ReferenceCo
   }
 }
 
-function exactFunction({ function: of, rescale }: BinaryOperation): (a: number, b: number) => number {
+function exactFunction({ function: of, rescale, table }: BinaryOperation): (a: number, b: number) => number {
   const { multipliers, inputZeroPoints } = rescale;
   switch (of) {
     case 'sum':
@@ -37,5 +37,7 @@ function exactFunction({ function: of, rescale }: BinaryOperation): (a: number, 
       return Math.max;
     case 'minimum':
       return Math.min;
+    case 'entry':
+      return (a, b) => table![256 * (a + 128) + b + 128];
   }
 }

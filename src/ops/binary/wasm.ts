@@ -3,7 +3,7 @@ import { call, parameterBlock, tensorAt, VariantBuilder } from '../wasm-call.ts'
 import type { WasmKernel } from '../wasm-kernel.ts';
 
 export const wasmKernel: WasmKernel<BinaryOperation> = {
-  variants({ inputs, output, function: of, rescale }, tensor, batch) {
+  variants({ inputs, output, function: of, rescale, table }, tensor, batch) {
     const builder = new VariantBuilder();
     const [height, width, channels] = tensor(output).image;
     const [otherHeight, otherWidth, otherChannels] = tensor(inputs[1]).image;
@@ -31,7 +31,8 @@ export const wasmKernel: WasmKernel<BinaryOperation> = {
         otherStep: otherChannels === channels ? 4 : 0,
       }),
     );
-    const args = [tensorAt(inputs[0]), tensorAt(inputs[1]), tensorAt(output), block];
+    const tables = table ? [builder.constant('table', () => table)] : [];
+    const args = [tensorAt(inputs[0]), tensorAt(inputs[1]), tensorAt(output), ...tables, block];
     return [builder.build('simd', [call(of, args, batch * height * width)])];
   },
 

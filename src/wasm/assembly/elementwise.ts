@@ -112,6 +112,30 @@ function extreme(
   fillPixels(y, shape.channels, shape.lastLanes, shape.fill, unitStart, unitEnd);
 }
 
+/** `y = clamp(table[256 · (a + 128) + b + 128])`. */
+export function entry(
+  a: usize,
+  b: usize,
+  y: usize,
+  table: usize,
+  shape: Binary,
+  unitStart: i32,
+  unitEnd: i32,
+): void {
+  const channels = <usize>shape.channels;
+  const otherStep = <usize>shape.otherStep / 4;
+  const middle = table + 256 * 128 + 128;
+  for (let unit = unitStart; unit < unitEnd; unit++) {
+    const at = <usize>unit * channels;
+    let other = shape.same ? b + at : otherPixel(b, shape, unit);
+    for (let c: usize = 0; c < channels; c++, other += otherStep) {
+      const value = <i32>load<i8>(middle + 256 * load<i8>(a + at + c) + load<i8>(other));
+      store<i8>(y + at + c, <i8>max(min(value, shape.hi), shape.lo));
+    }
+  }
+  fillPixels(y, shape.channels, shape.lastLanes, shape.fill, unitStart, unitEnd);
+}
+
 /** `y = table[x + 128]`. */
 export function lookup(x: usize, y: usize, table: usize, shape: Lookup, unitStart: i32, unitEnd: i32): void {
   const channels = <usize>shape.channels;

@@ -9,7 +9,7 @@
  */
 export { convolve4, convolve8, convolve16 } from './conv2d';
 export { depthwise16 } from './depthwise';
-export { lookup, lookupChannels, maximum, minimum, product, sum } from './elementwise';
+export { entry, lookup, lookupChannels, maximum, minimum, product, sum } from './elementwise';
 export { matMul } from './matMul';
 export { move, repeat } from './move';
 export { pad8, pad16 } from './pad';

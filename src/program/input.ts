@@ -116,13 +116,24 @@ export function quantizeInput(tensor: Int8Tensor, values: Float32Array, batch: n
     );
   }
   const data = new Int8Array(elementCount(tensor, batch)).fill(tensor.zeroPoint);
-  const { scale } = tensor;
-  visitElements(tensor, batch, (stored, logical) => {
-    const value = values[logical];
-    if (Number.isNaN(value))
-      throw new InputError(`input "${tensor.name}" is not a number at index ${logical}`);
-    data[stored] = quantizeReal(value, scale, tensor.zeroPoint);
-  });
+  const { scale, zeroPoint } = tensor;
+  const [rowStride, columnStride, channelStride] = tensor.strides;
+  const padded = paddedChannels(channels);
+  // Not by visitElements: a caller waits for this, and it takes a seventh of a run of a mobile network.
+  for (let row = 0; row < batch * height; row++) {
+    const image = Math.floor(row / height);
+    for (let c = 0; c < channels; c++) {
+      let logical = image * (expected / batch) + (row - image * height) * rowStride + c * channelStride;
+      let stored = row * width * padded + c;
+      for (let w = 0; w < width; w++, logical += columnStride, stored += padded) {
+        const value = values[logical];
+        if (Number.isNaN(value)) {
+          throw new InputError(`input "${tensor.name}" is not a number at index ${logical}`);
+        }
+        data[stored] = quantizeReal(value, scale, zeroPoint);
+      }
+    }
+  }
   return data;
 }
 

@@ -3,15 +3,15 @@ import { ModelError } from '../errors.ts';
 import type { Node } from '../graph/graph.ts';
 import type { OnnxOperator } from '../graph/operators/operator.ts';
 import { operatorOf } from '../graph/operators/registry.ts';
-import { roundToEven } from '../graph/half.ts';
 import { binaryFunction, unaryFunction } from '../graph/patterns.ts';
 import { channelEntries, groupedLayout, groupsWithin } from './layouts.ts';
 import type { LoweringContext, PointwiseValue } from './lowering.ts';
+import { roundHalfToEven } from './multiplier.ts';
 import type { Int8Tensor } from './program.ts';
 
 /** `saturate(rint(x / scale) + zeroPoint)`: ONNX QuantizeLinear, the division in float32, ties to even. */
 export function quantizeReal(real: number, scale: number, zeroPoint: number): number {
-  const q = roundToEven(Math.fround(Math.fround(real) / scale)) + zeroPoint;
+  const q = roundHalfToEven(Math.fround(Math.fround(real) / scale)) + zeroPoint;
   return q < -128 ? -128 : q > 127 ? 127 : q;
 }
 

@@ -33,6 +33,7 @@ export function configure(command: Command): void {
               typeof value === 'object' ? JSON.stringify(value) : String(value),
             ]),
             ...Object.entries(rates.peakGmacs).map(([name, peak]) => [`peak of ${name}`, `${peak} GMAC/s`]),
+            ['memory', `${rates.bandwidth} GB/s${profile.backend === 'wasm' ? '' : ' (nominal)'}`],
           ],
         ),
       );

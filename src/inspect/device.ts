@@ -1,8 +1,8 @@
-/** The profile of the device at hand: what its kernels may use, and the measured peak of its arithmetic. */
+/** The profile of the device at hand: what its kernels may use, and measured rates. */
 import { check, count, oneOf, options as optionsOf } from '../arguments.ts';
 import type { AdapterClass } from '../schedule/session.ts';
 import { loadEngine } from '../wasm/engine.ts';
-import { measurePeak } from '../wasm/peak.ts';
+import { measureBandwidth, measurePeak } from '../wasm/peak.ts';
 import { adapterName } from '../webgpu/adapter.ts';
 import { openDevice } from '../webgpu/device.ts';
 import { measurePeaks } from '../webgpu/peak.ts';
@@ -17,7 +17,7 @@ export interface MeasureDeviceOptions {
   readonly threads?: number;
 }
 
-/** Built-in profiles whose bandwidth and costs of a dispatch stand in for what is not measured. */
+/** Built-in profiles whose bandwidth and costs of a dispatch stand in for what is not measured of WebGPU. */
 const alike: Readonly<Record<AdapterClass, string>> = {
   discrete: 'webgpu',
   apple: 'webgpu-apple',
@@ -33,7 +33,7 @@ const measureArguments = optionsOf({
 });
 
 /**
- * Measures the peak multiply-adds of the device at hand; its other rates are those of the built-in profile that is most like it.
+ * Measures the peak multiply-adds of the device at hand, and of WebAssembly the memory's bandwidth; its other rates are those of the built-in profile that is most like it.
  *
  * @throws {DeviceError} there is no such device
  */
@@ -54,7 +54,11 @@ async function measureWasm(threads: number): Promise<DeviceProfile> {
     source: 'measured',
     backend: 'wasm',
     wasm: { ...capabilities, threads },
-    rates: { ...rates, peakGmacs: { simd: rounded(Math.max(dot, relaxedDot ?? 0)) } },
+    rates: {
+      ...rates,
+      peakGmacs: { simd: rounded(Math.max(dot, relaxedDot ?? 0)) },
+      bandwidth: rounded(measureBandwidth()),
+    },
   };
 }
 

@@ -37,3 +37,18 @@ export async function measurePeak(): Promise<WasmPeak> {
     relaxedOperands: capabilities.relaxedDot,
   };
 }
+
+/** Larger than any cache together. */
+const COPIED_BYTES = 2 ** 26;
+
+/** Memory traffic of one core in GB/s, read and written bytes both counted: the best of a few large copies. Takes about 0.2 s. */
+export function measureBandwidth(): number {
+  const [from, to] = [new Uint8Array(COPIED_BYTES).fill(1), new Uint8Array(COPIED_BYTES)];
+  let best = Infinity;
+  for (let i = 0; i < 6; i++) {
+    const start = performance.now();
+    to.set(from);
+    best = Math.min(best, performance.now() - start);
+  }
+  return (2 * COPIED_BYTES) / best / 1e6;
+}

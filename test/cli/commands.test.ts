@@ -10,6 +10,7 @@ import { findPictures } from '../../src/cli/pictures.ts';
 import type { ModelDiff } from '../../src/inspect/diff.ts';
 import type { Inspection } from '../../src/inspect/inspect.ts';
 import type { Recipe } from '../../src/quantize/recipe.ts';
+import type { DeviceProfile } from '../../src/inspect/target.ts';
 import { decodeNpy } from '../../src/inspect/npy.ts';
 import type { OnnxRuntimeComparison } from '../../src/inspect/onnx-runtime.ts';
 import { inspectionSchema } from '../../src/inspect/schema.ts';
@@ -298,7 +299,10 @@ describe('golden and verify', () => {
 
 describe('device', () => {
   test('writes a profile that inspect takes', async () => {
-    const profile = await json('device', '--backend', 'wasm');
+    const profile = await json<DeviceProfile>('device', '--backend', 'wasm');
+    // Any memory of this century.
+    expect(profile.rates.bandwidth).toBeGreaterThan(0.1);
+    expect(profile.rates.bandwidth).toBeLessThan(1000);
     expect(profile).toMatchObject({ profile: 1, backend: 'wasm', source: 'measured' });
     writeFileSync(path('device.json'), JSON.stringify(profile));
     const { target } = await json<Inspection>('inspect', path('int8.onnx'), '--target', path('device.json'));

@@ -27,6 +27,11 @@ const chunkFileNames = ({ moduleIds }: { readonly moduleIds: readonly string[] }
   return `assets/${name}-[hash].js`;
 };
 
+/** The WebAssembly backend is one file, and its kernels another: on a slow line each file after a file costs more than its bytes. */
+const codeSplitting = {
+  groups: [{ name: 'wasm', test: /\/src\/(wasm\/(?!build\/|float-kernels)|ops\/([\w-]+\/wasm|wasm-))/ }],
+};
+
 // The page has ONNX Runtime in a worker of its own; the library asks for it only where nobody brings it.
 const checks = { ineffectiveDynamicImport: false, bundlerTimings: false };
 
@@ -55,7 +60,7 @@ export default defineConfig({
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   server: { headers: isolation, fs: { allow: [path('.')] } },
   preview: { headers: isolation },
-  worker: { format: 'es', rolldownOptions: { checks, output: { chunkFileNames } } },
+  worker: { format: 'es', rolldownOptions: { checks, output: { chunkFileNames, codeSplitting } } },
   optimizeDeps: { exclude: ['onnxruntime-web'] },
   build: {
     outDir: path('build/site'),

@@ -102,6 +102,7 @@ export async function loadModel(
     const onProgress = (event: ProgressEvent) => {
       if (loading === controller) model.value = { status: 'loading', event };
     };
+    if (begun) void engine.preload(backend);
     const bytes =
       begun && !(choice instanceof File)
         ? await download(choice.url, controller.signal, onProgress, begun)

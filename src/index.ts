@@ -3,7 +3,7 @@ export { DeviceError, InputError, ModelError, OctetError } from './errors.ts';
 export type { ModelProblem } from './errors.ts';
 export type { AsyncOptions, ProgressEvent } from './progress.ts';
 
-export { loadModel } from './model/load.ts';
+export { loadModel, preloadBackend } from './model/load.ts';
 export type {
   AdapterDescription,
   Classification,

@@ -100,6 +100,8 @@ export type OnPredictions = (first: number, classes: Uint8Array) => void;
 export type ModelFile = File | { readonly url: string; readonly bytes: Uint8Array | null };
 
 export interface EngineApi {
+  /** Fetches what a backend consists of, while the model is downloaded. */
+  preload(backend: BackendChoice): Promise<void>;
   /** Replaces the model, and cancels the jobs that run on it. The one before stays in use if this one cannot be loaded. */
   load(job: number, source: ModelFile, backend: BackendChoice, onProgress: OnProgress): Promise<ModelInfo>;
   /** Decodes a file, or shrinks a camera frame, to what the network sees. */

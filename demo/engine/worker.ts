@@ -6,6 +6,7 @@ import {
   loadModel,
   ModelError,
   pictureFromPixels,
+  preloadBackend,
   resize,
   type Model,
   type Picture,
@@ -32,6 +33,8 @@ let current: HeldModel | null = null;
 let kept: { readonly url: string; readonly bytes: Uint8Array } | null = null;
 
 const engine: EngineApi = {
+  preload: (backend) => preloadBackend({ backend }),
+
   load: (job, source, backend, onProgress) =>
     jobs.run(job, async (signal) => {
       const started = performance.now();

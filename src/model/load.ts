@@ -42,6 +42,7 @@ import type { ModelSource } from './source.ts';
 export async function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
   checkOptions(options);
   const { signal } = options;
+  if (typeof source === 'string' || source instanceof URL) void preloadBackend(options);
   const operators = createOperatorRegistry(options.operators);
   const graph = await readGraph(source, {
     ...options,
@@ -68,6 +69,29 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   } catch (error) {
     session.dispose();
     throw error;
+  }
+}
+
+/**
+ * Fetches what `loadModel` will need besides the model: the script and the kernels of the backend that it will choose. For a page that
+ * downloads the file itself, meanwhile; `loadModel` of an address does it by itself. Never rejects: `loadModel` says what is wrong.
+ */
+export async function preloadBackend({
+  backend = 'auto',
+  powerPreference,
+  threads,
+}: Pick<LoadOptions, 'backend' | 'powerPreference' | 'threads'> = {}): Promise<void> {
+  try {
+    const chosen =
+      backend !== 'auto'
+        ? backend
+        : (await findAdapterKind(powerPreference, [])) === false
+          ? 'webgpu'
+          : 'wasm';
+    if (chosen === 'webgpu') await import('../webgpu/session.ts');
+    if (chosen === 'wasm') await (await import('../wasm/session.ts')).preloadKernels(threads);
+  } catch {
+    // Tried again where it is needed.
   }
 }
 

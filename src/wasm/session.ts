@@ -107,6 +107,11 @@ export async function createWasmSession(
   }
 }
 
+/** Loads the kernels that a session of so many threads will run. */
+export async function preloadKernels(threads: number | undefined): Promise<void> {
+  await loadEngine({ shared: threadCount(threads) > 1, relaxed: true });
+}
+
 interface Opened {
   readonly executor: Executor;
   readonly memory: LinearMemory;

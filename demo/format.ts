@@ -3,6 +3,9 @@ const whole = new Intl.NumberFormat('en');
 
 export const count = (value: number): string => whole.format(value);
 
+/** With a true minus sign: −1,234. */
+export const signed = (value: number | bigint): string => whole.format(value).replace('-', '−');
+
 export const percent = (share: number, digits = 1): string => `${(share * 100).toFixed(digits)} %`;
 
 /** Decimal megabytes, as download sizes are given. */

@@ -5,7 +5,7 @@ import type { ProgressEvent } from 'octetjs';
 import { asJob } from './engine/jobs.ts';
 import { ownLab } from './lab/client.ts';
 import type { FloatDescription, OwnResult } from './lab/protocol.ts';
-import { backendChoice, loadModel, ownFloat, type ChosenPicture } from './state.ts';
+import { addOwnPictures, backendChoice, loadModel, ownFloat, type ChosenPicture } from './state.ts';
 
 /** How pixels are usually normalized in training, for files that do not say it: (pixel / 255 − mean) / std. */
 export const NORMALIZATIONS = {
@@ -49,6 +49,7 @@ export function openOwn(file: File): Promise<void> {
 }
 
 export async function addPictures(files: readonly File[]): Promise<void> {
+  addOwnPictures(files);
   for (const file of files) {
     const pixels = await ownLab.prepare(file);
     pictures.value = [...pictures.peek(), { pixels, title: file.name, testIndex: null, trueClass: null }];

@@ -57,6 +57,19 @@ export const opening = signal<string | null>(null);
 /** The answer to `answered.picture`, which may be one picture behind `chosen`. */
 export const answered = signal<{ readonly picture: ChosenPicture; readonly answer: Answer } | null>(null);
 
+/** A picture file that a visitor keeps in the gallery. */
+export interface OwnPicture {
+  readonly file: File;
+  /** Of the file, for `<img>`. */
+  readonly url: string;
+}
+export const ownPictures = signal<readonly OwnPicture[]>([]);
+
+export function addOwnPictures(files: readonly File[]): void {
+  const added = files.map((file) => ({ file, url: URL.createObjectURL(file) }));
+  ownPictures.value = [...ownPictures.peek(), ...added];
+}
+
 /** A golden pack that the visitor dropped: the Verify view runs it. */
 export const goldenPack = signal<File | null>(null);
 
@@ -176,6 +189,19 @@ export async function chooseTest(index: number): Promise<void> {
     testIndex: index,
     trueClass: testLabels[index],
   });
+}
+
+/**
+ * Files that were dropped or pasted. Several pictures, and any with an own model in use, are kept in the gallery; the first is the one
+ * that is answered.
+ */
+export async function openFiles(files: readonly File[]): Promise<void> {
+  const isPicture = ({ name }: File) => !/\.(onnx|zip)$/i.test(name);
+  const pictures = files.filter(isPicture);
+  for (const file of files) if (!isPicture(file)) await openFile(file);
+  if (pictures.length > 1 || inUse.peek() === null)
+    addOwnPictures(pictures.filter(({ type }) => type !== 'text/plain'));
+  if (pictures.length > 0) await openFile(pictures[0]);
 }
 
 /** A file, a pasted or dropped picture. ONNX files are taken as models, zip files as golden packs. */

@@ -1,5 +1,5 @@
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
-import type { Activation } from '../engine/protocol.ts';
+import type { Activation, Place } from '../engine/protocol.ts';
 import { darkMode } from '../theme.ts';
 
 /** How the channels of one tensor are laid out in one picture: cells of height × width with a line between them. */
@@ -46,8 +46,8 @@ export function ChannelGrid({
   /** Wanted width by height of the whole. */
   readonly aspect?: number;
   readonly selected?: number;
-  readonly onPoint?: (at: { channel: number; row: number; column: number } | null) => void;
-  readonly onSelect?: (channel: number) => void;
+  readonly onPoint?: (at: Place | null) => void;
+  readonly onSelect?: (at: Place) => void;
 }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [height, width, allChannels] = activation.shape;
@@ -79,7 +79,7 @@ export function ChannelGrid({
     context.putImageData(image, 0, 0);
   }, [activation, shown, grid.columns, dark]);
 
-  function locate(event: MouseEvent): { channel: number; row: number; column: number } | null {
+  function locate(event: MouseEvent): Place | null {
     const box = canvas.current!.getBoundingClientRect();
     const x = Math.floor(((event.clientX - box.left) / box.width) * canvas.current!.width);
     const y = Math.floor(((event.clientY - box.top) / box.height) * canvas.current!.height);
@@ -104,7 +104,7 @@ export function ChannelGrid({
           onSelect &&
           ((event) => {
             const at = locate(event);
-            if (at) onSelect(at.channel);
+            if (at) onSelect(at);
           })
         }
       />

@@ -17,7 +17,7 @@ export function FileButton({
   readonly onFile?: (file: File) => void;
   /** Several may be chosen. */
   readonly onFiles?: (files: readonly File[]) => void;
-  readonly class?: string;
+  readonly class?: string | undefined;
 }) {
   const input = useRef<HTMLInputElement>(null);
   return (

@@ -9,8 +9,8 @@ import { FileButton } from './file-button.tsx';
 const BACKENDS: Record<BackendChoice, string> = {
   auto: 'Fastest here',
   webgpu: 'GPU (WebGPU)',
-  wasm: 'CPU (WebAssembly)',
-  reference: 'Reference (plain loops)',
+  wasm: 'CPU (Wasm)',
+  reference: 'Reference',
 };
 
 const NAMES = { webgpu: 'WebGPU', wasm: 'WebAssembly', reference: 'the reference' } as const;
@@ -85,8 +85,9 @@ function ModelMenu() {
 function Ready({ info }: { readonly info: ModelInfo }) {
   return (
     <>
-      <p>
-        On <strong>{runsOn(info)}</strong>, {format.magnitude(info.macs)} multiply-adds a picture
+      <p title={`${format.magnitude(info.macs)} multiply-adds per picture`}>
+        On <strong>{runsOn(info)}</strong>
+        <span class="threads"> {details(info)}</span>
       </p>
       {info.backend !== 'webgpu' && <WhyNotGpu info={info} />}
     </>
@@ -126,12 +127,15 @@ function WhyNotGpu({ info }: { readonly info: ModelInfo }) {
   );
 }
 
-function runsOn(info: ModelInfo): string {
-  if (info.backend === 'webgpu') return `WebGPU (${adapterName(info.adapter)})`;
-  if (info.backend === 'wasm') {
-    return info.threads === 1 ? 'the CPU (WebAssembly)' : `the CPU (WebAssembly, ${info.threads} threads)`;
-  }
-  return 'the CPU (reference)';
+function runsOn({ backend }: ModelInfo): string {
+  return backend === 'webgpu' ? 'the GPU' : 'the CPU';
+}
+
+/** In parentheses: a phone has no room for them. */
+function details({ backend, adapter, threads }: ModelInfo): string {
+  if (backend === 'webgpu') return `(WebGPU, ${adapterName(adapter)})`;
+  if (backend === 'reference') return '(reference)';
+  return threads === null || threads === 1 ? '(WebAssembly)' : `(WebAssembly, ${threads} threads)`;
 }
 
 export function adapterName(adapter: AdapterDescription | null): string {

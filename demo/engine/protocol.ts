@@ -91,6 +91,59 @@ export interface Activation {
   readonly zeroPoint: number;
 }
 
+/** A value of a tensor [height, width, channels]. */
+export interface Place {
+  readonly row: number;
+  readonly column: number;
+  readonly channel: number;
+}
+
+/** From an accumulator to a byte: `clamp(round(acc · mantissa / 2^shift) + zeroPoint, lo, hi)`. */
+export interface Requantized {
+  readonly mantissa: number;
+  readonly shift: number;
+  /** `acc · mantissa`, up to 55 bits, in decimal. */
+  readonly product: string;
+  readonly rounded: number;
+  readonly zeroPoint: number;
+  readonly lo: number;
+  readonly hi: number;
+  readonly byte: number;
+}
+
+/** How one value of a convolution came about. */
+export interface Explanation {
+  readonly at: Place;
+  readonly kernel: readonly [height: number, width: number];
+  readonly inChannels: number;
+  /** The window: [kernel height][kernel width][inChannels]. */
+  readonly input: Int8Array;
+  /** [kernel height][kernel width]: 1 where the window reaches beyond the picture. */
+  readonly isPadding: Uint8Array;
+  readonly inputZeroPoint: number;
+  /** As `input`. */
+  readonly weights: Int16Array;
+  /** With the input's zero point folded in. */
+  readonly bias: number;
+  readonly acc: number;
+  /** Null where the accumulators themselves are the output. */
+  readonly requantized: Requantized | null;
+  /** The four values of which the largest is kept, where a 2×2 max pool is fused. */
+  readonly pooled: readonly number[] | null;
+  /** The residual addition, where one is fused. */
+  readonly added: {
+    readonly other: number;
+    readonly multipliers: readonly [own: number, other: number];
+    readonly inputZeroPoints: readonly [own: number, other: number];
+    readonly shift: number;
+    readonly rounded: number;
+    readonly zeroPoint: number;
+    readonly byte: number;
+  } | null;
+  /** What the run has in this place. */
+  readonly stored: number;
+}
+
 export type OnProgress = (event: ProgressEvent) => void;
 
 /** Predicted classes of test pictures `first`, `first + 1`, …, as they become known. */
@@ -115,6 +168,8 @@ export interface EngineApi {
     onPredictions: OnPredictions,
   ): Promise<void>;
   activations(pixels: Pixels): Promise<readonly Activation[]>;
+  /** Null where the layer is no convolution. */
+  explain(layer: string, at: Place, pixels: Pixels): Promise<Explanation | null>;
   weightHistogram(layer: string): Promise<IntegerHistogram | null>;
   profile(job: number, onProgress: OnProgress): Promise<Profile>;
   /** Compares every tensor with the reference backend's. */

@@ -29,6 +29,13 @@ export function titleOf(operation: Operation, from: ProgramTensor, to: ProgramTe
       // A dense layer is a convolution over the whole of its input.
       if (operation.kernel[0] === from.image[0] && operation.kernel[1] === from.image[1])
         return `Dense ${channels}`;
+      // What a BatchNormalization behind an addition becomes.
+      if (
+        operation.groups > 1 &&
+        operation.groups === channels &&
+        operation.kernel.every((side) => side === 1)
+      )
+        return `Scale and shift, ${channels}${pooled}`;
       const depthwise = operation.groups > 1 && operation.groups === from.image[2] ? 'Depthwise' : 'Conv';
       return `${depthwise} ${size(operation.kernel)}, ${channels}${pooled}`;
     }

@@ -124,6 +124,9 @@ const engine: EngineApi = {
       );
     }),
 
+  explain: (layer, at, pixels) =>
+    withModel(async (model) => (await import('./explain.ts')).explain(model, pixels, layer, at)),
+
   weightHistogram: (layer) =>
     withModel((model) => {
       const operation = model.program.operations.find(({ name }) => name === layer);

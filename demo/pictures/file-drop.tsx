@@ -1,16 +1,16 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { openFile } from '../state.ts';
+import { openFiles } from '../state.ts';
 
 /** Takes pictures (and models) that are dropped anywhere on the page, or pasted into it. */
 export function FileDrop({ children }: { readonly children: ComponentChildren }) {
   const [over, setOver] = useState(false);
   useEffect(() => {
     const paste = (event: ClipboardEvent) => {
-      const file = event.clipboardData?.files[0];
-      if (!file) return;
+      const files = [...(event.clipboardData?.files ?? [])];
+      if (files.length === 0) return;
       event.preventDefault();
-      void openFile(file);
+      void openFiles(files);
     };
     addEventListener('paste', paste);
     return () => removeEventListener('paste', paste);
@@ -29,8 +29,7 @@ export function FileDrop({ children }: { readonly children: ComponentChildren })
       onDrop={(event) => {
         event.preventDefault();
         setOver(false);
-        const file = event.dataTransfer?.files[0];
-        if (file) void openFile(file);
+        void openFiles([...(event.dataTransfer?.files ?? [])]);
       }}
     >
       {children}

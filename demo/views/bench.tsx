@@ -11,7 +11,7 @@ import { runBenchmark } from '../bench/runner.ts';
 import { isAbort } from '../engine/jobs.ts';
 import * as format from '../format.ts';
 import { testSheet } from '../pictures/sheet.ts';
-import { messageOf, notice } from '../state.ts';
+import { inUse, messageOf, notice } from '../state.ts';
 
 const ROUNDS = 7;
 const BATCHES = [1, 8];
@@ -75,6 +75,12 @@ export function Bench() {
         <p class="lead">
           The same network in each engine, answers checked first, then {ROUNDS} rounds in random order.
           Engines fetch up to 150 MB, and the page stutters while they run.
+          {inUse.value === null && (
+            <>
+              {' '}
+              That network is VGG16; <code>octet bench</code> times yours.
+            </>
+          )}
         </p>
       </div>
       <div class="engines">

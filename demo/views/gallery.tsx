@@ -1,10 +1,11 @@
 import { signal } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
+import { OwnPictures } from '../components/own-pictures.tsx';
 import { PictureGrid } from '../components/picture-grid.tsx';
 import * as format from '../format.ts';
 import { photoModel } from '../models.ts';
 import { testClasses, testLabels, testSheet } from '../pictures/sheet.ts';
-import { backendChoice, inUse, loadModel } from '../state.ts';
+import { backendChoice, inUse, knowsTestClasses, loadModel, ownModel, ownPictures } from '../state.ts';
 
 /** Kept outside the view, so that leaving and coming back changes nothing. */
 const filter = signal<number | null>(null);
@@ -20,24 +21,9 @@ export function Gallery() {
     return seed === 0 ? all : shuffled(all, seed);
   }, [chosenClass, seed]);
 
-  return (
-    <section class="view gallery" aria-labelledby="gallery-title">
-      <div class="view-head">
-        <h2 id="gallery-title">A neural network in 8‑bit integers, on your device</h2>
-        <p class="lead">
-          Choose one of {format.count(indices.length)} pictures that it has never seen, or take your own. It
-          never leaves this page.{' '}
-          {inUse.value && inUse.value !== photoModel && (
-            <button
-              type="button"
-              class="plain inline"
-              onClick={() => void loadModel(photoModel, backendChoice.value)}
-            >
-              For photographs and the camera: 1,000 classes ({format.bytes(photoModel.bytes)})
-            </button>
-          )}
-        </p>
-      </div>
+  const own = inUse.value === null;
+  const testPictures = (
+    <>
       <div class="filters">
         <div class="chips" role="group" aria-label="Show class">
           {['all', ...testClasses].map((name, position) => {
@@ -60,6 +46,43 @@ export function Gallery() {
         </button>
       </div>
       <PictureGrid sheet={testSheet} indices={indices} label="Test pictures" />
+    </>
+  );
+  return (
+    <section class="view gallery" aria-labelledby="gallery-title">
+      <div class="view-head">
+        <h2 id="gallery-title">
+          {own ? `What ${ownModel.value?.name} says` : 'A neural network in 8‑bit integers, on your device'}
+        </h2>
+        <p class="lead">
+          {own ? (
+            'Your model on your pictures. Neither leaves this page.'
+          ) : (
+            <>
+              Choose one of {format.count(indices.length)} pictures that it has never seen, or take your own.
+              It never leaves this page.{' '}
+              {inUse.value !== photoModel && (
+                <button
+                  type="button"
+                  class="plain inline"
+                  onClick={() => void loadModel(photoModel, backendChoice.value)}
+                >
+                  For photographs and the camera: 1,000 classes ({format.bytes(photoModel.bytes)})
+                </button>
+              )}
+            </>
+          )}
+        </p>
+      </div>
+      {(own || ownPictures.value.length > 0) && <OwnPictures />}
+      {knowsTestClasses.value ? (
+        testPictures
+      ) : (
+        <details class="others">
+          <summary>Pictures of other classes: the {format.count(testLabels.length)} test pictures</summary>
+          {testPictures}
+        </details>
+      )}
     </section>
   );
 }

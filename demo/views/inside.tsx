@@ -2,6 +2,7 @@ import * as Comlink from 'comlink';
 import { signal } from '@preact/signals';
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import type { Profile, ProgressEvent } from 'octetjs';
+import type { Convolution } from '../components/convolution.tsx';
 import { ChannelGrid, strongestChannels } from '../components/channel-grid.tsx';
 import { Figure } from '../components/figure.tsx';
 import { Histogram } from '../components/histogram.tsx';
@@ -11,7 +12,7 @@ import { SteadyButton } from '../components/steady-button.tsx';
 import { useJob } from '../components/use-job.ts';
 import { engine } from '../engine/client.ts';
 import { asJob } from '../engine/jobs.ts';
-import type { Activation, IntegerHistogram, LayerInfo, ModelInfo } from '../engine/protocol.ts';
+import type { Activation, IntegerHistogram, LayerInfo, ModelInfo, Place } from '../engine/protocol.ts';
 import { addressedIndex } from '../address.ts';
 import * as format from '../format.ts';
 import { chosen, info, messageOf, notice, type ChosenPicture } from '../state.ts';
@@ -60,7 +61,7 @@ export function Inside() {
       {network ? (
         <>
           <LayerStrip network={network} picture={picture} activations={activations} />
-          <LayerDetail network={network} activations={activations} />
+          <LayerDetail network={network} picture={picture} activations={activations} />
           <LayerTable network={network} />
           <Graph network={network} />
           <section class="subview" aria-labelledby="memory-title">
@@ -154,20 +155,27 @@ function Thumbnail({ activation }: { readonly activation: Activation }) {
 
 function LayerDetail({
   network,
+  picture,
   activations,
 }: {
   readonly network: ModelInfo;
+  readonly picture: ChosenPicture | null;
   readonly activations: ReadonlyMap<string, Activation> | null;
 }) {
   const layer = network.layers[Math.min(selectedLayer.value, network.layers.length - 1)];
   const activation = activations?.get(layer.outputTensor) ?? null;
   const [channel, setChannel] = useState<number | null>(null);
-  const [point, setPoint] = useState<{ channel: number; row: number; column: number } | null>(null);
+  const [point, setPoint] = useState<Place | null>(null);
+  const [explained, setExplained] = useState<Place | null>(null);
   const channels = layer.outputShape[2];
   const strongest = useMemo(() => (activation ? strongestChannels(activation, 1)[0] : 0), [activation]);
   const shownChannel = Math.min(channel ?? strongest, channels - 1);
   // Another layer's channels have nothing to do with these.
-  useEffect(() => setChannel(null), [layer]);
+  useEffect(() => {
+    setChannel(null);
+    setExplained(null);
+  }, [layer]);
+  const isConvolution = layer.kind === 'conv2d';
   return (
     <section class="detail" aria-labelledby="detail-title">
       <div class="detail-picture">
@@ -177,7 +185,9 @@ function LayerDetail({
           <p class="muted readout" aria-hidden="true">
             {activation && point
               ? `${readout(activation, point)}${classOf(network, layer, point.channel)}`
-              : 'Point at a value to read it.'}
+              : isConvolution
+                ? 'Point at a value to read it; choose it to see how it came about.'
+                : 'Point at a value to read it.'}
           </p>
           <p class="legend muted" aria-hidden="true">
             <span>below zero</span>
@@ -191,10 +201,25 @@ function LayerDetail({
             label={`${channels} channels of ${layer.name}, each ${layer.outputShape[0]} by ${layer.outputShape[1]}`}
             selected={shownChannel}
             onPoint={setPoint}
-            onSelect={setChannel}
+            onSelect={(at) => {
+              setChannel(at.channel);
+              if (isConvolution) setExplained(at);
+            }}
           />
         ) : (
           <div class="channel-grid empty" />
+        )}
+        {isConvolution && !explained && (
+          <button
+            type="button"
+            class="plain inline"
+            onClick={() => setExplained(centreOf(layer, shownChannel))}
+          >
+            How does one of these bytes come about?
+          </button>
+        )}
+        {explained && picture && (
+          <Explained layer={layer} pixels={picture.pixels} at={explained} onMove={setExplained} />
         )}
       </div>
       <div class="detail-facts">
@@ -221,10 +246,25 @@ function LayerDetail({
   );
 }
 
-function readout(
-  activation: Activation,
-  { channel, row, column }: { channel: number; row: number; column: number },
-) {
+function centreOf({ outputShape: [height, width] }: LayerInfo, channel: number): Place {
+  return { channel, row: Math.floor(height / 2), column: Math.floor(width / 2) };
+}
+
+type Explain = typeof Convolution;
+
+/** Fetched when somebody wants to know. */
+function Explained(props: Parameters<Explain>[0]) {
+  const [Loaded, setLoaded] = useState<Explain | null>(null);
+  useEffect(() => {
+    import('../components/convolution.tsx').then(
+      (module) => setLoaded(() => module.Convolution),
+      (error: unknown) => (notice.value = messageOf(error)),
+    );
+  }, []);
+  return Loaded && <Loaded {...props} />;
+}
+
+function readout(activation: Activation, { channel, row, column }: Place) {
   const [, width, channels] = activation.shape;
   const q = activation.data[(row * width + column) * channels + channel];
   const real = activation.scale * (q - activation.zeroPoint);

@@ -635,6 +635,22 @@ describe('on WebAssembly', () => {
     const times = await page.locator('table.layers tbody tr td:nth-child(5)').allInnerTexts();
     expect(times.length).toBe(await layers.count());
     for (const time of times) expect(time).toMatch(/ms$/);
+    // One byte, step by step: the arithmetic of the explanation is its own, and comes to what the run stored.
+    for (const layer of [1, 2, (await layers.count()) - 1]) {
+      await layers.nth(layer).click();
+      await page.getByRole('button', { name: 'How does one of these bytes come about?' }).click();
+      const steps = page.locator('.conv-steps');
+      await eventually(() => steps.innerText()).toMatch(/the run has −?[\d,]+ here, the same\./);
+    }
+    await layers.nth(0).click();
+    await page.locator('.detail-picture canvas').click({ position: { x: 1, y: 1 } });
+    await eventually(() => page.locator('.conv-steps').innerText()).toMatch(/inputs.*Beyond the edge/s);
+    const [row, column] = await Promise.all(
+      ['Row', 'Column'].map((name) => page.getByLabel(name, { exact: true }).inputValue()),
+    );
+    expect(await page.locator('.readout').first().innerText()).toContain(`row ${row}, column ${column}:`);
+    await expectAccessible(page);
+
     // After a ReLU many integers are zero, and zero has the page's own colour.
     await layers.nth(1).click();
     const colours = await page.locator('.detail-picture canvas').evaluate((element) => {
@@ -837,6 +853,19 @@ describe('on WebAssembly', () => {
     const { predictions } = await model.classify(sheet.pictures[3], { topK: 5 });
     expect(probabilities).toEqual(predictions.map(({ probability }) => significant(probability)));
     expect(labels).toEqual(predictions.map(({ label }) => `class ${label}`));
+    // The gallery has the same pictures, each with its answer.
+    await openView(page, 'Gallery');
+    await page.getByRole('heading', { name: 'What preact.int8.onnx says' }).waitFor();
+    const tiles = page.locator('.own-tile');
+    await eventually(async () => (await tiles.allInnerTexts()).join(' ')).toMatch(
+      /^(\s*class \d+ \d+ %){12}$/,
+    );
+    expect(await tiles.nth(3).innerText()).toContain(labels[0]);
+    await tiles.nth(5).click();
+    expect((await answerTo(page, 'own-5.png')).labels[0]).toBe(
+      /class \d+/.exec(await tiles.nth(5).innerText())![0],
+    );
+    await expectAccessible(page);
     // Every view is about it, and the menu leads back.
     const menu = page.locator('.model-menu');
     expect(await menu.locator('option:checked').innerText()).toBe('preact.int8.onnx');

@@ -1,4 +1,4 @@
-/** Pictures of the demo's main views for README and docs: builds the site, visits it in headless Chromium, writes docs/screenshots/. */
+/** Pictures of all views of the demo, on a desktop and a phone, light and dark: builds the site, visits it, writes docs/screenshots/. */
 import { mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright';
@@ -9,27 +9,20 @@ import { launchChromium } from '../support/chromium.ts';
 
 const out = fileURLToPath(new URL('../../docs/screenshots/', import.meta.url));
 
-interface Shot {
-  readonly name: string;
-  readonly colorScheme?: 'light' | 'dark';
-  readonly size?: { readonly width: number; readonly height: number };
-  readonly prepare?: (page: Page) => Promise<void>;
-}
+/** Each view, and what a visitor does there before the picture is taken. */
+const VIEWS: Readonly<Record<string, (page: Page) => Promise<void>>> = {
+  gallery: (page) => openView(page, 'Gallery'),
+  inside,
+  bits: (page) => openView(page, 'Bits'),
+  'test-set': classifyAll,
+  verify,
+  benchmark: (page) => openView(page, 'Benchmark'),
+  'your-model': ownModel,
+};
 
-const phone = { width: 390, height: 844 };
-
-const SHOTS: readonly Shot[] = [
-  { name: 'gallery' },
-  { name: 'gallery-dark', colorScheme: 'dark' },
-  { name: 'gallery-phone', size: phone },
-  { name: 'gallery-phone-dark', size: phone, colorScheme: 'dark' },
-  { name: 'test-set', prepare: classifyAll },
-  { name: 'inside', prepare: inside, size: { width: 1440, height: 1100 } },
-  { name: 'inside-dark', prepare: inside, colorScheme: 'dark', size: { width: 1440, height: 1100 } },
-  { name: 'bits', prepare: (page) => openView(page, 'Bits') },
-  { name: 'bits-phone', size: phone, prepare: (page) => openView(page, 'Bits') },
-  { name: 'your-model', prepare: ownModel, size: { width: 1440, height: 1100 } },
-  { name: 'verify', prepare: verify },
+const SIZES = [
+  { suffix: '', viewport: { width: 1440, height: 900 } },
+  { suffix: '-phone', viewport: { width: 390, height: 844 } },
 ];
 
 async function classifyAll(page: Page): Promise<void> {
@@ -43,6 +36,8 @@ async function inside(page: Page): Promise<void> {
   const layers = page.getByRole('group', { name: 'Layers' }).getByRole('button');
   await layers.nth(2).click();
   await page.locator('.histogram svg').nth(1).waitFor();
+  await page.getByRole('button', { name: 'How does one of these bytes come about?' }).click();
+  await page.locator('.conv-steps').waitFor();
 }
 
 async function verify(page: Page): Promise<void> {
@@ -63,20 +58,25 @@ await mkdir(out, { recursive: true });
 const host = await serveFolder(await buildSite(), { isolated: true });
 const browser = await launchChromium();
 try {
-  for (const { name, colorScheme = 'light', size = { width: 1440, height: 900 }, prepare } of SHOTS) {
-    const page = await browser.newPage({ viewport: size, colorScheme });
-    await page.goto(`${host.url}?backend=wasm`);
-    await page.locator('.verdict').waitFor({ timeout: 60_000 });
-    await prepare?.(page);
-    await page.mouse.move(0, 0);
-    await page.evaluate(() => scrollTo(0, 0));
-    // A frame for tiles and charts that were asked for just now.
-    await page.waitForTimeout(500);
-    await sharp(await page.screenshot())
-      .webp({ quality: 82 })
-      .toFile(`${out}${name}.webp`);
-    await page.close();
-    process.stdout.write(`docs/screenshots/${name}.webp\n`);
+  for (const { suffix, viewport } of SIZES) {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      const page = await browser.newPage({ viewport, colorScheme });
+      await page.goto(`${host.url}?backend=wasm`);
+      await page.locator('.verdict').waitFor({ timeout: 60_000 });
+      for (const [view, prepare] of Object.entries(VIEWS)) {
+        await prepare(page);
+        await page.mouse.move(0, 0);
+        await page.evaluate(() => scrollTo(0, 0));
+        // A frame for tiles and charts that were asked for just now.
+        await page.waitForTimeout(500);
+        const name = `${view}${suffix}${colorScheme === 'dark' ? '-dark' : ''}.webp`;
+        await sharp(await page.screenshot())
+          .webp({ quality: 78 })
+          .toFile(out + name);
+        process.stdout.write(`docs/screenshots/${name}\n`);
+      }
+      await page.close();
+    }
   }
 } finally {
   await browser.close();

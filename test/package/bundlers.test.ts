@@ -15,6 +15,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import webpack from 'webpack';
 import { flagship, makeFlagship } from '../../scripts/quantize-flagship.ts';
 import { loadModel } from '../../src/index.ts';
+import { decodeModel, imageBatches, quantize } from '../../src/index-quantize.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { serveFolder } from '../support/static-server.ts';
 import { installPackage } from './installed.ts';
@@ -202,10 +203,11 @@ describe.each(Object.entries(bundlers))('%s', (name, build) => {
   });
 });
 
+/** Trusted types with no policy at all; `'wasm-unsafe-eval'` is the one thing that Octet needs. */
+const strict =
+  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; img-src data:; require-trusted-types-for 'script'; trusted-types 'none'";
+
 describe("pages' policies", () => {
-  /** Trusted types with no policy at all; \`'wasm-unsafe-eval'\` is the one thing that Octet needs. */
-  const strict =
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; img-src data:; require-trusted-types-for 'script'; trusted-types 'none'";
   const site = () => path.join(folder, 'esbuild');
 
   test('the strictest runs it on one thread', async () => {
@@ -245,6 +247,57 @@ describe("pages' policies", () => {
       ),
     ]);
   });
+});
+
+test('the strictest policy lets a page calibrate and quantize, with the right entry of onnxruntime-web', async () => {
+  const out = path.join(folder, 'calibration');
+  const runtime = path.join(root, 'node_modules/onnxruntime-web');
+  await symlink(runtime, path.join(folder, 'node_modules/onnxruntime-web'));
+  await writeFile(
+    path.join(source, 'calibrate.js'),
+    `import * as onnxRuntime from 'onnxruntime-web/wasm';
+    import { loadModel } from 'octetjs';
+    import { decodeModel, imageBatches, quantize } from 'octetjs/quantize';
+    ${show}
+    const name = 'ort-wasm-simd-threaded';
+    onnxRuntime.env.wasm.wasmPaths = Object.fromEntries(['mjs', 'wasm'].map((kind) => [kind, new URL(name + '.' + kind, document.baseURI).href]));
+    onnxRuntime.env.wasm.numThreads = 1;
+    async function calibrate() {
+      const float = decodeModel(new Uint8Array(await (await fetch('float.onnx')).arrayBuffer()));
+      const picture = { width: 32, height: 32, data: Uint8Array.from({ length: 3072 }, (_, i) => (i * 37) % 256) };
+      const { graph, report } = await quantize(float, imageBatches(float, [picture]), { onnxRuntime });
+      const model = await loadModel(graph);
+      const { predictions } = await model.classify(picture);
+      return { layers: report.layers.length, backend: model.backend, classes: predictions.length };
+    }
+    show(calibrate());`,
+  );
+  await esbuild.build({
+    entryPoints: [path.join(source, 'calibrate.js')],
+    outdir: out,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    external: ['node:*', 'module', 'worker_threads'],
+  });
+  await writeFile(
+    path.join(out, 'index.html'),
+    '<!doctype html><link rel="icon" href="data:,"><script type="module" src="./calibrate.js"></script>',
+  );
+  await symlink(path.join(root, 'models/resnet20-cifar10.onnx'), path.join(out, 'float.onnx'));
+  for (const kind of ['mjs', 'wasm']) {
+    const file = `ort-wasm-simd-threaded.${kind}`;
+    await symlink(path.join(runtime, 'dist', file), path.join(out, file));
+  }
+  const { shown } = await open(out, 'index.html', { isolated: false, policy: strict });
+  const float = decodeModel(await readFile(path.join(out, 'float.onnx')));
+  const picture = {
+    width: 32,
+    height: 32,
+    data: Uint8Array.from({ length: 3072 }, (_, i) => (i * 37) % 256),
+  };
+  const { report } = await quantize(float, imageBatches(float, [picture]));
+  expect(shown).toEqual({ layers: report.layers.length, backend: 'wasm', classes: 5 });
 });
 
 test('one address is enough: the file for CDNs, and an import map', async () => {

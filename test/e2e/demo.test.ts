@@ -642,15 +642,6 @@ describe('on WebAssembly', () => {
       const steps = page.locator('.conv-steps');
       await eventually(() => steps.innerText()).toMatch(/the run has −?[\d,]+ here, the same\./);
     }
-    await layers.nth(0).click();
-    await page.locator('.detail-picture canvas').click({ position: { x: 1, y: 1 } });
-    await eventually(() => page.locator('.conv-steps').innerText()).toMatch(/inputs.*Beyond the edge/s);
-    const [row, column] = await Promise.all(
-      ['Row', 'Column'].map((name) => page.getByLabel(name, { exact: true }).inputValue()),
-    );
-    expect(await page.locator('.readout').first().innerText()).toContain(`row ${row}, column ${column}:`);
-    await expectAccessible(page);
-
     // After a ReLU many integers are zero, and zero has the page's own colour.
     await layers.nth(1).click();
     const colours = await page.locator('.detail-picture canvas').evaluate((element) => {

@@ -74,13 +74,15 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
 
 /**
  * Fetches what `loadModel` will need besides the model: the script and the kernels of the backend that it will choose. For a page that
- * downloads the file itself, meanwhile; `loadModel` of an address does it by itself. Never rejects: `loadModel` says what is wrong.
+ * downloads the file itself, meanwhile; `loadModel` of an address does it by itself. What cannot be
+ * fetched is left to `loadModel`, which says why.
+ * @throws {InputError} an option is wrong
  */
-export async function preloadBackend({
-  backend = 'auto',
-  powerPreference,
-  threads,
-}: Pick<LoadOptions, 'backend' | 'powerPreference' | 'threads'> = {}): Promise<void> {
+export async function preloadBackend(
+  options: Pick<LoadOptions, 'backend' | 'powerPreference' | 'threads'> = {},
+): Promise<void> {
+  check('preloadBackend', { options: loadOptions }, { options });
+  const { backend = 'auto', powerPreference, threads } = options;
   try {
     const chosen =
       backend !== 'auto'

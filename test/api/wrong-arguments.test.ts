@@ -202,6 +202,11 @@ const calls: Readonly<Record<string, Call>> = {
     args: () => [bytes, { backend: 'wasm', threads: 1, batches: [1] }],
     skip: ['0', ...otherBackends],
   },
+  preloadBackend: {
+    call: octet.preloadBackend,
+    args: () => [{ backend: 'wasm', threads: 1 }],
+    skip: otherBackends.map((path) => path.replace('1', '0')),
+  },
   compareBackends: {
     call: extending.compareBackends,
     args: () => [model, model, runInputs(), { signal: asyncOptions().signal }],

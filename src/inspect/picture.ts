@@ -64,7 +64,7 @@ export function blocksDot({ model, nodes }: Inspection, blocks: readonly Block[]
     return box(`node-${index}`, stageOf(members), [
       shortened(block.name),
       count,
-      members.at(-1).shape.join('×'),
+      members[members.length - 1].shape.join('×'),
     ]);
   });
   const edges = new Set(

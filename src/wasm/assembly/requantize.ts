@@ -6,7 +6,8 @@
  * Eight channels ("a panel") share a record of RECORD bytes (EPILOGUE_RECORD in src/ops/wasm-parameters.ts), which the host fills
  * (src/ops/conv2d/wasm-epilogue.ts). It proves for each panel which of these the `scaling` is:
  *
- *   SCALING_EXACT    |acc| < 2²⁹, so that 29 + 24 bits are an exact product, and |acc| · multiplier < 2³¹ − 256
+ *   SCALING_EXACT    |acc| < 2²⁹, so that 29 + 24 bits are an exact product (or the host has compared where each int8 begins, and
+ *                    rounding the product changes none), and |acc| · multiplier < 2³¹ − 256
  *   SCALING_CLAMPED  the first only: products are clamped, well outside int8
  *   SCALING_LANES    neither: 64-bit integers, lane by lane
  */

@@ -194,6 +194,15 @@ function LayerDetail({
             <span class="legend-ramp" />
             <span>above</span>
           </p>
+          {isConvolution && !explained && (
+            <button
+              type="button"
+              class="plain inline"
+              onClick={() => setExplained(centreOf(layer, shownChannel))}
+            >
+              How does one of these bytes come about?
+            </button>
+          )}
         </div>
         {activation ? (
           <ChannelGrid
@@ -208,15 +217,6 @@ function LayerDetail({
           />
         ) : (
           <div class="channel-grid empty" />
-        )}
-        {isConvolution && !explained && (
-          <button
-            type="button"
-            class="plain inline"
-            onClick={() => setExplained(centreOf(layer, shownChannel))}
-          >
-            How does one of these bytes come about?
-          </button>
         )}
         {explained && picture && (
           <Explained layer={layer} pixels={picture.pixels} at={explained} onMove={setExplained} />

@@ -16,7 +16,7 @@ import { version } from '../version.ts';
 import type { Picture } from '../vision/picture.ts';
 import { resize } from '../vision/resize.ts';
 import { logicalOrder } from './logical.ts';
-import { decodeNpy, encodeNpy, type NpyArray } from './npy.ts';
+import { decodeNpy, encodeNpy, type NpyArray, ZIP_TIME } from './npy.ts';
 
 /** One run: values of each input for one image or a batch. A picture is resized to the input's size. */
 export interface GoldenCase {
@@ -101,8 +101,6 @@ const MANIFEST = 'golden.json';
 const MODEL = 'model.onnx';
 /** What a pack may unfold to: a few kilobytes of zip can hold gigabytes of zeros. */
 const MAX_BYTES = 2 ** 31;
-/** Zip files hold no earlier time; equal packs have equal bytes. */
-const MTIME = new Date(1980, 0, 1);
 
 const cases = iterable;
 const shared = { ...asyncOptions, backend: oneOf('auto', 'webgpu', 'wasm', 'reference') };
@@ -170,7 +168,7 @@ export async function makeGoldenPack(
     };
     files[MANIFEST] = strToU8(`${JSON.stringify(manifest, null, 1)}\n`);
     if (withModel) files[MODEL] = model;
-    return zipSync(files, { level: 6, mtime: MTIME });
+    return zipSync(files, { level: 6, mtime: ZIP_TIME });
   } finally {
     loaded.dispose();
   }

@@ -17,7 +17,7 @@ import { onnxRuntimeOptions, openGraphSession } from '../quantize/onnx-runtime.t
 import type { Picture } from '../vision/picture.ts';
 import type { MeasureAccuracyOptions } from './accuracy.ts';
 import { logicalOrder } from './logical.ts';
-import { encodeNpy } from './npy.ts';
+import { encodeNpy, ZIP_TIME } from './npy.ts';
 
 export interface CompareWithOnnxRuntimeOptions extends MeasureAccuracyOptions {
   /** Also gives the tensors of the first picture that differs (else the first) on both sides. Default false. */
@@ -140,9 +140,6 @@ export async function compareWithOnnxRuntime(
     model.dispose();
   }
 }
-
-/** The same bytes whenever a dump is made: the earliest time that a zip file can tell. */
-const ZIP_TIME = '1980-01-01T12:00:00';
 
 function firstOf(found: readonly TensorSums[]): OnnxRuntimeComparison['firstDiffering'] {
   const sums = found.find(({ where }) => where !== null);

@@ -79,17 +79,14 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
  * @throws {InputError} an option is wrong
  */
 export async function preloadBackend(
-  options: Pick<LoadOptions, 'backend' | 'powerPreference' | 'threads'> = {},
+  options: Pick<LoadOptions, 'backend' | 'device' | 'powerPreference' | 'threads'> = {},
 ): Promise<void> {
   check('preloadBackend', { options: loadOptions }, { options });
-  const { backend = 'auto', powerPreference, threads } = options;
+  const { backend = 'auto', device, powerPreference, threads } = options;
   try {
-    const chosen =
-      backend !== 'auto'
-        ? backend
-        : (await findAdapterKind(powerPreference, [])) === false
-          ? 'webgpu'
-          : 'wasm';
+    const takesGpu = async () =>
+      device !== undefined || (await findAdapterKind(powerPreference, [])) === false;
+    const chosen = backend !== 'auto' ? backend : (await takesGpu()) ? 'webgpu' : 'wasm';
     if (chosen === 'webgpu') await import('../webgpu/session.ts');
     if (chosen === 'wasm') await (await import('../wasm/session.ts')).preloadKernels(threads);
   } catch {

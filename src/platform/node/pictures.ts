@@ -106,11 +106,11 @@ export async function decodePixels(bytes: Uint8Array, format: string): Promise<D
   if (!open) return decodeBySharp(bytes, format);
   const decoder = opened.get(format) ?? open();
   opened.set(format, decoder);
-  const decode = await decoder;
   try {
+    const decode = await decoder;
     return flatten(decode(bytes));
   } catch (cause) {
-    // What a decoder was in the middle of is lost with it.
+    // What a decoder was in the middle of is lost with it; one that could not be opened is opened again.
     opened.delete(format);
     if (!(cause instanceof Error && cause.message.includes(OTHER_COLOURS))) throw cause;
     return decodeBySharp(bytes, 'CMYK JPEG');

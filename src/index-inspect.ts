@@ -20,6 +20,8 @@ export type { Accuracy, LevelHistogram, MeasureAccuracyOptions, ValueAccuracy } 
 
 export { analyzeSensitivity } from './inspect/sensitivity.ts';
 export type { AnalyzeSensitivityOptions, Effect, LayerEffect, Sensitivity } from './inspect/sensitivity.ts';
+export { raiseBits } from './inspect/raise-bits.ts';
+export type { RaiseBitsOptions, RaiseResult, RaiseStep } from './inspect/raise-bits.ts';
 export { compareWithOnnxRuntime } from './inspect/onnx-runtime.ts';
 export type {
   CompareWithOnnxRuntimeOptions,

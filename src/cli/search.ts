@@ -7,6 +7,11 @@ import { imageBatches } from '../model/image-batches.ts';
 import { readLabels } from '../model/labels.ts';
 import type { InputShape, LoadOptions } from '../model/model.ts';
 import { readGraph } from '../model/source.ts';
+import { raiseBits, type RaiseResult } from '../inspect/raise-bits.ts';
+import { inMilliseconds } from '../inspect/text.ts';
+import { calibrate } from '../quantize/calibrate.ts';
+import type { Batch } from '../quantize/onnx-runtime.ts';
+import type { Recipe } from '../quantize/recipe.ts';
 import {
   measureSensitivities,
   searchBits,
@@ -19,6 +24,7 @@ import { type OpenClassifier, openFloatClassifier, openQuantizedClassifier } fro
 import { CheckFailure, type CommandContext } from './context.ts';
 import { labelled } from './evaluate.ts';
 import { checkWritable, writeWhole } from './files.ts';
+import { readTarget, targetOption } from './inspection.ts';
 import {
   activationLimit,
   backendOption,
@@ -32,7 +38,7 @@ import {
   positiveInteger,
   readRecipe,
 } from './options.ts';
-import { bytes, onProgress, print, printJson, progress, table } from './output.ts';
+import { bytes, onProgress, percent, print, printJson, progress, table } from './output.ts';
 import { findPictures, hashPictures, loadPictures, sha256, SOURCES_HELP } from './pictures.ts';
 import { configuredOnnxRuntime } from './runtime.ts';
 import { parseShard, type Shard } from './shard.ts';
@@ -48,6 +54,7 @@ interface SearchCommandOptions {
   readonly weights: number[];
   readonly activations: number[];
   readonly recipe?: string;
+  readonly target: string;
   readonly output?: string;
   readonly backend: NonNullable<LoadOptions['backend']>;
   readonly maxActivationBytes?: number;
@@ -63,7 +70,7 @@ export function configure(command: Command, { signal }: CommandContext): void {
     .argument('<model>', 'float ONNX file of a classifier')
     .option(
       '--max-drop <points>',
-      'the smallest model that loses at most so many percentage points',
+      'the smallest model that loses at most so many percentage points; where the recipe loses more, its worst layers are made more exact',
       percentagePoints,
     )
     .option('--max-bytes <size>', 'the best model of at most so many bytes, such as 9MB', byteCount)
@@ -75,7 +82,8 @@ export function configure(command: Command, { signal }: CommandContext): void {
     .option('--limit <n>', 'calibrate on the first n pictures only', positiveInteger)
     .option('-w, --weights <bits>', 'weight bits to try below those of the recipe', bitList, [4, 2])
     .option('-a, --activations <bits>', 'activation bits at which sensitivity is measured', bitList, [])
-    .option('-r, --recipe <file>', 'all but the bits')
+    .option('-r, --recipe <file>', 'what the search starts from')
+    .addOption(targetOption().default('webgpu'))
     .option('-o, --output <file>', 'where to write the recipe that was found')
     .option(
       '--shard <i/n>',
@@ -121,13 +129,18 @@ export function configure(command: Command, { signal }: CommandContext): void {
         return qualityOf(await allScores(open, pictures), float, labels);
       };
       const bar = progress('Searching');
-      const batches = imageBatches(graph, loadPictures(calibrationPictures), inputSizes(options));
+      const batches: Batch[] = [];
+      for await (const batch of imageBatches(graph, loadPictures(calibrationPictures), inputSizes(options))) {
+        batches.push(batch);
+      }
+      const onnxRuntime = await configuredOnnxRuntime();
       const shared = {
         recipe,
+        calibration: await calibrate(graph, batches, { recipe, onnxRuntime, signal }),
         weightBits: options.weights,
         activationBits: options.activations,
         evaluate,
-        onnxRuntime: await configuredOnnxRuntime(),
+        onnxRuntime,
         onProgress: onProgress(bar),
         signal,
       };
@@ -145,6 +158,23 @@ export function configure(command: Command, { signal }: CommandContext): void {
         printJson({ shard, whole: sha256(utf8(JSON.stringify(whole))), sensitivities: measured });
         return;
       }
+      if (options.maxDrop !== undefined) {
+        const sources: Picture[] = images ? [] : pictures;
+        for await (const picture of loadPictures(images ? calibrationPictures : [])) sources.push(picture);
+        const steps = progress('Raising bits');
+        const raised = await raiseBits(graph, sources, {
+          ...{ ...shared, maxDrop: options.maxDrop, target: await readTarget(options.target) },
+          ...{ onProgress: onProgress(steps), ...inputSizes(options) },
+        }).finally(() => steps.stop());
+        // Where the recipe is exact enough there is only its own step, and layers may have fewer bits.
+        if (!raised.met || raised.steps.length > 1) {
+          if (options.output && raised.met) await writeRecipe(options.output, raised.recipe);
+          if (options.json) printJson({ model: path, images: pictures.length, raised });
+          else printRaised(raised, pictures.length, images !== undefined, options.output);
+          if (!raised.met) throw new CheckFailure(NO_CHOICE);
+          return;
+        }
+      }
       const given =
         options.sensitivities &&
         (await readParts(options.sensitivities, sha256(utf8(JSON.stringify(whole)))));
@@ -155,7 +185,7 @@ export function configure(command: Command, { signal }: CommandContext): void {
         ...(options.maxBytes !== undefined && { maxBytes: options.maxBytes }),
       }).finally(() => bar.stop());
       if (options.output && best) {
-        await writeWhole(options.output, `${JSON.stringify(best.recipe, undefined, 2)}\n`);
+        await writeRecipe(options.output, best.recipe);
       }
       if (options.json) {
         printJson({ model: path, images: pictures.length, sensitivities, points, best: best ?? null });
@@ -174,9 +204,7 @@ export function configure(command: Command, { signal }: CommandContext): void {
           ),
         );
         print('');
-        print(
-          `${images ? 'Points of accuracy lost' : 'Percent of pictures answered otherwise than by the float model'}, ${pictures.length.toLocaleString('en')} pictures; * no smaller one loses less`,
-        );
+        print(`${dropTitle(images !== undefined, pictures.length)}; * no smaller one loses less`);
         print(
           table(
             ['', 'constants', 'layers with fewer bits', 'drop'],
@@ -188,9 +216,59 @@ export function configure(command: Command, { signal }: CommandContext): void {
           print(options.output ? `${options.output}: the recipe` : JSON.stringify(overridesOf(best)));
         }
       }
-      if (!best) throw new CheckFailure('no choice of bits meets the limit: see the table above');
+      if (!best) throw new CheckFailure(NO_CHOICE);
     });
 }
+
+const NO_CHOICE = 'no choice of bits meets the limit: see the table above';
+
+const dropTitle = (isLabelled: boolean, pictures: number) =>
+  `${isLabelled ? 'Points of accuracy lost' : 'Percent of pictures answered otherwise than by the float model'}, ${pictures.toLocaleString('en')} pictures`;
+
+const writeRecipe = (path: string, recipe: Recipe) =>
+  writeWhole(path, `${JSON.stringify(recipe, undefined, 2)}\n`);
+
+/** What each step bought: drop, bytes and expected time against the step that was kept before it. */
+function printRaised(
+  { steps, recipe, met }: RaiseResult,
+  pictures: number,
+  isLabelled: boolean,
+  output: string | undefined,
+): void {
+  print(
+    'The recipe loses more than that. Layers made more exact, one after the other, the one that loses most first',
+  );
+  print('');
+  print(dropTitle(isLabelled, pictures));
+  let before = steps[0];
+  print(
+    table(
+      ['', 'layer', 'becomes', ' noise', ' loss', ' drop', ' constants', ' expected', ' on the host'],
+      steps.map((step) => {
+        const { change, share, kept, refused, loss, drop, bytes: size, expectedMs, hostStages } = step;
+        const more = step === before ? '' : `, ${signed(size - before.bytes)}`;
+        const slower = step === before ? '' : `, ${signed(expectedMs - before.expectedMs, inMilliseconds)}`;
+        if (kept) before = step;
+        const [name, becomes] = change ? [change.match, inBits(change)] : ['as the recipe says', ''];
+        if (refused !== null) return ['✗', name, becomes, percent(share), refused, '', '', '', ''];
+        return [
+          ...[kept ? '✓' : '✗', name, becomes, change ? percent(share) : '', loss.toExponential(2)],
+          ...[drop.toFixed(2), `${bytes(size)}${more}`, `${inMilliseconds(expectedMs)}${slower}`, hostStages],
+        ];
+      }),
+    ),
+  );
+  print('');
+  if (met) print(output ? `${output}: the recipe` : JSON.stringify(recipe.layers));
+}
+
+const inBits = ({ float, weights, activations }: Recipe['layers'][number]): string => {
+  if (float) return 'float weights, on the host';
+  return weights ? `weights of ${weights.bits} bits` : `result of ${activations?.bits} bits`;
+};
+
+const signed = (value: number, inUnits: (value: number) => string = bytes): string =>
+  value === 0 ? '±0' : `${value < 0 ? '−' : '+'}${inUnits(Math.abs(value))}`;
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 

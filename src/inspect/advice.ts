@@ -7,8 +7,8 @@ import type { LayerEffect } from './sensitivity.ts';
 /** A layer's weights or result, with what would make it more exact. */
 export interface RankedLayer extends LayerEffect {
   /**
-   * An entry of a recipe's `layers`: 8 bits where there are fewer, else float weights. Null where neither is left, for results of 8 bits:
-   * another observer or scheme may help there.
+   * An entry of a recipe's `layers`: 8 bits where there are fewer; else 16 bits of a result, or float weights. Null for results that have
+   * 16 bits.
    */
   readonly change: NonNullable<RecipeInput['layers']>[number] | null;
   /** What the change adds to the file's weights. */
@@ -28,8 +28,10 @@ export function rankLayers(inspection: Inspection): readonly RankedLayer[] {
     .map((layer): RankedLayer => {
       const { kind, name, bits } = layer;
       if (kind === 'activation') {
-        const change = bits < 8 ? { match: name, activations: { bits: 8 } } : null;
-        return { ...layer, change, bytes: 0, ms: 0 };
+        if (bits > 8) return { ...layer, change: null, bytes: 0, ms: 0 };
+        const more = bits < 8 ? 8 : 16;
+        const ms = more === 16 ? inWords(operations.get(layer.node), inspection) : 0;
+        return { ...layer, change: { match: name, activations: { bits: more } }, bytes: 0, ms };
       }
       const operation = operations.get(name);
       const { weightBytes, weightBits } = operation ?? {};
@@ -50,6 +52,18 @@ export function rankLayers(inspection: Inspection): readonly RankedLayer[] {
 function moreTraffic(operation: InspectedOperation, bytes: number, { target }: Inspection): number {
   const more = { ...operation, bytes: operation.bytes + bytes };
   return expectedTime(more, target).ms - expectedTime(operation, target).ms;
+}
+
+/** Added by a result of 16 bits: it is rounded on the host, and each layer that reads it runs once for each of its bytes. */
+function inWords(operation: InspectedOperation | undefined, { target, operations }: Inspection): number {
+  if (!operation) return 0;
+  const { name, bytes } = operation.output;
+  const readers = operations.filter(({ reads }) => reads.includes(name));
+  const handOver = target.rates.hostMicroseconds / 1e3;
+  return readers.reduce(
+    (ms, { expected }) => ms + expected.ms,
+    handOver + expectedHostTime(0, bytes, target).ms,
+  );
 }
 
 /** Added by a stage on the host in place of a kernel. */

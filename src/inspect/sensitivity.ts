@@ -161,8 +161,8 @@ function switched(float: Graph, quantized: Graph): Switched {
   const written = quantized.metadata.get('octet.recipe');
   const recipe = written === undefined ? undefined : parseRecipe(written);
   const { prepared, layers } = prepareGraph(float, recipe ?? parseRecipe());
-  // Where came with opset 9, QuantizeLinear with 10.
-  const raised = raiseOpset(prepared, Math.max(prepared.opset, 13)) ?? prepared;
+  // Where came with opset 9, QuantizeLinear with 10, and that of 16 bits with 21.
+  const raised = raiseOpset(prepared, Math.max(prepared.opset, quantized.opset, 13)) ?? prepared;
   const index = indexGraph(quantized);
   const pairs = findPairs(index);
   const builder = new SwitchBuilder(raised, quantized);

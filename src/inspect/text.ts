@@ -156,8 +156,9 @@ export const LEAST_MS = 5e-5;
 
 /** What a recipe would change, and what that costs. */
 export function inCosts({ change, bytes, ms }: RankedLayer): string {
-  if (!change) return 'has 8 bits: another observer may help';
-  const what = 'float' in change ? 'in float on the host' : '8 bits';
+  if (!change) return 'has 16 bits: another observer may help';
+  const bits = change.weights?.bits ?? change.activations?.bits;
+  const what = bits === undefined ? 'in float on the host' : `${bits} bits`;
   const costs = [
     ...(bytes > 0 ? [`+${inBytes(bytes)}`] : []),
     ...(ms >= LEAST_MS ? [`+${inMilliseconds(ms)}`] : []),

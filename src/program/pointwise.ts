@@ -9,9 +9,14 @@ import type { LoweringContext, PointwiseValue } from './lowering.ts';
 import { roundHalfToEven } from './multiplier.ts';
 import type { Int8Tensor } from './program.ts';
 
-/** `saturate(rint(x / scale) + zeroPoint)`: ONNX QuantizeLinear, the division in float32, ties to even. */
+/** `rint(x / scale) + zeroPoint`: ONNX QuantizeLinear before it saturates, the division in float32, ties to even. */
+export function roundReal(real: number, scale: number, zeroPoint: number): number {
+  return roundHalfToEven(Math.fround(Math.fround(real) / scale)) + zeroPoint;
+}
+
+/** `saturate(rint(x / scale) + zeroPoint)`: ONNX QuantizeLinear to int8. */
 export function quantizeReal(real: number, scale: number, zeroPoint: number): number {
-  const q = roundHalfToEven(Math.fround(Math.fround(real) / scale)) + zeroPoint;
+  const q = roundReal(real, scale, zeroPoint);
   return q < -128 ? -128 : q > 127 ? 127 : q;
 }
 

@@ -6,7 +6,7 @@ import type { WeightedLayer } from './layers.ts';
 /** A value over all images, as real numbers or as integers that stand for them. */
 export interface StoredValue {
   /** [images, …], row-major. */
-  readonly data: Float32Array | Int8Array;
+  readonly data: Float32Array | Int8Array | Int16Array;
   readonly shape: readonly number[];
   /** `real = scale · (data − zeroPoint)`; 1 and 0 for real numbers. */
   readonly scale: number;

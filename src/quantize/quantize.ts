@@ -17,7 +17,7 @@ import { relu } from '../graph/operators/relu.ts';
 import { type Names, valueNames } from '../graph/rewrite.ts';
 import { log } from '../numerics/elementary.ts';
 import { graphSchema } from '../onnx/graph-schema.ts';
-import { quantizeReal } from '../program/pointwise.ts';
+import { roundReal } from '../program/pointwise.ts';
 import { chooseActivations, type Activation } from './activations.ts';
 import { biasCorrection } from './bias-correction.ts';
 import {
@@ -212,7 +212,18 @@ export function quantizeCalibrated(
     if (chosen) activations.set(name, { ...chosen, parameters });
   }
   const rounded = new Map([...layers.weighted].filter(([, { names }]) => !staysFloat(recipe, names)));
-  const form = storageForm(graph, rounded.values(), recipe);
+  const wide = [...activations].find(([, { parameters }]) => parameters.qmax > 127)?.[0];
+  if (wide !== undefined && recipe.opset < OPSET_OF.int16) {
+    throw new InputError(
+      `the recipe gives "${wide}" 16 bits, which come with opset ${OPSET_OF.int16}, but its opset is ${recipe.opset}: raise it, or take 8 bits`,
+    );
+  }
+  const form = storageForm(graph, rounded.values(), recipe, wide !== undefined);
+  if (wide !== undefined && form.graph.opset < OPSET_OF.int16) {
+    throw new InputError(
+      `the recipe gives "${wide}" 16 bits, which come with opset ${OPSET_OF.int16}, to which this graph of opset ${graph.opset} cannot be raised: take 8 bits`,
+    );
+  }
   const writer = new QdqWriter(form.graph);
   const weightReports = new Map<string, WeightReport>();
 
@@ -274,13 +285,14 @@ function clipBias(layer: QuantizedLayer, { biasBits }: Recipe): QuantizedLayer {
 type StoredType = 'int8' | 'int4' | 'int2';
 
 /** Opset in which DequantizeLinear takes the type. */
-const OPSET_OF: Readonly<Record<StoredType, number>> = { int8: 13, int4: 21, int2: 25 };
+const OPSET_OF: Readonly<Record<StoredType | 'int16', number>> = { int8: 13, int16: 21, int4: 21, int2: 25 };
 
 /** How the weights of a graph are stored: packed as far as the recipe and its nodes allow; and the graph in the opset that takes. */
 function storageForm(
   graph: Graph,
   layers: Iterable<WeightedLayer>,
   recipe: Recipe,
+  hasWideActivations: boolean,
 ): { readonly graph: Graph; readonly dtypeOf: (bits: number) => StoredType } {
   const dtypeWithin =
     (opset: number) =>
@@ -290,6 +302,7 @@ function storageForm(
     };
   const wanted = dtypeWithin(recipe.opset);
   const needed = [...layers].map(({ names }) => OPSET_OF[wanted(weightRecipe(recipe, names).bits)]);
+  if (hasWideActivations) needed.push(OPSET_OF.int16);
   const raised = raiseOpset(graph, Math.max(graph.opset, ...needed));
   return raised ? { graph: raised, dtypeOf: wanted } : { graph, dtypeOf: dtypeWithin(graph.opset) };
 }
@@ -454,7 +467,9 @@ class QdqWriter {
     if (!parameterNames) {
       parameterNames = [
         this.#constant(`${owner}_scale`, 'float32', [], Float32Array.of(parameters.scale)),
-        this.#constant(`${owner}_zero_point`, 'int8', [], Int8Array.of(parameters.zeroPoint)),
+        parameters.qmax > 127
+          ? this.#constant(`${owner}_zero_point`, 'int16', [], Int16Array.of(parameters.zeroPoint))
+          : this.#constant(`${owner}_zero_point`, 'int8', [], Int8Array.of(parameters.zeroPoint)),
       ];
       this.#parameterNames.set(owner, parameterNames);
     }
@@ -491,18 +506,21 @@ class QdqWriter {
 type Clamp = 'positive' | RealRange;
 
 /**
- * The clamp that must precede a QuantizeLinear, which itself saturates at int8: none where the clamps of the float graph and the
+ * The clamp that must precede a QuantizeLinear, which itself saturates at int8 or int16: none where the clamps of the float graph and the
  * N-bit range leave nothing else to clip, else Relu, or Clip at bounds that are exact multiples of the scale.
  */
 function clampFor({ clamps, sharedWith }: QuantizedValue, { parameters }: Activation): Clamp | undefined {
   // Selected values lie in the range already.
   if (sharedWith !== undefined) return undefined;
   const { scale, zeroPoint, qmin, qmax } = parameters;
-  // A symmetric 8-bit quantizer leaves −128 to saturation rather than spend a Clip on it.
-  const lo = Math.max(qmin === -127 ? -128 : qmin, quantizeReal(clamps.lo, scale, zeroPoint));
-  const hi = Math.min(qmax, quantizeReal(clamps.hi, scale, zeroPoint));
-  if (lo === -128 && hi === 127) return undefined;
-  if (lo === zeroPoint && hi === 127 && clamps.lo === 0) return 'positive';
+  const most = qmax > 127 ? 32_767 : 127;
+  const least = -most - 1;
+  // A symmetric quantizer of all bits leaves the lowest integer to saturation rather than spend a Clip on it.
+  const lowest = qmin === -most ? least : qmin;
+  const bound = (real: number) => Math.min(Math.max(roundReal(real, scale, zeroPoint), lowest), qmax);
+  const [lo, hi] = [bound(clamps.lo), bound(clamps.hi)];
+  if (lo === least && hi === most) return undefined;
+  if (lo === zeroPoint && hi === most && clamps.lo === 0) return 'positive';
   return { min: Math.fround((lo - zeroPoint) * scale), max: Math.fround((hi - zeroPoint) * scale) };
 }
 

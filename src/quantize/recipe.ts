@@ -15,6 +15,8 @@ const bits = v.pipe(
   v.maxValue(8, wholeNumber),
 );
 
+const activationBits = 'expected a whole number from 2 to 8, or 16';
+
 const opsets = 'expected an opset from 13 to 25';
 
 const flag = v.boolean('expected true or false');
@@ -49,7 +51,12 @@ const weightFields = {
 };
 
 const activationFields = {
-  bits: v.pipe(bits, v.description('Bits of an activation, 2 to 8.')),
+  bits: v.pipe(
+    v.union([bits, v.literal(16)], activationBits),
+    v.description(
+      'Bits of an activation, 2 to 8, or 16: those take opset 21, are rounded on the CPU, and a layer that reads them runs twice on the device.',
+    ),
+  ),
   scheme: v.pipe(
     oneOf(['affine', 'symmetric']),
     v.description('Zero point anywhere in the range (affine) or at 0 (symmetric).'),

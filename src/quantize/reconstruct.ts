@@ -8,7 +8,7 @@ import { InputError } from '../errors.ts';
 import type { Graph, Node } from '../graph/graph.ts';
 import { indexGraph, type GraphIndex } from '../graph/graph-index.ts';
 import { removeUnused } from '../graph/passes/remove-unused.ts';
-import { quantizeReal } from '../program/pointwise.ts';
+import { roundReal } from '../program/pointwise.ts';
 import type { AsyncOptions } from '../progress.ts';
 import { chooseActivations, type Activation } from './activations.ts';
 import { calibrationSchema, type Calibration } from './calibrate.ts';
@@ -328,9 +328,9 @@ class Reconstructor {
   async #store(name: string, float: StoredValue, quantized: StoredValue): Promise<void> {
     await this.#chooseRange(name, float, quantized);
     const { scale, zeroPoint, qmin, qmax } = this.#activations.get(name)!.parameters;
-    const data = new Int8Array(quantized.data.length);
+    const data = new (qmax > 127 ? Int16Array : Int8Array)(quantized.data.length);
     for (let i = 0; i < data.length; i++) {
-      const q = quantizeReal(quantized.data[i], scale, zeroPoint);
+      const q = roundReal(quantized.data[i], scale, zeroPoint);
       data[i] = q < qmin ? qmin : q > qmax ? qmax : q;
     }
     this.#values.set(name, { float, quantized: { data, shape: quantized.shape, scale, zeroPoint } });

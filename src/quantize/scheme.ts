@@ -6,7 +6,7 @@ import * as v from 'valibot';
 import { byteArray, check, finite, fn, index as indexSchema, integer, numbers } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import { roundHalfToEven } from '../program/multiplier.ts';
-import { quantizeReal } from '../program/pointwise.ts';
+import { roundReal } from '../program/pointwise.ts';
 
 /** `affine` places the zero point anywhere in the integer range, `symmetric` at 0. */
 export type Scheme = 'affine' | 'symmetric';
@@ -23,7 +23,7 @@ export interface QuantizationParameters {
   readonly scale: number;
   /** An integer within `qmin`…`qmax`. */
   readonly zeroPoint: number;
-  /** Smallest and largest integer in use: within −128…127, narrower below 8 bits. */
+  /** Smallest and largest integer in use: within −128…127, narrower below 8 bits, wider for 16. */
   readonly qmin: number;
   readonly qmax: number;
 }
@@ -37,11 +37,11 @@ const LARGEST_FLOAT32 = (2 - 2 ** -23) * 2 ** 127;
  * Integers that `bits` bits give: −2^(N−1)…2^(N−1)−1 for `affine`, the lowest left out for `symmetric` so that the range is
  * the same on both sides of zero.
  *
- * @throws {InputError} where `bits` is not a whole number from 2 to 8
+ * @throws {InputError} where `bits` is not a whole number from 2 to 8, or 16
  */
 export function integerRange(bits: number, scheme: Scheme): { readonly qmin: number; readonly qmax: number } {
-  if (!Number.isInteger(bits) || bits < 2 || bits > 8) {
-    throw new InputError(`bits must be a whole number from 2 to 8, got ${bits}`);
+  if (bits !== 16 && (!Number.isInteger(bits) || bits < 2 || bits > 8)) {
+    throw new InputError(`bits must be a whole number from 2 to 8, or 16, got ${bits}`);
   }
   const qmax = 2 ** (bits - 1) - 1;
   return { qmin: scheme === 'symmetric' ? -qmax : -qmax - 1, qmax };
@@ -77,7 +77,7 @@ export function toScale(real: number): number {
  * bits.
  */
 export function quantizeValue(x: number, { scale, zeroPoint, qmin, qmax }: QuantizationParameters): number {
-  return Math.min(Math.max(quantizeReal(x, scale, zeroPoint), qmin), qmax);
+  return Math.min(Math.max(roundReal(x, scale, zeroPoint), qmin), qmax);
 }
 
 /** `scale · (q − zeroPoint)`, as a float32: ONNX's DequantizeLinear. */

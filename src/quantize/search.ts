@@ -121,7 +121,8 @@ const sensitivityOptions = v.object(
   'an object with evaluate',
 );
 
-const qualitySchema = v.object({ loss: finite, drop: finite }, 'an object with loss and drop');
+/** Checks a `ModelQuality`. */
+export const qualitySchema = v.object({ loss: finite, drop: finite }, 'an object with loss and drop');
 
 /** A layer's bits, and what it then costs. */
 interface Choice {

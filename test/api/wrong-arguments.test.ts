@@ -456,6 +456,19 @@ const calls: Readonly<Record<string, Call>> = {
     args: () => [withPreprocessing(floatGraph()), graph, [picture()], { imageCount: 1, ...asyncOptions() }],
     skip: ['3'],
   },
+  raiseBits: {
+    call: inspecting.raiseBits,
+    args: () => [
+      withPreprocessing(floatGraph()),
+      [picture()],
+      {
+        evaluate: () => Promise.resolve({ loss: 0, drop: 0 }),
+        maxDrop: 1,
+        recipe: { weights: { rounding: 'nearest' } },
+        ...asyncOptions(),
+      },
+    ],
+  },
   measureAccuracy: {
     call: inspecting.measureAccuracy,
     args: () => [

@@ -603,6 +603,23 @@ test('sweep fills its table', async () => {
   expect(stdout).toMatch(/^W8( +\d+\.\d\d %){2}\nW2( +\d+\.\d\d %){2}$/m);
 });
 
+test('search makes the worst layers of a recipe more exact, and says what each step bought', async () => {
+  const coarse = { weights: { bits: 2, rounding: 'nearest' }, activations: { bits: 2 } };
+  writeFileSync(path('coarse.json'), JSON.stringify(coarse));
+  const args = ['search', path('float.onnx'), '-c', path('pictures'), '-r', path('coarse.json')];
+  const { stdout, code } = await octet(...args, '--max-drop', '13', '-o', path('raised.json'));
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^ +layer +becomes +noise +loss +drop +constants +expected +on the host\n/m);
+  expect(stdout).toMatch(/^✓ +as the recipe says +/m);
+  expect(stdout).toMatch(/^✓ .* 8 bits +\d+\.\d\d % +\d.*, \+\d+ B /m);
+  const { layers } = JSON.parse(readFileSync(path('raised.json'), 'utf8')) as Recipe;
+  expect(layers.length).toBeGreaterThan(0);
+  // From there the drop is as small as asked for: layers may have fewer bits again.
+  const again = [...args.slice(0, -1), path('raised.json'), '-w', '2', '--max-drop', '13'];
+  const { points } = await json<{ points: { drop: number }[] }>(...again);
+  expect(points[0].drop).toBeLessThanOrEqual(13);
+});
+
 test('search in parts finds what search finds', async () => {
   writeFileSync(path('nearest.json'), JSON.stringify({ weights: { rounding: 'nearest' } }));
   const args = ['search', path('float.onnx'), '-c', path('pictures'), '-w', '4', '-r', path('nearest.json')];

@@ -349,7 +349,7 @@ function advice(chosen: readonly RankedLayer[]): HTMLElement[] {
       element(
         'p',
         {},
-        'What loses most has 8 bits already: no bits of single layers would help. Another observer, or more calibration pictures, may.',
+        'No bits of single layers would help. Another observer, or more calibration pictures, may.',
       ),
     ];
   }

@@ -1,5 +1,6 @@
 /** Times every variant of a layer's shape on an open device, and the register peaks they are compared with. */
 import { median } from 'simple-statistics';
+import { moreOperators } from '../src/ops/more-operators.ts';
 import { createOperatorRegistry } from '../src/ops/registry.ts';
 import type { ArithmeticFamily, GpuVariant } from '../src/ops/gpu-kernel.ts';
 import { byteCount } from '../src/program/program.ts';
@@ -87,7 +88,7 @@ async function benchLayer(
   { rounds, defaults, variants: wanted = [''] }: KernelOptions,
 ): Promise<KernelRow[]> {
   const { open, pipelines, constants, stopwatch, probes } = bench;
-  const operators = createOperatorRegistry();
+  const operators = createOperatorRegistry(moreOperators);
   const program = programOf(layer);
   const operation = program.operations[0] as Conv2dOperation;
   const target = { program, operators, batch, capabilities: open.capabilities };

@@ -6,7 +6,7 @@ import { dequantizeLinear } from '../src/graph/operators/dequantize-linear.ts';
 import { quantizeLinear } from '../src/graph/operators/quantize-linear.ts';
 import { allOperators, hostOperators } from '../src/graph/operators/host-registry.ts';
 import { lookup } from '../src/ops/lookup/index.ts';
-import { builtinOperators } from '../src/ops/registry.ts';
+import { builtinOperators } from '../src/ops/more-operators.ts';
 import { wasmKernels } from '../src/ops/wasm-kernels.ts';
 import { webgpuKernels } from '../src/ops/webgpu-kernels.ts';
 import {

@@ -51,6 +51,7 @@ export type {
   QuantizedConstant,
 } from './program/lowering.ts';
 export type {
+  ArgMaxOperation,
   AveragePool2dOperation,
   BuiltinOperation,
   AccumulatorTensor,
@@ -64,6 +65,7 @@ export type {
   Int8Tensor,
   IntegerProgram,
   Layout,
+  LogSoftmaxOperation,
   LookupOperation,
   MatMulOperation,
   MaxPool2dOperation,

@@ -13,6 +13,8 @@ const KINDS: ReadonlySet<string> = new Set<BuiltinOperation['kind']>([
   'reduce',
   'resize',
   'softmax',
+  'logSoftmax',
+  'argMax',
 ]);
 
 function isBuiltin(operation: Operation): operation is BuiltinOperation {
@@ -59,6 +61,10 @@ export function titleOf(operation: Operation, from: ProgramTensor, to: ProgramTe
       return 'Resize';
     case 'softmax':
       return 'Softmax';
+    case 'logSoftmax':
+      return 'Log softmax';
+    case 'argMax':
+      return operation.function === 'max' ? 'Index of the largest' : 'Index of the least';
   }
 }
 

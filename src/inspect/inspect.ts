@@ -9,6 +9,7 @@ import type { Profile } from '../model/model.ts';
 import { assumedQuantization } from '../model/support.ts';
 import { graphSchema } from '../onnx/graph-schema.ts';
 import type { GpuVariant } from '../ops/gpu-kernel.ts';
+import { moreOperators } from '../ops/more-operators.ts';
 import { createOperatorRegistry, type OperatorRegistry } from '../ops/registry.ts';
 import type { WasmArgument, WasmVariant } from '../ops/wasm-kernel.ts';
 import { lower, type LoweredNode } from '../program/lower.ts';
@@ -189,7 +190,7 @@ export function inspectModel(graph: Graph, options: InspectOptions = {}): Inspec
   const { target: asked = 'webgpu', batch = 1, quantized, kernels = false } = options;
   const target = typeof asked === 'string' ? deviceProfile(asked) : asked;
   const { layers, ...model } = describeModel(graph);
-  const operators = createOperatorRegistry();
+  const operators = createOperatorRegistry(moreOperators);
   const lowered: LoweredNode[] = [];
   let program: IntegerProgram | undefined;
   let problems: readonly ModelProblem[] = [];

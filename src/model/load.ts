@@ -43,18 +43,20 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   checkOptions(options);
   const { signal } = options;
   if (typeof source === 'string' || source instanceof URL) void preloadBackend(options);
-  const operators = createOperatorRegistry(options.operators);
   const graph = await readGraph(source, {
     ...options,
     operators: (options.operators ?? []).flatMap(({ onnx }) => onnx),
   });
+  const more = graph.operators?.size ? (await import('../ops/more-operators.ts')).moreOperators : [];
+  const extra = [...more, ...(options.operators ?? [])];
+  const operators = createOperatorRegistry(extra);
   const program = lower(graph, operators.operators, {
     fuse: options.fuse ?? true,
     host: options.hostStages ?? true,
   });
   checkActivationBytes(program, options.maxActivationBytes ?? DEFAULT_MAX_ACTIVATION_BYTES);
   signal?.throwIfAborted();
-  const fast = createOperatorRegistry(options.operators, await floatKernels(program));
+  const fast = createOperatorRegistry(extra, await floatKernels(program));
   const { session, reason } = await openBackend(program, { plain: operators, fast }, options);
   try {
     signal?.throwIfAborted();

@@ -4,6 +4,7 @@ import { ModelError, type ModelProblem } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { optimize } from '../graph/passes/optimize.ts';
 import { graphSchema } from '../onnx/graph-schema.ts';
+import { moreOperators } from '../ops/more-operators.ts';
 import { createOperatorRegistry } from '../ops/registry.ts';
 import { lower } from '../program/lower.ts';
 import { checkFloat } from '../quantize/calibrate.ts';
@@ -30,7 +31,7 @@ export function findObstacles(float: Graph): Obstacles {
   check('findObstacles', { float: graphSchema }, { float });
   try {
     const quantized = assumedQuantization(float);
-    const operators = createOperatorRegistry();
+    const operators = createOperatorRegistry(moreOperators);
     return { problems: [], hostNodes: hostNodes(lower(quantized, operators.operators), operators) };
   } catch (error) {
     if (error instanceof ModelError) return { problems: error.problems, hostNodes: [] };

@@ -17,8 +17,8 @@ import { reduce } from './reduce/index.ts';
 import { resize } from './resize/index.ts';
 import { softmax } from './softmax/index.ts';
 
-/** Operators that come with Octet, in the order of their folders. */
-export const builtinOperators: readonly Operator[] = [
+/** Operators that come with Octet and whose rows are in the first table (graph/operators/registry.ts), in the order of their folders. */
+export const commonOperators: readonly Operator[] = [
   averagePool2d,
   binary,
   constant,
@@ -43,7 +43,7 @@ export interface OperatorRegistry {
 }
 
 /**
- * Built-in operators and a user's own. There is no global table: whoever loads a model passes its extra
+ * Common operators, and others: `moreOperators`, a user's own. There is no global table: whoever loads a model passes its extra
  * operators, so that two models on a page cannot change each other.
  *
  * @param kernels what convolutions and matrix products on the host are computed by. Default: plain loops
@@ -54,7 +54,7 @@ export function createOperatorRegistry(
   kernels?: FloatKernels,
 ): OperatorRegistry {
   const host = hostOperator(kernels);
-  const builtin = builtinOperators.map((operator) => (operator.kind === host.kind ? host : operator));
+  const builtin = commonOperators.map((operator) => (operator.kind === host.kind ? host : operator));
   const operators = [...builtin, ...extra];
   const byKind = new Map<string, Operator>();
   for (const operator of operators) {

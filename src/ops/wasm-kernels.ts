@@ -1,8 +1,10 @@
 /** The WebAssembly kernels of the built-in operators. Apart from `registry.ts`, so that they come with the backend that runs them. */
+import { wasmKernel as argMax } from './argMax/wasm.ts';
 import { wasmKernel as averagePool2d } from './averagePool2d/wasm.ts';
 import { wasmKernel as binary } from './binary/wasm.ts';
 import { wasmKernel as constant } from './constant/wasm.ts';
 import { wasmKernel as conv2d } from './conv2d/wasm.ts';
+import { wasmKernel as logSoftmax } from './logSoftmax/wasm.ts';
 import { wasmKernel as lookup } from './lookup/wasm.ts';
 import { wasmKernel as matMul } from './matMul/wasm.ts';
 import { wasmKernel as maxPool2d } from './maxPool2d/wasm.ts';
@@ -16,10 +18,12 @@ import type { Operation } from '../program/program.ts';
 
 /** By the `kind` of their operations. */
 export const wasmKernels: Readonly<Record<string, WasmKernel>> = {
+  argMax,
   averagePool2d,
   binary,
   constant,
   conv2d,
+  logSoftmax,
   lookup,
   matMul,
   maxPool2d,

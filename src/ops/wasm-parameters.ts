@@ -219,6 +219,18 @@ export const PARAMETER_BLOCKS = {
       'hi',
     ],
   },
+  /** softmax.ts */
+  LogSoftmax: {
+    fields: [
+      'channels', // stored, a multiple of 4
+      'count', // real ones
+      'bits', // log₂ of the largest exponential
+      'shift', // fraction bits of the tables
+      'zeroPoint',
+      'lo',
+      'hi',
+    ],
+  },
   Lookup: {
     fields: [
       'channels', // stored

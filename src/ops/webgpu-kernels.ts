@@ -1,8 +1,10 @@
 /** The WebGPU kernels of the built-in operators. Apart from `registry.ts`, so that they come with the backend that runs them. */
+import { webgpuKernel as argMax } from './argMax/webgpu.ts';
 import { webgpuKernel as averagePool2d } from './averagePool2d/webgpu.ts';
 import { webgpuKernel as binary } from './binary/webgpu.ts';
 import { webgpuKernel as constant } from './constant/webgpu.ts';
 import { webgpuKernel as conv2d } from './conv2d/webgpu.ts';
+import { webgpuKernel as logSoftmax } from './logSoftmax/webgpu.ts';
 import { webgpuKernel as lookup } from './lookup/webgpu.ts';
 import { webgpuKernel as matMul } from './matMul/webgpu.ts';
 import { webgpuKernel as maxPool2d } from './maxPool2d/webgpu.ts';
@@ -16,10 +18,12 @@ import type { Operation } from '../program/program.ts';
 
 /** By the `kind` of their operations. */
 export const webgpuKernels: Readonly<Record<string, GpuKernel>> = {
+  argMax,
   averagePool2d,
   binary,
   constant,
   conv2d,
+  logSoftmax,
   lookup,
   matMul,
   maxPool2d,

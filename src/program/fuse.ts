@@ -87,9 +87,11 @@ function withoutCopies(program: IntegerProgram): IntegerProgram {
 
 /** Operations that take elements by where they are stored. */
 const BY_PLACE: ReadonlySet<string> = new Set<BuiltinOperation['kind']>([
+  'argMax',
   'averagePool2d',
   'binary',
   'conv2d',
+  'logSoftmax',
   'lookup',
   'matMul',
   'maxPool2d',

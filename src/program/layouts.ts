@@ -1,5 +1,6 @@
 /** Layouts by logical axes: which of them are stored as rows, columns and channels. */
 import { rowMajorStrides } from '../graph/strided.ts';
+import type { Dimension } from '../graph/graph.ts';
 import type { ImageShape, Layout } from './program.ts';
 
 /** Neighbouring logical axes, counted with the batch, that one stored axis holds, from the outermost; none: it has one element. */
@@ -62,6 +63,13 @@ export function channelEntries(
 
 /** Most channels with tables of their own: a file may declare millions. */
 const MAX_TABLES = 2 ** 16;
+
+/** The layout of `shape` that stores `axis` innermost; undefined where it is the batch, or a size behind that is not fixed. */
+export function innermostLayout(shape: readonly Dimension[], axis: number | undefined): Layout | undefined {
+  const isFixed = shape.slice(1).every((size) => typeof size === 'number' && size > 0);
+  if (axis === undefined || axis === 0 || !isFixed) return undefined;
+  return groupedLayout(shape as readonly number[], groupsWithin(shape.length, axis));
+}
 
 /** Those of a tensor of `rank` dimensions that store `axis` innermost and keep the others in order. */
 export function groupsWithin(rank: number, axis: number): AxisGroups {

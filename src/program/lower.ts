@@ -413,6 +413,19 @@ class Lowering implements LoweringContext {
     return { tensor, lo: -128, hi: 127 };
   }
 
+  indices(node: Node): IntegerTensor | undefined {
+    const [name] = node.outputs;
+    const info = this.graph.values.get(name);
+    const count = info && countOf(info.shape);
+    if (count === undefined) {
+      this.problem(node, `its result "${name}" has no batch and fixed sizes behind it`);
+      return undefined;
+    }
+    const tensor = this.#draft.integers(name, info!.shape, info!.dtype);
+    this.#draft.set(this.#values, name, { tensor, values: null });
+    return tensor;
+  }
+
   intermediate(node: Node, layout: Layout, like: QuantizationParameters, what: string): Int8Tensor {
     return this.#draft.int8(`${node.outputs[0]}.${what}`, layout, like);
   }
@@ -738,6 +751,7 @@ class Lowering implements LoweringContext {
       plainConstant: (layer, index) => this.plainConstant(layer, index),
       shape: (layer, index) => this.shape(layer, index),
       output,
+      indices: () => undefined,
       intermediate: this.intermediate.bind(this),
       layoutBehind: () => undefined,
       endsGraph: () => false,

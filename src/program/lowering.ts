@@ -1,6 +1,6 @@
 import type { Dimension, Graph, Node, Tensor } from '../graph/graph.ts';
 import type { OnnxOperator, Value } from '../graph/operators/operator.ts';
-import type { Int8Tensor, Layout, Operation, ProgramTensor } from './program.ts';
+import type { Int8Tensor, IntegerTensor, Layout, Operation, ProgramTensor } from './program.ts';
 
 /** A quantized value seen through its DequantizeLinear. */
 export interface QuantizedConstant {
@@ -84,6 +84,8 @@ export interface LoweringContext {
    */
   output(node: Node, layout: Layout, options?: OutputOptions): LoweredOutput | undefined;
   output(node: Node, layout: Layout, options: AccumulatorOptions): LoweredOutput<ProgramTensor> | undefined;
+  /** Declares the result of `node` as integers that are no quantized values (indices), row-major. */
+  indices(node: Node): IntegerTensor | undefined;
   /** A tensor between two operations that one node becomes; `like` gives its scale and zero point, `what` says what it is. */
   intermediate(
     node: Node,

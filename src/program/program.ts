@@ -284,6 +284,35 @@ export interface SoftmaxOperation extends Operation {
   readonly requantize: ScalarRequantize;
 }
 
+/**
+ * Logarithm of the softmax over the channels of each pixel: with `d` the largest of its values less each value, and `S` the sum of their
+ * exponentials, `y = clamp(zeroPoint − rne((steps[d] + L(S)) · 2^−shift), lo, hi)`, where `L` interpolates `logarithms` (reference.ts).
+ */
+export interface LogSoftmaxOperation extends Operation {
+  readonly kind: 'logSoftmax';
+  /** As softmax's. */
+  readonly exponentials: Uint32Array;
+  /** [256] what each difference comes to in steps of the output, at most 512 of them, times 2^shift. */
+  readonly steps: Int32Array;
+  /** [257] `rne(2^shift · ln(1 + i/256) / output scale)`. */
+  readonly logarithms: Int32Array;
+  /** 1…18 */
+  readonly shift: number;
+  readonly zeroPoint: number;
+  readonly lo: number;
+  readonly hi: number;
+}
+
+/**
+ * The channel that holds the largest (or least) value of each pixel, the first of equals, or the last. The output is an `IntegerTensor`: one
+ * int32 a pixel, in their order.
+ */
+export interface ArgMaxOperation extends Operation {
+  readonly kind: 'argMax';
+  readonly function: 'max' | 'min';
+  readonly isLast: boolean;
+}
+
 /** What a reduction folds the differences `x − z_x` into, or of `max` and `min` the values. */
 export type ReduceFunction = 'sum' | 'sumOfMagnitudes' | 'sumOfSquares' | 'max' | 'min';
 
@@ -366,6 +395,7 @@ export interface HostOperation extends Operation {
 
 /** Operations that run on a device. */
 export type BuiltinOperation =
+  | ArgMaxOperation
   | Conv2dOperation
   | MaxPool2dOperation
   | AveragePool2dOperation
@@ -373,6 +403,7 @@ export type BuiltinOperation =
   | ConstantOperation
   | MoveOperation
   | LookupOperation
+  | LogSoftmaxOperation
   | MatMulOperation
   | ReduceOperation
   | ResizeOperation

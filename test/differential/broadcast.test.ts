@@ -1,7 +1,7 @@
 /** Functions of two tensors, of which one may be repeated: each graph agrees with ONNX Runtime, in integers throughout. */
 import { describe, expect, it } from 'vitest';
 import { inferShapes } from '../../src/graph/infer-shapes.ts';
-import { builtinOperators } from '../../src/ops/registry.ts';
+import { builtinOperators } from '../../src/ops/more-operators.ts';
 import { lower } from '../../src/program/lower.ts';
 import { differential } from '../support/differential.ts';
 import { randomInputs } from '../support/onnx-models.ts';

@@ -1,6 +1,6 @@
 /** Functions that differ by channel: each graph agrees with ONNX Runtime on the reference and wasm, in integers throughout. */
 import { describe, expect, it } from 'vitest';
-import { builtinOperators } from '../../src/ops/registry.ts';
+import { builtinOperators } from '../../src/ops/more-operators.ts';
 import { lower } from '../../src/program/lower.ts';
 import { inferShapes } from '../../src/graph/infer-shapes.ts';
 import { differential } from '../support/differential.ts';

@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { ModelError } from '../../src/errors.ts';
-import { builtinOperators } from '../../src/ops/registry.ts';
+import { builtinOperators } from '../../src/ops/more-operators.ts';
 import { lower } from '../../src/program/lower.ts';
 import type { IntegerProgram } from '../../src/program/program.ts';
 import { runProgram } from '../support/differential.ts';

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { inferShapes } from '../../src/graph/infer-shapes.ts';
 import { Problems } from '../../src/graph/problems.ts';
-import { builtinOperators } from '../../src/ops/registry.ts';
+import { builtinOperators } from '../../src/ops/more-operators.ts';
 import { lower } from '../../src/program/lower.ts';
 import { differential } from '../support/differential.ts';
 import { randomInputs } from '../support/onnx-models.ts';
@@ -165,6 +165,50 @@ describe('softmax', () => {
       const joined = b.node('Transpose', [y], { perm: [0, 2, 1, 3] });
       b.output(b.qdq(b.node('Reshape', [joined, list(b, 0, 6, 12)]), 0.02, 3), ['N', 6, 12]);
     }));
+});
+
+describe('a log softmax', () => {
+  it.each([
+    [1, [10, 4, 5]],
+    [2, [4, 10, 5]],
+    [-1, [4, 5, 10]],
+  ] as const)('over axis %i of [%j]', (axis, shape) =>
+    expectIntegers(['logSoftmax'], (b) => {
+      const y = b.qdq(b.node('LogSoftmax', [input(b, 'x', shape)], { axis }), 0.03, 120);
+      b.output(b.qdq(b.node('Exp', [y]), 1 / 256, -128), ['N', ...shape]);
+    }),
+  );
+
+  it('at the end, clamped', () =>
+    expectIntegers(['logSoftmax'], (b) => {
+      const y = b.node('LogSoftmax', [input(b, 'x', [20])]);
+      const bounds = [-4, -0.5].map((bound) => b.constant(`${bound}`, [], Float32Array.of(bound)));
+      b.output(b.qdq(b.node('Clip', [y, ...bounds]), 0.02, 255, 'uint8'), ['N', 20]);
+    }));
+});
+
+describe('the index of an extreme', () => {
+  it.each([
+    ['ArgMax', 1, 1, 0, [1, 4, 5]],
+    ['ArgMax', -1, 0, 1, [6, 4]],
+    ['ArgMin', 2, 0, 0, [6, 5]],
+    ['ArgMin', 1, 1, 1, [1, 4, 5]],
+  ] as const)('%s over axis %i, keepdims %i, select_last_index %i', (op, axis, keepdims, last, shape) =>
+    expectIntegers(['argMax'], (b) => {
+      const attributes = { axis, keepdims, select_last_index: last };
+      b.output(b.node(op, [input(b, 'x', [6, 4, 5])], attributes), ['N', ...shape], 'int64');
+    }),
+  );
+
+  it('is read by what stands behind it, on the host', async () => {
+    const b = createQdqGraph();
+    const index = b.node('ArgMax', [input(b, 'x', [6, 4, 5])], { axis: 1, keepdims: 0 });
+    b.output(b.node('Equal', [index, list(b, 2)]), ['N', 4, 5], 'bool');
+    b.output(b.node('Reshape', [index, list(b, 0, 20)]), ['N', 20], 'int64');
+    const graph = b.build();
+    const verdict = await differential(graph, randomInputs(graph, BATCH, 5), BATCH);
+    expect(verdict, JSON.stringify(verdict)).toMatchObject({ kind: 'agrees' });
+  });
 });
 
 describe('a reduction', () => {

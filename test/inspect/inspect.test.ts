@@ -16,7 +16,7 @@ import { inspectionSchema } from '../../src/inspect/schema.ts';
 import { deviceProfile, deviceProfiles, parseDeviceProfile } from '../../src/inspect/target.ts';
 import { assumedQuantization } from '../../src/model/support.ts';
 import { loadModel } from '../../src/model/load.ts';
-import { logSoftmax } from '../../src/graph/operators/log-softmax.ts';
+import { hardmax } from '../../src/graph/operators/hardmax.ts';
 import { createFloatGraph } from '../support/onnx-models.ts';
 
 /** A residual block with batch norm, a pool, a node that runs on the host, and a dense layer with softmax. */
@@ -33,9 +33,9 @@ function network() {
 /** With Tanh made an operator of the host, which the builder knows none of. */
 function onHost(graph: Graph): Graph {
   const nodes = graph.nodes.map((node) =>
-    node.op === 'Tanh' ? { ...node, op: logSoftmax.op, attributes: { axis: 1 } } : node,
+    node.op === 'Tanh' ? { ...node, op: hardmax.op, attributes: { axis: 1 } } : node,
   );
-  return { ...graph, nodes, operators: new Map([[logSoftmax.op, logSoftmax]]) };
+  return { ...graph, nodes, operators: new Map([[hardmax.op, hardmax]]) };
 }
 
 const float = network();
@@ -48,7 +48,7 @@ describe('nodes', () => {
     expect(nodes('Conv').map(({ stage }) => stage)).toEqual(['device', 'device', 'device', 'device']);
     expect(nodes('Conv')[0].reason).toMatch(/^conv2d by \S+ in dot4I8Packed, the default of \d+ kernels$/);
     expect(nodes('BatchNormalization')[0].reason).toMatch(/part of the operation|folded into/);
-    expect(nodes('LogSoftmax')[0]).toMatchObject({
+    expect(nodes('Hardmax')[0]).toMatchObject({
       stage: 'host',
       reason: expect.stringMatching(/cannot run this operator in integers/) as string,
     });
@@ -246,7 +246,7 @@ test('a U-Net with a stage on the host: where the device waits, and a report of 
   const last = b.node('Concat', [twice(b.relu(odd), 12, 8), top], { axis: 1 });
   const mask = b.node('Sigmoid', [b.conv(last, 1, { kernel: 1 })]);
   const unet = inspectModel(onHost(b.finish(mask)), { kernels: true });
-  expect(unet.nodes.filter(({ op }) => op === logSoftmax.op)).toMatchObject([{ stage: 'host' }]);
+  expect(unet.nodes.filter(({ op }) => op === hardmax.op)).toMatchObject([{ stage: 'host' }]);
   expect(unet.totals.hostStages).toBe(1);
   const kernels = unet.operations.reduce((sum, { expected }) => sum + expected.ms, 0);
   expect(unet.totals.expectedMs).toBeCloseTo(kernels + unet.target.rates.hostMicroseconds / 1e3, 9);

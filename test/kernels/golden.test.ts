@@ -6,6 +6,7 @@ import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { layGrid } from '../../src/ops/gpu-dispatch.ts';
 import type { GpuCapabilities } from '../../src/ops/gpu-kernel.ts';
+import { moreOperators } from '../../src/ops/more-operators.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import { webgpuKernelOf } from '../../src/ops/webgpu-kernels.ts';
 import { quantizePixelsWgsl } from '../../shaders/quantize-pixels.wgsl.ts';
@@ -46,7 +47,7 @@ const capabilities: GpuCapabilities = {
 };
 
 function shownTexts(): Map<string, string> {
-  const registry = createOperatorRegistry();
+  const registry = createOperatorRegistry(moreOperators);
   const cases = quickCases();
   const shown = [
     ...SHOWN.map((name) => cases.find((c) => c.name === name)),
@@ -55,6 +56,8 @@ function shownTexts(): Map<string, string> {
     cases.find((c) => c.kind === 'resize'),
     cases.find((c) => c.name === 'matMul: primes, batch 3'),
     cases.find((c) => c.name === 'softmax: primes, batch 3'),
+    cases.find((c) => c.kind === 'logSoftmax'),
+    cases.find((c) => c.name === 'argMax: the last of the least'),
     cases.find((c) => c.name === 'reduce: pixels of primes, batch 3'),
     cases.find((c) => c.name === 'reduce: root of squares of channels'),
   ];

@@ -3,7 +3,7 @@ import type { DType, Graph, Tensor } from '../../src/graph/graph.ts';
 import { raiseOpset } from '../../src/graph/passes/raise-opset.ts';
 import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
-import { builtinOperators } from '../../src/ops/registry.ts';
+import { builtinOperators } from '../../src/ops/more-operators.ts';
 import { lower } from '../../src/program/lower.ts';
 import { calibrate } from '../../src/quantize/calibrate.ts';
 import { quantizeCalibrated } from '../../src/quantize/quantize.ts';

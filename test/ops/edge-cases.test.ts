@@ -2,7 +2,7 @@
 import { describe, expect, it, test } from 'vitest';
 import { ModelError } from '../../src/errors.ts';
 import type { Graph } from '../../src/graph/graph.ts';
-import { builtinOperators } from '../../src/ops/registry.ts';
+import { builtinOperators } from '../../src/ops/more-operators.ts';
 import { lower } from '../../src/program/lower.ts';
 import type {
   AveragePool2dOperation,

@@ -4,10 +4,12 @@
  */
 import { describe, expect, it } from 'vitest';
 import type {
+  ArgMaxOperation,
   AveragePool2dOperation,
   BuiltinOperation,
   BinaryOperation,
   Conv2dOperation,
+  LogSoftmaxOperation,
   MaxPool2dOperation,
   MatMulOperation,
   MoveOperation,
@@ -19,8 +21,10 @@ import type {
   SoftmaxOperation,
   Window2d,
 } from '../../src/program/program.ts';
-import { elementCount, paddedChannels } from '../../src/program/program.ts';
+import { elementCount, isHostTensor, paddedChannels } from '../../src/program/program.ts';
 import { rootThresholds } from '../../src/ops/reduce/lower.ts';
+import { moreOperators } from '../../src/ops/more-operators.ts';
+import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
 import { fullCases, type OperationCase } from '../support/cases.ts';
 import { compareBuffers } from '../support/report.ts';
@@ -208,6 +212,36 @@ function softmax({ exponentials, requantize }: SoftmaxOperation, x: Element, cha
   };
 }
 
+/** Exactly, in BigInt: the logarithm interpolated, one rounding. */
+function logSoftmax(op: LogSoftmaxOperation, x: Element, channels: number): Element {
+  return (n, h, w, c) => {
+    const values = Array.from({ length: channels }, (_, i) => x(n, h, w, i));
+    const largest = Math.max(...values);
+    const sum = values.reduce((total, value) => total + BigInt(op.exponentials[largest - value]), 0n);
+    const top = BigInt(sum.toString(2).length - 1);
+    // Of 2²⁴ parts between two powers of two.
+    const place = Number((sum << 24n) / (1n << top)) - 2 ** 24;
+    const [low, high] = [0, 1].map((i) => BigInt(op.logarithms[(place >> 16) + i]));
+    const between = ((high - low) * BigInt(place & 0xffff)) >> 16n;
+    const exponent = top - BigInt(31 - Math.ceil(Math.log2(channels)));
+    const logarithm = exponent * BigInt(op.logarithms[256]) + low + between;
+    return clamp(
+      op.zeroPoint - shiftRounded(BigInt(op.steps[largest - values[c]]) + logarithm, op.shift),
+      op,
+    );
+  };
+}
+
+function argMax({ function: of, isLast }: ArgMaxOperation, x: Element, image: readonly number[]): Element {
+  const [height, width, channels] = image;
+  return (n, _, __, pixel) => {
+    const place = [Math.floor(pixel / width) % height, pixel % width] as const;
+    const values = Array.from({ length: channels }, (_, i) => x(n, ...place, i));
+    const best = of === 'max' ? Math.max(...values) : Math.min(...values);
+    return isLast ? values.lastIndexOf(best) : values.indexOf(best);
+  };
+}
+
 /** Bytes of images, found by the offsets. */
 function move(op: MoveOperation, images: readonly ((n: number, offset: number) => number)[]): Element {
   return (n, h, w, c) => {
@@ -263,6 +297,10 @@ function expectedOf({ program, inputs, batch }: OperationCase): Int8Array | Int3
         return matMul(op, elements, tensors);
       case 'softmax':
         return softmax(op, elements[0], tensors[0].image[2]);
+      case 'logSoftmax':
+        return logSoftmax(op, elements[0], tensors[0].image[2]);
+      case 'argMax':
+        return argMax(op, elements[0], tensors[0].image);
       case 'reduce':
         return reduce(op, elements[0], tensors[0]);
       case 'resize':
@@ -277,9 +315,10 @@ function expectedOf({ program, inputs, batch }: OperationCase): Int8Array | Int3
   const [height, width, channels] = output.image;
   const count = elementCount(output, batch);
   const data = output.type === 'int8' ? new Int8Array(count) : new Int32Array(count);
+  const stored = isHostTensor(output) ? channels : paddedChannels(channels);
   for (let i = 0; i < count; i++) {
-    const c = i % paddedChannels(channels);
-    const pixel = Math.floor(i / paddedChannels(channels));
+    const c = i % stored;
+    const pixel = Math.floor(i / stored);
     const [n, h, w] = [
       Math.floor(pixel / (height * width)),
       Math.floor(pixel / width) % height,
@@ -290,11 +329,12 @@ function expectedOf({ program, inputs, batch }: OperationCase): Int8Array | Int3
   return data;
 }
 
+const registry = createOperatorRegistry(moreOperators);
 const cases = fullCases(250);
 
 describe.each([...new Set(cases.map(({ kind }) => kind))])('%s', (kind) => {
   it.each(cases.filter((each) => each.kind === kind))('$name', async (each) => {
-    using session = createReferenceSession(each.program);
+    using session = createReferenceSession(each.program, registry);
     const inputs = new Map([...each.inputs].map(([id, data]) => [id, { kind: 'quantized', data } as const]));
     const { tensors } = await session.run(inputs, { batch: each.batch });
     const output = each.program.tensors[each.program.operations[0].output];

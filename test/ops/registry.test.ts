@@ -4,7 +4,8 @@ import { operatorTable, operatorTablePath, shadersOf } from '../../scripts/opera
 import { InputError, ModelError } from '../../src/errors.ts';
 import { defineOperator } from '../../src/graph/operators/operator.ts';
 import type { Operator } from '../../src/ops/operator.ts';
-import { builtinOperators, createOperatorRegistry } from '../../src/ops/registry.ts';
+import { builtinOperators } from '../../src/ops/more-operators.ts';
+import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import { wasmKernels } from '../../src/ops/wasm-kernels.ts';
 import { webgpuKernels } from '../../src/ops/webgpu-kernels.ts';
 import { quickCases } from '../support/cases.ts';

@@ -1,7 +1,7 @@
 /** Graphs of which a part stays in real numbers: computed on the host between integers. */
 import { describe, expect, it } from 'vitest';
 import { inferShapes } from '../../src/graph/infer-shapes.ts';
-import { builtinOperators } from '../../src/ops/registry.ts';
+import { builtinOperators } from '../../src/ops/more-operators.ts';
 import { quantizeInput, readOutput } from '../../src/program/input.ts';
 import { lower } from '../../src/program/lower.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';

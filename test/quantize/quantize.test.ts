@@ -4,7 +4,7 @@ import type { Graph, Tensor } from '../../src/graph/graph.ts';
 import { loadModel } from '../../src/model/load.ts';
 import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
-import { builtinOperators } from '../../src/ops/registry.ts';
+import { builtinOperators } from '../../src/ops/more-operators.ts';
 import { lower } from '../../src/program/lower.ts';
 import { calibrate, type Calibration } from '../../src/quantize/calibrate.ts';
 import type { Batch } from '../../src/quantize/onnx-runtime.ts';

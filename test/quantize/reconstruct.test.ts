@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { roundHalfToEven } from '../../src/program/multiplier.ts';
-import { builtinOperators } from '../../src/ops/registry.ts';
+import { builtinOperators } from '../../src/ops/more-operators.ts';
 import { lower } from '../../src/program/lower.ts';
 import { calibrate } from '../../src/quantize/calibrate.ts';
 import type { MatrixProduct } from '../../src/quantize/matrix-product.ts';

@@ -1,7 +1,8 @@
 /** Programs of which some operations run on the host, on all backends. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Operator } from '../../src/ops/operator.ts';
-import { builtinOperators, createOperatorRegistry } from '../../src/ops/registry.ts';
+import { builtinOperators } from '../../src/ops/more-operators.ts';
+import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import type { FloatTensor, IntegerProgram, Operation, TensorId } from '../../src/program/program.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
 import type { Session, SessionInput, SessionResult } from '../../src/schedule/session.ts';

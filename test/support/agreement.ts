@@ -2,7 +2,8 @@
 import { inferShapes } from '../../src/graph/infer-shapes.ts';
 import type { Graph, Node } from '../../src/graph/graph.ts';
 import type { TensorBuffer } from '../../src/program/program.ts';
-import { builtinOperators, createOperatorRegistry } from '../../src/ops/registry.ts';
+import { builtinOperators, moreOperators } from '../../src/ops/more-operators.ts';
+import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import { quantizeInput, visitElements } from '../../src/program/input.ts';
 import { lower } from '../../src/program/lower.ts';
 import {
@@ -52,7 +53,7 @@ export function compareOnTheirInputs(
   readonly tensors: readonly TensorAgreement[];
   readonly alone: ReadonlyMap<TensorId, TensorBuffer>;
 } {
-  const registry = createOperatorRegistry();
+  const registry = createOperatorRegistry(moreOperators);
   const ours = new Map<TensorId, TensorBuffer>();
   const alone = new Map<TensorId, TensorBuffer>();
   for (const { name, tensor } of program.inputs) {

@@ -3,12 +3,14 @@
  * reference's bytes on them. Seeded, so that a name repeats a case. No Node imports: browsers run these too.
  */
 import type {
+  ArgMaxOperation,
   AveragePool2dOperation,
   BinaryOperation,
   ConstantOperation,
   Conv2dOperation,
   ImageShape,
   IntegerProgram,
+  LogSoftmaxOperation,
   LookupOperation,
   MatMulOperation,
   MaxPool2dOperation,
@@ -27,7 +29,8 @@ import { moveSource, relayout } from '../../src/program/move.ts';
 import { commonRescale, toMultiplier } from '../../src/program/multiplier.ts';
 import { resizeTaps } from '../../src/graph/resizing.ts';
 import { rootThresholds } from '../../src/ops/reduce/lower.ts';
-import { softmaxExponentials } from '../../src/ops/softmax/lower.ts';
+import { logarithmTables } from '../../src/ops/logSoftmax/lower.ts';
+import { softmaxExponentials } from '../../src/ops/exponentials.ts';
 import { windowOutput } from '../../src/ops/window.ts';
 import {
   createProgramBuilder,
@@ -1087,6 +1090,83 @@ function softmaxCase(label: string, spec: SoftmaxSpec, random: Random): Operatio
   return finish('softmax', label, builder.build(label), batch, inputs);
 }
 
+const LOG_SOFTMAX_SPECS: Record<string, SoftmaxSpec> = {
+  'one value': { image: [1, 1, 1] },
+  'primes, batch 3': { batch: 3, image: [5, 7, 13] },
+  'whole words': { image: [3, 4, 16], outScale: 0.1 },
+  'channels 65': { batch: 2, image: [1, 3, 65], scale: 0.02, outScale: 0.02 },
+  'channels 197': { image: [3, 5, 197], scale: 0.1 },
+  'the longest': { image: [1, 2, 2048], scale: 0.01, outScale: 0.04 },
+  'all alike': { image: [2, 2, 48], x: 'zeroPoint', outScale: 1 / 64 },
+  'ties at halves of steps': { image: [5, 9, 1], x: 'small', outScale: 1 / 3, zeroPoint: 2 },
+  extremes: { batch: 2, image: [4, 4, 10], x: 'extremes', zeroPoint: 0, scale: 0.3 },
+  'all -128': { image: [2, 3, 5], x: 'min', zeroPoint: 127 },
+  'saturates, clipped': { image: [4, 5, 7], outScale: 0.003, zeroPoint: 30, clip: [-128, 20] },
+  'the least scale': { image: [4, 5, 2000], scale: 0.2, outScale: 2 ** -12, zeroPoint: 127 },
+  'a scale that leaves nothing': { image: [2, 2, 3], outScale: 1e9, zeroPoint: 4 },
+};
+
+function logSoftmaxCase(label: string, spec: SoftmaxSpec, random: Random): OperationCase {
+  const { image, batch = 1, scale = 0.05, outScale = 0.06, zeroPoint = 127, clip = [-128, 127] } = spec;
+  const builder = createProgramBuilder();
+  const input = builder.input(image, 7, scale);
+  const output = builder.tensor(image, zeroPoint, 'int8', outScale);
+  builder.emit<LogSoftmaxOperation>({
+    kind: 'logSoftmax',
+    name: label,
+    inputs: [input.id],
+    output: output.id,
+    exponentials: softmaxExponentials(scale, image[2]),
+    ...logarithmTables(scale, outScale),
+    zeroPoint,
+    lo: clip[0],
+    hi: clip[1],
+  });
+  const draw = drawValues(spec.x ?? 'random', random, 7);
+  const inputs = new Map([[input.id, fillImage(input, batch, draw)]]);
+  return finish('logSoftmax', label, builder.build(label), batch, inputs);
+}
+
+interface ArgMaxSpec {
+  readonly batch?: number;
+  readonly image: ImageShape;
+  readonly of?: 'max' | 'min';
+  readonly isLast?: boolean;
+  readonly x?: Values;
+}
+
+const ARG_MAX_SPECS: Record<string, ArgMaxSpec> = {
+  'one value': { image: [1, 1, 1] },
+  'primes, batch 3': { batch: 3, image: [5, 7, 13] },
+  'the last of the largest': { image: [5, 7, 13], isLast: true, x: 'small' },
+  'the first of the largest': { image: [5, 7, 16], x: 'extremes' },
+  'the last of the least': { batch: 2, image: [4, 3, 10], of: 'min', isLast: true, x: 'extremes' },
+  'the first of the least': { image: [9, 9, 21], of: 'min' },
+  'all -128, not the padding': { image: [2, 3, 5], x: 'min' },
+  'all -128, the last': { image: [2, 3, 5], x: 'min', isLast: true },
+  'all 127, least': { image: [2, 3, 6], x: 'max', of: 'min', isLast: true },
+  'channels 1000': { image: [1, 3, 1000], x: 'extremes' },
+};
+
+function argMaxCase(label: string, spec: ArgMaxSpec, random: Random): OperationCase {
+  const { image, batch = 1, of = 'max', isLast = false } = spec;
+  const builder = createProgramBuilder();
+  // Padded lanes hold the zero point, which no value exceeds.
+  const input = builder.input(image, of === 'max' ? 127 : -128);
+  const output = builder.tensor([1, 1, image[0] * image[1]], 0, 'int32', 1);
+  builder.emit<ArgMaxOperation>({
+    kind: 'argMax',
+    name: label,
+    inputs: [input.id],
+    output: output.id,
+    function: of,
+    isLast,
+  });
+  const draw = drawValues(spec.x ?? 'random', random, 7);
+  const inputs = new Map([[input.id, fillImage(input, batch, draw)]]);
+  return finish('argMax', label, builder.build(label), batch, inputs);
+}
+
 interface ReduceSpec {
   readonly batch?: number;
   readonly image: ImageShape;
@@ -1325,6 +1405,8 @@ export function quickCases(): OperationCase[] {
     ...make(MATMUL_SPECS, matMulCase),
     ...make(SOFTMAX_SPECS, softmaxCase),
     ...make(REDUCE_SPECS, reduceCase),
+    ...make(LOG_SOFTMAX_SPECS, logSoftmaxCase),
+    ...make(ARG_MAX_SPECS, argMaxCase),
     averagePoolCase(
       'counts padding, but not beyond it',
       {

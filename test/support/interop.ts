@@ -5,6 +5,7 @@ import type { Graph } from '../../src/graph/graph.ts';
 import { loadModel } from '../../src/model/load.ts';
 import type { LoadOptions, Model, OutputTensor } from '../../src/model/model.ts';
 import { decodeModel } from '../../src/onnx/decode-model.ts';
+import { moreOperators } from '../../src/ops/more-operators.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import type { HostOperation, IntegerProgram, Operation } from '../../src/program/program.ts';
 import { quantize } from '../../src/quantize/quantize.ts';
@@ -136,7 +137,7 @@ function largestDifference(actual: ArrayLike<number>, expected: readonly number[
   }, 0);
 }
 
-const registry = createOperatorRegistry();
+const registry = createOperatorRegistry(moreOperators);
 
 /** Multiply-adds in integers on the device, of those of convolutions and products altogether; 1 where there are none. */
 export function deviceShare({ operations, tensors }: IntegerProgram): number {

@@ -3,6 +3,7 @@
  */
 import type { GpuCapabilities, GpuVariant } from '../../src/ops/gpu-kernel.ts';
 import type { TensorBuffer } from '../../src/program/program.ts';
+import { moreOperators } from '../../src/ops/more-operators.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import { webgpuKernelOf } from '../../src/ops/webgpu-kernels.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
@@ -39,7 +40,7 @@ export async function runKernelSuite(
   device: GPUDevice,
   { thorough = false, extra = 0, half, filter }: KernelSuiteOptions = {},
 ): Promise<KernelSuiteResult> {
-  const registry = createOperatorRegistry();
+  const registry = createOperatorRegistry(moreOperators);
   const failures: string[] = [];
   const variants = new Map<string, number>();
   let cases = 0;
@@ -109,7 +110,7 @@ function capabilitiesOf(device: GPUDevice, adapterClass: GpuCapabilities['adapte
 }
 
 async function referenceOutput({ program, batch, inputs }: OperationCase): Promise<TensorBuffer> {
-  const session = createReferenceSession(program);
+  const session = createReferenceSession(program, createOperatorRegistry(moreOperators));
   const quantized = new Map([...inputs].map(([id, data]) => [id, { kind: 'quantized', data }] as const));
   const { tensors } = await session.run(quantized, { batch });
   return tensors.get(program.operations[0].output)!;

@@ -5,10 +5,12 @@ import { encodeModel } from '../../src/onnx/encode.ts';
 
 ort.env.wasm.numThreads = 1;
 
-export type OrtResults = ReadonlyMap<
-  string,
-  { readonly shape: readonly number[]; readonly data: ort.Tensor['data'] }
->;
+export interface OrtResult {
+  readonly shape: readonly number[];
+  readonly data: ort.Tensor['data'];
+}
+
+export type OrtResults = ReadonlyMap<string, OrtResult>;
 
 /** Runs a model on float inputs of `batch` images and returns its outputs. */
 export async function runOrt(

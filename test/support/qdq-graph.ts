@@ -1,4 +1,5 @@
 /** Builds QDQ graphs by hand, in the shapes that quantizers write, for tests of lowering. */
+import { hostOperators } from '../../src/graph/operators/host-registry.ts';
 import type { Attribute, DType, Graph, Node, Tensor, TensorData } from '../../src/graph/graph.ts';
 
 export interface QdqGraphBuilder {
@@ -95,6 +96,9 @@ export function createQdqGraph(): QdqGraphBuilder {
       constants,
       values: new Map(),
       metadata: new Map(),
+      operators: new Map(
+        hostOperators.filter(({ op }) => nodes.some((each) => each.op === op)).map((row) => [row.op, row]),
+      ),
     }),
   };
 }

@@ -4,11 +4,12 @@
  */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, NodeProtoSchema, TensorProtoSchema, ValueInfoProtoSchema } from 'onnx-buf';
+import type { DType } from '../../src/graph/graph.ts';
 import { OctetError } from '../../src/errors.ts';
 import { allOperators } from '../../src/graph/operators/host-registry.ts';
 import { loadModel } from '../../src/model/load.ts';
 import { decodeModel } from '../../src/onnx/decode-model.ts';
-import { builtinOperators } from '../../src/ops/registry.ts';
+import { builtinOperators } from '../../src/ops/more-operators.ts';
 import { decibels, quantize } from '../../src/quantize/quantize.ts';
 import { isHost } from './interop.ts';
 import { listedNodeTests, type NodeTest, type NodeTestSuite, tensorOf } from './node-tests.ts';
@@ -37,16 +38,24 @@ function isClaimed(op: string): boolean {
   return kinds.has(op) || role === 'pointwise' || role === 'renames';
 }
 
-/** Tests of one operator that runs in integers, from float32 to float32, with elements. */
+/** Kinds of operations whose results are indices. */
+const INDEXING: ReadonlySet<string> = new Set(['argMax']);
+
+/** Tests of one operator that runs in integers, from float32 to float32 or to indices, with elements. */
 export function quantizableNodeTests(suite: NodeTestSuite): readonly NodeTest[] {
   return listedNodeTests(suite).filter(({ operators, inputs, outputs }) => {
     if (operators.length !== 1 || !isClaimed(operators[0]) || inputs.length === 0 || outputs.length !== 1)
       return false;
-    return [inputs[0], outputs[0]].every((bytes) => {
+    const isOf = (bytes: Uint8Array, type: DType) => {
       const { dtype, data } = tensorOf(bytes);
-      return dtype === 'float32' && data.length > 0;
-    });
+      return dtype === type && data.length > 0;
+    };
+    return isOf(inputs[0], 'float32') && isOf(outputs[0], isIndexing(operators[0]) ? 'int64' : 'float32');
   });
+}
+
+function isIndexing(op: string): boolean {
+  return INDEXING.has(kinds.get(op) ?? '');
 }
 
 export interface QuantizedNodeTestResult {
@@ -86,8 +95,9 @@ async function attempt(test: NodeTest, isBatchAdded: boolean): Promise<Quantized
       }
     }
     const [actual, wasm] = results;
-    const float32 = tensorOf(test.outputs[0]).data as Float32Array;
-    const expected = isBatchAdded ? float32.map((real) => -real) : float32;
+    const isNegated = isBatchAdded && !isIndexing(test.operators[0]);
+    const answer = Array.from<number | bigint, number>(tensorOf(test.outputs[0]).data, Number);
+    const expected = Float32Array.from(answer, (value) => (isNegated ? -value : value));
     if (actual.length !== expected.length)
       return { status: 'wrong', reason: `has ${actual.length} elements` };
     const differs = expected.findIndex((_, i) => !Object.is(actual[i], wasm[i]));
@@ -171,16 +181,23 @@ function withBatch({ model, inputs, outputs, operators: [op] }: NodeTest): Prepa
   const [{ name: result }] = graph.output;
   const length = tensorOf(outputs[0]).data.length;
   initializer.push(create(TensorProtoSchema, int64s('octet.flat', [1, length])));
-  const flat = create(NodeProtoSchema, node('Reshape', [result, 'octet.flat'], ['octet.flattened']));
+  const isIndices = isIndexing(op);
+  const flattened = isIndices ? 'octet.output' : 'octet.flattened';
+  const flat = create(NodeProtoSchema, node('Reshape', [result, 'octet.flat'], [flattened]));
   // A last layer's softmax is float by design.
-  const last = create(NodeProtoSchema, node('Neg', ['octet.flattened'], ['octet.output']));
+  const last = create(NodeProtoSchema, node('Neg', [flattened], ['octet.output']));
   const bytes = toBinary(ModelProtoSchema, {
     ...model,
     graph: {
       ...graph,
-      node: [...nodes.map((each) => create(NodeProtoSchema, each)), ...graph.node, flat, last],
+      node: [
+        ...nodes.map((each) => create(NodeProtoSchema, each)),
+        ...graph.node,
+        flat,
+        ...(isIndices ? [] : [last]),
+      ],
       input: [create(ValueInfoProtoSchema, value('octet.input', [1, data.length]))],
-      output: [create(ValueInfoProtoSchema, value('octet.output', [1, length]))],
+      output: [create(ValueInfoProtoSchema, value('octet.output', [1, length], isIndices ? 7 : 1))],
       initializer: [...graph.initializer, ...initializer],
     },
   });

@@ -3,6 +3,7 @@
  * them, all of it poisoned, and whatever a kernel may not write is compared afterwards. No Node imports: browsers run it too.
  */
 import type { ValueRange, WasmVariant } from '../../src/ops/wasm-kernel.ts';
+import { moreOperators } from '../../src/ops/more-operators.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import { wasmKernelOf } from '../../src/ops/wasm-kernels.ts';
 import { byteCount, elementCount, type IntegerProgram, type TensorId } from '../../src/program/program.ts';
@@ -17,7 +18,7 @@ import { compareBuffers } from '../support/report.ts';
 const POISON = 0xa5;
 const GUARD = 64;
 
-const operators = createOperatorRegistry();
+const operators = createOperatorRegistry(moreOperators);
 
 export interface KernelReport {
   /** Variants run, by name. */
@@ -65,7 +66,9 @@ export class KernelBench {
       const inputs = new Map(
         [...each.inputs].map(([id, data]) => [id, { kind: 'quantized' as const, data }]),
       );
-      const expected = await createReferenceSession(each.program).run(inputs, { batch: each.batch });
+      const expected = await createReferenceSession(each.program, operators).run(inputs, {
+        batch: each.batch,
+      });
       const [operation] = each.program.operations;
       const variants = wasmKernelOf(operators, operation)!
         .variants(

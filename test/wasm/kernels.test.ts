@@ -1,5 +1,6 @@
 /** Every variant of every kernel against the reference, byte by byte, on one thread and on two. Relaxed SIMD is tested in browser.test.ts. */
 import { expect, test } from 'vitest';
+import { moreOperators } from '../../src/ops/more-operators.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import { planWasm } from '../../src/wasm/plan.ts';
 import { provenScaling, roundsExactly } from '../../src/ops/conv2d/wasm-epilogue.ts';
@@ -150,7 +151,7 @@ for (const threads of [1, 2]) {
 }
 
 test('no operation that has a kernel is planned on the CPU', () => {
-  const operators = createOperatorRegistry();
+  const operators = createOperatorRegistry(moreOperators);
   for (const { name, program, batch } of quickCases()) {
     const { dispatches } = planWasm({
       program,

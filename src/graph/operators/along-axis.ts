@@ -16,7 +16,7 @@ export function alongAxisOperator(
     inputs: [1, 1],
     /** 1 before opset 13, which `normalize` writes out. */
     attributes: { axis: int(-1) },
-    role: 'none',
+    role: 'computes',
     /** Before opset 13, all dimensions from `axis` on are taken together. */
     normalize(node, context) {
       if (context.graph.opset >= 13) return [node];

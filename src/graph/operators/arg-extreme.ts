@@ -13,7 +13,7 @@ export function argOperator(
     op,
     inputs: [1, 1],
     attributes: { axis: int(0), keepdims: int(1), select_last_index: since(12, int(0)) },
-    role: 'none',
+    role: 'computes',
     shape({ shape }, _, node) {
       const axis = resolveAxis(this.number(node, 'axis'), shape.length);
       if (axis === undefined) return `axis is outside a tensor of shape [${shape}]`;

@@ -1,14 +1,11 @@
 import { resolveAxis } from '../../graph/attributes.ts';
 import type { Dimension, Node } from '../../graph/graph.ts';
 import { softmax } from '../../graph/operators/softmax.ts';
-import { exp } from '../../numerics/elementary.ts';
-import { axisGroups, groupedLayout, groupsWithin } from '../../program/layouts.ts';
+import { axisGroups, innermostLayout } from '../../program/layouts.ts';
 import type { LoweringContext } from '../../program/lowering.ts';
-import { roundHalfToEven, toMultiplier } from '../../program/multiplier.ts';
+import { toMultiplier } from '../../program/multiplier.ts';
 import type { Int8Tensor, Layout, SoftmaxOperation } from '../../program/program.ts';
-
-/** Values of which the smallest exponentials still have 20 bits. */
-const MAX_LENGTH = 2048;
+import { MAX_EXPONENTIALS, softmaxExponentials } from '../exponentials.ts';
 
 /** Beyond it the largest result, 1, is at most half a step, which is rounded to 0. */
 const MAX_SHIFT = 25;
@@ -18,10 +15,7 @@ const MIN_SCALE = 2 ** -23;
 
 /** The axis innermost; undefined where it is the batch, or a size is not fixed. */
 export function softmaxLayout(node: Node, shape: readonly Dimension[]): Layout | undefined {
-  const axis = resolveAxis(softmax.number(node, 'axis'), shape.length);
-  const isFixed = shape.slice(1).every((size) => typeof size === 'number' && size > 0);
-  if (axis === undefined || axis === 0 || !isFixed) return undefined;
-  return groupedLayout(shape as readonly number[], groupsWithin(shape.length, axis));
+  return innermostLayout(shape, resolveAxis(softmax.number(node, 'axis'), shape.length));
 }
 
 export function lowerSoftmax(node: Node, context: LoweringContext): void {
@@ -33,8 +27,8 @@ export function lowerSoftmax(node: Node, context: LoweringContext): void {
     return;
   }
   const length = layout.image[2];
-  if (length > MAX_LENGTH) {
-    context.problem(node, `is over ${length} values; in integers at most ${MAX_LENGTH}`);
+  if (length > MAX_EXPONENTIALS) {
+    context.problem(node, `is over ${length} values; in integers at most ${MAX_EXPONENTIALS}`);
     return;
   }
   const input = context.activation(node, 0);
@@ -61,10 +55,4 @@ export function lowerSoftmax(node: Node, context: LoweringContext): void {
     exponentials: softmaxExponentials(x.scale, length),
     requantize: { mantissa, shift: Math.min(shift, MAX_SHIFT), zeroPoint: tensor.zeroPoint, lo, hi },
   });
-}
-
-/** [256] `rne(2^(31 − ⌈log₂ length⌉) · e^(−scale · d))`. */
-export function softmaxExponentials(scale: number, length: number): Uint32Array {
-  const one = 2 ** (31 - (32 - Math.clz32(length - 1)));
-  return Uint32Array.from({ length: 256 }, (_, d) => roundHalfToEven(one * exp(-scale * d)));
 }

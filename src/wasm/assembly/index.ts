@@ -17,7 +17,7 @@ export { peakDot } from './peak';
 export { averagePool, maxPool } from './pool';
 export { reduce } from './reduce';
 export { resize } from './resize';
-export { softmax } from './softmax';
+export { argMax, logSoftmax, softmax } from './softmax';
 export {
   winograd2Input,
   winograd2Output,

@@ -1,4 +1,5 @@
 /** What the GPU suites share. They run in Node and in a page alike: no Node imports here. */
+import { moreOperators } from '../../../src/ops/more-operators.ts';
 import { createOperatorRegistry } from '../../../src/ops/registry.ts';
 import { elementCount } from '../../../src/program/program.ts';
 import type { IntegerProgram, TensorId } from '../../../src/program/program.ts';
@@ -25,7 +26,7 @@ export interface SuiteReport {
 
 export type Suite = (environment: SuiteEnvironment) => Promise<SuiteReport>;
 
-export const registry = createOperatorRegistry();
+export const registry = createOperatorRegistry(moreOperators);
 
 /** Counts checks and collects what fails, each under a name. */
 export class Checks {

@@ -3,7 +3,11 @@ import { modelById, offered } from './models.ts';
 
 /** What the address asks for, else the smallest. */
 export const firstModel = modelById(new URLSearchParams(location.search).get('model') ?? '') ?? offered[0];
-export const firstDownload = fetch(firstModel.url);
+/** Name of a model that the host has beside the page (`octet open`): it comes in place of the first. */
+export const servedModel = new URLSearchParams(location.search).get('open');
+export const firstDownload = fetch(
+  servedModel === null ? firstModel.url : `./served/${encodeURIComponent(servedModel)}`,
+);
 // Whoever reads it says what went wrong.
 firstDownload.catch(() => undefined);
 

@@ -9,7 +9,7 @@ import { asJob, isAbort } from './engine/jobs.ts';
 import type { Answer, BackendChoice, ModelInfo, Pixels } from './engine/protocol.ts';
 import { offered, type OfferedModel } from './models.ts';
 import { firstPicture, testClasses, testCount, testLabels, testSheet } from './pictures/sheet.ts';
-import { firstDownload, firstModel, workerStopped } from './start.ts';
+import { firstDownload, firstModel, servedModel, workerStopped } from './start.ts';
 
 export type ModelState =
   | { readonly status: 'loading'; readonly event: ProgressEvent | null }
@@ -89,7 +89,20 @@ export async function loadFirst(first: OfferedModel): Promise<void> {
   const index =
     Number.isInteger(number) && number >= 1 && number <= testCount ? number - 1 : firstPicture.index;
   void chooseTest(index);
-  await loadModel(first, backendChoice.peek(), firstDownload);
+  if (servedModel === null) await loadModel(first, backendChoice.peek(), firstDownload);
+  else await openServed(servedModel, first);
+}
+
+/** What `octet open` serves. A float model is the first one's guest: the page quantizes it, and until then the first one answers. */
+async function openServed(name: string, first: OfferedModel): Promise<void> {
+  try {
+    const response = await firstDownload;
+    if (!response.ok) throw new Error(`the server answered ${response.status}`);
+    await loadModel(new File([await response.blob()], name), backendChoice.peek());
+  } catch (error) {
+    notice.value = `${name} could not be fetched: ${messageOf(error)}`;
+  }
+  if (!info.peek()) await loadModel(first, backendChoice.peek());
 }
 
 let loading: AbortController | null = null;

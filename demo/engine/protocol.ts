@@ -178,5 +178,7 @@ export interface EngineApi {
   verifyPack(job: number, pack: File): Promise<GoldenVerification>;
   /** The report of `octet inspect` on the model in use, as an HTML document. */
   report(): Promise<string>;
+  /** Measures the device of a backend: the same JSON as `octet device --json`. */
+  deviceProfile(backend: 'webgpu' | 'wasm'): Promise<string>;
   abort(job: number): void;
 }

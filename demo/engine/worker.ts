@@ -165,6 +165,11 @@ const engine: EngineApi = {
       return inspectionHtml(inspectModel(decodeModel(bytes), { target: profileOf(model) }));
     }),
 
+  async deviceProfile(backend) {
+    const { measureDevice } = await import('octetjs/inspect');
+    return `${JSON.stringify(await measureDevice({ backend }), undefined, 2)}\n`;
+  },
+
   abort: (job) => jobs.abort(job),
 };
 

@@ -1,3 +1,4 @@
+import { Download } from '../components/download.tsx';
 import { FileButton } from '../components/file-button.tsx';
 import { Figure } from '../components/figure.tsx';
 import { PixelCanvas } from '../components/pixel-canvas.tsx';
@@ -208,30 +209,6 @@ function Result({ result: made, found }: { readonly result: OwnResult; readonly 
         </ul>
       </details>
     </section>
-  );
-}
-
-function Download({
-  name,
-  data,
-  title,
-}: {
-  readonly name: string;
-  readonly data: BlobPart;
-  readonly title: string;
-}) {
-  function save(): void {
-    const url = URL.createObjectURL(new Blob([data]));
-    const link = document.createElement('a');
-    link.href = url;
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(url), 60_000);
-  }
-  return (
-    <button type="button" onClick={save}>
-      {title}
-    </button>
   );
 }
 

@@ -1,5 +1,6 @@
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
+import { saveFile } from '../components/download.tsx';
 import { FileButton } from '../components/file-button.tsx';
 import { adapterName } from '../components/status.tsx';
 import { SteadyButton } from '../components/steady-button.tsx';
@@ -169,7 +170,9 @@ function Tensors({ result }: { readonly result: Comparison }) {
 
 /** What runs the network, in the terms a bug report needs. */
 function Device({ network }: { readonly network: ModelInfo }) {
-  const { adapter } = network;
+  const { adapter, backend } = network;
+  const job = useJob();
+  const measured = backend === 'webgpu' ? backend : 'wasm';
   const variants = new Map<string, number>();
   for (const { variant } of network.layers)
     if (variant) variants.set(variant, (variants.get(variant) ?? 0) + 1);
@@ -232,6 +235,21 @@ function Device({ network }: { readonly network: ModelInfo }) {
           </dd>
         </div>
       </dl>
+      <p>
+        A device profile is what <code>octet inspect --target</code> takes: what kernels may use here, and how
+        fast this device multiplies and reads memory. Measuring takes a few seconds.
+      </p>
+      <SteadyButton
+        label={job.running ? 'Measuring…' : 'Device profile'}
+        others={['Measuring…', 'Device profile']}
+        disabled={job.running}
+        onClick={() =>
+          job.start(async (signal) => {
+            const profile = await engine.deviceProfile(measured);
+            if (!signal.aborted) saveFile(`${measured}-device.json`, profile);
+          })
+        }
+      />
     </section>
   );
 }

@@ -33,7 +33,11 @@ export function configure(command: Command): void {
               typeof value === 'object' ? JSON.stringify(value) : String(value),
             ]),
             ...Object.entries(rates.peakGmacs).map(([name, peak]) => [`peak of ${name}`, `${peak} GMAC/s`]),
-            ['memory', `${rates.bandwidth} GB/s${profile.backend === 'wasm' ? '' : ' (nominal)'}`],
+            ['memory', `${rates.bandwidth} GB/s`],
+            [
+              'a dispatch',
+              `${rates.dispatchMicroseconds} µs${profile.backend === 'wasm' ? ' (nominal)' : ''}`,
+            ],
           ],
         ),
       );

@@ -19,6 +19,15 @@ export function positiveInteger(text: string): number {
 /** Positive integers, separated by commas. */
 export const positiveIntegers = (text: string): number[] => text.split(',').map(positiveInteger);
 
+/** A TCP port; 0 stands for any that is free. */
+export function portNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > 65_535) {
+    throw new InvalidArgumentError('It must be an integer from 0 to 65535.');
+  }
+  return value;
+}
+
 /** A number, 0 or more. */
 export function finiteNumber(text: string): number {
   const value = Number(text);

@@ -37,6 +37,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     description: 'measure the device at hand, for inspect --target',
     load: () => import('./device.ts'),
   },
+  open: {
+    description: 'serve the demo page on this machine with a model of yours in every view',
+    load: () => import('./open.ts'),
+  },
   classify: {
     description: 'say what is in pictures: most probable classes with their probabilities',
     load: () => import('./classify.ts'),

@@ -11,6 +11,7 @@ import {
   backendOption,
   inputShapeOption,
   maxActivationBytesOption,
+  portNumber,
   positiveInteger,
   inputSizes,
 } from './options.ts';
@@ -47,7 +48,7 @@ export function configure(command: Command, { signal }: CommandContext): void {
       'quantized ONNX files; name=file to choose the name, several of one name are versions',
     )
     .option('--host <address>', 'address to listen on', '127.0.0.1')
-    .option('-p, --port <n>', 'port to listen on, 0 for any', port, 8000)
+    .option('-p, --port <n>', 'port to listen on, 0 for any', portNumber, 8000)
     .option(
       '--token-file <file>',
       'bearer token that requests must bring (or OCTET_TOKEN in the environment)',
@@ -160,14 +161,6 @@ async function readToken(path: string | undefined): Promise<string | undefined> 
 
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.');
-}
-
-function port(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > 65_535) {
-    throw new InvalidArgumentError('It must be an integer from 0 to 65535.');
-  }
-  return value;
 }
 
 function milliseconds(text: string): number {

@@ -6,6 +6,7 @@ import { measureBandwidth, measurePeak } from '../wasm/peak.ts';
 import { adapterName } from '../webgpu/adapter.ts';
 import { openDevice } from '../webgpu/device.ts';
 import { measurePeaks } from '../webgpu/peak.ts';
+import { measureDispatch, measureTraffic } from '../webgpu/traffic.ts';
 import { arithmeticFamilies } from '../ops/gpu-dispatch.ts';
 import { deviceProfile, type DeviceProfile } from './target.ts';
 
@@ -17,7 +18,7 @@ export interface MeasureDeviceOptions {
   readonly threads?: number;
 }
 
-/** Built-in profiles whose bandwidth and costs of a dispatch stand in for what is not measured of WebGPU. */
+/** Built-in profiles whose efficiency and rates of the host stand in for what is not measured of WebGPU. */
 const alike: Readonly<Record<AdapterClass, string>> = {
   discrete: 'webgpu',
   apple: 'webgpu-apple',
@@ -33,7 +34,8 @@ const measureArguments = optionsOf({
 });
 
 /**
- * Measures the peak multiply-adds of the device at hand, and of WebAssembly the memory's bandwidth; its other rates are those of the built-in profile that is most like it.
+ * Measures the peak multiply-adds and the memory traffic of the device at hand, and of WebGPU the cost of a dispatch; the other rates are those
+ * of the built-in profile that is most like it.
  *
  * @throws {DeviceError} there is no such device
  */
@@ -78,6 +80,8 @@ async function measureWebgpu({ powerPreference }: MeasureDeviceOptions): Promise
       rates: {
         ...rates,
         peakGmacs: Object.fromEntries(Object.entries(peaks).map(([family, peak]) => [family, rounded(peak)])),
+        bandwidth: rounded(await measureTraffic(open)),
+        dispatchMicroseconds: rounded(await measureDispatch(open)),
       },
     };
   } finally {

@@ -100,6 +100,16 @@ export const deviceProfiles: readonly DeviceProfile[] = [
   },
   {
     profile: 1,
+    name: 'webgpu-subgroup-matrix',
+    title:
+      'WebGPU, large graphics card with subgroup matrices, which no kernel uses: packed dot products run',
+    source: 'nominal',
+    backend: 'webgpu',
+    webgpu: { adapterClass: 'discrete', packedDot: true, subgroupSize: 32, limits: desktopLimits },
+    rates: { ...card, peakGmacs: { dot4I8Packed: 80_000, f32: 20_000, i32: 10_000 }, bandwidth: 900 },
+  },
+  {
+    profile: 1,
     name: 'webgpu-apple',
     title: 'WebGPU, Apple GPU: packed dot products are emulated',
     source: 'nominal',

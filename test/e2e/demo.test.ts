@@ -14,7 +14,7 @@ import {
   openFloatSession,
   type Sheet,
 } from '../../src/index-quantize.ts';
-import { inspectModel, makeGoldenPack } from '../../src/index-inspect.ts';
+import { inspectModel, makeGoldenPack, parseDeviceProfile } from '../../src/index-inspect.ts';
 import { launchChromium, webgpuFlags } from '../support/chromium.ts';
 import { createQdqGraph } from '../support/qdq-graph.ts';
 import { shiftsOf, traceTasks, watchShifts } from './smoothness.ts';
@@ -254,6 +254,18 @@ describe('on WebGPU', () => {
     expect(wrong).not.toBe(text);
     await give(zipSync({ ...files, 'golden.json': strToU8(wrong) }));
     await eventually(() => page.locator('.golden').innerText()).toMatch(/^Not equal\s+DIFFERS at "logits"/);
+  });
+
+  test('the profile of this device is what octet inspect takes', async () => {
+    const { page } = visitor;
+    await openView(page, 'Verify');
+    const saved = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Device profile' }).click();
+    const profile = parseDeviceProfile(await readFile(await (await saved).path(), 'utf8'));
+    expect(profile).toMatchObject({ backend: 'webgpu', source: 'measured' });
+    const { rates } = profile;
+    for (const rate of [rates.bandwidth, rates.dispatchMicroseconds]) expect(rate).toBeGreaterThan(0.01);
+    expect(inspectModel(decodeModel(await readFile(firstModel)), { target: profile }).target).toEqual(profile);
   });
 
   test('the graph is the report that Node makes, number for number', async () => {

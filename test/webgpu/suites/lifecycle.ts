@@ -12,6 +12,7 @@ import type { ProgressEvent } from '../../../src/progress.ts';
 import { createReferenceSession } from '../../../src/reference/session.ts';
 import { bufferUsage, mapModeRead } from '../../../src/webgpu/flags.ts';
 import { createWebgpuSession } from '../../../src/webgpu/session.ts';
+import { measureDispatch, measureTraffic } from '../../../src/webgpu/traffic.ts';
 import { createRandom } from '../../support/random.ts';
 import { randomProgram } from '../../support/random-program.ts';
 import { Checks, countLive, describeAdapter, randomInputs, registry, withDevice } from './suite.ts';
@@ -487,6 +488,14 @@ async function profile(checks: Checks): Promise<void> {
     );
     model.dispose();
     checks.that(live.buffers === 0 && live.querySets === 0, 'the profiler leaves something behind');
+
+    const timestamps = device.features.has('timestamp-query');
+    const rates = [await measureTraffic({ device, timestamps }), await measureDispatch({ device })];
+    checks.that(
+      rates.every((rate) => rate > 0 && Number.isFinite(rate)),
+      `the traffic is ${rates[0]} GB/s, a dispatch takes ${rates[1]} µs`,
+    );
+    checks.that(live.buffers === 0 && live.querySets === 0, 'measuring leaves something behind');
   });
 }
 

@@ -1,6 +1,6 @@
 /** The command line as a process of its own: exit code, streams, interruption. */
 import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { useWorkspace } from './workspace.ts';
@@ -45,6 +45,29 @@ test.each([
   const { code, stdout, stderr } = await ended;
   expect(stderr).toMatch(/error: interrupted/);
   expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
+});
+
+test('open serves the page and the model until Ctrl-C, and says how the page is made where it is not', async () => {
+  mkdirSync(path('site'));
+  writeFileSync(path('site/index.html'), '<title>page</title>');
+  const { child, ended } = start(['open', path('float.onnx'), '--site', path('site')]);
+  const line = await new Promise<string>((resolve) => child.stdout!.once('data', resolve));
+  const [, address] = /(http:\/\/localhost:\d+\/)\?open=float\.onnx \(Ctrl-C ends\)/.exec(line)!;
+  const page = await fetch(`${address}?open=float.onnx`);
+  expect(await page.text()).toBe('<title>page</title>');
+  expect(page.headers.get('cross-origin-embedder-policy')).toBe('require-corp');
+  const model = await fetch(`${address}served/float.onnx`);
+  expect(Buffer.from(await model.arrayBuffer()).equals(readFileSync(path('float.onnx')))).toBe(true);
+  for (const other of ['served/other.onnx', '..%2Ffloat.onnx', 'nothing.js']) {
+    expect((await fetch(`${address}${other}`)).status, other).toBe(404);
+  }
+  child.kill('SIGINT');
+  expect(await ended).toMatchObject({ code: 0, stderr: '' });
+  const missing = await start(['open', path('float.onnx'), '--site', path('pictures')]).ended;
+  expect(missing).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/no built page.*build:site/) as string,
+  });
 });
 
 test('a reader that leaves early is no failure', async () => {

@@ -1,4 +1,5 @@
 /** The demo as its visitors use it: the built site in headless Chromium, from a plain host and a subfolder. */
+import { spawn } from 'node:child_process';
 import { readFile, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { deflateSync, gzipSync } from 'node:zlib';
@@ -265,7 +266,9 @@ describe('on WebGPU', () => {
     expect(profile).toMatchObject({ backend: 'webgpu', source: 'measured' });
     const { rates } = profile;
     for (const rate of [rates.bandwidth, rates.dispatchMicroseconds]) expect(rate).toBeGreaterThan(0.01);
-    expect(inspectModel(decodeModel(await readFile(firstModel)), { target: profile }).target).toEqual(profile);
+    expect(inspectModel(decodeModel(await readFile(firstModel)), { target: profile }).target).toEqual(
+      profile,
+    );
   });
 
   test('the graph is the report that Node makes, number for number', async () => {
@@ -814,6 +817,29 @@ describe('on WebAssembly', () => {
     await chooseModel(page, 'resnet20');
     await openView(page, 'Gallery');
     await eventually(() => page.locator('.verdict').innerText()).toMatch(/correct|labelled/);
+  });
+
+  test('octet open: the page with a model of one’s own in every view', async () => {
+    const file = modelFile('faces-refinement.int8.onnx');
+    const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+    const command = ['--import', 'tsx', '--conditions=octet:source', main, 'open', file, '--site', folder];
+    const server = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      const line = await new Promise<string>((resolve) =>
+        server.stdout.setEncoding('utf8').once('data', resolve),
+      );
+      const opened = await visit(browser, /http:\S+/.exec(line)![0]);
+      const { page } = opened;
+      await eventually(() => page.locator('.status-text').innerText()).toMatch(/^On /);
+      const menu = page.locator('.model-menu').locator('option:checked');
+      expect(await menu.innerText()).toBe('faces-refinement.int8.onnx');
+      await openView(page, 'Inside');
+      await eventually(() => page.locator('.histogram svg').count()).toBe(2);
+      expect(opened.complaints).toEqual([]);
+      await page.context().close();
+    } finally {
+      server.kill('SIGINT');
+    }
   });
 
   test('a float model of one’s own: what becomes of it, quantized in the page, in every view, and back', async () => {

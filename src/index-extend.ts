@@ -70,6 +70,7 @@ export type {
   MatMulOperation,
   MaxPool2dOperation,
   MoveOperation,
+  NormalizeOperation,
   ReduceFunction,
   ReduceOperation,
   ResizeOperation,

@@ -15,6 +15,7 @@ const KINDS: ReadonlySet<string> = new Set<BuiltinOperation['kind']>([
   'softmax',
   'logSoftmax',
   'argMax',
+  'normalize',
 ]);
 
 function isBuiltin(operation: Operation): operation is BuiltinOperation {
@@ -63,6 +64,8 @@ export function titleOf(operation: Operation, from: ProgramTensor, to: ProgramTe
       return 'Softmax';
     case 'logSoftmax':
       return 'Log softmax';
+    case 'normalize':
+      return 'Normalization';
     case 'argMax':
       return operation.function === 'max' ? 'Index of the largest' : 'Index of the least';
   }

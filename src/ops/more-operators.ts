@@ -4,10 +4,11 @@
  */
 import { argMax } from './argMax/index.ts';
 import { logSoftmax } from './logSoftmax/index.ts';
+import { normalize } from './normalize/index.ts';
 import type { Operator } from './operator.ts';
 import { commonOperators } from './registry.ts';
 
-export const moreOperators: readonly Operator[] = [argMax, logSoftmax];
+export const moreOperators: readonly Operator[] = [argMax, logSoftmax, normalize];
 
 /** All that come with Octet. */
 export const builtinOperators: readonly Operator[] = [...commonOperators, ...moreOperators];

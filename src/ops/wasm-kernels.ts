@@ -9,6 +9,7 @@ import { wasmKernel as lookup } from './lookup/wasm.ts';
 import { wasmKernel as matMul } from './matMul/wasm.ts';
 import { wasmKernel as maxPool2d } from './maxPool2d/wasm.ts';
 import { wasmKernel as move } from './move/wasm.ts';
+import { wasmKernel as normalize } from './normalize/wasm.ts';
 import { wasmKernel as reduce } from './reduce/wasm.ts';
 import { wasmKernel as resize } from './resize/wasm.ts';
 import { wasmKernel as softmax } from './softmax/wasm.ts';
@@ -28,6 +29,7 @@ export const wasmKernels: Readonly<Record<string, WasmKernel>> = {
   matMul,
   maxPool2d,
   move,
+  normalize,
   reduce,
   resize,
   softmax,

@@ -207,6 +207,29 @@ export const PARAMETER_BLOCKS = {
       'hi',
     ],
   },
+  /** normalize.ts */
+  Normalize: {
+    fields: [
+      'epsilonLow', // 64 bits
+      'epsilonHigh',
+      'channels', // stored, a multiple of 4
+      'lastLanes', // real channels of the last quad, 1…4
+      'pixels', // of an image
+      'blocks', // of BLOCK_CHANNELS channels that are units of their own
+      'groupChannels',
+      'groups', // of an image
+      'count', // values of a group
+      'centred', // 1: less their mean
+      'offset',
+      'varianceBits',
+      'droppedBits',
+      'rootBits',
+      'shift',
+      'zeroPoint',
+      'lo',
+      'hi',
+    ],
+  },
   /** softmax.ts */
   Softmax: {
     fields: [

@@ -9,6 +9,7 @@ import { webgpuKernel as lookup } from './lookup/webgpu.ts';
 import { webgpuKernel as matMul } from './matMul/webgpu.ts';
 import { webgpuKernel as maxPool2d } from './maxPool2d/webgpu.ts';
 import { webgpuKernel as move } from './move/webgpu.ts';
+import { webgpuKernel as normalize } from './normalize/webgpu.ts';
 import { webgpuKernel as reduce } from './reduce/webgpu.ts';
 import { webgpuKernel as resize } from './resize/webgpu.ts';
 import { webgpuKernel as softmax } from './softmax/webgpu.ts';
@@ -28,6 +29,7 @@ export const webgpuKernels: Readonly<Record<string, GpuKernel>> = {
   matMul,
   maxPool2d,
   move,
+  normalize,
   reduce,
   resize,
   softmax,

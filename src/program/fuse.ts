@@ -96,6 +96,7 @@ const BY_PLACE: ReadonlySet<string> = new Set<BuiltinOperation['kind']>([
   'matMul',
   'maxPool2d',
   'move',
+  'normalize',
   'reduce',
   'resize',
   'softmax',

@@ -313,6 +313,42 @@ export interface ArgMaxOperation extends Operation {
   readonly isLast: boolean;
 }
 
+/**
+ * Layer, instance and group normalization, and those by the root mean square or the norm: `y = γ_c · (x − mean) / √(variance + ε) + β_c` over
+ * groups of values. In integers, over a group of K values `u = x − offset` with `S₁ = Σu` (0 where it is not centred) and `S₂ = Σu²`:
+ *
+ *     V = max(1, (K·S₂ − S₁²) · 2^varianceBits + epsilon)    j = ⌈(bits of V − 30) / 2⌉    W = ⌊V · 4^−j⌋
+ *     r = the largest integer below 2¹⁶ with r·(r − 1)·W < 2⁶⁰
+ *     t = ⌊(⌊(K·u − S₁) · 2^−droppedBits⌋ · 2^(rootBits − j) · r + 2¹⁴) / 2¹⁵⌋
+ *     y = clamp(zeroPoint + rne((⌊(t · gamma[c] + 2¹⁵) / 2¹⁶⌋ + beta[c]) · 2^−shift), lo, hi)
+ *
+ * docs/quantization.md derives it. All but V fits int32, V is below 2⁶².
+ */
+export interface NormalizeOperation extends Operation {
+  readonly kind: 'normalize';
+  /** Groups hold all pixels of `groupChannels` neighbouring channels; else all channels of one pixel. */
+  readonly isSpatial: boolean;
+  readonly groupChannels: number;
+  readonly isCentred: boolean;
+  /** 0 where it is centred, which takes any, else the input's zero point. */
+  readonly offset: number;
+  /** An integer below 2⁶². */
+  readonly epsilon: number;
+  /** Even. */
+  readonly varianceBits: number;
+  readonly droppedBits: number;
+  readonly rootBits: number;
+  /** [channels] of at most 15 bits and the sign. */
+  readonly gamma: Int32Array;
+  /** [channels] below 2³⁰. */
+  readonly beta: Int32Array;
+  /** 4…24 */
+  readonly shift: number;
+  readonly zeroPoint: number;
+  readonly lo: number;
+  readonly hi: number;
+}
+
 /** What a reduction folds the differences `x − z_x` into, or of `max` and `min` the values. */
 export type ReduceFunction = 'sum' | 'sumOfMagnitudes' | 'sumOfSquares' | 'max' | 'min';
 
@@ -405,6 +441,7 @@ export type BuiltinOperation =
   | LookupOperation
   | LogSoftmaxOperation
   | MatMulOperation
+  | NormalizeOperation
   | ReduceOperation
   | ResizeOperation
   | SoftmaxOperation;

@@ -1,5 +1,6 @@
 /** Products of activations, softmax and reductions: in integers, in agreement with ONNX Runtime on the reference and wasm. */
 import { describe, expect, it } from 'vitest';
+import type { Attribute } from '../../src/graph/graph.ts';
 import { inferShapes } from '../../src/graph/infer-shapes.ts';
 import { Problems } from '../../src/graph/problems.ts';
 import { builtinOperators } from '../../src/ops/more-operators.ts';
@@ -184,6 +185,60 @@ describe('a log softmax', () => {
       const y = b.node('LogSoftmax', [input(b, 'x', [20])]);
       const bounds = [-4, -0.5].map((bound) => b.constant(`${bound}`, [], Float32Array.of(bound)));
       b.output(b.qdq(b.node('Clip', [y, ...bounds]), 0.02, 255, 'uint8'), ['N', 20]);
+    }));
+});
+
+describe('a normalization', () => {
+  const reals = (b: QdqGraphBuilder, name: string, shape: readonly number[], largest = 1) => {
+    const length = shape.reduce((product, size) => product * size, 1);
+    return b.constant(
+      name,
+      shape,
+      Float32Array.from(random.int8s(length), (q) => (largest * q) / 128),
+    );
+  };
+  const normalized = (
+    op: string,
+    shape: readonly number[],
+    parameters: readonly number[],
+    attributes: Record<string, Attribute>,
+  ) =>
+    expectIntegers(['normalize'], (b) => {
+      const names = op.startsWith('Lp') ? [] : op.startsWith('RMS') ? ['scale'] : ['scale', 'bias'];
+      const constants = names.map((name) => reals(b, name, parameters));
+      const y = b.node(op, [input(b, 'x', shape), ...constants], attributes);
+      b.output(b.qdq(y, 0.02, 5), ['N', ...shape]);
+    });
+
+  it.each([
+    [[6, 20], [20], -1],
+    [[4, 5, 30], [30], 3],
+    [[4, 5, 6], [5, 6], 2],
+    [[4, 5, 6], [4, 5, 6], 1],
+    [[4, 5, 6], [1, 6], -2],
+  ] as const)('of the layer [%j] with parameters [%j] from axis %i on', (shape, parameters, axis) =>
+    normalized('LayerNormalization', shape, parameters, { axis, epsilon: 1e-5 }),
+  );
+
+  it.each([
+    [[6, 8, 5], [6]],
+    [[3, 40], [3]],
+  ])('of instances [%j]', (shape, parameters) => normalized('InstanceNormalization', shape, parameters, {}));
+
+  it('of groups', () => normalized('GroupNormalization', [12, 8, 5], [12], { num_groups: 3 }));
+
+  it.each([1, 2, -1])('by the norm along axis %i', (axis) =>
+    normalized('LpNormalization', [6, 8, 5], [], { axis, p: 2 }),
+  );
+
+  it('between a convolution and a transpose, in the order of channels last', () =>
+    expectIntegers(['conv2d', 'normalize'], (b) => {
+      const weights = b.dq([16, 6, 3, 3], random.int8s(864), 0.01);
+      const y = b.qdq(b.node('Conv', [input(b, 'x', [6, 4, 5]), weights], { pads: [1, 1, 1, 1] }), 0.03, -7);
+      const last = b.qdq(b.node('Transpose', [y], { perm: [0, 2, 3, 1] }), 0.03, -7);
+      const parameters = [reals(b, 'scale', [16], 2), reals(b, 'bias', [16])];
+      const z = b.qdq(b.node('LayerNormalization', [last, ...parameters], { epsilon: 1e-6 }), 0.03, 0);
+      b.output(b.qdq(b.node('Transpose', [z], { perm: [0, 3, 1, 2] }), 0.03, 0), ['N', 16, 4, 5]);
     }));
 });
 

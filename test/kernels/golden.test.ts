@@ -57,6 +57,8 @@ function shownTexts(): Map<string, string> {
     cases.find((c) => c.name === 'matMul: primes, batch 3'),
     cases.find((c) => c.name === 'softmax: primes, batch 3'),
     cases.find((c) => c.kind === 'logSoftmax'),
+    cases.find((c) => c.name === 'normalize: primes, batch 3'),
+    cases.find((c) => c.name === 'normalize: groups of three channels'),
     cases.find((c) => c.name === 'argMax: the last of the least'),
     cases.find((c) => c.name === 'reduce: pixels of primes, batch 3'),
     cases.find((c) => c.name === 'reduce: root of squares of channels'),

@@ -13,6 +13,7 @@ import type {
   MaxPool2dOperation,
   MatMulOperation,
   MoveOperation,
+  NormalizeOperation,
   ProgramTensor,
   ReduceOperation,
   Requantize,
@@ -232,6 +233,51 @@ function logSoftmax(op: LogSoftmaxOperation, x: Element, channels: number): Elem
   };
 }
 
+/** Exactly, in BigInt, each element by itself; its root from an integer square root instead of a search. */
+function normalize(op: NormalizeOperation, x: Element, [height, width]: readonly number[]): Element {
+  const groups = new Map<string, { readonly sum: bigint; readonly j: number; readonly r: bigint }>();
+  const count = BigInt(op.groupChannels * (op.isSpatial ? height * width : 1));
+  const floor = (value: bigint, bits: number) => value >> BigInt(bits);
+  const groupAt = (n: number, h: number, w: number, c: number) => {
+    const first = op.isSpatial ? c - (c % op.groupChannels) : 0;
+    const rows = op.isSpatial ? [...Array(height).keys()] : [h];
+    const columns = op.isSpatial ? [...Array(width).keys()] : [w];
+    let [sum, squares] = [0, 0];
+    for (const row of rows) {
+      for (const column of columns) {
+        for (let i = first; i < first + op.groupChannels; i++) {
+          const u = x(n, row, column, i) - op.offset;
+          if (op.isCentred) sum += u;
+          squares += u * u;
+        }
+      }
+    }
+    const exact =
+      (count * BigInt(squares) - BigInt(sum) ** 2n) * 2n ** BigInt(op.varianceBits) + BigInt(op.epsilon);
+    const variance = exact > 1n ? exact : 1n;
+    let j = -20;
+    while (variance * 4n ** 20n >= 2n ** 30n * 4n ** BigInt(j + 20)) j++;
+    const top = (variance * 4n ** 20n) / 4n ** BigInt(j + 20);
+    let r = 2n ** 16n - 1n;
+    while (r * (r - 1n) * top >= 2n ** 60n) r--;
+    return { sum: BigInt(sum), j, r };
+  };
+  return (n, h, w, c) => {
+    const key = op.isSpatial ? `${n} ${Math.floor(c / op.groupChannels)}` : `${n} ${h} ${w}`;
+    const group = groups.get(key) ?? groupAt(n, h, w, c);
+    groups.set(key, group);
+    const u = BigInt(x(n, h, w, c) - op.offset);
+    const difference = floor(count * u - group.sum, op.droppedBits);
+    const left = op.rootBits - group.j;
+    const t = floor(difference * 2n ** BigInt(left) * group.r + 2n ** 14n, 15);
+    const steps = floor(t * BigInt(op.gamma[c]) + 2n ** 15n, 16) + BigInt(op.beta[c]);
+    for (const value of [difference * 2n ** BigInt(left), t, steps]) {
+      if (BigInt.asIntN(32, value) !== value && difference !== 0n) throw new Error(`${value} leaves 32 bits`);
+    }
+    return clamp(op.zeroPoint + shiftRounded(steps, op.shift), op);
+  };
+}
+
 function argMax({ function: of, isLast }: ArgMaxOperation, x: Element, image: readonly number[]): Element {
   const [height, width, channels] = image;
   return (n, _, __, pixel) => {
@@ -299,6 +345,8 @@ function expectedOf({ program, inputs, batch }: OperationCase): Int8Array | Int3
         return softmax(op, elements[0], tensors[0].image[2]);
       case 'logSoftmax':
         return logSoftmax(op, elements[0], tensors[0].image[2]);
+      case 'normalize':
+        return normalize(op, elements[0], tensors[0].image);
       case 'argMax':
         return argMax(op, elements[0], tensors[0].image);
       case 'reduce':

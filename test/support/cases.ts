@@ -15,6 +15,7 @@ import type {
   MatMulOperation,
   MaxPool2dOperation,
   MoveOperation,
+  NormalizeOperation,
   Operation,
   ResizeOperation,
   ReduceFunction,
@@ -28,6 +29,7 @@ import { int8Weights } from '../../src/program/weights.ts';
 import { moveSource, relayout } from '../../src/program/move.ts';
 import { commonRescale, toMultiplier } from '../../src/program/multiplier.ts';
 import { resizeTaps } from '../../src/graph/resizing.ts';
+import { affineParameters, rootParameters } from '../../src/ops/normalize/lower.ts';
 import { rootThresholds } from '../../src/ops/reduce/lower.ts';
 import { logarithmTables } from '../../src/ops/logSoftmax/lower.ts';
 import { softmaxExponentials } from '../../src/ops/exponentials.ts';
@@ -1127,6 +1129,89 @@ function logSoftmaxCase(label: string, spec: SoftmaxSpec, random: Random): Opera
   return finish('logSoftmax', label, builder.build(label), batch, inputs);
 }
 
+interface NormalizeSpec {
+  readonly batch?: number;
+  readonly image: ImageShape;
+  /** Of groups of all pixels; else each pixel is one. */
+  readonly groups?: number;
+  /** Divides by the root of the mean of squares. */
+  readonly isPlain?: boolean;
+  readonly epsilon?: number;
+  readonly scale?: number;
+  readonly outScale?: number;
+  /** Largest of the channels' scales and biases. */
+  readonly gain?: number;
+  readonly bias?: number;
+  /** Scales of 0, and biases halfway between steps. */
+  readonly areTies?: boolean;
+  readonly zeroPoints?: readonly [x: number, y: number];
+  readonly x?: Values;
+  readonly clip?: readonly [lo: number, hi: number];
+}
+
+const NORMALIZE_SPECS: Record<string, NormalizeSpec> = {
+  'one value': { image: [1, 1, 1] },
+  'primes, batch 3': { batch: 3, image: [5, 7, 13] },
+  'whole words': { image: [3, 4, 16] },
+  'channels 197, batch 2': { batch: 2, image: [1, 3, 197] },
+  'channels 769': { image: [2, 3, 769], x: 'extremes' },
+  'many channels': { image: [1, 1, 65536], x: 'extremes', outScale: 0.02 },
+  'two channels': { image: [9, 9, 2], x: 'small', epsilon: 1e-5 },
+  'pixels all alike': { image: [4, 4, 24], x: 'zeroPoint', bias: 3 },
+  'pixels all alike, no epsilon': { image: [4, 4, 24], x: 'min', epsilon: 0 },
+  'pixels almost alike': { image: [5, 6, 40], x: 'small', epsilon: 1e-12, scale: 0.5 },
+  'epsilon larger than the variance': { image: [5, 6, 40], epsilon: 10, scale: 0.001, outScale: 0.001 },
+  'saturates, clipped': { image: [5, 6, 20], outScale: 0.002, clip: [-100, 60] },
+  'biases beyond int8': { image: [5, 6, 20], bias: 40, gain: 30 },
+  'ties to even': { image: [2, 2, 31], outScale: 1 / 32, areTies: true },
+  'ties to even in instances': { image: [2, 2, 31], groups: 31, outScale: 1 / 32, areTies: true },
+  'root mean squares, batch 2': { batch: 2, image: [5, 7, 13], isPlain: true, zeroPoints: [-77, 5] },
+  'root mean squares, largest': { image: [2, 2, 1024], isPlain: true, x: 'min', zeroPoints: [127, 0] },
+  'root mean squares of zeros': { image: [3, 3, 8], isPlain: true, x: 'zeroPoint', epsilon: 0 },
+  'instances of primes, batch 3': { batch: 3, image: [5, 7, 13], groups: 13 },
+  'instances of 65 channels': { image: [9, 8, 65], groups: 65, x: 'extremes' },
+  'instances all alike': { image: [9, 8, 6], groups: 6, x: 'zeroPoint' },
+  'large instances': { image: [300, 230, 3], groups: 3, x: 'extremes' },
+  'large instances of one value': { image: [300, 230, 2], groups: 2, x: 'min', epsilon: 0 },
+  'groups of whole words, batch 2': { batch: 2, image: [6, 5, 32], groups: 4 },
+  'groups of three channels': { image: [6, 5, 15], groups: 5, x: 'small' },
+  'one group of all': { batch: 2, image: [7, 5, 10], groups: 1 },
+};
+
+function normalizeCase(label: string, spec: NormalizeSpec, random: Random): OperationCase {
+  const { image, groups, batch = 1, epsilon = 1e-5, scale = 0.05, outScale = 0.03 } = spec;
+  const { gain = 1, bias = 0.5, zeroPoints = [7, -9], clip = [-128, 127], isPlain = false } = spec;
+  const [height, width, channels] = image;
+  const groupChannels = channels / (groups ?? 1);
+  const count = groupChannels * (groups === undefined ? 1 : height * width);
+  const builder = createProgramBuilder();
+  const input = builder.input(image, zeroPoints[0], scale);
+  const output = builder.tensor(image, zeroPoints[1], 'int8', outScale);
+  const drawn = (largest: number) =>
+    Float32Array.from({ length: channels }, () => largest * (2 * random.next() - 1));
+  const halves = Float32Array.from({ length: channels }, (_, c) => (c - 15.5) * outScale);
+  builder.emit<NormalizeOperation>({
+    kind: 'normalize',
+    name: label,
+    inputs: [input.id],
+    output: output.id,
+    isSpatial: groups !== undefined,
+    groupChannels,
+    isCentred: !isPlain,
+    offset: isPlain ? zeroPoints[0] : 0,
+    ...rootParameters(count, !isPlain, epsilon, scale)!,
+    ...(spec.areTies
+      ? affineParameters(count, new Float32Array(channels), halves, outScale)!
+      : affineParameters(count, drawn(gain), drawn(bias), outScale)!),
+    zeroPoint: zeroPoints[1],
+    lo: clip[0],
+    hi: clip[1],
+  });
+  const draw = drawValues(spec.x ?? 'random', random, zeroPoints[0]);
+  const inputs = new Map([[input.id, fillImage(input, batch, draw)]]);
+  return finish('normalize', label, builder.build(label), batch, inputs);
+}
+
 interface ArgMaxSpec {
   readonly batch?: number;
   readonly image: ImageShape;
@@ -1407,6 +1492,7 @@ export function quickCases(): OperationCase[] {
     ...make(REDUCE_SPECS, reduceCase),
     ...make(LOG_SOFTMAX_SPECS, logSoftmaxCase),
     ...make(ARG_MAX_SPECS, argMaxCase),
+    ...make(NORMALIZE_SPECS, normalizeCase),
     averagePoolCase(
       'counts padding, but not beyond it',
       {

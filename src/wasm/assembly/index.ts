@@ -12,6 +12,7 @@ export { depthwise16 } from './depthwise';
 export { entry, lookup, lookupChannels, maximum, minimum, product, sum } from './elementwise';
 export { matMul } from './matMul';
 export { move, repeat } from './move';
+export { findRoots, normalizeImages, normalizePixels, sumChannels } from './normalize';
 export { pad8, pad16 } from './pad';
 export { peakDot } from './peak';
 export { averagePool, maxPool } from './pool';

@@ -6,10 +6,22 @@
  *
  *   0  ARRIVED   threads that have reached the barrier
  *   1  EPOCH     barriers passed; what waiting threads wait on
+ *   2  SIGNAL    runs and messages so far; what idle threads wait on
+ *   3  MESSAGES  messages posted so far, to every thread
+ *   4  RUN       runs begun so far
+ *   5  PLAN      the run's: its plan, its first call and one past its last
+ *   6  FROM
+ *   7  TO
  *   16 TICKET    and on, one a call: the first unit that nobody has taken
  */
 const ARRIVED = 0;
 const EPOCH = 1;
+const SIGNAL = 2;
+const MESSAGES = 3;
+const RUN = 4;
+const PLAN = 5;
+const FROM = 6;
+const TO = 7;
 const TICKET = 16;
 
 /** Calls of one run at most, so that their tickets fit the first page. */
@@ -54,12 +66,60 @@ export function executeAlone(calls: readonly BoundCall[], from: number, to: numb
   }
 }
 
+/** Calls `from` to `to` − 1 of a plan. */
+export interface Run {
+  readonly plan: number;
+  readonly from: number;
+  readonly to: number;
+}
+
 /**
- * Clears the tickets before a run. All threads have taken their last one; the barrier's words stay, since a slow thread may
- * not have seen yet that the last run is over.
+ * Begins a run on all threads, which are idle or about to be: a word of shared memory wakes them in a quarter of the time that a message takes.
+ *
+ * The tickets are cleared, since all threads have taken their last one; the barrier's words stay, since a slow thread may not have seen yet that
+ * the last run is over.
  */
-export function resetTickets(control: Int32Array, calls: number): void {
-  control.fill(0, TICKET, TICKET + calls);
+export function beginRun(control: Int32Array, { plan, from, to }: Run): void {
+  control.fill(0, TICKET + from, TICKET + to);
+  control[PLAN] = plan;
+  control[FROM] = from;
+  control[TO] = to;
+  Atomics.add(control, RUN, 1);
+  signal(control);
+}
+
+/** Tells idle threads that a message is on its way to each of them. */
+export function announceMessage(control: Int32Array): void {
+  Atomics.add(control, MESSAGES, 1);
+  signal(control);
+}
+
+function signal(control: Int32Array): void {
+  Atomics.add(control, SIGNAL, 1);
+  Atomics.notify(control, SIGNAL);
+}
+
+/** What one thread has done of what it was told. */
+export interface Progress {
+  messages: number;
+  runs: number;
+}
+
+/**
+ * Waits, with the thread blocked, for the next run.
+ *
+ * @returns undefined where a message comes first, which the thread gets from its event loop
+ */
+export function nextRun(control: Int32Array, progress: Progress): Run | undefined {
+  for (;;) {
+    const seen = Atomics.load(control, SIGNAL);
+    if (Atomics.load(control, MESSAGES) !== progress.messages) return undefined;
+    if (Atomics.load(control, RUN) !== progress.runs) {
+      progress.runs++;
+      return { plan: control[PLAN], from: control[FROM], to: control[TO] };
+    }
+    waitFor(control, SIGNAL, seen);
+  }
 }
 
 /**
@@ -103,7 +163,7 @@ export function executeTogether(
 }
 
 /**
- * Loads of the epoch before a thread goes to sleep: some 200 µs. Sleeping and waking take half of that on a virtual machine, and once a thread has
+ * Loads of a word before a thread goes to sleep: some 200 µs. Sleeping and waking take half of that on a virtual machine, and once a thread has
  * slept the system may keep both on one core for the rest of a run.
  */
 const SPINS = 20000;
@@ -117,7 +177,12 @@ function barrier(control: Int32Array, threads: number): boolean {
     Atomics.notify(control, EPOCH);
     return true;
   }
-  for (let spin = 0; spin < SPINS; spin++) if (Atomics.load(control, EPOCH) !== epoch) return false;
-  while (Atomics.load(control, EPOCH) === epoch) Atomics.wait(control, EPOCH, epoch);
+  waitFor(control, EPOCH, epoch);
   return false;
+}
+
+/** Waits until a word is no longer `value`. */
+function waitFor(control: Int32Array, word: number, value: number): void {
+  for (let spin = 0; spin < SPINS; spin++) if (Atomics.load(control, word) !== value) return;
+  while (Atomics.load(control, word) === value) Atomics.wait(control, word, value);
 }

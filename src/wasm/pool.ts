@@ -4,12 +4,13 @@ import { DeviceError } from '../errors.ts';
 import type { WorkerThread } from '../platform/platform.ts';
 import workerSource from './build/worker-source.ts';
 import {
+  announceMessage,
+  beginRun,
   bindCalls,
   type BoundCall,
   executeAlone,
   type Kernels,
   type PreparedCall,
-  resetTickets,
 } from './execute.ts';
 import type { FromWorker, ToWorker } from './worker.ts';
 
@@ -104,8 +105,9 @@ export async function createThreadPool(
     }
   }
 
-  const post = (message: ToWorker) => {
-    for (const worker of workers) worker.postMessage(message);
+  const post = (messageOf: (thread: number) => ToWorker) => {
+    announceMessage(control);
+    workers.forEach((worker, thread) => worker.postMessage(messageOf(thread)));
   };
   const waitFor = (start: () => void) =>
     new Promise<void>((resolve, reject) => {
@@ -137,7 +139,7 @@ export async function createThreadPool(
       );
       workers.push(worker);
     }
-    post({ kind: 'start', module, memory, threads });
+    post(() => ({ kind: 'start', module, memory, threads }));
   });
   try {
     await started;
@@ -149,18 +151,10 @@ export async function createThreadPool(
 
   return {
     threads,
-    prepare(plan, calls, scratchAddresses) {
-      workers.forEach((worker, i) => {
-        const message: ToWorker = { kind: 'prepare', plan, calls, scratchAddress: scratchAddresses[i] };
-        worker.postMessage(message);
-      });
-    },
-    run: (plan, from, to) =>
-      waitFor(() => {
-        resetTickets(control, to);
-        post({ kind: 'run', plan, from, to });
-      }),
-    forget: (plan) => post({ kind: 'forget', plan }),
+    prepare: (plan, calls, scratchAddresses) =>
+      post((thread) => ({ kind: 'prepare', plan, calls, scratchAddress: scratchAddresses[thread] })),
+    run: (plan, from, to) => waitFor(() => beginRun(control, { plan, from, to })),
+    forget: (plan) => post(() => ({ kind: 'forget', plan })),
     dispose: () => fail(new DeviceError('the session has been disposed of: load the model again')),
   };
 }

@@ -2,7 +2,15 @@
  * One thread of the pool. Built into build/worker.js by scripts/build-wasm.ts: Node cannot start TypeScript, and one file serves Node
  * and browsers.
  */
-import { bindCalls, type BoundCall, executeTogether, type Kernels, type PreparedCall } from './execute.ts';
+import {
+  bindCalls,
+  type BoundCall,
+  executeTogether,
+  type Kernels,
+  nextRun,
+  type PreparedCall,
+  type Progress,
+} from './execute.ts';
 
 /** What the pool tells a thread. */
 export type ToWorker =
@@ -18,8 +26,7 @@ export type ToWorker =
       readonly calls: readonly PreparedCall[];
       readonly scratchAddress: number;
     }
-  | { readonly kind: 'forget'; readonly plan: number }
-  | { readonly kind: 'run'; readonly plan: number; readonly from: number; readonly to: number };
+  | { readonly kind: 'forget'; readonly plan: number };
 
 /** What a thread tells the pool. A run is `done` when the last thread has finished. */
 export type FromWorker =
@@ -45,6 +52,7 @@ const plans = new Map<number, readonly BoundCall[]>();
 let kernels: Kernels = {};
 let control: Int32Array = new Int32Array(0);
 let threads = 0;
+const progress: Progress = { messages: 0, runs: 0 };
 
 function handle(message: ToWorker): void {
   switch (message.kind) {
@@ -62,18 +70,21 @@ function handle(message: ToWorker): void {
     case 'forget':
       plans.delete(message.plan);
       break;
-    case 'run': {
-      const calls = plans.get(message.plan)!;
-      if (executeTogether(calls, message.from, message.to, threads, control))
-        port.postMessage({ kind: 'done' });
-      break;
-    }
+  }
+}
+
+function executeRuns(): void {
+  for (let run = nextRun(control, progress); run; run = nextRun(control, progress)) {
+    const calls = plans.get(run.plan)!;
+    if (executeTogether(calls, run.from, run.to, threads, control)) port.postMessage({ kind: 'done' });
   }
 }
 
 port.addEventListener('message', ({ data }) => {
   try {
     handle(data);
+    progress.messages++;
+    executeRuns();
   } catch (error) {
     port.postMessage({ kind: 'failed', message: String(error) });
   }

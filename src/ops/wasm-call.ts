@@ -26,11 +26,15 @@ export class VariantBuilder {
 
   /**
    * @param key names the constant among the operation's; equal keys mean equal data at every batch size
-   * @param of names it among those made of this object instead, whatever the operation
+   * @param more what else there is to say of the constant
    */
-  constant(key: string, data: () => WasmConstantData, of?: object): WasmArgument {
+  constant(
+    key: string,
+    data: () => WasmConstantData,
+    more: Pick<WasmConstant, 'of' | 'packing'> = {},
+  ): WasmArgument {
     let index = this.#constants.findIndex((constant) => constant.key === key);
-    if (index < 0) index = this.#constants.push({ key, data, of }) - 1;
+    if (index < 0) index = this.#constants.push({ key, data, ...more }) - 1;
     return { kind: 'constant', index };
   }
 

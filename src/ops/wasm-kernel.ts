@@ -48,6 +48,26 @@ export interface WasmCall {
 
 export type WasmConstantData = Int8Array | Int16Array | Int32Array | Uint8Array | Uint32Array;
 
+/**
+ * How the threads pack a constant, where a kernel does (src/wasm/assembly/pack.ts): the bytes that `data` gives, in a fraction of the time. The
+ * kernel is called with the addresses of the source and of the constant, then `args`.
+ */
+export interface WasmPacking {
+  readonly export: string;
+  /** Rows of weights, one an output channel. */
+  readonly source: Int8Array;
+  readonly rowBytes: number;
+  /** Rows of a unit of work. */
+  readonly unitRows: number;
+  /** Bytes from where one unit's first row goes to where the next one's does. */
+  readonly unitBytes: number;
+  /** Of the constant. */
+  readonly bytes: number;
+  /** What the kernel takes between the number of rows and the range of units. */
+  readonly args: readonly WasmArgument[];
+  readonly scratchBytes: number;
+}
+
 /** Prepacked weights, tables, shapes; made lazily. Shared across batch sizes by `key`. */
 export interface WasmConstant {
   /** The operation's own, or with `of` that object's. */
@@ -55,6 +75,7 @@ export interface WasmConstant {
   /** What `data` depends on alone, beside what `key` says: operations that share it share the constant. */
   readonly of?: object | undefined;
   readonly data: () => WasmConstantData;
+  readonly packing?: WasmPacking | undefined;
 }
 
 /** One way to run an operation at one batch size: calls in order, a barrier after each. */

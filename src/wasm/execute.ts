@@ -66,20 +66,13 @@ export function executeAlone(calls: readonly BoundCall[], from: number, to: numb
   }
 }
 
-/** Calls `from` to `to` − 1 of a plan. */
-export interface Run {
-  readonly plan: number;
-  readonly from: number;
-  readonly to: number;
-}
-
 /**
- * Begins a run on all threads, which are idle or about to be: a word of shared memory wakes them in a quarter of the time that a message takes.
+ * Begins calls `from` to `to` − 1 of a plan on all threads, which are idle or about to be: a word of shared memory wakes them in a quarter of the time that a message takes.
  *
  * The tickets are cleared, since all threads have taken their last one; the barrier's words stay, since a slow thread may not have seen yet that
  * the last run is over.
  */
-export function beginRun(control: Int32Array, { plan, from, to }: Run): void {
+export function beginRun(control: Int32Array, plan: number, from: number, to: number): void {
   control.fill(0, TICKET + from, TICKET + to);
   control[PLAN] = plan;
   control[FROM] = from;
@@ -106,19 +99,27 @@ export interface Progress {
 }
 
 /**
- * Waits, with the thread blocked, for the next run.
+ * Runs one run after the other, and waits for the next with the thread blocked, until a message comes, which a thread gets from its event loop.
  *
- * @returns undefined where a message comes first, which the thread gets from its event loop
+ * @param done called by the thread that is the last to finish a run
  */
-export function nextRun(control: Int32Array, progress: Progress): Run | undefined {
+export function executeRuns(
+  plans: ReadonlyMap<number, readonly BoundCall[]>,
+  threads: number,
+  control: Int32Array,
+  progress: Progress,
+  done: () => void,
+): void {
   for (;;) {
     const seen = Atomics.load(control, SIGNAL);
-    if (Atomics.load(control, MESSAGES) !== progress.messages) return undefined;
-    if (Atomics.load(control, RUN) !== progress.runs) {
-      progress.runs++;
-      return { plan: control[PLAN], from: control[FROM], to: control[TO] };
+    if (Atomics.load(control, MESSAGES) !== progress.messages) return;
+    if (Atomics.load(control, RUN) === progress.runs) {
+      waitFor(control, SIGNAL, seen);
+      continue;
     }
-    waitFor(control, SIGNAL, seen);
+    progress.runs++;
+    const calls = plans.get(control[PLAN])!;
+    if (executeTogether(calls, control[FROM], control[TO], threads, control)) done();
   }
 }
 
@@ -134,7 +135,7 @@ const SHARE = 2;
  *
  * @returns whether this thread was the last to finish
  */
-export function executeTogether(
+function executeTogether(
   calls: readonly BoundCall[],
   from: number,
   to: number,

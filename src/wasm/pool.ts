@@ -153,7 +153,7 @@ export async function createThreadPool(
     threads,
     prepare: (plan, calls, scratchAddresses) =>
       post((thread) => ({ kind: 'prepare', plan, calls, scratchAddress: scratchAddresses[thread] })),
-    run: (plan, from, to) => waitFor(() => beginRun(control, { plan, from, to })),
+    run: (plan, from, to) => waitFor(() => beginRun(control, plan, from, to)),
     forget: (plan) => post(() => ({ kind: 'forget', plan })),
     dispose: () => fail(new DeviceError('the session has been disposed of: load the model again')),
   };

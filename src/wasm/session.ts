@@ -32,6 +32,7 @@ import { loadEngine } from './engine.ts';
 import type { PreparedCall } from './execute.ts';
 import { type Block, LinearMemory } from './memory.ts';
 import { nextTask } from './next-task.ts';
+import { type PackingJob, packWeights } from './packing.ts';
 import { type ChooseVariant, planWasm, prepareCalls, type WasmPlan } from './plan.ts';
 import { createInlineExecutor, createThreadPool, type Executor } from './pool.ts';
 
@@ -213,7 +214,7 @@ class ProgramSession implements WasmSession {
   async prepare(batches: readonly number[], signal: AbortSignal | undefined): Promise<void> {
     for (const [index, batch] of batches.entries()) {
       signal?.throwIfAborted();
-      const prepared = this.#prepare(batch, []);
+      const prepared = await this.#prepare(batch, [], signal);
       if (index === 0) await this.#warmUp(prepared, signal);
     }
     signal?.throwIfAborted();
@@ -268,7 +269,7 @@ class ProgramSession implements WasmSession {
   profile(batch: number, repetitions: number, { signal }: AsyncOptions = {}): Promise<SessionProfile> {
     return this.#inTurn(async () => {
       this.#open();
-      const prepared = this.#prepare(batch, []);
+      const prepared = await this.#prepare(batch, [], signal);
       const samples: number[][] = prepared.operations.map(() => []);
       // Whatever the memory holds will do for values, but for real ones; the first round is to warm up.
       for (let repetition = 0; repetition <= repetitions; repetition++) {
@@ -308,7 +309,7 @@ class ProgramSession implements WasmSession {
     checkRun(this.#program, inputs, batch);
     for (const id of asked) this.#tensor(id);
     const start = performance.now();
-    const prepared = this.#prepare(batch, asked);
+    const prepared = await this.#prepare(batch, asked, signal);
     for (const { tensor } of this.#program.inputs) {
       writeInput(this.#tensor(tensor), inputs.get(tensor)!, this.#buffer(prepared, tensor));
     }
@@ -385,7 +386,11 @@ class ProgramSession implements WasmSession {
   }
 
   /** The plan for a batch size with constants and arena in memory, from the cache or new. */
-  #prepare(batch: number, asked: readonly TensorId[]): PreparedPlan {
+  async #prepare(
+    batch: number,
+    asked: readonly TensorId[],
+    signal: AbortSignal | undefined,
+  ): Promise<PreparedPlan> {
     checkBatch(batch, this.#program.tensors);
     const keep = [...new Set(asked)].sort((a, b) => a - b);
     const key = planKey(batch, keep);
@@ -399,13 +404,19 @@ class ProgramSession implements WasmSession {
     const resources = this.#open();
     // Its constants first, so that those it shares with plans that go are not packed again.
     const constants: string[] = [];
+    const toPack: PackingJob[] = [];
     try {
       plan.operations.forEach(({ variant }, i) => {
         for (const constant of variant?.constants ?? []) {
           const name = resources.constants.nameOf(i, constant);
-          resources.constants.acquire(name, constant.data);
+          const job = resources.constants.acquire(name, constant);
+          if (job) toPack.push(job);
           constants.push(name);
         }
+      });
+      await packWeights(resources, toPack, this.#nextPlan++, () => {
+        this.#open();
+        signal?.throwIfAborted();
       });
       this.#growArena(resources, plan);
     } catch (error) {
@@ -502,17 +513,24 @@ class ConstantStore {
     return `shared ${id}:${key}`;
   }
 
-  acquire(key: string, data: WasmVariant['constants'][number]['data']): void {
-    let entry = this.#entries.get(key);
-    if (!entry) {
-      const values = data();
-      const block = this.#memory.allocate(values.byteLength);
-      const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-      this.#memory.bytesAt(block.address, values.byteLength).set(bytes);
-      entry = { block, users: 0 };
-      this.#entries.set(key, entry);
+  /** @returns what is to be done, where the constant is new and a kernel packs it */
+  acquire(key: string, { data, packing }: WasmConstant): PackingJob | undefined {
+    const known = this.#entries.get(key);
+    if (known) {
+      known.users++;
+      return undefined;
     }
-    entry.users++;
+    if (packing) {
+      const block = this.#memory.allocate(packing.bytes);
+      this.#entries.set(key, { block, users: 1 });
+      return { packing, address: block.address };
+    }
+    const values = data();
+    const block = this.#memory.allocate(values.byteLength);
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    this.#memory.bytesAt(block.address, values.byteLength).set(bytes);
+    this.#entries.set(key, { block, users: 1 });
+    return undefined;
   }
 
   addressOf(key: string): number {

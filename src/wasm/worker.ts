@@ -5,9 +5,8 @@
 import {
   bindCalls,
   type BoundCall,
-  executeTogether,
+  executeRuns,
   type Kernels,
-  nextRun,
   type PreparedCall,
   type Progress,
 } from './execute.ts';
@@ -53,6 +52,7 @@ let kernels: Kernels = {};
 let control: Int32Array = new Int32Array(0);
 let threads = 0;
 const progress: Progress = { messages: 0, runs: 0 };
+const done = () => port.postMessage({ kind: 'done' });
 
 function handle(message: ToWorker): void {
   switch (message.kind) {
@@ -73,18 +73,11 @@ function handle(message: ToWorker): void {
   }
 }
 
-function executeRuns(): void {
-  for (let run = nextRun(control, progress); run; run = nextRun(control, progress)) {
-    const calls = plans.get(run.plan)!;
-    if (executeTogether(calls, run.from, run.to, threads, control)) port.postMessage({ kind: 'done' });
-  }
-}
-
 port.addEventListener('message', ({ data }) => {
   try {
     handle(data);
     progress.messages++;
-    executeRuns();
+    executeRuns(plans, threads, control, progress, done);
   } catch (error) {
     port.postMessage({ kind: 'failed', message: String(error) });
   }

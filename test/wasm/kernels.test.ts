@@ -1,13 +1,20 @@
 /** Every variant of every kernel against the reference, byte by byte, on one thread and on two. Relaxed SIMD is tested in browser.test.ts. */
-import { expect, test } from 'vitest';
 import { moreOperators } from '../../src/ops/more-operators.ts';
+import { describe, expect, test } from 'vitest';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import { planWasm } from '../../src/wasm/plan.ts';
+import { panels, transformed } from '../../src/ops/conv2d/wasm-layouts.ts';
+import { convolutionShape } from '../../src/ops/conv2d/wasm-shape.ts';
 import { provenScaling, roundsExactly } from '../../src/ops/conv2d/wasm-epilogue.ts';
 import type { Conv2dOperation } from '../../src/program/program.ts';
 import { int8Weights } from '../../src/program/weights.ts';
+import { loadEngine } from '../../src/wasm/engine.ts';
+import { LinearMemory } from '../../src/wasm/memory.ts';
+import { packWeights } from '../../src/wasm/packing.ts';
+import { createInlineExecutor, createThreadPool } from '../../src/wasm/pool.ts';
 import { type OperationCase, quickCases } from '../support/cases.ts';
 import { createProgramBuilder, requantizeBy } from '../support/program-builder.ts';
+import { createRandom } from '../support/random.ts';
 import { KernelBench } from './kernel-bench.ts';
 
 /**
@@ -163,3 +170,80 @@ test('no operation that has a kernel is planned on the CPU', () => {
     expect(dispatches.length, name).toBeGreaterThan(0);
   }
 });
+
+describe.each([1, 2])('weights packed by kernels on %i thread(s)', (threads) => {
+  const random = createRandom(77);
+  const shapes = [
+    { outChannels: 3, taps: 6, inChannels: 5 },
+    { outChannels: 17, taps: 9, inChannels: 8 },
+    // More than one part of the source.
+    { outChannels: 1030, taps: 9, inChannels: 72 },
+    { outChannels: 9, taps: 1, inChannels: 70000 },
+  ];
+  const cases = shapes.flatMap((shape) => {
+    const weights = int8Weights(shape, random.int8s(shape.outChannels * shape.taps * shape.inChannels));
+    const [kernel, channels] = [shape.taps / (shape.taps % 3 === 0 ? 3 : 1), shape.inChannels];
+    const convolution = convolutionShapeOf(shape.outChannels, [shape.taps / kernel, kernel], channels);
+    const layouts = [panels(convolution, kernel, 1, '2xint8'), panels(convolution, kernel, 1, '4xint8')];
+    if (shape.taps === 9 && channels % 8 === 0) {
+      layouts.push(...([2, 4] as const).map((size) => transformed(convolution.panels, size)));
+    }
+    return layouts.map((layout) => ({ weights, layout }));
+  });
+
+  test('are those that the layouts pack', async () => {
+    const { module } = await loadEngine({ shared: threads > 1, relaxed: false });
+    const memory = new LinearMemory(threads > 1);
+    const executor =
+      threads > 1
+        ? await createThreadPool(module, memory.memory, threads)
+        : await createInlineExecutor(module, memory.memory);
+    try {
+      for (const [plan, { weights, layout }] of cases.entries()) {
+        const packing = layout.packing!(weights)!;
+        const guard = 64;
+        const block = memory.allocate(packing.bytes + 2 * guard);
+        memory.bytesAt(block.address, block.bytes).fill(0xa5);
+        await packWeights(
+          { executor, memory },
+          [{ packing, address: block.address + guard }],
+          plan,
+          () => undefined,
+        );
+        const expected = new Uint8Array(packing.bytes + 2 * guard).fill(0xa5);
+        const { buffer, byteOffset, byteLength } = layout.pack(weights);
+        expected.set(new Uint8Array(buffer, byteOffset, byteLength), guard);
+        const found = memory.bytesAt(block.address, expected.length);
+        expect(Buffer.compare(found, expected), `${layout.name}, ${weights.outChannels}×${weights.k}`).toBe(
+          0,
+        );
+        memory.release(block);
+      }
+    } finally {
+      executor.dispose();
+    }
+  });
+});
+
+function convolutionShapeOf(outChannels: number, kernel: readonly [number, number], channels: number) {
+  const builder = createProgramBuilder();
+  const input = builder.input([8, 8, channels], 0);
+  const output = builder.tensor([8 - kernel[0] + 1, 8 - kernel[1] + 1, outChannels], 0);
+  const operation = builder.emit<Conv2dOperation>({
+    kind: 'conv2d',
+    name: 'shape',
+    inputs: [input.id],
+    output: output.id,
+    kernel,
+    stride: [1, 1],
+    pads: [0, 0, 0, 0],
+    dilation: [1, 1],
+    groups: 1,
+    weights: int8Weights({ outChannels, taps: 1, inChannels: 1 }, new Int8Array(outChannels)),
+    bias: new Int32Array(outChannels),
+    requantize: null,
+    pool: false,
+    residual: null,
+  });
+  return convolutionShape(operation, input);
+}

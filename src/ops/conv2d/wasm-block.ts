@@ -103,9 +103,8 @@ export function packedWeights(
   variant = '',
 ): WasmArgument {
   const sizes = `${kernel.join('x')} ${input.shape[2]}/${groups}>${weights.outChannels}`;
-  return builder.constant(
-    `weights-${layout.name} ${sizes} ${variant}`,
-    () => layout.pack(weights),
-    weights.zeroPoint ? undefined : weights.rows(),
-  );
+  return builder.constant(`weights-${layout.name} ${sizes} ${variant}`, () => layout.pack(weights), {
+    of: weights.zeroPoint ? undefined : weights.rows(),
+    packing: layout.packing?.(weights),
+  });
 }

@@ -1,5 +1,6 @@
 /** How weights lie in linear memory: what `pack` writes, the kernels named here read (src/wasm/assembly/). */
 import type { Weights } from '../../program/weights.ts';
+import { number, scratch } from '../wasm-call.ts';
 import { PANEL, type ConvolutionShape } from './wasm-shape.ts';
 import { elementLayout, inFields, type WeightLayout } from './weight-layout.ts';
 
@@ -42,7 +43,26 @@ export function panels(
       firstChannel: (o) => Math.floor(o / groupOut) * inChannels - panelChannels[Math.floor(o / PANEL)],
     }),
   );
-  return lane.endsWith('int4') ? inFields(layout, 4, () => VECTOR) : layout;
+  if (lane.endsWith('int4')) return inFields(layout, 4, () => VECTOR);
+  return groups > 1 || lane === '2xint16' ? layout : { ...layout, packing: panelPacking(channels, depth) };
+}
+
+/** `packPanels` of src/wasm/assembly/pack.ts. */
+function panelPacking(channels: number, depth: number): NonNullable<WeightLayout['packing']> {
+  return (weights) => {
+    const { outChannels, taps, inChannels, k } = weights;
+    const unitBytes = taps * channels * PANEL;
+    return {
+      export: 'packPanels',
+      source: weights.rows(),
+      rowBytes: k,
+      unitRows: PANEL,
+      unitBytes,
+      bytes: Math.ceil(outChannels / PANEL) * unitBytes,
+      args: [taps, inChannels, channels, depth].map(number),
+      scratchBytes: 0,
+    };
+  };
 }
 
 /**
@@ -105,6 +125,16 @@ export function transformed(panels: number, size: 2 | 4): WeightLayout {
       transform(weights, panels, size === 2 ? transform2 : transform4, size + 2, packed);
       return packed;
     },
+    packing: (weights) => ({
+      export: 'packWinograd',
+      source: weights.rows(),
+      rowBytes: weights.k,
+      unitRows: PANEL,
+      unitBytes: weights.inChannels * PANEL * 2,
+      bytes: elements(weights) * 2,
+      args: [weights.inChannels, panels * PANEL * weights.inChannels * 2, size].map(number).concat(scratch),
+      scratchBytes: (9 + (size + 2) * 3) * 16,
+    }),
   };
 }
 

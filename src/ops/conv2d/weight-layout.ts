@@ -1,4 +1,5 @@
 import type { WeightBits, Weights, WeightShape } from '../../program/weights.ts';
+import type { WasmPacking } from '../wasm-kernel.ts';
 
 export type PackedWeights = Int8Array | Int16Array | Int32Array;
 
@@ -15,6 +16,8 @@ export interface WeightLayout {
   readonly bits: WeightBits;
   byteCount(weights: Weights): number;
   pack(weights: Weights): PackedWeights;
+  /** Packs these weights on the threads of the WebAssembly backend; undefined where no kernel does. */
+  packing?(weights: Weights): WasmPacking | undefined;
 }
 
 /**

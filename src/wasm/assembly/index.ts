@@ -13,6 +13,7 @@ export { entry, lookup, lookupChannels, maximum, minimum, product, sum } from '.
 export { matMul } from './matMul';
 export { move, repeat } from './move';
 export { findRoots, normalizeImages, normalizePixels, sumChannels } from './normalize';
+export { packPanels, packWinograd } from './pack';
 export { pad8, pad16 } from './pad';
 export { peakDot } from './peak';
 export { averagePool, maxPool } from './pool';

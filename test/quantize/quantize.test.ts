@@ -1,6 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { InputError, ModelError } from '../../src/errors.ts';
 import type { Graph, Tensor } from '../../src/graph/graph.ts';
+import { inferShapes } from '../../src/graph/infer-shapes.ts';
+import { Problems } from '../../src/graph/problems.ts';
 import { loadModel } from '../../src/model/load.ts';
 import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
@@ -20,6 +22,7 @@ import {
   residualNet,
   type FloatGraphBuilder,
 } from '../support/onnx-models.ts';
+import { createQdqGraph, type QdqGraphBuilder } from '../support/qdq-graph.ts';
 import { runOrt } from '../support/ort.ts';
 
 function batches(graph: Graph, images: number, batch: number, seed = 5): Batch[] {
@@ -464,6 +467,48 @@ describe('odd models', () => {
     const b = createFloatGraph(3);
     const float = b.finish(b.node('Add', [b.input('a', ['N', 2, 4, 4]), b.input('b', ['N', 2, 4, 4])]));
     expect((await failure(quantize(float, batches(float, 4, 4)))).message).toMatch(/has 2: a, b/);
+  });
+});
+
+describe('a batch normalization that no layer before it can take in', () => {
+  const parts = ['scale', 'bias', 'mean', 'variance'];
+  const normalized = (b: QdqGraphBuilder, x: string, channels: number) => {
+    const parameters = parts.map((part, i) =>
+      b.constant(
+        part,
+        [channels],
+        Float32Array.from({ length: channels }, (_, c) => 0.5 + 0.3 * Math.sin(5 * c + i)),
+      ),
+    );
+    return b.node('Relu', [b.node('BatchNormalization', [x, ...parameters])]);
+  };
+  const pooling = { kernel_shape: [2, 2], strides: [2, 2] };
+
+  it.each<[string, readonly number[], (b: QdqGraphBuilder, x: string) => string]>([
+    ['an input', [4, 6, 6], (b, x) => normalized(b, x, 4)],
+    ['a sum', [4, 6, 6], (b, x) => normalized(b, b.node('Add', [x, b.node('Tanh', [x])]), 4)],
+    ['a pool', [4, 6, 6], (b, x) => normalized(b, b.node('MaxPool', [x], pooling), 4)],
+    [
+      'joined',
+      [4, 6, 6],
+      (b, x) => normalized(b, b.node('Concat', [b.node('Tanh', [x]), x], { axis: 1 }), 8),
+    ],
+    ['transposed', [6, 6, 4], (b, x) => normalized(b, b.node('Transpose', [x], { perm: [0, 3, 1, 2] }), 4)],
+    ['features', [8], (b, x) => normalized(b, x, 8)],
+    ['a signal', [4, 20], (b, x) => normalized(b, x, 4)],
+    ['a volume', [4, 3, 4, 5], (b, x) => normalized(b, x, 4)],
+  ])('of %s runs in integers, near float', async (_, shape, build) => {
+    const b = createQdqGraph();
+    b.output(build(b, b.input('x', ['N', ...shape])), []);
+    const graph = inferShapes(b.build(), new Problems());
+    const images = batches(graph, 4, 4);
+    const { graph: quantized } = await quantize(graph, images);
+    using model = await loadModel(quantized, { backend: 'reference' });
+    expect(model.program.operations.filter(({ kind }) => kind === 'host')).toEqual([]);
+    const { outputs } = await model.run({ x: images[0].data });
+    const [expected] = (await runOrt(graph, new Map([['x', images[0].data]]), 4)).values();
+    const [actual] = Object.values(outputs);
+    expect(decibels(expected.data as Float32Array, actual.data as Float32Array)).toBeGreaterThan(30);
   });
 });
 

@@ -303,6 +303,90 @@ export function randomQdqGraph(seed: number, batch: number): Graph {
     finish(b.node(op, isReversed ? [constant, x.name] : [x.name, constant]), x.size * 1.2);
   }
 
+  /** A value between 0.5 and 1.5: what others may be divided by, and powers taken of. */
+  function positive(x: Value): Value {
+    const shifted = b.node('Add', [b.node('Sigmoid', [x.name]), scalar(0.5)]);
+    return pair(shifted, 1, {
+      scale: Math.fround(1 / 128),
+      zeroPoint: random.pick([-128, -100]),
+      dtype: 'int8',
+    });
+  }
+
+  /** A function of two tensors that is a table of their pairs. */
+  function pairs(): void {
+    const x = source();
+    const y = x && source((value) => value !== x && shapeOf(value.name).join() === shapeOf(x.name).join());
+    if (!x || !y) return;
+    const op = random.pick(['Div', 'Pow', 'PRelu']);
+    const name =
+      op === 'Div'
+        ? b.node(op, [x.name, positive(y).name])
+        : op === 'Pow'
+          ? b.node(op, [positive(x).name, y.name])
+          : b.node(op, [x.name, y.name]);
+    finish(name, op === 'Div' ? 2 * x.size : op === 'Pow' ? 1.5 ** y.size : x.size * Math.max(1, y.size));
+  }
+
+  /** A constant that varies along several axes, quantized like an activation. */
+  function places(): void {
+    const x = source((value) => sizesOf(value).length > 1);
+    if (!x) return;
+    const shape = [1, ...sizesOf(x).map((size) => (random.chance(0.7) ? size : 1))];
+    const length = shape.reduce((product, size) => product * size, 1);
+    const constant = b.dq(shape, random.int8s(length), Math.fround(x.size / 100), {
+      zeroPoint: [random.int(-30, 30)],
+    });
+    const op = random.pick(['Add', 'Mul', 'Sub', 'Max']);
+    finish(
+      b.node(op, random.chance(0.5) ? [x.name, constant] : [constant, x.name]),
+      op === 'Mul' ? x.size * x.size : 2 * x.size,
+    );
+  }
+
+  function normalize(): void {
+    const x = source((value) => sizesOf(value).length > 0);
+    if (!x) return;
+    const shape = shapeOf(x.name);
+    const [channels = 1] = sizesOf(x);
+    const op = random.pick([
+      'LayerNormalization',
+      'LayerNormalization',
+      'LpNormalization',
+      ...(shape.length > 2 ? ['InstanceNormalization', 'GroupNormalization'] : []),
+    ]);
+    if (op === 'LpNormalization') {
+      finish(b.node(op, [x.name], { axis: random.int(odd() ? 0 : 1, shape.length - 1) }), 1);
+      return;
+    }
+    const axis = random.int(1, shape.length - 1);
+    const learned = op === 'LayerNormalization' ? shape.slice(axis).map(Number) : [channels];
+    const parameters = ['scale', 'bias'].map((name) =>
+      b.constant(
+        `${name}${b.build().constants.size}`,
+        learned,
+        Float32Array.from(random.int8s(learned.reduce((a, size) => a * size, 1)), (q) => q / 100),
+      ),
+    );
+    const divisors = [1, 2, 3, channels].filter((count) => channels % count === 0);
+    const attributes: Record<string, Attribute> =
+      op === 'LayerNormalization'
+        ? { axis: random.chance(0.5) ? axis : axis - shape.length }
+        : op === 'GroupNormalization'
+          ? { num_groups: random.pick(divisors) }
+          : {};
+    finish(b.node(op, [x.name, ...parameters], { ...attributes, epsilon: random.pick([1e-5, 1e-3]) }), 2);
+  }
+
+  /** Where the largest or least value lies: an output of its own. */
+  function index(): void {
+    const x = source((value) => sizesOf(value).length > 0);
+    if (!x) return;
+    const axis = random.int(odd() ? 0 : 1, shapeOf(x.name).length - 1);
+    const attributes = { axis, keepdims: random.int(0, 1), select_last_index: random.int(0, 1) };
+    b.output(b.node(random.pick(['ArgMax', 'ArgMin']), [x.name], attributes), [], 'int64');
+  }
+
   function concat(): void {
     const x = source((value) => sizesOf(value).length > 0);
     if (!x) return;
@@ -486,6 +570,10 @@ export function randomQdqGraph(seed: number, batch: number): Graph {
     if (!x) return;
     const last = shapeOf(x.name).length - 1;
     const axis = random.pick([-1, 1, random.int(1, last)]);
+    if (random.chance(0.4)) {
+      finish(b.node('LogSoftmax', [x.name], { axis }), 4);
+      return;
+    }
     const result = b.node('Softmax', [x.name], { axis });
     live.push(
       random.chance(0.5)
@@ -631,6 +719,10 @@ export function randomQdqGraph(seed: number, batch: number): Graph {
       requantize,
       product,
       softmax,
+      pairs,
+      places,
+      normalize,
+      index,
       reduce,
       move,
       enlarge,

@@ -84,7 +84,6 @@ export async function inspectFile(
     onnxRuntime: await configuredOnnxRuntime(),
     onProgress: onProgress(bar),
     signal,
-    ...inputSizes(options),
     ...activationLimit(options),
   }).finally(() => bar.stop());
   if (!options.sensitivity) return { ...inspection, accuracy };
@@ -93,7 +92,6 @@ export async function inspectFile(
     onnxRuntime: await configuredOnnxRuntime(),
     onProgress: onProgress(layers),
     signal,
-    ...inputSizes(options),
   }).finally(() => layers.stop());
   return { ...inspection, accuracy, sensitivity };
 }
@@ -107,7 +105,7 @@ async function quantizedOn(
   const bar = progress('Calibrating');
   const { graph: quantized } = await quantize(
     graph,
-    imageBatches(graph, loadPictures(pictures), inputSizes(options)),
+    imageBatches(graph, loadPictures(pictures)),
     {
       recipe: await readRecipe(options.recipe),
       imageCount: pictures.length,

@@ -727,6 +727,14 @@ test('--input-shape says the sizes that a file leaves open, which quantize keeps
     (await json<Inspection>('inspect', file, ...args)).model.inputs[0].shape;
   expect(await shapeOf('--input-shape', 'input=1x3x8x9')).toEqual(['N', 3, 8, 9]);
   expect((await octet('inspect', file)).stderr).toMatch(/--input-shape height=…,width=…/);
+  const sizes = ['--input-shape', 'height=16,width=20', '--json'];
+  for (const args of [
+    [path('open.onnx'), '--sensitivity'],
+    [file, '--float', path('open.onnx')],
+  ]) {
+    const { stdout } = await octet('inspect', ...args, '-i', path('pictures'), '--limit', '2', ...sizes);
+    expect(JSON.parse(stdout)).toMatchObject({ accuracy: { pictures: 2 } });
+  }
   const wrong = await octet('inspect', file, '--input-shape', 'height=');
   expect(wrong.stderr).toMatch(/must be like height=224,width=320/);
 });

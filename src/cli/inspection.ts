@@ -103,17 +103,13 @@ async function quantizedOn(
   signal: AbortSignal,
 ): Promise<Graph> {
   const bar = progress('Calibrating');
-  const { graph: quantized } = await quantize(
-    graph,
-    imageBatches(graph, loadPictures(pictures)),
-    {
-      recipe: await readRecipe(options.recipe),
-      imageCount: pictures.length,
-      onnxRuntime: await configuredOnnxRuntime(),
-      onProgress: onProgress(bar),
-      signal,
-    },
-  ).finally(() => bar.stop());
+  const { graph: quantized } = await quantize(graph, imageBatches(graph, loadPictures(pictures)), {
+    recipe: await readRecipe(options.recipe),
+    imageCount: pictures.length,
+    onnxRuntime: await configuredOnnxRuntime(),
+    onProgress: onProgress(bar),
+    signal,
+  }).finally(() => bar.stop());
   return quantized;
 }
 

@@ -327,6 +327,7 @@ class SwitchBuilder {
 
   finish(): Switched {
     const { inputs, outputs } = this.#float;
+    const readers = new Map(outputs.map(({ name }) => [name, this.#readers.get(name) ?? name]));
     return {
       graph: {
         ...this.#float,
@@ -334,10 +335,11 @@ class SwitchBuilder {
           ...inputs,
           ...this.#switches.map(({ input }) => ({ name: input, dtype: 'float32' as const, shape: [1] })),
         ],
+        outputs: outputs.map((output) => ({ ...output, name: readers.get(output.name)! })),
         nodes: this.#nodes,
         constants: this.#constants,
       },
-      outputs: new Map(outputs.map(({ name }) => [name, this.#readers.get(name) ?? name])),
+      outputs: readers,
       switches: this.#switches,
     };
   }

@@ -69,3 +69,13 @@ test('a model that was not made from the float one is refused', async () => {
     /the weights of "conv_0" are not those of the float model/,
   );
 });
+
+test('an output that is rounded itself, all sizes fixed', async () => {
+  const fixed = createFloatGraph(4);
+  const map = fixed.node('Sigmoid', [fixed.conv(fixed.input('input', [2, 3, 8, 8]), 4)]);
+  const graph = { ...fixed.finish(map), metadata: float.metadata };
+  const { graph: rounded } = await quantize(graph, imageBatches(graph, pictures, { batch: 2 }));
+  const { layers, all } = await analyzeSensitivity(graph, rounded, pictures);
+  expect(layers.at(-1)).toMatchObject({ kind: 'activation', bits: 8 });
+  expect(all.sqnr).toBeLessThan(60);
+});

@@ -8,45 +8,27 @@ import { readGraph } from '../model/source.ts';
 import { CheckFailure, type CommandContext } from './context.ts';
 import { checkWritable, writeWhole } from './files.ts';
 import {
+  addInspectionOptions,
   inspectFile,
   type InspectionOptions,
   readTarget,
   reportPictures,
-  targetOption,
 } from './inspection.ts';
 import { ModelError } from '../errors.ts';
-import {
-  decibelLimit,
-  inputShapeOption,
-  inputSizes,
-  maxActivationBytesOption,
-  positiveInteger,
-} from './options.ts';
+import { inputSizes } from './options.ts';
 import { print, printJson, table } from './output.ts';
-import { SOURCES_HELP } from './pictures.ts';
 
 interface DiffCommandOptions extends InspectionOptions {
-  readonly target: string;
   readonly json?: boolean;
 }
 
 export function configure(command: Command, { signal }: CommandContext): void {
-  command
-    .argument('<before>', 'ONNX file')
-    .argument('<after>', 'another version of it: another recipe, say')
-    .addOption(targetOption().default('webgpu'))
-    .option('--batch <n>', 'images a run', positiveInteger, 1)
-    .addOption(inputShapeOption())
-    .option('-i, --images <source...>', `measure what rounding loses in both, on ${SOURCES_HELP}`)
-    .option('--limit <n>', 'the first n pictures only', positiveInteger, 16)
-    .option('--float <file>', 'the float model that both were made from (with --images)')
-    .option(
-      '--threshold <dB>',
-      'exit code 1 where a layer loses more SQNR than that (with --images)',
-      decibelLimit,
-    )
-    .option('--html <file>', 'write a report: one file that opens offline')
-    .addOption(maxActivationBytesOption())
+  command.argument('<before>', 'ONNX file').argument('<after>', 'another version of it: another recipe, say');
+  addInspectionOptions(command, {
+    images: 'measure what rounding loses in both',
+    float: 'the float model that both were made from',
+    threshold: 'a layer loses more SQNR than that',
+  })
     .option('--json', 'print JSON: before, after (docs/inspection.schema.json), and each layer')
     .action(async (before: string, after: string, options: DiffCommandOptions) => {
       if (options.html !== undefined) await checkWritable(options.html, [before, after]);

@@ -12,25 +12,16 @@ import { platform } from '#platform';
 import { CheckFailure, type CommandContext } from './context.ts';
 import { checkWritable, writeWhole } from './files.ts';
 import {
+  addInspectionOptions,
   inspectFile,
   type InspectionOptions,
   readTarget,
   reportPictures,
-  targetOption,
 } from './inspection.ts';
 import { bytes, decibels, print, printJson, table } from './output.ts';
-import {
-  decibelLimit,
-  inputShapeOption,
-  inputSizes,
-  maxActivationBytesOption,
-  positiveInteger,
-  verbosity,
-} from './options.ts';
-import { SOURCES_HELP } from './pictures.ts';
+import { inputSizes, verbosity } from './options.ts';
 
 interface InspectCommandOptions extends InspectionOptions {
-  readonly target: string;
   readonly verbose: 0 | 1 | 2;
   readonly svg?: string;
   readonly gv?: string;
@@ -41,29 +32,24 @@ interface InspectCommandOptions extends InspectionOptions {
 }
 
 export function configure(command: Command, { signal }: CommandContext): void {
-  command
-    .argument('<model>', 'ONNX file, float or quantized')
-    .addOption(targetOption().default('webgpu'))
-    .option('--batch <n>', 'images a run', positiveInteger, 1)
-    .addOption(inputShapeOption())
+  command.argument('<model>', 'ONNX file, float or quantized');
+  addInspectionOptions(command, {
+    images: 'measure what rounding loses',
+    float: 'the float model that a quantized one was made from',
+    threshold: 'a value has a lower SQNR',
+  })
     .option('--verbose <level>', '0: sums; 1: each node, and why; 2: each operation too', verbosity, 1)
-    .option('-i, --images <source...>', `measure what rounding loses, on ${SOURCES_HELP}`)
-    .option('--limit <n>', 'the first n pictures only', positiveInteger, 16)
-    .option('--float <file>', 'the float model that a quantized one was made from (with --images)')
     .option('-r, --recipe <file>', 'how a float model is quantized on the pictures')
-    .option('--threshold <dB>', 'exit code 1 where a value has a lower SQNR (with --images)', decibelLimit)
     .option(
       '--sensitivity',
       'what rounding each layer costs the answers, weights and activations apart, ranked (with --images)',
     )
     .option('--measure <backend>', 'time each operation here: webgpu, wasm, reference', parseBackend)
-    .option('--html <file>', 'write a report: one file that opens offline')
     .option('--svg <file>', 'write the graph as a picture')
     .option('--gv <file>', 'write the graph in Graphviz’s language')
     .option('--operations', 'for --svg and --gv: the operations that run, in place of the nodes of the file')
     .option('--plan', 'show where every tensor lies in memory, and when')
     .option('--plan-svg <file>', 'write the memory plan as a picture')
-    .addOption(maxActivationBytesOption())
     .option('--json', 'print JSON (docs/inspection.schema.json)')
     .action(async (path: string, options: InspectCommandOptions) => {
       const written = [options.html, options.svg, options.gv, options.planSvg].filter(

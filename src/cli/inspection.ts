@@ -1,5 +1,5 @@
 /** Inspections as commands make them: of files, for devices by name or file, on pictures. */
-import { Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { platform } from '#platform';
 import { InputError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
@@ -16,9 +16,17 @@ import { readGraph } from '../model/source.ts';
 import { quantize } from '../quantize/quantize.ts';
 import type { BackendName } from '../schedule/session.ts';
 import { shareMetadata } from './metadata.ts';
-import { activationLimit, inputSizes, readRecipe } from './options.ts';
+import {
+  activationLimit,
+  decibelLimit,
+  inputShapeOption,
+  inputSizes,
+  maxActivationBytesOption,
+  positiveInteger,
+  readRecipe,
+} from './options.ts';
 import { onProgress, progress } from './output.ts';
-import { findPictures, loadPictures, type PictureItem } from './pictures.ts';
+import { findPictures, loadPictures, type PictureItem, SOURCES_HELP } from './pictures.ts';
 import { configuredOnnxRuntime } from './runtime.ts';
 
 export const targetOption = (): Option =>
@@ -26,6 +34,23 @@ export const targetOption = (): Option =>
     '-t, --target <device>',
     `a device profile: ${deviceProfiles.map(({ name }) => name).join(', ')}, or a file that octet device --json wrote`,
   );
+
+/** Adds what every command that inspects takes. */
+export function addInspectionOptions(
+  command: Command,
+  { images, float, threshold }: Readonly<Record<'images' | 'float' | 'threshold', string>>,
+): Command {
+  return command
+    .addOption(targetOption().default('webgpu'))
+    .option('--batch <n>', 'images a run', positiveInteger, 1)
+    .addOption(inputShapeOption())
+    .option('-i, --images <source...>', `${images}, on ${SOURCES_HELP}`)
+    .option('--limit <n>', 'the first n pictures only', positiveInteger, 16)
+    .option('--float <file>', `${float} (with --images)`)
+    .option('--threshold <dB>', `exit code 1 where ${threshold} (with --images)`, decibelLimit)
+    .option('--html <file>', 'write a report: one file that opens offline')
+    .addOption(maxActivationBytesOption());
+}
 
 /** A built-in profile, or a file. */
 export async function readTarget(name: string): Promise<DeviceProfile> {
@@ -35,6 +60,7 @@ export async function readTarget(name: string): Promise<DeviceProfile> {
 
 /** What a command that inspects may ask for. */
 export interface InspectionOptions extends Pick<LoadOptions, 'inputShape' | 'maxActivationBytes'> {
+  readonly target: string;
   readonly batch: number;
   readonly limit: number;
   readonly images?: string[];

@@ -30,7 +30,7 @@ export function rankLayers(inspection: Inspection): readonly RankedLayer[] {
       if (kind === 'activation') {
         if (bits > 8) return { ...layer, change: null, bytes: 0, ms: 0 };
         const more = bits < 8 ? 8 : 16;
-        const ms = more === 16 ? inWords(operations.get(layer.node), inspection) : 0;
+        const ms = more === 16 ? inWords(name, inspection) : 0;
         return { ...layer, change: { match: name, activations: { bits: more } }, bytes: 0, ms };
       }
       const operation = operations.get(name);
@@ -55,15 +55,14 @@ function moreTraffic(operation: InspectedOperation, bytes: number, { target }: I
 }
 
 /** Added by a result of 16 bits: it is rounded on the host, and each layer that reads it runs once for each of its bytes. */
-function inWords(operation: InspectedOperation | undefined, { target, operations }: Inspection): number {
-  if (!operation) return 0;
-  const { name, bytes } = operation.output;
+function inWords(name: string, { target, operations }: Inspection): number {
+  const producer = operations.find(({ output }) => output.name === name);
+  // What comes in from outside is on the host already.
+  const onHost = producer
+    ? target.rates.hostMicroseconds / 1e3 + expectedHostTime(0, producer.output.bytes, target).ms
+    : 0;
   const readers = operations.filter(({ reads }) => reads.includes(name));
-  const handOver = target.rates.hostMicroseconds / 1e3;
-  return readers.reduce(
-    (ms, { expected }) => ms + expected.ms,
-    handOver + expectedHostTime(0, bytes, target).ms,
-  );
+  return readers.reduce((ms, { expected }) => ms + expected.ms, onHost);
 }
 
 /** Added by a stage on the host in place of a kernel. */

@@ -16,7 +16,7 @@ import * as ort from 'onnxruntime-web';
 import { loadModel } from '../src/index.ts';
 import type { IntegerProgram } from '../src/program/program.ts';
 import { measurePeak } from '../src/wasm/peak.ts';
-import { createWasmSession } from '../src/wasm/session.ts';
+import { createWasmSession } from '../src/wasm/backend.ts';
 import { createRandom } from '../test/support/random.ts';
 import { vgg16Shapes } from '../test/support/vgg16-shapes.ts';
 import { seededRandom, shuffle } from '../scripts/shuffle.ts';

@@ -89,8 +89,8 @@ export async function preloadBackend(
     const takesGpu = async () =>
       device !== undefined || (await findAdapterKind(powerPreference, [])) === false;
     const chosen = backend !== 'auto' ? backend : (await takesGpu()) ? 'webgpu' : 'wasm';
-    if (chosen === 'webgpu') await import('../webgpu/session.ts');
-    if (chosen === 'wasm') await (await import('../wasm/session.ts')).preloadKernels(threads);
+    if (chosen === 'webgpu') await import('../webgpu/backend.ts');
+    if (chosen === 'wasm') await (await import('../wasm/backend.ts')).preloadKernels(threads);
   } catch {
     // Tried again where it is needed.
   }
@@ -182,11 +182,11 @@ async function openBackend(
 ): Promise<Opened> {
   const open = {
     webgpu: async () => {
-      const { createWebgpuSession } = await backendModule(() => import('../webgpu/session.ts'));
+      const { createWebgpuSession } = await backendModule(() => import('../webgpu/backend.ts'));
       return createWebgpuSession(program, fast, options);
     },
     wasm: async () => {
-      const { createWasmSession } = await backendModule(() => import('../wasm/session.ts'));
+      const { createWasmSession } = await backendModule(() => import('../wasm/backend.ts'));
       return createWasmSession(program, {
         operators: fast,
         ...(options.threads !== undefined && { threads: options.threads }),

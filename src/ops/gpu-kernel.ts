@@ -38,17 +38,22 @@ export interface GpuDispatch {
   readonly workgroups: readonly [x: number, y: number, z: number];
 }
 
+/** Prepacked weights, biases, multipliers; made lazily, since the tuner asks for few of them. Shared across batch sizes by `key`. */
+export interface GpuConstant {
+  /** The operation's own, or with `of` that object's. */
+  readonly key: string;
+  /** What `data` depends on alone, beside what `key` says: operations that share it, also of other programs, share the constant. */
+  readonly of?: object;
+  readonly data: () => Uint32Array | Int32Array | Float32Array;
+}
+
 /** One way to run an operation at one batch size. */
 export interface GpuVariant {
   /** Stable name, e.g. `tiled-64x64x32-4x4-dot`: the tuner's memory and the tests speak of it. */
   readonly name: string;
   readonly family: ArithmeticFamily;
   readonly dispatches: readonly GpuDispatch[];
-  /** Prepacked weights, biases, multipliers; made lazily, since the tuner asks for few of them. Shared across batch sizes by `key`. */
-  readonly constants: readonly {
-    readonly key: string;
-    readonly data: () => Uint32Array | Int32Array | Float32Array;
-  }[];
+  readonly constants: readonly GpuConstant[];
   /** Bytes of each scratch buffer that lives only between this variant's dispatches. */
   readonly workspaces: readonly number[];
 }

@@ -1,6 +1,12 @@
 /** The reference backend: plain loops on the CPU, the truth that the other backends are held to. */
 import { DeviceError, InputError } from '../errors.ts';
-import type { Session, SessionInput, SessionResult, SessionRunOptions } from '../schedule/session.ts';
+import type {
+  Backend,
+  Session,
+  SessionInput,
+  SessionResult,
+  SessionRunOptions,
+} from '../schedule/session.ts';
 import { createOperatorRegistry, type OperatorRegistry } from '../ops/registry.ts';
 import {
   type IntegerProgram,
@@ -82,6 +88,10 @@ export function createReferenceSession(
     backend: 'reference',
     adapter: null,
     threads: null,
+    prepare: (batches) =>
+      Promise.resolve().then(() => {
+        for (const batch of batches) checkBatch(batch, program.tensors);
+      }),
     run: (inputs, options) => run(inputs, options),
     // A wrong batch rejects, as it does in the other sessions.
     plan: (batch) =>
@@ -113,6 +123,17 @@ export function createReferenceSession(
     },
     dispose,
     [Symbol.dispose]: dispose,
+  };
+}
+
+/** Sessions of it share nothing. */
+export function createReferenceBackend(operators: OperatorRegistry): Backend {
+  return {
+    name: 'reference',
+    adapter: null,
+    threads: null,
+    session: (program) => createReferenceSession(program, operators),
+    dispose: () => undefined,
   };
 }
 

@@ -42,7 +42,8 @@ export type PlannedBinding =
       readonly bytes: number;
       readonly access: 'read' | 'write';
     }
-  | { readonly kind: 'constant'; readonly key: string };
+  /** Index into the constants of the operation's variant. */
+  | { readonly kind: 'constant'; readonly index: number };
 
 export interface PlannedDispatch<D = unknown> {
   /** Index into `ExecutionPlan.operations`. */
@@ -106,7 +107,7 @@ export interface ExecutionPlan<V extends PlannedVariant = PlannedVariant, D = un
 export type Operand =
   | { readonly kind: 'tensor'; readonly id: TensorId; readonly access: 'read' | 'write' }
   | { readonly kind: 'workspace'; readonly index: number; readonly access: 'read' | 'write' }
-  | { readonly kind: 'constant'; readonly key: string };
+  | { readonly kind: 'constant'; readonly index: number };
 
 /** Dispatches between which no memory changes hands: a step of the memory plan. */
 export interface DeviceWork<D> {

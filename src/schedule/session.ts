@@ -1,5 +1,5 @@
 /** The seam between the public `Model` and a backend: integers in, integers out, but where host stages stand at the ends. */
-import type { TensorBuffer, TensorId } from '../program/program.ts';
+import type { IntegerProgram, TensorBuffer, TensorId } from '../program/program.ts';
 import type { AsyncOptions } from '../progress.ts';
 import type { ArithmeticFamily, ExecutionPlan } from './execution-plan.ts';
 
@@ -72,6 +72,22 @@ export interface AdapterDescription {
   readonly packedDot: { readonly usable: boolean; readonly reason: string };
 }
 
+/**
+ * One backend, opened: what sessions of several programs share, which is a device and its compiled kernels, or threads and a memory, and
+ * the packed weights that programs have in common.
+ */
+export interface Backend {
+  readonly name: BackendName;
+  /** Null on backends without one. */
+  readonly adapter: AdapterDescription | null;
+  /** That a run is spread over; null where that is not the backend's to say. */
+  readonly threads: number | null;
+  /** A session of `program`, with nothing prepared yet. */
+  session(program: IntegerProgram): Session;
+  /** Frees what its sessions share, once they are disposed of. Idempotent. */
+  dispose(): void;
+}
+
 /** One backend's hold on one program. Calls may overlap. */
 export interface Session {
   readonly backend: BackendName;
@@ -79,6 +95,8 @@ export interface Session {
   readonly adapter: AdapterDescription | null;
   /** That a run is spread over; null where that is not the backend's to say. */
   readonly threads: number | null;
+  /** Plans these batch sizes, which their first run would do otherwise, packs weights and compiles kernels. */
+  prepare(batches: readonly number[], options?: AsyncOptions): Promise<void>;
   run(inputs: ReadonlyMap<TensorId, SessionInput>, options: SessionRunOptions): Promise<SessionResult>;
   /**
    * As `run`, but outputs stay in new GPU buffers. Resolves once the work is submitted. Only there on a device of the caller's.

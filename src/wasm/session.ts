@@ -1,5 +1,4 @@
-/** The WebAssembly backend: SIMD kernels over one linear memory, on one thread or several. */
-import { platform } from '#platform';
+/** A program in the WebAssembly backend's memory: SIMD kernels, on one thread or several. */
 import { DeviceError, InputError } from '../errors.ts';
 import type {
   Session,
@@ -11,8 +10,7 @@ import type {
 } from '../schedule/session.ts';
 import type { AsyncOptions } from '../progress.ts';
 import type { ReferenceContext } from '../ops/operator.ts';
-import { createOperatorRegistry, type OperatorRegistry } from '../ops/registry.ts';
-import type { WasmCapabilities, WasmConstant, WasmVariant } from '../ops/wasm-kernel.ts';
+import type { WasmVariant } from '../ops/wasm-kernel.ts';
 import {
   byteCount,
   elementCount,
@@ -28,20 +26,12 @@ import {
 import { programConstantBytes } from '../schedule/constants.ts';
 import type { PlannedOperation, Stage } from '../schedule/execution-plan.ts';
 import { checkBatch, checkRun, writeInput } from '../schedule/session-input.ts';
-import { loadEngine } from './engine.ts';
+import type { Resources, ThreadBackend } from './backend.ts';
+import type { HeldConstant } from './constants.ts';
 import type { PreparedCall } from './execute.ts';
-import { type Block, LinearMemory } from './memory.ts';
-import { nextTask } from './next-task.ts';
 import { type PackingJob, packWeights } from './packing.ts';
-import { type ChooseVariant, planWasm, prepareCalls, type WasmPlan } from './plan.ts';
-import { createInlineExecutor, createThreadPool, type Executor } from './pool.ts';
+import { planWasm, prepareCalls, type WasmPlan } from './plan.ts';
 
-/** More threads than this share a layer in pieces too small to pay. */
-const MAX_DEFAULT_THREADS = 8;
-/** More than this are a mistake, and would take the machine down before a worker could not be started. */
-const MAX_THREADS = 256;
-/** Runs on the calling thread let other tasks through this often. */
-const TASK_MS = 4;
 /** Plans kept: each is a batch size and a choice of tensors to keep. */
 const MAX_PLANS = 8;
 /** The warm-up ends with the operation that reaches this time, and leaves out those of more work than this. */
@@ -49,24 +39,6 @@ const WARM_UP_MS = 250;
 const WARM_UP_WORK = 2 ** 30;
 /** Multiply-adds in the time that it takes to write a byte of memory that is not yet there. */
 const WORK_PER_BYTE = 16;
-
-export interface WasmSessionOptions {
-  /**
-   * Threads, each a worker. Default: the machine's cores, at most 8, where memory may be shared (Node; a cross-origin isolated page), else
-   * 1; and 1 where no worker can be started. With 1 all work is done by the caller's thread.
-   */
-  readonly threads?: number;
-  /** Address of the threads' script (`octetjs/worker`), for pages whose policy forbids workers from `blob:` addresses. */
-  readonly workerUrl?: string | URL;
-  readonly operators?: OperatorRegistry;
-  readonly signal?: AbortSignal;
-  /** False keeps to instructions that every engine defines alike; the bytes are the same. Default true. */
-  readonly relaxedSimd?: boolean;
-  /** Batch sizes to plan, with their weights packed, before the first run. Default [1]. */
-  readonly batches?: readonly number[];
-  /** Takes other kernels than the default ones, for measurements and tests. */
-  readonly chooseVariant?: ChooseVariant;
-}
 
 /** What a session tells of itself, beside running. */
 export interface WasmSession extends Session {
@@ -76,148 +48,59 @@ export interface WasmSession extends Session {
   readonly memoryBytes: number;
 }
 
-/**
- * @throws {InputError} `threads` is not 1 to 256, a batch size not a positive integer, or `threads` more than 1 where memory cannot be shared
- * @throws {DeviceError} no SIMD, no memory, or no worker to be had
- */
-export async function createWasmSession(
-  program: IntegerProgram,
-  options: WasmSessionOptions = {},
-): Promise<WasmSession> {
-  const { operators = createOperatorRegistry(), signal, relaxedSimd = true, chooseVariant } = options;
-  const { batches = [1], workerUrl } = options;
-  for (const batch of batches) checkBatch(batch, program.tensors);
-  const threads = threadCount(options.threads);
-  signal?.throwIfAborted();
-  const open = (count: number) => openExecutor(count, relaxedSimd, workerUrl, signal);
-  const { executor, memory, capabilities } = await open(threads).catch((error: unknown) => {
-    // Threads that nobody asked for are only for speed, and may be ruled out: by a page's policy, by a script of another origin.
-    if (options.threads !== undefined || threads === 1 || !(error instanceof DeviceError)) throw error;
-    return open(1);
-  });
-  const request = { program, operators, capabilities, ...(chooseVariant && { choose: chooseVariant }) };
-  const session = new ProgramSession(program, operators, executor, memory, (batch, keep) =>
-    planWasm({ ...request, batch, keep }),
-  );
-  try {
-    await session.prepare(batches, signal);
-    return session;
-  } catch (error) {
-    session.dispose();
-    throw error;
-  }
-}
-
-/** Loads the kernels that a session of so many threads will run. */
-export async function preloadKernels(threads: number | undefined): Promise<void> {
-  await loadEngine({ shared: threadCount(threads) > 1, relaxed: true });
-}
-
-interface Opened {
-  readonly executor: Executor;
-  readonly memory: LinearMemory;
-  readonly capabilities: WasmCapabilities;
-}
-
-async function openExecutor(
-  threads: number,
-  relaxed: boolean,
-  workerUrl: string | URL | undefined,
-  signal: AbortSignal | undefined,
-): Promise<Opened> {
-  const { module, capabilities } = await loadEngine({ shared: threads > 1, relaxed });
-  signal?.throwIfAborted();
-  const memory = new LinearMemory(threads > 1);
-  const executor =
-    threads > 1
-      ? await createThreadPool(module, memory.memory, threads, workerUrl)
-      : await createInlineExecutor(module, memory.memory);
-  return { executor, memory, capabilities };
-}
-
-function threadCount(asked: number | undefined): number {
-  if (asked === undefined) {
-    return platform.sharesMemory ? Math.min(platform.cores, MAX_DEFAULT_THREADS) : 1;
-  }
-  if (!Number.isSafeInteger(asked) || asked < 1 || asked > MAX_THREADS) {
-    throw new InputError(`threads must be an integer from 1 to ${MAX_THREADS}, got ${asked}`);
-  }
-  if (asked > 1 && !platform.sharesMemory) {
-    throw new InputError(
-      `${asked} threads need shared memory: serve the page cross-origin isolated (COOP same-origin, COEP require-corp), or leave threads at 1`,
-    );
-  }
-  return asked;
-}
-
 interface PreparedPlan {
   /** Names it to the executor. */
   readonly id: number;
   readonly plan: WasmPlan;
   /** The plan's stages, a stage an operation: for profiles. */
   readonly operations: readonly Stage[];
-  readonly constants: readonly string[];
+  /** Of each operation. */
+  readonly constants: readonly (readonly HeldConstant[])[];
   readonly addresses: ReadonlyMap<TensorId, number>;
 }
 
-/** What a session works with until it is disposed of. */
-interface Resources {
-  readonly executor: Executor;
-  readonly memory: LinearMemory;
-  readonly constants: ConstantStore;
-  /** Activations of whichever plan runs, then each thread's scratch. */
-  arena: Block | undefined;
-}
-
-class ProgramSession implements WasmSession {
+export class ProgramSession implements WasmSession {
   readonly backend = 'wasm';
   readonly adapter = null;
-  readonly threads: number;
   readonly #program: IntegerProgram;
-  readonly #operators: OperatorRegistry;
-  readonly #makePlan: (batch: number, keep: readonly TensorId[]) => WasmPlan;
+  readonly #backend: ThreadBackend;
+  readonly #onDispose: () => void;
   readonly #tensors: ReadonlyMap<TensorId, ProgramTensor>;
   /** In order of use, oldest first. */
   readonly #plans = new Map<string, PreparedPlan>();
   readonly #made = new Map<string, WasmPlan>();
-  /** Undefined once disposed of, so that whoever still holds the session holds none of its memory. */
-  #resources: Resources | undefined;
-  #nextPlan = 0;
-  /** When runs last let other tasks go first. */
-  #lastTask = 0;
-  /** Runs wait for each other: they share the arena. */
-  #last: Promise<unknown> = Promise.resolve();
+  #disposed = false;
 
-  constructor(
-    program: IntegerProgram,
-    operators: OperatorRegistry,
-    executor: Executor,
-    memory: LinearMemory,
-    makePlan: (batch: number, keep: readonly TensorId[]) => WasmPlan,
-  ) {
-    this.threads = executor.threads;
+  constructor(program: IntegerProgram, backend: ThreadBackend, onDispose: () => void) {
     this.#program = program;
-    this.#operators = operators;
-    this.#resources = { executor, memory, constants: new ConstantStore(memory), arena: undefined };
-    this.#makePlan = makePlan;
+    this.#backend = backend;
+    this.#onDispose = onDispose;
     this.#tensors = new Map(program.tensors.map((tensor) => [tensor.id, tensor]));
   }
 
+  get threads(): number {
+    return this.#backend.threads;
+  }
+
   get memoryBytes(): number {
-    return this.#resources?.memory.usedBytes ?? 0;
+    return this.#backend.memoryBytes;
   }
 
   /**
    * Plans these batch sizes and packs their weights, then runs kernels of the first once, on whatever the memory
    * holds: the engine compiles them well only once they are used, and the first run should be as fast as the next.
    */
-  async prepare(batches: readonly number[], signal: AbortSignal | undefined): Promise<void> {
-    for (const [index, batch] of batches.entries()) {
+  prepare(batches: readonly number[], { signal }: AsyncOptions = {}): Promise<void> {
+    return this.#backend.inTurn(async () => {
+      for (const batch of batches) {
+        signal?.throwIfAborted();
+        const prepared = await this.#prepare(batch, [], signal);
+        if (this.#backend.isWarm) continue;
+        this.#backend.isWarm = true;
+        await this.#warmUp(prepared, signal);
+      }
       signal?.throwIfAborted();
-      const prepared = await this.#prepare(batch, [], signal);
-      if (index === 0) await this.#warmUp(prepared, signal);
-    }
-    signal?.throwIfAborted();
+    });
   }
 
   /** Layers share their kernels: those that would take long, of a file that may be hostile, are left out. */
@@ -239,7 +122,7 @@ class ProgramSession implements WasmSession {
     const output = this.#tensor(operation.output);
     const { kernel = [1, 1] } = operation as Partial<Window2d>;
     const looks = elementCount(output, batch) * kernel[0] * kernel[1];
-    const macs = batch * this.#operators.of(operation).macs(operation, (id) => this.#tensor(id));
+    const macs = batch * this.#backend.operators.of(operation).macs(operation, (id) => this.#tensor(id));
     const bytes = (variant?.workspaces ?? []).reduce((sum, size) => sum + size, byteCount(output, batch));
     return Math.max(looks, macs) + bytes * WORK_PER_BYTE;
   }
@@ -263,11 +146,11 @@ class ProgramSession implements WasmSession {
   }
 
   run(inputs: ReadonlyMap<TensorId, SessionInput>, options: SessionRunOptions): Promise<SessionResult> {
-    return this.#inTurn(() => this.#run(inputs, options));
+    return this.#backend.inTurn(() => this.#run(inputs, options));
   }
 
   profile(batch: number, repetitions: number, { signal }: AsyncOptions = {}): Promise<SessionProfile> {
-    return this.#inTurn(async () => {
+    return this.#backend.inTurn(async () => {
       this.#open();
       const prepared = await this.#prepare(batch, [], signal);
       const samples: number[][] = prepared.operations.map(() => []);
@@ -285,19 +168,6 @@ class ProgramSession implements WasmSession {
       }
       return { method: 'clock', samples, peak: {} } as const;
     });
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(async () => {
-      // Runs on the calling thread are made of microtasks: without this, no abort and no dispose would come through between them.
-      if (this.threads === 1 && performance.now() - this.#lastTask > TASK_MS) {
-        await nextTask();
-        this.#lastTask = performance.now();
-      }
-      return work();
-    });
-    this.#last = result.catch(() => undefined);
-    return result;
   }
 
   async #run(
@@ -336,9 +206,10 @@ class ProgramSession implements WasmSession {
   }
 
   dispose(): void {
-    this.#resources?.executor.dispose();
-    this.#resources = undefined;
-    this.#plans.clear();
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.forgetPlans();
+    this.#onDispose();
   }
 
   [Symbol.dispose](): void {
@@ -346,8 +217,10 @@ class ProgramSession implements WasmSession {
   }
 
   #open(): Resources {
-    if (!this.#resources) throw new DeviceError('the session has been disposed of: load the model again');
-    return this.#resources;
+    const { resources } = this.#backend;
+    if (this.#disposed || !resources)
+      throw new DeviceError('the session has been disposed of: load the model again');
+    return resources;
   }
 
   #tensor(id: TensorId): ProgramTensor {
@@ -382,7 +255,7 @@ class ProgramSession implements WasmSession {
       tensor: (id) => this.#tensor(id),
       buffer: (id) => this.#buffer(prepared, id),
     };
-    this.#operators.of(operation).reference(operation, context);
+    this.#backend.operators.of(operation).reference(operation, context);
   }
 
   /** The plan for a batch size with constants and arena in memory, from the cache or new. */
@@ -403,44 +276,50 @@ class ProgramSession implements WasmSession {
     const plan = this.#planOf(batch, keep);
     const resources = this.#open();
     // Its constants first, so that those it shares with plans that go are not packed again.
-    const constants: string[] = [];
+    const constants: HeldConstant[][] = [];
     const toPack: PackingJob[] = [];
     try {
-      plan.operations.forEach(({ variant }, i) => {
+      for (const { operation, variant } of plan.operations) {
+        const own: HeldConstant[] = [];
+        constants.push(own);
         for (const constant of variant?.constants ?? []) {
-          const name = resources.constants.nameOf(i, constant);
-          const job = resources.constants.acquire(name, constant);
-          if (job) toPack.push(job);
-          constants.push(name);
+          const held = resources.constants.acquire(operation, constant);
+          own.push(held);
+          if (held.toPack) toPack.push({ packing: held.toPack, address: held.address });
         }
-      });
-      await packWeights(resources, toPack, this.#nextPlan++, () => {
+      }
+      await packWeights(resources, toPack, this.#backend.nextPlan(), () => {
         this.#open();
         signal?.throwIfAborted();
       });
-      this.#growArena(resources, plan);
+      this.#backend.growArena(
+        resources,
+        plan.memory.peakBytes + SCRATCH_SLACK + this.threads * scratchStride(plan),
+      );
     } catch (error) {
-      for (const name of constants) resources.constants.release(name);
+      for (const constant of constants.flat()) constant.release();
       throw error;
     }
-    while (this.#plans.size >= MAX_PLANS) this.#forget(resources, this.#plans.keys().next().value!);
+    while (this.#plans.size >= MAX_PLANS) this.#forget(this.#plans.keys().next().value!);
     const prepared = this.#place(resources, plan, constants);
     this.#plans.set(key, prepared);
     return prepared;
   }
 
-  #growArena(resources: Resources, plan: WasmPlan): void {
-    const bytes = plan.memory.peakBytes + SCRATCH_SLACK + this.threads * scratchStride(plan);
-    if (resources.arena && resources.arena.bytes >= bytes) return;
-    // Prepared plans hold addresses in the old arena.
-    for (const key of [...this.#plans.keys()]) this.#forget(resources, key);
-    if (resources.arena) resources.memory.release(resources.arena);
-    resources.arena = undefined;
-    resources.arena = resources.memory.allocate(bytes);
+  #makePlan(batch: number, keep: readonly TensorId[]): WasmPlan {
+    const { operators, capabilities, chooseVariant } = this.#backend;
+    return planWasm({
+      program: this.#program,
+      operators,
+      capabilities,
+      batch,
+      keep,
+      ...(chooseVariant && { choose: chooseVariant }),
+    });
   }
 
-  #place(resources: Resources, plan: WasmPlan, constants: readonly string[]): PreparedPlan {
-    const id = this.#nextPlan++;
+  #place(resources: Resources, plan: WasmPlan, constants: PreparedPlan['constants']): PreparedPlan {
+    const id = this.#backend.nextPlan();
     const base = resources.arena!.address;
     const addresses = new Map(plan.memory.allocations.map((place) => [place.id, base + place.offset]));
     const calls: PreparedCall[] = [];
@@ -448,7 +327,13 @@ class ProgramSession implements WasmSession {
       const alone = { from: i, to: i + 1 };
       if (!variant) return { kind: 'host', operations: alone, reads: [], writes: [] };
       const from = calls.length;
-      calls.push(...this.#callsOf(resources.constants, i, variant, workspaces, addresses));
+      calls.push(
+        ...prepareCalls(variant, {
+          tensor: (tensor) => addresses.get(tensor)!,
+          constant: (index) => constants[i][index].address,
+          workspace: (index) => addresses.get(workspaces[index])!,
+        }),
+      );
       return { kind: 'device', operations: alone, dispatches: { from, to: calls.length } };
     });
     const scratch = base + Math.ceil(plan.memory.peakBytes / SCRATCH_SLACK) * SCRATCH_SLACK;
@@ -460,25 +345,18 @@ class ProgramSession implements WasmSession {
     return { id, plan, operations, constants, addresses };
   }
 
-  #callsOf(
-    constants: ConstantStore,
-    index: number,
-    variant: WasmVariant,
-    workspaces: readonly TensorId[],
-    addresses: ReadonlyMap<TensorId, number>,
-  ): PreparedCall[] {
-    return prepareCalls(variant, {
-      tensor: (id) => addresses.get(id)!,
-      constant: (i) => constants.addressOf(constants.nameOf(index, variant.constants[i])),
-      workspace: (i) => addresses.get(workspaces[i])!,
-    });
+  /** Lets go of all that is prepared. */
+  forgetPlans(): void {
+    for (const key of [...this.#plans.keys()]) this.#forget(key);
   }
 
-  #forget({ executor, constants: store }: Resources, key: string): void {
+  #forget(key: string): void {
     const { id, constants } = this.#plans.get(key)!;
     this.#plans.delete(key);
-    executor.forget(id);
-    for (const name of constants) store.release(name);
+    // With the backend its memory and threads have gone.
+    if (!this.#backend.resources) return;
+    this.#backend.resources.executor.forget(id);
+    for (const constant of constants.flat()) constant.release();
   }
 }
 
@@ -491,56 +369,4 @@ const SCRATCH_SLACK = 64;
 
 function scratchStride(plan: WasmPlan): number {
   return Math.ceil(plan.scratchBytes / SCRATCH_SLACK) * SCRATCH_SLACK;
-}
-
-/** Prepacked weights and tables in linear memory, shared by every plan that names the same key. */
-class ConstantStore {
-  readonly #memory: LinearMemory;
-  readonly #entries = new Map<string, { readonly block: Block; users: number }>();
-
-  /** Numbers of the objects that shared constants are made of. */
-  readonly #sources = new Map<object, number>();
-
-  constructor(memory: LinearMemory) {
-    this.#memory = memory;
-  }
-
-  /** @param operation index of the one that the constant belongs to */
-  nameOf(operation: number, { key, of }: WasmConstant): string {
-    if (!of) return `${operation}:${key}`;
-    let id = this.#sources.get(of);
-    if (id === undefined) this.#sources.set(of, (id = this.#sources.size));
-    return `shared ${id}:${key}`;
-  }
-
-  /** @returns what is to be done, where the constant is new and a kernel packs it */
-  acquire(key: string, { data, packing }: WasmConstant): PackingJob | undefined {
-    const known = this.#entries.get(key);
-    if (known) {
-      known.users++;
-      return undefined;
-    }
-    if (packing) {
-      const block = this.#memory.allocate(packing.bytes);
-      this.#entries.set(key, { block, users: 1 });
-      return { packing, address: block.address };
-    }
-    const values = data();
-    const block = this.#memory.allocate(values.byteLength);
-    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-    this.#memory.bytesAt(block.address, values.byteLength).set(bytes);
-    this.#entries.set(key, { block, users: 1 });
-    return undefined;
-  }
-
-  addressOf(key: string): number {
-    return this.#entries.get(key)!.block.address;
-  }
-
-  release(key: string): void {
-    const entry = this.#entries.get(key)!;
-    if (--entry.users > 0) return;
-    this.#memory.release(entry.block);
-    this.#entries.delete(key);
-  }
 }

@@ -1,24 +1,34 @@
-/** Prepacked weights and tables on the device, shared by every plan that names the same key. */
-import type { GpuVariant } from '../ops/gpu-kernel.ts';
+/** Prepacked weights and tables on the device, shared by every plan whose operation, or what the constant is made of, is the same object. */
+import type { GpuConstant } from '../ops/gpu-kernel.ts';
 import { bufferUsage } from './flags.ts';
+
+interface Entry {
+  readonly buffer: GPUBuffer;
+  users: number;
+}
+
+/** A constant in use. */
+export interface HeldConstant {
+  readonly buffer: GPUBuffer;
+  release(): void;
+}
 
 export class ConstantCache {
   readonly #device: GPUDevice;
-  readonly #entries = new Map<string, { readonly buffer: GPUBuffer; users: number }>();
+  /** By what they are of, and their keys. */
+  readonly #entries = new Map<object, Map<string, Entry>>();
 
   constructor(device: GPUDevice) {
     this.#device = device;
   }
 
-  get bytes(): number {
-    let bytes = 0;
-    for (const { buffer } of this.#entries.values()) bytes += buffer.size;
-    return bytes;
-  }
-
-  /** The buffer of a constant, uploaded where no one has yet. Each call is undone by one `release`. */
-  acquire({ key, data }: GpuVariant['constants'][number]): GPUBuffer {
-    let entry = this.#entries.get(key);
+  /**
+   * A constant, uploaded where no one has yet.
+   * @param operation whose it is, where it is of nothing else
+   */
+  acquire(operation: object, { key, of = operation, data }: GpuConstant): HeldConstant {
+    const entries = this.#entries.get(of) ?? new Map<string, Entry>();
+    let entry = entries.get(key);
     if (!entry) {
       const values = data();
       const buffer = this.#device.createBuffer({
@@ -29,16 +39,19 @@ export class ConstantCache {
       });
       this.#device.queue.writeBuffer(buffer, 0, values as typeof values & { buffer: ArrayBuffer });
       entry = { buffer, users: 0 };
-      this.#entries.set(key, entry);
+      entries.set(key, entry);
+      this.#entries.set(of, entries);
     }
-    entry.users++;
-    return entry.buffer;
+    const held = entry;
+    held.users++;
+    return { buffer: held.buffer, release: () => this.#release(of, key, held) };
   }
 
-  release(key: string): void {
-    const entry = this.#entries.get(key);
-    if (!entry || --entry.users > 0) return;
+  #release(of: object, key: string, entry: Entry): void {
+    if (--entry.users > 0) return;
     entry.buffer.destroy();
-    this.#entries.delete(key);
+    const entries = this.#entries.get(of)!;
+    entries.delete(key);
+    if (entries.size === 0) this.#entries.delete(of);
   }
 }

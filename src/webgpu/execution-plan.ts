@@ -71,7 +71,7 @@ export function planExecution(request: PlanRequest): GpuPlan {
       variant.dispatches.map((dispatch) => ({
         name: dispatch.label,
         dispatches: [dispatch],
-        operands: dispatch.bindings.map((binding) => operandOf(binding, variant)),
+        operands: dispatch.bindings.map(operandOf),
       })),
   });
 }
@@ -93,13 +93,6 @@ function quantizePixels(tensor: ProgramTensor, batch: number, capabilities: GpuC
   };
 }
 
-function operandOf(binding: GpuBinding, variant: GpuVariant): Operand {
-  switch (binding.kind) {
-    case 'tensor':
-      return { kind: 'tensor', id: binding.tensor, access: binding.access };
-    case 'workspace':
-      return binding;
-    case 'constant':
-      return { kind: 'constant', key: variant.constants[binding.index].key };
-  }
+function operandOf(binding: GpuBinding): Operand {
+  return binding.kind === 'tensor' ? { kind: 'tensor', id: binding.tensor, access: binding.access } : binding;
 }

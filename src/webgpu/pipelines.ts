@@ -1,4 +1,4 @@
-/** Compiled kernels: one pipeline for each WGSL text, whatever the operations and batch sizes that use it. */
+/** Compiled kernels: one pipeline for each WGSL text, whatever the programs, operations and batch sizes that use it. */
 import { guarded } from './guard.ts';
 import { shaderStageCompute } from './flags.ts';
 
@@ -9,9 +9,13 @@ export interface Kernel {
   readonly layout: GPUBindGroupLayout;
 }
 
+/** Kernels that are remembered, which is many more than a network has: texts hold sizes, and a program may run at ever other ones. */
+const MAX_KERNELS = 1024;
+
 export class PipelineCache {
   readonly #device: GPUDevice;
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
+  /** In order of use, oldest first. */
   readonly #kernels = new Map<string, Promise<Kernel>>();
 
   constructor(device: GPUDevice) {
@@ -23,13 +27,14 @@ export class PipelineCache {
    * @throws {DeviceError} the text does not compile on this device
    */
   kernel(label: string, code: string, accesses: readonly BindingAccess[]): Promise<Kernel> {
-    let kernel = this.#kernels.get(code);
-    if (!kernel) {
-      kernel = this.#compile(label, code, accesses);
-      this.#kernels.set(code, kernel);
-      // A failed compilation is reported by whoever awaits it, and tried again by the next.
-      kernel.catch(() => this.#kernels.delete(code));
-    }
+    const known = this.#kernels.get(code);
+    const kernel = known ?? this.#compile(label, code, accesses);
+    this.#kernels.delete(code);
+    this.#kernels.set(code, kernel);
+    // A failed compilation is reported by whoever awaits it, and tried again by the next.
+    if (!known) kernel.catch(() => this.#kernels.delete(code));
+    // Plans hold what they run: the oldest is only compiled again where another plan asks for it.
+    if (this.#kernels.size > MAX_KERNELS) this.#kernels.delete(this.#kernels.keys().next().value!);
     return kernel;
   }
 

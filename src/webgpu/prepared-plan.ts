@@ -1,6 +1,6 @@
 /** An execution plan made ready on a device: a run only walks its list. */
 import type { TensorId } from '../program/program.ts';
-import type { ConstantCache } from './constants.ts';
+import type { ConstantCache, HeldConstant } from './constants.ts';
 import type { GpuPlan } from './execution-plan.ts';
 import { bufferUsage } from './flags.ts';
 import { guarded } from './guard.ts';
@@ -57,11 +57,11 @@ export async function preparePlan(
   compiling.catch(() => undefined);
 
   const arenas: GPUBuffer[] = [];
-  const held = new Map<string, GPUBuffer>();
+  /** Of each operation. */
+  const held: HeldConstant[][] = [];
   const dispose = () => {
     for (const arena of arenas.splice(0)) arena.destroy();
-    for (const key of held.keys()) constants.release(key);
-    held.clear();
+    for (const constant of held.splice(0).flat()) constant.release();
   };
   try {
     await guarded(device, `preparing batch ${plan.batch}`, () => {
@@ -74,15 +74,15 @@ export async function preparePlan(
           }),
         );
       }
-      for (const { variant } of plan.operations) {
-        for (const constant of variant?.constants ?? []) {
-          if (!held.has(constant.key)) held.set(constant.key, constants.acquire(constant));
-        }
+      for (const { operation, variant } of plan.operations) {
+        const own: HeldConstant[] = [];
+        held.push(own);
+        for (const constant of variant?.constants ?? []) own.push(constants.acquire(operation, constant));
       }
     });
     const kernels = await compiling;
     return await guarded(device, `binding batch ${plan.batch}`, () => {
-      const dispatches = plan.dispatches.map(({ dispatch, bindings }, index): PreparedDispatch => {
+      const dispatches = plan.dispatches.map(({ operation, dispatch, bindings }, index): PreparedDispatch => {
         const { pipeline, layout } = kernels[index];
         const bindGroup = device.createBindGroup({
           label: dispatch.label,
@@ -91,14 +91,14 @@ export async function preparePlan(
             binding: slot,
             resource:
               binding.kind === 'constant'
-                ? { buffer: held.get(binding.key)! }
+                ? { buffer: held[operation][binding.index].buffer }
                 : { buffer: arenas[binding.arena], offset: binding.offset, size: binding.bytes },
           })),
         });
         return { pipeline, bindGroup, workgroups: dispatch.workgroups };
       });
       let constantBytes = 0;
-      for (const buffer of held.values()) constantBytes += buffer.size;
+      for (const buffer of new Set(held.flat().map((each) => each.buffer))) constantBytes += buffer.size;
       return {
         plan,
         dispatches,

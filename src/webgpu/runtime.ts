@@ -1,5 +1,6 @@
-/** All that one program has on one device: kernels, constants, plans and buffers, and the runs that use them. */
+/** All that one program has on one device: plans and buffers, and the runs that use them. */
 import { DeviceError } from '../errors.ts';
+import { BoundedCache } from '../schedule/bounded-cache.ts';
 import type { HostStage } from '../schedule/execution-plan.ts';
 import type { RunTimings, SessionInput } from '../schedule/session.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
@@ -7,21 +8,20 @@ import { ReferenceTensors } from '../ops/reference-tensors.ts';
 import { byteCount, elementCount } from '../program/program.ts';
 import type { IntegerProgram, TensorId } from '../program/program.ts';
 import type { ProgressEvent } from '../progress.ts';
-import { ConstantCache } from './constants.ts';
+import type { ConstantCache } from './constants.ts';
 import type { OpenDevice } from './device.ts';
+import type { SharedDevice } from './backend.ts';
 import { planExecution } from './execution-plan.ts';
 import type { Candidates, DeviceProgram, GpuPlan } from './execution-plan.ts';
 import { mapModeRead } from './flags.ts';
 import { guarded } from './guard.ts';
-import { PipelineCache } from './pipelines.ts';
-import { PlanCache } from './plan-cache.ts';
+import type { PipelineCache } from './pipelines.ts';
 import { PixelStages } from './pixel-stage.ts';
 import { encode, preparePlan } from './prepared-plan.ts';
 import type { PreparedDispatch, PreparedPlan } from './prepared-plan.ts';
 import { StagingRing } from './staging.ts';
 import type { StagingSlot } from './staging.ts';
-import { Tuner } from './tuner.ts';
-import type { TuneMode } from './tuner.ts';
+import type { Tuner } from './tuner.ts';
 
 /** Plans (one for each batch size and set of kept tensors) that stay prepared. */
 const plansKept = 8;
@@ -57,20 +57,24 @@ export class Runtime {
   readonly tuner: Tuner;
   readonly #staging: StagingRing;
   readonly #hasHostStages: boolean;
-  readonly #plans = new PlanCache<RunPlan>(plansKept);
+  readonly #plans = new BoundedCache<PendingPlan>(plansKept);
   readonly #parts = new Map<number, number>();
   #latest: { readonly key: string; readonly plan: GpuPlan } | undefined;
   readonly #ended = new AbortController();
   /** Rejects what `settle` waits for. Not listeners of `ended`: Node warns of more than ten. */
   readonly #running = new Set<(error: DeviceError) => void>();
 
-  constructor(open: OpenDevice, program: IntegerProgram, operators: OperatorRegistry, tune: TuneMode) {
+  constructor(
+    { open, pipelines, constants, tuner }: SharedDevice,
+    program: IntegerProgram,
+    operators: OperatorRegistry,
+  ) {
     this.open = open;
     this.program = program;
     this.operators = operators;
-    this.pipelines = new PipelineCache(open.device);
-    this.constants = new ConstantCache(open.device);
-    this.tuner = new Tuner(open, this.pipelines, this.constants, tune);
+    this.pipelines = pipelines;
+    this.constants = constants;
+    this.tuner = tuner;
     this.#staging = new StagingRing(open.device);
     this.#hasHostStages = program.operations.some((each) => operators.of(each).stage === 'host');
     void open.lost.then((error) => this.end(error));
@@ -81,14 +85,13 @@ export class Runtime {
     return this.#ended.signal;
   }
 
-  /** Frees everything; runs in flight reject with `error`. Idempotent. */
+  /** Frees everything but the device; runs in flight reject with `error`. Idempotent. */
   end(error: DeviceError): void {
     if (this.ended.aborted) return;
     this.#ended.abort(error);
     for (const cutOff of this.#running) cutOff(error);
     this.#staging.dispose();
     this.#plans.dispose();
-    this.open.close();
   }
 
   /**
@@ -180,7 +183,13 @@ export class Runtime {
   ): Promise<R> {
     const outputs = new Set(this.program.outputs.map(({ tensor }) => tensor));
     const kept = [...new Set(keep)].filter((id) => !outputs.has(id)).sort((a, b) => a - b);
-    return this.#plans.with(`${batch}|${kept.join()}`, () => this.#prepare(batch, kept, onProgress), use);
+    const key = `${batch}|${kept.join()}`;
+    const make = () => {
+      const pending = new PendingPlan(this.#prepare(batch, kept, onProgress));
+      pending.ready.catch(() => this.#plans.forget(key, pending));
+      return pending;
+    };
+    return this.#plans.with(key, make, async ({ ready }) => use(await ready));
   }
 
   async #prepare(
@@ -398,6 +407,22 @@ function phasesOf({ plan: { stages }, dispatches }: PreparedPlan): Phase[] {
   }
   phases.push({ ...phases.pop()!, isLast: true });
   return phases;
+}
+
+/** A plan that is being prepared, or is ready. */
+class PendingPlan {
+  readonly ready: Promise<RunPlan>;
+
+  constructor(ready: Promise<RunPlan>) {
+    this.ready = ready;
+  }
+
+  dispose(): void {
+    this.ready.then(
+      (plan) => plan.dispose(),
+      () => undefined,
+    );
+  }
 }
 
 /** A queue of one. */

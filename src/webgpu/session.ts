@@ -1,4 +1,4 @@
-/** The WebGPU backend: a program, prepared on a device, that runs with one encoder, one pass, one submit and one readback. */
+/** A program, prepared on a device, that runs with one encoder, one pass, one submit and one readback. */
 import { DeviceError, InputError } from '../errors.ts';
 import type {
   AdapterDescription,
@@ -11,25 +11,16 @@ import type {
   SessionResult,
   SessionRunOptions,
 } from '../schedule/session.ts';
-import type { OperatorRegistry } from '../ops/registry.ts';
 import { byteCount, tensorBuffer } from '../program/program.ts';
 import type { IntegerProgram, TensorBuffer, TensorId } from '../program/program.ts';
 import { checkBatch, checkRun, portTensors } from '../schedule/session-input.ts';
 import type { AsyncOptions } from '../progress.ts';
-import { openDevice } from './device.ts';
-import type { DeviceOptions } from './device.ts';
+import type { GpuBackend } from './backend.ts';
 import { bufferUsage } from './flags.ts';
 import { profileWebgpu } from './profiler.ts';
 import { Runtime } from './runtime.ts';
 import type { RunPart } from './runtime.ts';
-import type { TuneMode } from './tuner.ts';
 import { untilAborted } from './until-aborted.ts';
-
-export interface WebgpuSessionOptions extends DeviceOptions, AsyncOptions {
-  readonly tune?: TuneMode | undefined;
-  /** Batch sizes to prepare before the first run. Default [1]. */
-  readonly batches?: readonly number[] | undefined;
-}
 
 export interface WebgpuSession extends Session {
   readonly backend: 'webgpu';
@@ -38,51 +29,29 @@ export interface WebgpuSession extends Session {
   runtime(): Promise<Runtime>;
 }
 
-/**
- * Opens a device and prepares the program on it.
- * @throws {DeviceError} no adapter, or not enough memory
- */
-export async function createWebgpuSession(
-  program: IntegerProgram,
-  operators: OperatorRegistry,
-  options: WebgpuSessionOptions = {},
-): Promise<WebgpuSession> {
-  const session = new GpuSession(program, operators, options);
-  try {
-    await untilAborted(session.prepare(), options.signal);
-  } catch (error) {
-    session.dispose();
-    throw error;
-  }
-  return session;
-}
-
-class GpuSession implements WebgpuSession {
+export class GpuSession implements WebgpuSession {
   readonly backend = 'webgpu';
   readonly threads = null;
   readonly runOnGpu?: NonNullable<Session['runOnGpu']>;
   readonly #program: IntegerProgram;
-  readonly #operators: OperatorRegistry;
-  readonly #options: WebgpuSessionOptions;
+  readonly #backend: GpuBackend;
+  readonly #onDispose: () => void;
   #opening: Promise<Runtime> | undefined;
   #runtime: Runtime | undefined;
-  #adapter: AdapterDescription | undefined;
   #disposed = false;
 
-  constructor(program: IntegerProgram, operators: OperatorRegistry, options: WebgpuSessionOptions) {
+  constructor(program: IntegerProgram, backend: GpuBackend, onDispose: () => void) {
     this.#program = program;
-    this.#operators = operators;
-    this.#options = options;
-    if (options.device) this.runOnGpu = (inputs, settings) => this.#runOnGpu(inputs, settings);
+    this.#backend = backend;
+    this.#onDispose = onDispose;
+    if (backend.options.device) this.runOnGpu = (inputs, settings) => this.#runOnGpu(inputs, settings);
   }
 
   get adapter(): AdapterDescription {
-    return this.#adapter!;
+    return this.#backend.adapter;
   }
 
-  /** Opens the device and prepares the batch sizes that were asked for. */
-  async prepare(): Promise<void> {
-    const { batches = [1], onProgress } = this.#options;
+  async prepare(batches: readonly number[], { onProgress }: AsyncOptions = {}): Promise<void> {
     const runtime = await this.runtime();
     for (const batch of batches) {
       checkBatch(batch, portTensors(this.#program));
@@ -98,15 +67,12 @@ class GpuSession implements WebgpuSession {
 
   async #open(): Promise<Runtime> {
     try {
-      const open = await openDevice(this.#options);
-      if (this.#disposed) {
-        open.close();
-        throw disposedError();
-      }
-      this.#adapter = open.adapter;
-      const runtime = new Runtime(open, this.#program, this.#operators, this.#options.tune ?? 'off');
+      const shared = await this.#backend.device();
+      if (this.#disposed) throw disposedError();
+      const { open } = shared;
+      const runtime = new Runtime(shared, this.#program, this.#backend.operators);
       this.#runtime = runtime;
-      // The next run opens another device, unless this one is the user's: then every run reports the loss.
+      // The next run asks for the device that takes this one's place, unless it is the user's.
       if (open.owned) void open.lost.then(() => this.#runtime === runtime && (this.#opening = undefined));
       return runtime;
     } catch (error) {
@@ -183,6 +149,7 @@ class GpuSession implements WebgpuSession {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#runtime?.end(disposedError());
+    this.#onDispose();
   }
 
   [Symbol.dispose](): void {
@@ -218,6 +185,6 @@ class GpuSession implements WebgpuSession {
   }
 }
 
-function disposedError(): DeviceError {
+export function disposedError(): DeviceError {
   return new DeviceError('the model was disposed of: load it again to run it');
 }

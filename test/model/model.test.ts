@@ -10,7 +10,7 @@ import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import type { Conv2dOperation, IntegerProgram } from '../../src/program/program.ts';
 import { int8Weights } from '../../src/program/weights.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
-import { createWasmSession } from '../../src/wasm/session.ts';
+import { createWasmSession } from '../../src/wasm/backend.ts';
 import { createProgramBuilder } from '../support/program-builder.ts';
 
 /** Logit c of a 2×2 RGB picture is the sum of channel c, in steps of 1/255 of a pixel's range. */

@@ -17,7 +17,7 @@ import { lower } from '../../src/program/lower.ts';
 import type { IntegerProgram, ProgramOutput, TensorId } from '../../src/program/program.ts';
 import type { SessionInput } from '../../src/schedule/session.ts';
 import { createReferenceSession } from '../../src/reference/session.ts';
-import { createWasmSession } from '../../src/wasm/session.ts';
+import { createWasmSession } from '../../src/wasm/backend.ts';
 import { compareOnTheirInputs, ortTensors, quantizedNames } from './agreement.ts';
 import { randomInputs } from './onnx-models.ts';
 import { type OrtResult, type OrtResults, relativeDifference, runOrt } from './ort.ts';

@@ -18,7 +18,8 @@ import { createReferenceSession } from '../../src/reference/session.ts';
 import { loadEngine } from '../../src/wasm/engine.ts';
 import { LinearMemory } from '../../src/wasm/memory.ts';
 import { createThreadPool } from '../../src/wasm/pool.ts';
-import { createWasmSession, type WasmSession } from '../../src/wasm/session.ts';
+import { createWasmSession } from '../../src/wasm/backend.ts';
+import type { WasmSession } from '../../src/wasm/session.ts';
 import { createProgramBuilder, randomInputs, requantizeBy } from '../support/program-builder.ts';
 import { randomProgram } from '../support/random-program.ts';
 import { createRandom } from '../support/random.ts';
@@ -427,7 +428,7 @@ describe('errors', () => {
 
 test.each(['session.dispose();', ''])('no thread keeps the process alive (%s)', async (end) => {
   const script = `
-    import { createWasmSession } from './src/wasm/session.ts';
+    import { createWasmSession } from './src/wasm/backend.ts';
     import { randomProgram } from './test/support/random-program.ts';
     const session = await createWasmSession(randomProgram(1), { threads: 2 });
     ${end}

@@ -9,7 +9,6 @@ import { int8Weights } from '../../src/program/weights.ts';
 import { version } from '../../src/version.ts';
 import { classifyAdapter } from '../../src/webgpu/adapter.ts';
 import { bindingAlignment, planExecution } from '../../src/webgpu/execution-plan.ts';
-import { PlanCache } from '../../src/webgpu/plan-cache.ts';
 import { createProgramBuilder, requantizeBy, joined, rescaleBy } from '../support/program-builder.ts';
 import { randomProgram } from '../support/random-program.ts';
 
@@ -186,54 +185,6 @@ describe('adapter class', () => {
     [{}, 'unknown'],
   ] as const)('%o is %s', (names, expected) => {
     expect(classifyAdapter({ ...info, ...names })).toBe(expected);
-  });
-});
-
-describe('plan cache', () => {
-  /** A value that tells whether it was disposed of. */
-  const value = (log: string[], name: string) => ({ name, dispose: () => log.push(name) });
-
-  test('keeps the most recently used, and disposes of the others', async () => {
-    const log: string[] = [];
-    const cache = new PlanCache<ReturnType<typeof value>>(2);
-    const use = (name: string) =>
-      cache.with(
-        name,
-        () => Promise.resolve(value(log, name)),
-        (got) => got.name,
-      );
-    for (const name of ['a', 'b', 'a', 'c']) expect(await use(name)).toBe(name);
-    expect(log).toEqual(['b']);
-    cache.dispose();
-    expect(log.sort()).toEqual(['a', 'b', 'c']);
-  });
-
-  test('what is in use is disposed of when it is no longer', async () => {
-    const log: string[] = [];
-    const cache = new PlanCache<ReturnType<typeof value>>(1);
-    const make = (name: string) => () => Promise.resolve(value(log, name));
-    await cache.with('a', make('a'), async () => {
-      await cache.with('b', make('b'), () => undefined);
-      expect(log).toEqual([]);
-    });
-    expect(log).toEqual(['a']);
-  });
-
-  test('what could not be made is made again', async () => {
-    const cache = new PlanCache<ReturnType<typeof value>>(1);
-    const failing = cache.with(
-      'a',
-      () => Promise.reject(new Error('no memory')),
-      () => undefined,
-    );
-    await expect(failing).rejects.toThrow('no memory');
-    expect(
-      await cache.with(
-        'a',
-        () => Promise.resolve(value([], 'a')),
-        ({ name }) => name,
-      ),
-    ).toBe('a');
   });
 });
 

@@ -91,7 +91,7 @@ export function sideOf(operation: Conv2dOperation): WasmArgument {
 }
 
 /**
- * The layer's weights in `layout`. Layers that share them (and have no zero points, which are packed too) share what is packed.
+ * The layer's weights in `layout`. Layers that share them, of one program or several, share what is packed.
  *
  * @param variant what the layout depends on beside the layer's sizes
  */
@@ -102,9 +102,9 @@ export function packedWeights(
   layout: WeightLayout,
   variant = '',
 ): WasmArgument {
-  const sizes = `${kernel.join('x')} ${input.shape[2]}/${groups}>${weights.outChannels}`;
+  const sizes = `${kernel.join('x')} ${input.image[2]}/${groups}>${weights.outChannels}`;
   return builder.constant(`weights-${layout.name} ${sizes} ${variant}`, () => layout.pack(weights), {
-    of: weights.zeroPoint ? undefined : weights.rows(),
+    of: weights,
     packing: layout.packing?.(weights),
   });
 }

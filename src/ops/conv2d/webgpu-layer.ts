@@ -70,7 +70,11 @@ export function operands<Text>({ operation, input }: Layer, layout: GpuWeightLay
     bindings,
     weights: layout.wgsl,
     constants: [
-      { key: `${owner}/weights-${layout.name}`, data: () => new Uint32Array(layout.pack(weights).buffer) },
+      {
+        key: `weights-${layout.name} ${operation.kernel.join('x')}/${operation.groups}`,
+        of: weights,
+        data: () => new Uint32Array(layout.pack(weights).buffer),
+      },
       {
         key: `${owner}/epilogue${zeroPoints ? '-with-zero-points' : ''}-${layout.bits}`,
         data: () => packEpilogue(operation, layout.bits, zeroPoints, input),

@@ -1,7 +1,7 @@
 /** The page that runs kernels and sessions in a browser: the test calls what it puts on `window`. */
 import type { RelaxedDot } from '../../../src/ops/wasm-kernel.ts';
 import { createReferenceSession } from '../../../src/reference/session.ts';
-import { createWasmSession } from '../../../src/wasm/session.ts';
+import { createWasmSession } from '../../../src/wasm/backend.ts';
 import { type Digests, functionDigests, modelDigests, type MODELS } from '../../engines/digests.ts';
 import { quickCases } from '../../support/cases.ts';
 import { randomInputs } from '../../support/program-builder.ts';

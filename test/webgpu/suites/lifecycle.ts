@@ -11,7 +11,7 @@ import type { IntegerProgram, TensorId } from '../../../src/program/program.ts';
 import type { ProgressEvent } from '../../../src/progress.ts';
 import { createReferenceSession } from '../../../src/reference/session.ts';
 import { bufferUsage, mapModeRead } from '../../../src/webgpu/flags.ts';
-import { createWebgpuSession } from '../../../src/webgpu/session.ts';
+import { createWebgpuSession } from '../../../src/webgpu/backend.ts';
 import { measureDispatch, measureTraffic } from '../../../src/webgpu/traffic.ts';
 import { createRandom } from '../../support/random.ts';
 import { randomProgram } from '../../support/random-program.ts';

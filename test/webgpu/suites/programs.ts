@@ -1,7 +1,7 @@
 /** Random small graphs, end to end through a session: all their tensors against the reference. */
 import * as fc from 'fast-check';
 import { createReferenceSession } from '../../../src/reference/session.ts';
-import { createWebgpuSession } from '../../../src/webgpu/session.ts';
+import { createWebgpuSession } from '../../../src/webgpu/backend.ts';
 import { randomProgram } from '../../support/random-program.ts';
 import { compareBuffers } from '../../support/report.ts';
 import { Checks, describeAdapter, randomInputs, registry, withDevice } from './suite.ts';

@@ -1,6 +1,6 @@
 /** onnxruntime-node in the place of Octet behind the same server (`bench/serving.ts --ort`): float32 in, float32 out. */
 import { serveParent } from '../src/serve/process-child.ts';
-import { loadModel } from '../src/index.ts';
+import { loadFixedModel } from '../src/index.ts';
 import type { UnitResult } from '../src/serve/units.ts';
 
 /** The part of the package that is used; it is no dependency of this one. */
@@ -23,7 +23,7 @@ serveParent(async ({ source, load, batches }) => {
   const threads = load.threads ?? 1;
   const session = await ort.InferenceSession.create(path, { intraOpNumThreads: threads });
   // Octet's description of the same file.
-  using model = await loadModel(path, { backend: 'reference' });
+  using model = await loadFixedModel(path, { backend: 'reference' });
   const { inputs, outputs, labels } = model;
   const [{ name: input, channels, height, width }] = inputs;
   const perPicture = channels * height * width;
@@ -36,7 +36,7 @@ serveParent(async ({ source, load, batches }) => {
         const { data } = results[output.name];
         const length = data.length / count;
         const part = data.subarray(index * length, (index + 1) * length);
-        return { name: output.name, data: part, integers: part };
+        return { name: output.name, shape: output.shape.slice(1) as number[], data: part, integers: part };
       }),
     }));
   };
@@ -48,6 +48,7 @@ serveParent(async ({ source, load, batches }) => {
       outputs,
       labels,
       noPixels: 'this engine takes tensors only',
+      noPictures: null,
       backend: 'wasm',
       backendReason: name,
       threads,

@@ -15,7 +15,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import autocannon from 'autocannon';
 import Table from 'cli-table3';
-import { loadModel } from '../src/index.ts';
+import { loadFixedModel } from '../src/index.ts';
 import { startServer } from '../src/serve/server.ts';
 
 const BATCH = 8;
@@ -85,7 +85,7 @@ function residentMb(processIds: readonly number[]): string {
 async function measure(): Promise<void> {
   const child = fork(fileURLToPath(import.meta.url), [...process.argv.slice(2), '--serve']);
   const [{ url, processIds }] = (await once(child, 'message')) as [Started];
-  const model = await loadModel(file, { backend: 'wasm', threads, batches: [BATCH] });
+  const model = await loadFixedModel(file, { backend: 'wasm', threads, batches: [BATCH] });
   const [{ name, channels, height, width }] = model.inputs;
   const picture = Float32Array.from({ length: channels * height * width }, (_, i) => Math.sin(i));
   const input = {

@@ -16,7 +16,7 @@ import { findPictures, type PictureItem } from '../src/cli/pictures.ts';
 import { readLabels } from '../src/model/labels.ts';
 import { configuredOnnxRuntime } from '../src/cli/runtime.ts';
 import { imageBatches } from '../src/model/image-batches.ts';
-import { loadModel } from '../src/model/load.ts';
+import { loadFixedModel } from '../src/model/load.ts';
 import { readGraph } from '../src/model/source.ts';
 import { openFloatSession } from '../src/quantize/onnx-runtime.ts';
 import { decibels } from '../src/quantize/quantize.ts';
@@ -112,7 +112,7 @@ async function runInt8(
   pictures: readonly Picture[],
   inputShape?: Readonly<Record<string, number>>,
 ): Promise<Outputs> {
-  const model = await loadModel(int8File(name), {
+  const model = await loadFixedModel(int8File(name), {
     backend: 'wasm',
     ...(inputShape && { inputShape }),
   });
@@ -221,7 +221,7 @@ async function measureClassifier(name: string): Promise<string> {
   const graph = await readGraph(floatFile(name), {});
   const labels = readLabels(graph.metadata);
   const float = await openFloatClassifier(name, graph);
-  const model = await loadModel(int8File(name), { backend: 'wasm' });
+  const model = await loadFixedModel(int8File(name), { backend: 'wasm' });
   const output = model.outputs[0].name;
   const best = (scores: ArrayLike<number>) => topK(softmax(scores), labels, 1)[0];
 
@@ -305,7 +305,7 @@ const answerOf = ({ label, probability }: { label: string; probability: number }
 
 /** Size of the file and of the input, multiply-adds, bytes of activations, and the median time of a run. */
 async function costOf(name: string, size?: { height: number; width: number }): Promise<Row> {
-  using model = await loadModel(int8File(name), {
+  using model = await loadFixedModel(int8File(name), {
     backend: 'wasm',
     ...(size && { inputShape: { ...size } }),
   });

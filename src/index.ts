@@ -3,7 +3,8 @@ export { DeviceError, InputError, ModelError, OctetError } from './errors.ts';
 export type { ModelProblem } from './errors.ts';
 export type { AsyncOptions, ProgressEvent } from './progress.ts';
 
-export { loadModel, preloadBackend } from './model/load.ts';
+export { loadFixedModel, loadModel, preloadBackend } from './model/load.ts';
+export type { FixedInput, FixedModel, FixedOutput } from './model/fixed-sizes.ts';
 export type {
   AdapterDescription,
   Classification,
@@ -31,9 +32,12 @@ export type {
   RunInput,
   RunOptions,
   RunResult,
+  SizeOptions,
   TensorComparison,
+  TensorInput,
   TensorValues,
   Timings,
+  ValuesOptions,
 } from './model/model.ts';
 export type { OutputValues } from './program/input.ts';
 export type { AdapterClass, BackendName } from './schedule/session.ts';

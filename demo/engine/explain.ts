@@ -1,11 +1,11 @@
 /** One value of a convolution, step by step, in arithmetic of its own: what the run stored has to come out. */
-import type { Model } from 'octetjs';
+import type { FixedModel } from 'octetjs';
 import type { Conv2dOperation } from 'octetjs/extend';
 import type { Explanation, Pixels, Place, Requantized } from './protocol.ts';
 
 /** Null where the layer is no convolution, or its input is not kept. */
 export async function explain(
-  model: Model,
+  model: FixedModel,
   pixels: Pixels,
   layer: string,
   at: Place,
@@ -43,7 +43,7 @@ export async function explain(
   };
 }
 
-type Values = Awaited<ReturnType<Model['values']>> extends ReadonlyMap<string, infer T> ? T : never;
+type Values = Awaited<ReturnType<FixedModel['values']>> extends ReadonlyMap<string, infer T> ? T : never;
 
 function index([, , width, channels]: Values['shape'], { row, column, channel }: Place): number {
   return (row * width + column) * channels + channel;

@@ -3,12 +3,12 @@ import * as Comlink from 'comlink';
 import {
   decodePicture,
   InputError,
-  loadModel,
+  loadFixedModel,
   ModelError,
   pictureFromPixels,
   preloadBackend,
   resize,
-  type Model,
+  type FixedModel,
   type Picture,
 } from 'octetjs';
 import type { Operation } from 'octetjs/extend';
@@ -41,7 +41,7 @@ const engine: EngineApi = {
       const report = throttled(onProgress);
       const bytes = await bytesOf(source, signal, report);
       if (!(source instanceof File)) kept = { url: source.url, bytes };
-      const model = await loadModel(bytes, { backend, signal, onProgress: report }).catch(
+      const model = await loadFixedModel(bytes, { backend, signal, onProgress: report }).catch(
         (error: unknown) => {
           throw isOfFloatModel(error) ? new FloatModelError(error.message) : error;
         },
@@ -176,7 +176,7 @@ const engine: EngineApi = {
 Comlink.expose(engine);
 
 /** The device profile that is most like the device in use. */
-function profileOf({ backend, adapter }: Model): string {
+function profileOf({ backend, adapter }: FixedModel): string {
   if (backend !== 'webgpu' || !adapter) return 'wasm';
   const { adapterClass, packedDot } = adapter;
   if (adapterClass === 'software' || adapterClass === 'apple') return `webgpu-${adapterClass}`;
@@ -199,18 +199,18 @@ function blank({ width, height }: ModelInfo['input']): Pixels {
 
 /** A model that another may replace at any time: it is disposed of when the last call on it has ended. */
 class HeldModel {
-  readonly model: Model;
+  readonly model: FixedModel;
   /** Bytes of its file. */
   readonly file: () => Promise<Uint8Array>;
   #calls = 0;
   #retired = false;
 
-  constructor(model: Model, file: () => Promise<Uint8Array>) {
+  constructor(model: FixedModel, file: () => Promise<Uint8Array>) {
     this.model = model;
     this.file = file;
   }
 
-  async use<T>(work: (model: Model) => T | Promise<T>): Promise<T> {
+  async use<T>(work: (model: FixedModel) => T | Promise<T>): Promise<T> {
     this.#calls++;
     try {
       return await work(this.model);
@@ -230,7 +230,7 @@ class HeldModel {
   }
 }
 
-async function withModel<T>(work: (model: Model) => T | Promise<T>): Promise<T> {
+async function withModel<T>(work: (model: FixedModel) => T | Promise<T>): Promise<T> {
   if (!current) throw new InputError('no model is loaded');
   return current.use(work);
 }
@@ -268,7 +268,7 @@ function send(picture: Picture): Pixels {
   return Comlink.transfer({ width: picture.width, height: picture.height, data }, [data.buffer]);
 }
 
-async function describe(model: Model, bytes: number): Promise<Omit<ModelInfo, 'loadMs'>> {
+async function describe(model: FixedModel, bytes: number): Promise<Omit<ModelInfo, 'loadMs'>> {
   const input = model.inputs[0];
   if (model.inputs.length !== 1 || input?.channels !== 3) {
     throw new InputError('this page shows models of one RGB picture; run others with the library or the CLI');

@@ -11,7 +11,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { loadModel } from '../../src/index.ts';
+import { loadFixedModel } from '../../src/index.ts';
 
 const CLIENTS = 16;
 const PICTURES = 32;
@@ -35,7 +35,7 @@ interface Question {
 
 /** Requests with the digest that the library gives. */
 async function makeQuestions(): Promise<Question[]> {
-  using model = await loadModel(file, { backend: 'wasm' });
+  using model = await loadFixedModel(file, { backend: 'wasm' });
   const [{ name, shape, height, width, channels }] = model.inputs;
   const questions: Question[] = [];
   for (let picture = 0; picture < PICTURES; picture++) {

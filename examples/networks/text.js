@@ -10,14 +10,15 @@ export function textInputShape({ width, height }, side) {
 }
 
 /**
- * @param model text-detector.int8.onnx, loaded with `inputShape: textInputShape(picture, side)`
+ * @param model text-detector.int8.onnx, which leaves height and width open: it runs at those of the resized picture
+ * @param side about the shorter side of what the network sees
  * @returns boxes of lines of text: four corners each, in the picture's pixels, and a score
  */
-export async function detectText(model, picture) {
-  const [input] = model.inputs;
-  const stretched = resize(picture, input.width, input.height, { fit: 'stretch' });
-  const { outputs } = await model.run({ [input.name]: stretched });
-  return textBoxes(outputs.probability, picture, input);
+export async function detectText(model, picture, side) {
+  const shape = textInputShape(picture, side);
+  const stretched = resize(picture, shape.width, shape.height, { fit: 'stretch' });
+  const { outputs } = await model.run({ [model.inputs[0].name]: stretched });
+  return textBoxes(outputs.probability, picture, shape);
 }
 
 /** The boxes on a map of probabilities that covers the network's input. */

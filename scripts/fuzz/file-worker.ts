@@ -2,8 +2,8 @@
 import type { Weights } from '../../src/program/weights.ts';
 import { OctetError } from '../../src/errors.ts';
 import { optimize } from '../../src/graph/passes/optimize.ts';
-import { loadModel } from '../../src/model/load.ts';
-import type { Model } from '../../src/model/model.ts';
+import { loadFixedModel } from '../../src/model/load.ts';
+import type { FixedModel } from '../../src/model/fixed-sizes.ts';
 import { findObstacles } from '../../src/model/support.ts';
 import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
@@ -25,7 +25,7 @@ async function outcomeOf(bytes: Uint8Array): Promise<FileOutcome> {
       decodeModel(encodeModel(optimize(graph)));
       return { kind: 'decoded' };
     }
-    using model = await loadModel(bytes, { backend: 'wasm', threads: 1 });
+    using model = await loadFixedModel(bytes, { backend: 'wasm', threads: 1 });
     return (await isReproduced(model)) ? { kind: 'loaded' } : { kind: 'differs' };
   } catch (error) {
     if (error instanceof OctetError && error.message.length < 20_000) return { kind: 'refused' };
@@ -34,7 +34,7 @@ async function outcomeOf(bytes: Uint8Array): Promise<FileOutcome> {
   }
 }
 
-async function isReproduced(model: Model): Promise<boolean> {
+async function isReproduced(model: FixedModel): Promise<boolean> {
   const { macs, elements } = workOf(model);
   if (macs > 2 ** 24 || elements > RUN_ELEMENTS) return true;
   const inputs = model.inputs.map(({ name, height, width, channels }) => {
@@ -44,7 +44,7 @@ async function isReproduced(model: Model): Promise<boolean> {
   return (await model.verify(Object.fromEntries(inputs))).equal;
 }
 
-function workOf({ program, inputs }: Model): { readonly macs: number; readonly elements: number } {
+function workOf({ program, inputs }: FixedModel): { readonly macs: number; readonly elements: number } {
   let elements = inputs.length;
   let macs = 0;
   for (const { image } of program.tensors) elements += image[0] * image[1] * image[2];

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { median, quantileSorted } from 'simple-statistics';
 import { InputError, OctetError } from '../errors.ts';
-import { loadModel } from '../model/load.ts';
-import type { InputShape, Model, RunInput } from '../model/model.ts';
+import { loadFixedModel } from '../model/load.ts';
+import type { FixedModel } from '../model/fixed-sizes.ts';
+import type { InputShape, RunInput } from '../model/model.ts';
 import { readGraph } from '../model/source.ts';
 import { isQuantized } from '../graph/patterns.ts';
 import type { BackendName } from '../schedule/session.ts';
@@ -71,9 +72,9 @@ export function configure(command: Command, { signal }: CommandContext): void {
       try {
         for (const [position, backend] of names.entries()) {
           const start = performance.now();
-          let model: Model;
+          let model: FixedModel;
           try {
-            model = await loadModel(path, {
+            model = await loadFixedModel(path, {
               backend,
               signal,
               batches: options.batch,
@@ -131,7 +132,7 @@ function backendNames(name: string, previous: readonly BackendName[]): readonly 
 }
 
 async function timeBatch(
-  model: Model,
+  model: FixedModel,
   batch: number,
   seconds: number,
   signal: AbortSignal,

@@ -2,10 +2,8 @@ import { createHash } from 'node:crypto';
 import { extname } from 'node:path';
 import type { Command } from 'commander';
 import { InputError } from '../errors.ts';
-import type { Graph } from '../graph/graph.ts';
 import { loadModel } from '../model/load.ts';
 import type { InputShape, LoadOptions, OutputTensor } from '../model/model.ts';
-import { readGraph } from '../model/source.ts';
 import { pointsToPicture, placementOf } from '../vision/placement.ts';
 import type { Picture } from '../vision/picture.ts';
 import { resize } from '../vision/resize.ts';
@@ -17,6 +15,7 @@ import {
   backendOption,
   finiteNumber,
   inputShapeOption,
+  inputSizes,
   maxActivationBytesOption,
   positiveInteger,
 } from './options.ts';
@@ -71,18 +70,24 @@ export function configure(command: Command, { signal, verbose }: CommandContext)
       const format =
         options.draw === undefined ? undefined : await drawnFormat(options.draw, [path, ...item.files]);
       const picture = await item.load();
-      const graph = await readGraph(path, { signal });
-      const inputShape = options.inputShape ?? openSizes(graph, picture);
       const model = await loadModel(path, {
         backend: options.backend,
         signal,
         ...activationLimit(options),
-        ...(inputShape && { inputShape }),
+        ...inputSizes(options),
         ...(options.threads !== undefined && { threads: options.threads }),
       });
       try {
+        // Where the model takes any size, the picture's.
         const [{ name, width, height }] = model.inputs;
-        const input = resize(picture, width, height, { fit: 'stretch' });
+        const input = resize(
+          picture,
+          width ?? multipleOf(picture.width),
+          height ?? multipleOf(picture.height),
+          {
+            fit: 'stretch',
+          },
+        );
         const { outputs } = await model.run({ [name]: input }, { signal, integers: true });
         const boxes = format === undefined ? undefined : boxesOf(outputs, picture, options);
         if (boxes) {
@@ -134,17 +139,8 @@ async function drawnFormat(file: string, sources: readonly string[]): Promise<'p
   return FORMATS[extension as keyof typeof FORMATS];
 }
 
-/** The picture's size, for an input of [N, C, H, W] that leaves its own open. */
-function openSizes({ inputs: [{ name, shape }] }: Graph, picture: Picture): InputShape | undefined {
-  const [, channels, ...sizes] = shape;
-  if (sizes.length !== 2 || typeof channels !== 'number' || sizes.every((size) => typeof size === 'number')) {
-    return undefined;
-  }
-  const given = [picture.height, picture.width];
-  const multiples = sizes.map((size, axis) =>
-    typeof size === 'number' ? size : Math.max(MULTIPLE, Math.round(given[axis] / MULTIPLE) * MULTIPLE),
-  );
-  return { [name]: [1, channels, ...multiples] };
+function multipleOf(length: number): number {
+  return Math.max(MULTIPLE, Math.round(length / MULTIPLE) * MULTIPLE);
 }
 
 function describe({ shape, data, integers }: OutputTensor) {

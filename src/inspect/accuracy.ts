@@ -3,7 +3,7 @@ import { check, iterable, oneOf, options as optionsOf, asyncOptions } from '../a
 import { InputError } from '../errors.ts';
 import type { Graph, ValueInfo } from '../graph/graph.ts';
 import { imageBatches } from '../model/image-batches.ts';
-import { loadModel } from '../model/load.ts';
+import { loadFixedModel } from '../model/load.ts';
 import type { LoadOptions } from '../model/model.ts';
 import { graphSchema } from '../onnx/graph-schema.ts';
 import type { ProgramTensor } from '../program/program.ts';
@@ -86,7 +86,7 @@ export async function measureAccuracy(
   );
   const { signal, onProgress, imageCount, onnxRuntime, inputShape, backend = 'wasm', ...limits } = options;
   const shape = inputShape === undefined ? {} : { inputShape };
-  const model = await loadModel(quantized, {
+  const model = await loadFixedModel(quantized, {
     backend,
     fuse: false,
     ...shape,

@@ -7,8 +7,9 @@ import * as v from 'valibot';
 import { asyncOptions, byteArray, check, flag, iterable, oneOf, options as optionsOf } from '../arguments.ts';
 import { InputError, OctetError } from '../errors.ts';
 import { compareTensors } from '../model/compare.ts';
-import { loadModel } from '../model/load.ts';
-import type { AdapterDescription, LoadOptions, Model, RunInput, TensorValues } from '../model/model.ts';
+import { loadFixedModel } from '../model/load.ts';
+import type { FixedModel } from '../model/fixed-sizes.ts';
+import type { AdapterDescription, LoadOptions, RunInput, TensorValues } from '../model/model.ts';
 import type { TensorBuffer } from '../program/program.ts';
 import type { AsyncOptions } from '../progress.ts';
 import type { BackendName } from '../schedule/session.ts';
@@ -126,7 +127,7 @@ export async function makeGoldenPack(
     { model, cases: given, options },
   );
   const { withModel = true, withTensors = false, signal, onProgress, ...load } = options;
-  const loaded = await loadModel(model, { ...load, ...(signal && { signal }) });
+  const loaded = await loadFixedModel(model, { ...load, ...(signal && { signal }) });
   try {
     const files: Record<string, Uint8Array> = {};
     const list: Case[] = [];
@@ -201,7 +202,7 @@ export async function verifyGoldenPack(
     );
   }
   const { inputShape } = manifest;
-  const model = await loadModel(bytes, {
+  const model = await loadFixedModel(bytes, {
     ...(inputShape && { inputShape }),
     ...load,
     ...(signal && { signal }),
@@ -294,7 +295,7 @@ interface KeptInput {
 }
 
 /** Inputs as a pack holds them. */
-function keptInputs(model: Model, inputs: GoldenCase['inputs']): KeptInput[] {
+function keptInputs(model: FixedModel, inputs: GoldenCase['inputs']): KeptInput[] {
   if (typeof inputs !== 'object' || inputs === null) {
     throw new InputError('a case of a golden pack has a name and inputs by name');
   }
@@ -332,13 +333,13 @@ function inputsOf(
   );
 }
 
-function tensorOf({ program }: Model, name: string) {
+function tensorOf({ program }: FixedModel, name: string) {
   return program.tensors.find((tensor) => tensor.name === name)!;
 }
 
 /** Shape of the logical tensor, with the batch of the run. */
 function describe(
-  model: Model,
+  model: FixedModel,
   { name, shape: [batch], data }: TensorValues,
 ): Omit<Case['tensors'][number], 'sha256'> {
   const { shape } = tensorOf(model, name);
@@ -350,7 +351,7 @@ function describe(
 
 /** The small report of comparisons, where the pack or the reference here has what was expected. */
 async function describeDifference(
-  model: Model,
+  model: FixedModel,
   bytes: Uint8Array,
   golden: Case,
   expected: Case['tensors'][number],
@@ -368,7 +369,7 @@ async function describeDifference(
     const [at] = places;
     return `${head}\n  ${places.length.toLocaleString('en')} of ${now.length.toLocaleString('en')} elements differ, first at ${at}: ${now[at]}, expected ${data[at]}`;
   }
-  using reference = await loadModel(bytes, {
+  using reference = await loadFixedModel(bytes, {
     backend: 'reference',
     ...(inputShape && { inputShape }),
     ...(maxActivationBytes !== undefined && { maxActivationBytes }),
@@ -385,7 +386,7 @@ async function describeDifference(
   return `${head}\n${report}`;
 }
 
-function deviceOf({ backend, adapter }: Model): string {
+function deviceOf({ backend, adapter }: FixedModel): string {
   if (!adapter) return backend;
   const names = [adapter.description, adapter.vendor, adapter.architecture].filter((name) => name !== '');
   return names.slice(0, 2).join(', ') || 'an adapter that does not tell its name';

@@ -10,7 +10,7 @@ import { InputError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
 import { imageBatches } from '../model/image-batches.ts';
-import { loadModel } from '../model/load.ts';
+import { loadFixedModel } from '../model/load.ts';
 import { graphSchema } from '../onnx/graph-schema.ts';
 import type { ProgramTensor } from '../program/program.ts';
 import { onnxRuntimeOptions, openGraphSession } from '../quantize/onnx-runtime.ts';
@@ -81,7 +81,7 @@ export async function compareWithOnnxRuntime(
   const { signal, onProgress, imageCount, onnxRuntime, inputShape, backend = 'wasm', dump = false } = options;
   const shape = inputShape === undefined ? {} : { inputShape };
   const { maxActivationBytes } = options;
-  const model = await loadModel(quantized, {
+  const model = await loadFixedModel(quantized, {
     ...{ backend, fuse: false, ...shape },
     ...(maxActivationBytes !== undefined && { maxActivationBytes }),
     ...(signal && { signal }),

@@ -1,6 +1,7 @@
 /** Two backends on one input, tensor by tensor, with `===`: the int8 path has no tolerance. */
 import { asyncOptions, check, options as optionsOf, withMethods } from '../arguments.ts';
 import { InputError } from '../errors.ts';
+import { inputShapeSchema } from '../graph/passes/input-shape.ts';
 import type {
   CompareBackendsOptions,
   Comparison,
@@ -12,7 +13,7 @@ import type {
 import type { BackendName } from '../schedule/session.ts';
 
 /** Checks `CompareBackendsOptions`. */
-export const compareOptions = optionsOf({ signal: asyncOptions.signal });
+export const compareOptions = optionsOf({ signal: asyncOptions.signal, inputShape: inputShapeSchema });
 
 const model = withMethods('a Model, as loadModel gives it', 'values', 'run', 'dispose');
 

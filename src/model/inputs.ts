@@ -1,6 +1,7 @@
 /** What a caller gives as input, as the program takes it. */
 import { describeValue } from '../arguments.ts';
 import { InputError } from '../errors.ts';
+import type { Dimension } from '../graph/graph.ts';
 import {
   normalizedPixels,
   pixelTable,
@@ -20,7 +21,7 @@ import {
   type ProgramInput,
   type ProgramTensor,
 } from '../program/program.ts';
-import { picturePixels } from './pictures.ts';
+import { picturePixels, pictureSize } from './pictures.ts';
 import type { PictureSource } from './pictures.ts';
 import type { SessionInput } from '../schedule/session.ts';
 
@@ -30,13 +31,25 @@ export interface PixelsInput {
   readonly pixels: Uint8Array | Uint8ClampedArray | GPUBuffer;
   /** How many images a GPUBuffer holds. Default: as many as fit. */
   readonly batch?: number;
+  /** Sizes of each image, which only a model with open sizes needs to know. */
+  readonly height?: number;
+  readonly width?: number;
+}
+
+/** Values with their shape, for a model with open sizes: it runs at those of the tensor. */
+export interface TensorInput {
+  /** As in `RunInput`: real values, or integers quantized already. */
+  readonly data: Float32Array | Int8Array;
+  /** ONNX layout, the batch first. */
+  readonly shape: readonly number[];
 }
 
 /**
  * Input of a run: real values in the ONNX layout [batch, channels, height, width] (Float32Array), integers quantized already in
- * the same layout (Int8Array), pixels, a picture, or pictures, one a batch entry.
+ * the same layout (Int8Array), either with their shape, pixels, a picture, or pictures, one a batch entry.
  */
-export type RunInput = Float32Array | Int8Array | PixelsInput | PictureSource | readonly PictureSource[];
+export type RunInput =
+  Float32Array | Int8Array | TensorInput | PixelsInput | PictureSource | readonly PictureSource[];
 
 /** An input of the program, and what pixels need on their way to it. */
 export interface InputPort {
@@ -116,9 +129,19 @@ function pixelReader(
  * @throws {InputError} wrong type, length or values
  */
 export function readInput(
-  { input: { name }, tensor, image, pixels: reader }: InputPort,
+  port: InputPort,
   value: RunInput,
 ): { readonly batch: number; readonly input: SessionInput } {
+  if (isTensorInput(value)) {
+    checkTensor(port, value);
+    return readInput(port, value.data);
+  }
+  const {
+    input: { name },
+    tensor,
+    image,
+    pixels: reader,
+  } = port;
   const [height, width, channels] = image;
   const perImage = height * width * channels;
   const batchOf = (length: number): number => {
@@ -152,11 +175,16 @@ export function readInput(
   }
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) {
     throw new InputError(
-      `input "${name}" takes a Float32Array, an Int8Array, { pixels } or pictures, not ${describeValue(value)}`,
+      `input "${name}" takes a Float32Array, an Int8Array, { data, shape }, { pixels } or pictures, not ${describeValue(value)}`,
     );
   }
   if ('pixels' in value) {
     const { pixels } = value;
+    if ((value.height ?? height) !== height || (value.width ?? width) !== width) {
+      throw new InputError(
+        `the pixels of input "${name}" are ${value.height ?? height}×${value.width ?? width}, but the model takes ${height}×${width}`,
+      );
+    }
     if (pixels instanceof Uint8Array || pixels instanceof Uint8ClampedArray) {
       const batch = batchOf(pixels.length);
       return { batch, input: reader()(new Uint8Array(pixels), batch) };
@@ -178,10 +206,86 @@ export function readInput(
   return { batch, input: reader()(pixels, batch) };
 }
 
+/** @throws {InputError} `data` is of another type, or `shape` not the model's or not that of the data */
+function checkTensor({ input: { name }, tensor }: InputPort, { data, shape }: TensorInput): void {
+  if (!(data instanceof Float32Array || data instanceof Int8Array)) {
+    throw new InputError(
+      `the data of input "${name}" must be a Float32Array or an Int8Array, not ${describeValue(data)}`,
+    );
+  }
+  const fits =
+    shape.length === tensor.shape.length && shape.slice(1).every((size, i) => size === tensor.shape[i + 1]);
+  if (!fits) {
+    throw new InputError(
+      `input "${name}" is given as [${shape.join(', ')}], but the model takes [${['N', ...tensor.shape.slice(1)].join(', ')}]`,
+    );
+  }
+  const elements = shape.reduce((product, size) => product * size, 1);
+  if (elements !== data.length) {
+    throw new InputError(
+      `input "${name}" has the shape [${shape.join(', ')}], ${elements} values, but ${data.length} in its data`,
+    );
+  }
+}
+
 /** @throws {InputError} one is not a number */
 function checkReals(name: string, values: Float32Array): void {
   const bad = values.findIndex(Number.isNaN);
   if (bad >= 0) throw new InputError(`input "${name}" is not a number at index ${bad}`);
+}
+
+/**
+ * The shape that an input says itself, for one whose sizes the model leaves open: a tensor's, or that of pixels or pictures where the model's
+ * is one of images [N, C, H, W].
+ *
+ * @param shape the model's
+ * @throws {InputError} pictures of several sizes
+ */
+export function ownShape(
+  name: string,
+  shape: readonly Dimension[],
+  value: RunInput,
+): readonly number[] | undefined {
+  if (isTensorInput(value)) {
+    const { shape: own } = value;
+    if (own.every((size) => Number.isSafeInteger(size) && size > 0)) return own;
+    throw new InputError(
+      `the shape of input "${name}" must be a list of positive integers, not [${own.join(', ')}]`,
+    );
+  }
+  const [, channels, height, width] = shape;
+  if (shape.length !== 4 || typeof channels !== 'number') return undefined;
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return undefined;
+  if ('pixels' in value) {
+    const { height: h, width: w } = value;
+    return h === undefined || w === undefined ? undefined : [1, channels, h, w];
+  }
+  const sizes = (isList(value) ? value : [value]).map(pictureSize);
+  if (sizes.some((size) => size.join() !== sizes[0].join())) {
+    throw new InputError(
+      `the pictures of input "${name}" are of several sizes, and the model takes any: resize them to one, or say which by inputShape`,
+    );
+  }
+  // Sizes that are fixed are the model's: pictures are resized.
+  const [own] = sizes;
+  return (
+    own && [
+      1,
+      channels,
+      typeof height === 'number' ? height : own[1],
+      typeof width === 'number' ? width : own[0],
+    ]
+  );
+}
+
+function isTensorInput(value: RunInput): value is TensorInput {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !ArrayBuffer.isView(value) &&
+    'shape' in value &&
+    Array.isArray(value.shape)
+  );
 }
 
 function isList(value: PictureSource | readonly PictureSource[]): value is readonly PictureSource[] {

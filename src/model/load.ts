@@ -13,51 +13,94 @@ import {
   withMethods,
 } from '../arguments.ts';
 import { DeviceError, InputError } from '../errors.ts';
+import type { Graph } from '../graph/graph.ts';
 import { onnxOperator } from '../graph/operators/operator.ts';
 import { inputShapeSchema } from '../graph/passes/input-shape.ts';
+import type { Network } from '../onnx/decode.ts';
 import { createOperatorRegistry } from '../ops/registry.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
 import { preprocessingSchema, readPreprocessing } from '../program/input.ts';
-import { lower } from '../program/lower.ts';
+import { checkQuantized, lower } from '../program/lower.ts';
 import type { FloatKernels } from '../program/host.ts';
 import type { HostOperation, IntegerProgram } from '../program/program.ts';
-import { createReferenceSession } from '../reference/session.ts';
+import { createReferenceBackend, createReferenceSession } from '../reference/session.ts';
 import { checkActivationBytes } from '../schedule/memory.ts';
 import { adapterName, classifyAdapter } from '../webgpu/adapter.ts';
 import { findAdapter } from '../webgpu/device.ts';
+import type { FixedModel } from './fixed-sizes.ts';
 import { readLabels } from './labels.ts';
 import { LoadedModel } from './loaded-model.ts';
 import type { LoadOptions, Model } from './model.ts';
-import type { Session } from '../schedule/session.ts';
-import { readGraph } from './source.ts';
+import type { Backend, BackendName, Session } from '../schedule/session.ts';
+import { readNetwork } from './source.ts';
 import type { ModelSource } from './source.ts';
 
 /**
  * Loads a quantized (QDQ) ONNX model and prepares it to run: an address (in Node also a file path), bytes, a Blob, or a graph that
- * `quantize` made.
+ * `quantize` made. Of one whose file leaves sizes open, beside the batch, each run chooses them; `inputShape` fixes them.
  * @throws {InputError} the source cannot be read, or an option is wrong
  * @throws {ModelError} the file is damaged, not quantized, or has nodes that Octet cannot run: all of them are named
  * @throws {DeviceError} the backend that was asked for is not there; its message says what to do
  */
 export async function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
+  const { network, lowered, operators } = await read(source, options);
+  return network.at
+    ? openSizedByRun(network, lowered, operators, options)
+    : openFixed(lowered(network.graph), operators, options);
+}
+
+/**
+ * Loads a model whose sizes are all fixed, by the file or by `inputShape`: for code that makes inputs from the model's shapes, or looks at its
+ * program. Throws what `loadModel` throws.
+ * @throws {ModelError} sizes are open, too: the message says how to fix them
+ */
+export async function loadFixedModel(source: ModelSource, options: LoadOptions = {}): Promise<FixedModel> {
+  const { network, lowered, operators } = await read(source, options);
+  return openFixed(lowered(network.graph), operators, options);
+}
+
+interface ReadModel {
+  readonly network: Network;
+  readonly operators: OperatorRegistry;
+  /** A graph of fixed sizes as a program, checked against what it may take. */
+  readonly lowered: (graph: Graph) => IntegerProgram;
+}
+
+async function read(source: ModelSource, options: LoadOptions): Promise<ReadModel> {
   checkOptions(options);
-  const { signal } = options;
   if (typeof source === 'string' || source instanceof URL) void preloadBackend(options);
-  const graph = await readGraph(source, {
+  const network = await readNetwork(source, {
     ...options,
     operators: (options.operators ?? []).flatMap(({ onnx }) => onnx),
   });
-  const more = graph.operators?.size ? (await import('../ops/more-operators.ts')).moreOperators : [];
+  const more = network.graph.operators?.size
+    ? (await import('../ops/more-operators.ts')).moreOperators
+    : [];
   const extra = [...more, ...(options.operators ?? [])];
   const operators = createOperatorRegistry(extra);
-  const program = lower(graph, operators.operators, {
-    fuse: options.fuse ?? true,
-    host: options.hostStages ?? true,
-  });
-  checkActivationBytes(program, options.maxActivationBytes ?? DEFAULT_MAX_ACTIVATION_BYTES);
+  const lowered = (graph: Graph): IntegerProgram => {
+    const program = lower(graph, operators.operators, {
+      fuse: options.fuse ?? true,
+      host: options.hostStages ?? true,
+    });
+    checkActivationBytes(program, options.maxActivationBytes ?? DEFAULT_MAX_ACTIVATION_BYTES);
+    return program;
+  };
+  return { network, lowered, operators };
+}
+
+async function openFixed(
+  program: IntegerProgram,
+  operators: OperatorRegistry,
+  options: LoadOptions,
+): Promise<FixedModel> {
+  const { signal } = options;
   signal?.throwIfAborted();
-  const fast = createOperatorRegistry(extra, await floatKernels(program));
-  const { session, reason } = await openBackend(program, { plain: operators, fast }, options);
+  const fast = createOperatorRegistry(options.operators, await floatKernels(program));
+  const { opened: session, reason } = await choose(
+    sessions(program, { plain: operators, fast }, options),
+    options,
+  );
   try {
     signal?.throwIfAborted();
     return new LoadedModel({
@@ -70,6 +113,40 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
     });
   } catch (error) {
     session.dispose();
+    throw error;
+  }
+}
+
+/** A model whose sizes each run chooses: what can be refused now is. */
+async function openSizedByRun(
+  network: Network,
+  lowered: (graph: Graph) => IntegerProgram,
+  operators: OperatorRegistry,
+  options: LoadOptions,
+): Promise<Model> {
+  const { signal } = options;
+  checkQuantized(network.graph);
+  const [{ OpenModel }, { loadFloatKernels }] = await Promise.all([
+    import('./open-model.ts'),
+    import('../wasm/float-kernels.ts'),
+  ]);
+  const fast = createOperatorRegistry(options.operators, await loadFloatKernels());
+  const { opened: backend, reason } = await choose(backends({ plain: operators, fast }, options), options);
+  try {
+    signal?.throwIfAborted();
+    const { metadata } = network.graph;
+    return new OpenModel({
+      network,
+      backend,
+      lower: lowered,
+      maxInputShapes: options.maxInputShapes ?? DEFAULT_MAX_INPUT_SHAPES,
+      operators,
+      backendReason: reason,
+      labels: options.labels ?? readLabels(metadata),
+      preprocessing: options.preprocessing ?? readPreprocessing(metadata) ?? null,
+    });
+  } catch (error) {
+    backend.dispose();
     throw error;
   }
 }
@@ -98,6 +175,7 @@ export async function preloadBackend(
 
 /** 512 MiB: four feature maps of 64 channels at 2048×1024 pixels. */
 const DEFAULT_MAX_ACTIVATION_BYTES = 2 ** 29;
+const DEFAULT_MAX_INPUT_SHAPES = 4;
 
 const operator = v.object(
   {
@@ -137,6 +215,7 @@ const loadOptions = optionsOf({
     v.check((value) => value > 0, 'a number above 0'),
   ),
   inputShape: inputShapeSchema,
+  maxInputShapes: count,
   externalData: v.map(text, v.instance(Uint8Array, 'a Uint8Array'), 'a Map of Uint8Arrays'),
 });
 
@@ -148,10 +227,13 @@ function checkOptions(options: LoadOptions): void {
   }
 }
 
-interface Opened {
-  readonly session: Session;
+interface Opened<T> {
+  readonly opened: T;
   readonly reason: string;
 }
+
+/** How each backend is opened. */
+type Openers<T> = Readonly<Record<BackendName, () => Promise<T>>>;
 
 /** What computes convolutions and matrix products on the host, where there are any. */
 async function floatKernels({ operations }: IntegerProgram): Promise<FloatKernels | undefined> {
@@ -174,13 +256,16 @@ async function backendModule<T>(load: () => Promise<T>): Promise<T> {
   }
 }
 
-/** @param operators `plain` for the reference, which the others are held to */
-async function openBackend(
+/** `plain` for the reference, which the others are held to. */
+type Operators = Readonly<Record<'plain' | 'fast', OperatorRegistry>>;
+
+/** A session of one program, prepared. */
+function sessions(
   program: IntegerProgram,
-  { plain, fast }: Record<'plain' | 'fast', OperatorRegistry>,
+  { plain, fast }: Operators,
   options: LoadOptions,
-): Promise<Opened> {
-  const open = {
+): Openers<Session> {
+  return {
     webgpu: async () => {
       const { createWebgpuSession } = await backendModule(() => import('../webgpu/backend.ts'));
       return createWebgpuSession(program, fast, options);
@@ -188,22 +273,47 @@ async function openBackend(
     wasm: async () => {
       const { createWasmSession } = await backendModule(() => import('../wasm/backend.ts'));
       return createWasmSession(program, {
-        operators: fast,
-        ...(options.threads !== undefined && { threads: options.threads }),
-        ...(options.workerUrl && { workerUrl: options.workerUrl }),
+        ...wasmOptions(fast, options),
         ...(options.batches && { batches: options.batches }),
-        ...(options.signal && { signal: options.signal }),
       });
     },
     reference: () => Promise.resolve(createReferenceSession(program, plain)),
   };
+}
+
+/** A backend for programs that are yet to come. */
+function backends({ plain, fast }: Operators, options: LoadOptions): Openers<Backend> {
+  return {
+    webgpu: async () => {
+      const { openWebgpuBackend } = await backendModule(() => import('../webgpu/backend.ts'));
+      return openWebgpuBackend(fast, options);
+    },
+    wasm: async () => {
+      const { openWasmBackend } = await backendModule(() => import('../wasm/backend.ts'));
+      return openWasmBackend(wasmOptions(fast, options));
+    },
+    reference: () => Promise.resolve(createReferenceBackend(plain)),
+  };
+}
+
+function wasmOptions(operators: OperatorRegistry, { threads, workerUrl, signal }: LoadOptions) {
+  return {
+    operators,
+    ...(threads !== undefined && { threads }),
+    ...(workerUrl && { workerUrl }),
+    ...(signal && { signal }),
+  };
+}
+
+/** Opens the backend that was asked for, or the best that there is. */
+async function choose<T>(open: Openers<T>, options: LoadOptions): Promise<Opened<T>> {
   const { backend = 'auto', device, powerPreference } = options;
-  if (backend !== 'auto') return { session: await open[backend](), reason: 'it was asked for' };
-  if (device) return { session: await open.webgpu(), reason: 'a GPU device was given' };
+  if (backend !== 'auto') return { opened: await open[backend](), reason: 'it was asked for' };
+  if (device) return { opened: await open.webgpu(), reason: 'a GPU device was given' };
 
   // What stood in the way of better ones, for the reason.
   const obstacles: string[] = [];
-  const attempt = async (name: keyof typeof open): Promise<Session | undefined> => {
+  const attempt = async (name: BackendName): Promise<T | undefined> => {
     try {
       return await open[name]();
     } catch (error) {
@@ -216,18 +326,18 @@ async function openBackend(
 
   const software = await findAdapterKind(powerPreference, obstacles);
   if (software === false) {
-    const session = await attempt('webgpu');
-    if (session) return { session, reason: because('there is a hardware GPU') };
+    const opened = await attempt('webgpu');
+    if (opened) return { opened, reason: because('there is a hardware GPU') };
   }
   const wasm = await attempt('wasm');
-  if (wasm) return { session: wasm, reason: because('WebAssembly is the fastest without a hardware GPU') };
+  if (wasm) return { opened: wasm, reason: because('WebAssembly is the fastest without a hardware GPU') };
   if (software) {
-    const session = await attempt('webgpu');
-    if (session) return { session, reason: because('a software GPU adapter is better than plain loops') };
+    const opened = await attempt('webgpu');
+    if (opened) return { opened, reason: because('a software GPU adapter is better than plain loops') };
   }
   const reason = because('only the reference is left: expect it to be slow');
   warnOnce(`Octet: ${reason}`);
-  return { session: await open.reference(), reason };
+  return { opened: await open.reference(), reason };
 }
 
 let warned = false;

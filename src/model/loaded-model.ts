@@ -11,6 +11,7 @@ import {
 } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import { median } from 'simple-statistics';
+import { inputShapeSchema, withInputShape } from '../graph/passes/input-shape.ts';
 import { softmax as softmaxOperator } from '../graph/operators/softmax.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
 import { dequantizeTensor, logicalValues, outputQuantization, readOutput } from '../program/input.ts';
@@ -29,6 +30,7 @@ import { trafficBytes } from '../schedule/constants.ts';
 import type { ExecutionPlan } from '../schedule/execution-plan.ts';
 import { softmax, topK } from '../vision/ranking.ts';
 import { compareOptions, compareTensors } from './compare.ts';
+import type { FixedInput, FixedModel, FixedOutput } from './fixed-sizes.ts';
 import { hostNodes } from './host-nodes.ts';
 import { imageOf, inputPort, readInput } from './inputs.ts';
 import type { InputPort } from './inputs.ts';
@@ -40,9 +42,6 @@ import type {
   Comparison,
   GpuOutputTensor,
   HostNode,
-  Model,
-  ModelInput,
-  ModelOutput,
   ModelPlan,
   OutputTensor,
   PictureSource,
@@ -55,7 +54,9 @@ import type {
   RunInput,
   RunOptions,
   RunResult,
+  SizeOptions,
   TensorValues,
+  ValuesOptions,
 } from './model.ts';
 import type { BackendName, Session, SessionInput } from '../schedule/session.ts';
 
@@ -73,12 +74,18 @@ interface ReadInputs {
   readonly sessionInputs: ReadonlyMap<TensorId, SessionInput>;
 }
 
-const runOptions = optionsOf({ signal: asyncOptions.signal, outputs: oneOf('cpu', 'gpu'), integers: flag });
-const classifyOptions = optionsOf({ signal: asyncOptions.signal, topK: count });
-const valuesOptions = optionsOf({ signal: asyncOptions.signal, tensors: texts });
-const profileOptions = optionsOf({ ...asyncOptions, batch: count, repetitions: integer(1, 10_000) });
+const sizes = { inputShape: inputShapeSchema };
+/** Options of a model's methods. */
+export const methodOptions = {
+  plan: optionsOf(sizes),
+  run: optionsOf({ ...sizes, signal: asyncOptions.signal, outputs: oneOf('cpu', 'gpu'), integers: flag }),
+  classify: optionsOf({ ...sizes, signal: asyncOptions.signal, topK: count }),
+  values: optionsOf({ ...sizes, signal: asyncOptions.signal, tensors: texts }),
+  verify: compareOptions,
+  profile: optionsOf({ ...asyncOptions, ...sizes, batch: count, repetitions: integer(1, 10_000) }),
+} as const;
 
-export class LoadedModel implements Model {
+export class LoadedModel implements FixedModel {
   readonly #parts: LoadedParts;
   readonly #ports: ReadonlyMap<string, InputPort>;
   readonly #names: ReadonlyMap<string, TensorId>;
@@ -104,8 +111,8 @@ export class LoadedModel implements Model {
     return this.program.name;
   }
 
-  get inputs(): readonly ModelInput[] {
-    return this.program.inputs.map(({ name, tensor: id }) => {
+  get inputs(): readonly FixedInput[] {
+    return this.program.inputs.map(({ name, tensor: id, fileDtype: dtype }) => {
       const tensor = this.program.tensors[id];
       const [height, width, channels] = imageOf(tensor);
       const isReal = tensor.type === 'float32';
@@ -115,13 +122,14 @@ export class LoadedModel implements Model {
         height,
         width,
         channels,
+        dtype,
         scale: isReal ? null : (tensor.scale as number),
         zeroPoint: isReal ? null : tensor.zeroPoint,
       };
     });
   }
 
-  get outputs(): readonly ModelOutput[] {
+  get outputs(): readonly FixedOutput[] {
     return this.program.outputs.map((output) => ({
       name: output.name,
       shape: ['N', ...output.shape],
@@ -163,8 +171,9 @@ export class LoadedModel implements Model {
     return hostNodes(this.program, this.#parts.operators);
   }
 
-  async plan(batch = 1): Promise<ModelPlan> {
-    check('plan', { batch: count }, { batch });
+  async plan(batch = 1, options: SizeOptions = {}): Promise<ModelPlan> {
+    check('plan', { batch: count, options: methodOptions.plan }, { batch, options });
+    this.#checkSizes(options);
     const { plan, constantBytes } = await this.#parts.session.plan(batch);
     // Calls of a CPU's kernels are no dispatches.
     const counts = this.backend === 'webgpu';
@@ -193,7 +202,8 @@ export class LoadedModel implements Model {
     inputs: Readonly<Record<string, RunInput>>,
     options: RunOptions = {},
   ): Promise<RunResult | RunResult<GpuOutputTensor>> {
-    check('run', { options: runOptions }, { options });
+    check('run', { options: methodOptions.run }, { options });
+    this.#checkSizes(options);
     const start = performance.now();
     const { batch, sessionInputs } = this.#readInputs(inputs);
     if (options.outputs === 'gpu' && options.integers) {
@@ -263,7 +273,8 @@ export class LoadedModel implements Model {
     pictures: PictureSource | readonly PictureSource[],
     options: ClassifyOptions = {},
   ): Promise<Classification | Classification<readonly (readonly Prediction[])[]>> {
-    check('classify', { options: classifyOptions }, { options });
+    check('classify', { options: methodOptions.classify }, { options });
+    this.#checkSizes(options);
     const { topK: ranks = 5, signal } = options;
     const output = this.program.outputs[0];
     const classes = output.shape.reduce((product, size) => product * size, 1);
@@ -292,9 +303,10 @@ export class LoadedModel implements Model {
 
   async values(
     inputs: Readonly<Record<string, RunInput>>,
-    options: { readonly signal?: AbortSignal; readonly tensors?: readonly string[] } = {},
+    options: ValuesOptions = {},
   ): Promise<ReadonlyMap<string, TensorValues>> {
-    check('values', { options: valuesOptions }, { options });
+    check('values', { options: methodOptions.values }, { options });
+    this.#checkSizes(options);
     const { signal, tensors } = options;
     return this.#values(this.#parts.session, this.#readInputs(inputs), tensors, signal);
   }
@@ -303,7 +315,8 @@ export class LoadedModel implements Model {
     inputs: Readonly<Record<string, RunInput>>,
     options: CompareBackendsOptions = {},
   ): Promise<Comparison> {
-    check('verify', { options: compareOptions }, { options });
+    check('verify', { options: methodOptions.verify }, { options });
+    this.#checkSizes(options);
     const { signal } = options;
     // Once: what the caller does to them meanwhile must not look like a difference.
     const read = this.#readInputs(inputs);
@@ -339,7 +352,8 @@ export class LoadedModel implements Model {
   }
 
   async profile(options: ProfileOptions = {}): Promise<Profile> {
-    check('profile', { options: profileOptions }, { options });
+    check('profile', { options: methodOptions.profile }, { options });
+    this.#checkSizes(options);
     const { batch = 1, repetitions = 10, ...rest } = options;
     checkBatch(batch, portTensors(this.program));
     const { method, samples, peak } = await this.#parts.session.profile(batch, repetitions, rest);
@@ -373,6 +387,17 @@ export class LoadedModel implements Model {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** The sizes are the model's, whatever it was loaded from: an option may only say the same. */
+  #checkSizes({ inputShape }: SizeOptions): void {
+    if (!inputShape) return;
+    const inputs = this.program.inputs.map(({ name, tensor }) => ({
+      name,
+      dtype: 'float32' as const,
+      shape: this.program.tensors[tensor].shape,
+    }));
+    withInputShape({ inputs }, inputShape);
   }
 
   #readInputs(inputs: Readonly<Record<string, RunInput>>): ReadInputs {

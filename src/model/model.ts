@@ -1,6 +1,6 @@
 /** What `loadModel` gives: a network that is ready to run, whatever runs it. */
 import type { Operator } from '../ops/operator.ts';
-import type { IntegerProgram, TensorBuffer } from '../program/program.ts';
+import type { IntegerProgram, ProgramInput, TensorBuffer } from '../program/program.ts';
 import type { InputShape } from '../graph/passes/input-shape.ts';
 import type { MemoryPlan, Step } from '../schedule/plan.ts';
 import type { ArithmeticFamily } from '../ops/gpu-kernel.ts';
@@ -8,7 +8,7 @@ import type { AsyncOptions } from '../progress.ts';
 import type { RankedClass } from '../vision/ranking.ts';
 import type { OutputValues, Preprocessing } from '../program/input.ts';
 import type { HostNode } from './host-nodes.ts';
-import type { PixelsInput, RunInput } from './inputs.ts';
+import type { PixelsInput, RunInput, TensorInput } from './inputs.ts';
 import type { PictureSource } from './pictures.ts';
 import type { AdapterDescription, BackendName, RunTimings } from '../schedule/session.ts';
 import type { ModelSource } from './source.ts';
@@ -56,10 +56,14 @@ export interface LoadOptions extends AsyncOptions {
    * engine, between the integers around them (`host` operations of the plan, each with its reason). Default true; false refuses such models.
    */
   readonly hostStages?: boolean;
-  /**
-   * Sizes of dimensions that the file leaves open. A model is prepared for one size: load it again, from the same bytes, for another.
-   */
+  /** Sizes of dimensions that the file leaves open: the model then is one of fixed sizes. Those that are left out are open to each run. */
   readonly inputShape?: InputShape;
+  /**
+   * Input shapes that a model with open sizes stays prepared for: the least recently used one goes. Each takes its plans, its tables, and on webgpu
+   * buffers for its activations; packed weights, compiled kernels and threads are shared, as is the memory of activations on wasm, which is
+   * as large as the largest shape needed. Default 4.
+   */
+  readonly maxInputShapes?: number;
   /** External data files by the location that the model names. Default: they are looked for beside an address or path. */
   readonly externalData?: ReadonlyMap<string, Uint8Array>;
 }
@@ -68,11 +72,14 @@ export type { ModelSource };
 
 export interface ModelInput {
   readonly name: string;
-  /** ONNX shape; the first dimension is the batch. */
-  readonly shape: readonly [batch: 'N', ...dimensions: number[]];
-  readonly height: number;
-  readonly width: number;
-  readonly channels: number;
+  /** ONNX shape; the first dimension is the batch. Names are sizes that each run chooses. */
+  readonly shape: readonly [batch: 'N', ...dimensions: (number | string)[]];
+  /** Null where each run chooses it. */
+  readonly height: number | null;
+  readonly width: number | null;
+  readonly channels: number | null;
+  /** As the file declares it. */
+  readonly dtype: ProgramInput['fileDtype'];
   /** `real = scale · (q − zeroPoint)`; null of an input that a host stage reads in real numbers. */
   readonly scale: number | null;
   readonly zeroPoint: number | null;
@@ -80,7 +87,8 @@ export interface ModelInput {
 
 export interface ModelOutput {
   readonly name: string;
-  readonly shape: readonly [batch: 'N', ...dimensions: number[]];
+  /** Names are sizes that come of those that a run chooses. */
+  readonly shape: readonly [batch: 'N', ...dimensions: (number | string)[]];
   /** As the file declares it. */
   readonly dtype: OutputValues['dtype'];
   /** `real = scale · (q − zeroPoint)` of an output that is declared as integers; null of one that is float32. */
@@ -91,9 +99,15 @@ export interface ModelOutput {
 
 export type { PictureSource };
 
-export type { PixelsInput, RunInput };
+export type { PixelsInput, RunInput, TensorInput };
 
-export interface RunOptions {
+/** For models with sizes that the file and `loadModel` left open. */
+export interface SizeOptions {
+  /** Sizes for this call. Needed where inputs do not say theirs: arrays without a shape, pixels, and the pictures of `classify`. */
+  readonly inputShape?: InputShape;
+}
+
+export interface RunOptions extends SizeOptions {
   /** Aborts the call: its promise rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   /** `gpu` leaves the outputs in GPU buffers (webgpu backend with your own device). Default `cpu`. */
@@ -134,7 +148,7 @@ export interface RunResult<T = OutputTensor> {
   readonly timings: Timings;
 }
 
-export interface ClassifyOptions {
+export interface ClassifyOptions extends SizeOptions {
   readonly signal?: AbortSignal;
   /** How many classes to report, most probable first. Default 5. */
   readonly topK?: number;
@@ -187,7 +201,7 @@ export interface ModelPlan {
   readonly constantBytes: number;
 }
 
-export interface ProfileOptions extends AsyncOptions {
+export interface ProfileOptions extends AsyncOptions, SizeOptions {
   /** Default 1. */
   readonly batch?: number;
   /** 1 to 10,000. Default 10. */
@@ -249,7 +263,13 @@ export interface Comparison {
   readonly report: string;
 }
 
-export interface CompareBackendsOptions {
+export interface ValuesOptions extends SizeOptions {
+  readonly signal?: AbortSignal;
+  /** Names of the tensors to give. Default: all. */
+  readonly tensors?: readonly string[];
+}
+
+export interface CompareBackendsOptions extends SizeOptions {
   readonly signal?: AbortSignal;
 }
 
@@ -270,16 +290,24 @@ export interface Model {
   readonly adapter: AdapterDescription | null;
   /** Threads that runs are spread over; null on backends other than wasm. */
   readonly threads: number | null;
-  readonly program: IntegerProgram;
-  /** Nodes that are computed in float32 on the CPU, whatever the backend: why, and their share of the multiply-adds. */
-  readonly hostNodes: readonly HostNode[];
+  /** Null of a model with open sizes: each has one of its own. */
+  readonly program: IntegerProgram | null;
+  /**
+   * Nodes that are computed in float32 on the CPU, whatever the backend: why, and their share of the multiply-adds. Null of a model with
+   * open sizes.
+   */
+  readonly hostNodes: readonly HostNode[] | null;
 
   /** What a run at `batch` images does, and where its tensors lie. */
-  plan(batch?: number): Promise<ModelPlan>;
+  plan(batch?: number, options?: SizeOptions): Promise<ModelPlan>;
 
   /**
    * Runs the network on named inputs. They are read before it returns, but for GPU buffers: arrays may be written over at once.
-   * @throws {InputError} wrong name, type, length or range of an input
+   *
+   * A model with open sizes runs at those of `inputShape`, of tensors and pixels that say theirs, and of pictures. The first run at new ones
+   * prepares the network for them.
+   * @throws {InputError} wrong name, type, shape, length or range of an input, or sizes that nobody says
+   * @throws {ModelError} the network cannot be computed at these sizes: the nodes, and why. Others still can
    * @throws {DeviceError} the device is lost (the next run opens a new one, unless it was yours) or out of memory
    */
   run(
@@ -301,7 +329,7 @@ export interface Model {
   /** Runs the network and returns tensors inside it, by name; all of them where no names are given. */
   values(
     inputs: Readonly<Record<string, RunInput>>,
-    options?: { readonly signal?: AbortSignal; readonly tensors?: readonly string[] },
+    options?: ValuesOptions,
   ): Promise<ReadonlyMap<string, TensorValues>>;
 
   /** Runs the network here and on the reference, and compares every tensor with `===`. */

@@ -38,6 +38,21 @@ export function picturePixels(
   );
 }
 
+/**
+ * Width and height of a picture.
+ * @throws {InputError} it has no pixels (yet)
+ */
+export function pictureSize(source: PictureSource): readonly [width: number, height: number] {
+  if (typeof source !== 'object' || source === null) {
+    throw new InputError(`a picture was expected, not ${describeValue(source)}`);
+  }
+  const [width, height] = 'data' in source ? [source.width, source.height] : sizeOf(source);
+  if (!(Number.isSafeInteger(width) && Number.isSafeInteger(height) && width > 0 && height > 0)) {
+    throw new InputError('the picture has no pixels: has it loaded (or the video started)?');
+  }
+  return [width, height];
+}
+
 function toPicture(source: PictureSource): Picture {
   if (typeof source !== 'object' || source === null) {
     throw new InputError(`a picture was expected, not ${describeValue(source)}`);
@@ -51,10 +66,7 @@ function toPicture(source: PictureSource): Picture {
 }
 
 function draw(source: Drawable): Picture {
-  const [width, height] = sizeOf(source);
-  if (!(Number.isSafeInteger(width) && Number.isSafeInteger(height) && width > 0 && height > 0)) {
-    throw new InputError('the picture has no pixels: has it loaded (or the video started)?');
-  }
+  const [width, height] = pictureSize(source);
   if (!('OffscreenCanvas' in globalThis)) {
     throw new InputError(
       'a picture without data is drawn on a canvas, which only browsers have: give { width, height, data }, as decodePicture makes it',

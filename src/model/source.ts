@@ -3,11 +3,11 @@ import { check, describeValue } from '../arguments.ts';
 import { InputError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { OnnxOperator } from '../graph/operators/operator.ts';
-import { type InputShape, withInputShape } from '../graph/passes/input-shape.ts';
+import { type InputShape, openSizes, withInputShape } from '../graph/passes/input-shape.ts';
 import { settle } from '../graph/passes/settle.ts';
 import { Problems } from '../graph/problems.ts';
 import { openModel } from '../onnx/decode.ts';
-import type { OnnxFile } from '../onnx/decode.ts';
+import type { Network, OnnxFile } from '../onnx/decode.ts';
 import { graphSchema } from '../onnx/graph-schema.ts';
 import type { AsyncOptions } from '../progress.ts';
 import { platform } from '#platform';
@@ -33,13 +33,37 @@ export interface SourceOptions extends AsyncOptions {
  * @throws {ModelError} it is no ONNX file, or one with nodes that Octet does not know
  */
 export async function readGraph(source: ModelSource, options: SourceOptions = {}): Promise<Graph> {
+  return (await readNetwork(source, options)).graph;
+}
+
+/**
+ * Reads a source to its graph, and what makes it one of other sizes. Throws what `readGraph` throws.
+ */
+export async function readNetwork(source: ModelSource, options: SourceOptions = {}): Promise<Network> {
   options.signal?.throwIfAborted();
   if (isGraph(source)) {
     check('loadModel', { source: graphSchema }, { source });
     const { inputShape } = options;
-    return inputShape ? settled(withInputShape(source, inputShape)) : source;
+    const graph = inputShape ? settled(withInputShape(source, inputShape)) : source;
+    const isOpen = openSizes(graph.inputs).length > 0;
+    return { graph, at: isOpen ? (sizes) => settled(withInputShape(graph, sizes)) : null };
   }
   const bytes = await readBytes(source, options);
+  const network = await decode(source, bytes, options);
+  const isCallers = source instanceof Uint8Array || source instanceof ArrayBuffer || options.externalData;
+  // What the caller does to the bytes later must not show in graphs that are made by then.
+  if (!network.at || !isCallers) return network;
+  const externalData = options.externalData && {
+    externalData: new Map([...options.externalData].map(([name, data]) => [name, data.slice()])),
+  };
+  return decode(source, bytes.slice(), { ...options, ...externalData });
+}
+
+async function decode(
+  source: Exclude<ModelSource, Graph>,
+  bytes: Uint8Array,
+  options: SourceOptions,
+): Promise<Network> {
   options.signal?.throwIfAborted();
   const file = openModel(bytes);
   const external = options.externalData ?? (await readNeighbours(source, file, options));

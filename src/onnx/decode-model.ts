@@ -28,5 +28,5 @@ const decodeArguments = {
 export function decodeModel(bytes: Uint8Array, options: DecodeModelOptions = {}): Graph {
   check('decodeModel', decodeArguments, { bytes, options });
   const { operators = [] } = options;
-  return openModel(bytes).decode({ ...options, operators: [...hostOperators, ...operators] });
+  return openModel(bytes).decode({ ...options, operators: [...hostOperators, ...operators] }).graph;
 }

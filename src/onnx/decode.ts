@@ -20,7 +20,7 @@ import { onnxOperators } from '../graph/operators/registry.ts';
 import type { AttributeKind } from '../graph/operators/signature.ts';
 import { batchFirst } from '../graph/passes/batch-first.ts';
 import { channelShuffle } from '../graph/passes/channel-shuffle.ts';
-import { type InputShape, withInputShape } from '../graph/passes/input-shape.ts';
+import { type InputShape, openSizes, withInputShape } from '../graph/passes/input-shape.ts';
 import { dequantizeIntegers } from '../graph/passes/integer-operators.ts';
 import { normalize } from '../graph/passes/normalize.ts';
 import { removeUnused } from '../graph/passes/remove-unused.ts';
@@ -62,7 +62,19 @@ export interface OnnxFile {
    * @throws {ModelError} with every problem of the file
    * @throws {InputError} `inputShape` does not fit it
    */
-  decode(options: DecodeModelOptions): Graph;
+  decode(options: DecodeModelOptions): Network;
+}
+
+/** A decoded file, whose inputs may leave sizes open. */
+export interface Network {
+  /** With open sizes as the file names them. */
+  readonly graph: Graph;
+  /**
+   * The graph with these sizes for them; null where none is open. The file's constants are decoded once: those that no pass changes are the
+   * same objects in every graph.
+   * @throws {ModelError} the nodes that such sizes do not fit
+   */
+  readonly at: ((sizes: InputShape) => Graph) | null;
 }
 
 /**
@@ -82,11 +94,19 @@ export function openModel(bytes: Uint8Array): OnnxFile {
   };
 }
 
-function decodeParsed(model: ModelProto, options: DecodeModelOptions): Graph {
+function decodeParsed(model: ModelProto, { inputShape, ...options }: DecodeModelOptions): Network {
   const problems = new Problems();
-  const imported = signalsToImages(importModel(model, options, problems));
-  const { inputShape } = options;
-  const settled = settle(inputShape ? withInputShape(imported, inputShape) : imported, problems);
+  const file = signalsToImages(importModel(model, options, problems));
+  const imported = inputShape ? withInputShape(file, inputShape) : file;
+  const graph = completed(imported, problems);
+  const isOpen = openSizes(graph.inputs).length > 0;
+  const at = (sizes: InputShape) => completed(withInputShape(imported, sizes), new Problems(file.opset));
+  return { graph, at: isOpen ? at : null };
+}
+
+/** What of an imported graph depends on the sizes of its inputs. */
+function completed(imported: Graph, problems: Problems): Graph {
+  const settled = settle(imported, problems);
   const normal = dequantizeIntegers(normalize(settled, problems));
   problems.throwIfAny();
   const graph = settle(normal, problems);

@@ -125,11 +125,7 @@ export function lower(
   rules: readonly LoweringRule[],
   options: LowerOptions = {},
 ): IntegerProgram {
-  if (!isQuantized(graph)) {
-    throw new ModelError(
-      'the model is not quantized (it has no QuantizeLinear): run `octet quantize` on it first',
-    );
-  }
+  checkQuantized(graph);
   const problems = new Problems(graph.opset);
   const lowering = new Lowering(
     joinMatMulBias(withoutSizes(withoutRepeatedConstants(prepared(graph, problems)))),
@@ -140,6 +136,14 @@ export function lower(
   );
   const program = compact(lowering.run());
   return options.fuse === false ? program : fuse(program);
+}
+
+/** @throws {ModelError} a float model */
+export function checkQuantized(graph: Graph): void {
+  if (isQuantized(graph)) return;
+  throw new ModelError(
+    'the model is not quantized (it has no QuantizeLinear): run `octet quantize` on it first',
+  );
 }
 
 /** A float value of the graph in the program's terms. */
@@ -174,7 +178,6 @@ class Lowering implements LoweringContext {
   readonly #absorbed = new Set<Node>();
   /** Values behind a problem: what reads them is not reported again. */
   readonly #failed = new Set<string>();
-  readonly #shifted = new Map<Uint8Array, Int8Array>();
   /** Values in real numbers, for host stages: those that are computed otherwise. */
   readonly #reals = new Map<Value, FloatTensor>();
   /** The same of integers. */
@@ -313,7 +316,7 @@ class Lowering implements LoweringContext {
     const offset = tensor.dtype === 'uint8' ? 128 : 0;
     const data =
       tensor.data instanceof Uint8Array
-        ? this.#asInt8(tensor.data, offset)
+        ? asInt8(tensor.data, offset)
         : tensor.data instanceof Int8Array || tensor.data instanceof Int32Array
           ? tensor.data
           : undefined;
@@ -327,13 +330,6 @@ class Lowering implements LoweringContext {
       ),
       axis: resolveAxis(numberAttribute(dequantize, 'axis', 1), tensor.shape.length) ?? 0,
     };
-  }
-
-  /** An unsigned constant as int8: uint8 less 128, uint4 and uint2 as they are. Made once, since nodes may share it. */
-  #asInt8(data: Uint8Array, offset: number): Int8Array {
-    let shifted = this.#shifted.get(data);
-    if (!shifted) this.#shifted.set(data, (shifted = Int8Array.from(data, (q) => q - offset)));
-    return shifted;
   }
 
   reals(node: Node, index: number): (ConstantValue & { readonly data: Float32Array }) | undefined {
@@ -1160,6 +1156,16 @@ const OUTPUT_TYPES: readonly string[] = [
 
 function isOutputType(dtype: DType): dtype is ProgramOutput['dtype'] {
   return OUTPUT_TYPES.includes(dtype);
+}
+
+/** Unsigned constants as int8, made once: nodes share them, and programs of other sizes. */
+const shifted = new WeakMap<Uint8Array, Int8Array>();
+
+/** An unsigned constant as int8: uint8 less 128, uint4 and uint2 as they are. */
+function asInt8(data: Uint8Array, offset: number): Int8Array {
+  let integers = shifted.get(data);
+  if (!integers) shifted.set(data, (integers = Int8Array.from(data, (q) => q - offset)));
+  return integers;
 }
 
 /** Of what a file with an open batch, or one of 1, says. */

@@ -20,12 +20,13 @@ export interface ProcessOptions extends UnitLimits {
 export interface ProcessModel {
   /** SHA-256 of the file and of its external data, in hex; '' of a graph in memory. */
   readonly hash: string;
-  /** Each with the type that the file declares. */
-  readonly inputs: readonly (ModelInput & { readonly dtype: 'float32' | 'int8' | 'uint8' })[];
+  readonly inputs: readonly ModelInput[];
   readonly outputs: readonly ModelOutput[];
   readonly labels: readonly string[];
   /** Why the model cannot take pixels; null where it can. */
   readonly noPixels: string | null;
+  /** Why it cannot classify pictures of any size, beside that; null where it can. */
+  readonly noPictures: string | null;
   readonly backend: BackendName;
   readonly backendReason: string;
   readonly threads: number | null;

@@ -37,9 +37,11 @@ async function open(
 
 /** Every batch size once: plans, packed weights, pipelines, and the engine's compiled code. */
 async function warmUp(model: Model, batches: readonly number[]): Promise<void> {
+  // Sizes that requests choose are planned for the first of them.
+  if (model.program === null) return;
   for (const batch of batches) {
     const zeros = model.inputs.map(({ name, height, width, channels, scale }): [string, RunInput] => {
-      const length = batch * height * width * channels;
+      const length = batch * height! * width! * channels!;
       return [name, scale === null ? new Float32Array(length) : new Int8Array(length)];
     });
     await model.run(Object.fromEntries(zeros), { integers: true });
@@ -50,15 +52,21 @@ function describe(model: Model, hash: string): ProcessModel {
   const { backend, backendReason, threads, adapter, outputs, labels } = model;
   return {
     hash,
-    inputs: model.inputs.map((input, index) => ({ ...input, dtype: model.program.inputs[index].fileDtype })),
+    inputs: model.inputs,
     outputs,
     labels,
     noPixels: noPixels(model),
+    noPictures: noPictures(model),
     backend,
     backendReason,
     threads,
     adapter: adapter && [adapter.vendor, adapter.device, adapter.description].filter(Boolean).join(' '),
   };
+}
+
+function noPictures({ program, inputs: [{ shape }] }: Model): string | null {
+  if (program) return null;
+  return `its input [${shape.join(', ')}] has no size to resize them to (start the server with --input-shape)`;
 }
 
 function noPixels({ inputs, preprocessing }: Model): string | null {

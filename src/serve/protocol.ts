@@ -72,14 +72,14 @@ const requestSchema = v.object(
 type RequestHeader = v.InferOutput<typeof requestSchema>;
 type TensorHeader = RequestHeader['inputs'][number];
 
-/** Inputs and outputs as the model's metadata lists them; the batch is −1. */
+/** Inputs and outputs as the model's metadata lists them; the batch is −1, and so is each size that a request chooses. */
 export function tensorMetadata(
   tensors: ProcessModel['inputs'] | ProcessModel['outputs'],
 ): readonly TensorMetadata[] {
   return tensors.map(({ name, dtype, shape }) => ({
     name,
     datatype: DATATYPES[dtype],
-    shape: [-1, ...(shape.slice(1) as number[])],
+    shape: [-1, ...shape.slice(1).map((size) => (typeof size === 'number' ? size : -1))],
   }));
 }
 
@@ -190,9 +190,10 @@ function readInput(model: ProcessModel, header: TensorHeader, bytes: Uint8Array 
     throw new InputError(`there is no input "${name.slice(0, 100)}": the model has ${names}`);
   }
   const { channels, height, width, dtype } = input;
+  const sizes = input.shape.slice(1);
   // The file's own uint8 values are quantized already; of other files, uint8 are pixels.
   const isPixels = datatype === 'UINT8' && dtype !== 'uint8';
-  const expected = isPixels ? [height, width, channels] : input.shape.slice(1);
+  const expected = isPixels ? [height ?? 'height', width ?? 'width', channels ?? 'channels'] : sizes;
   const accepted = new Set<string>(['FP32', dtype === 'uint8' ? 'UINT8' : 'INT8']);
   if (!isPixels && !accepted.has(datatype)) {
     throw new InputError(
@@ -204,12 +205,15 @@ function readInput(model: ProcessModel, header: TensorHeader, bytes: Uint8Array 
     throw new InputError(`input "${name}" cannot take pixels: ${model.noPixels}`);
   }
   const [batch, ...rest] = shape;
-  if (!(batch >= 1) || rest.length !== expected.length || rest.some((size, i) => size !== expected[i])) {
+  // Names are sizes that the request chooses.
+  const fits = (size: number, i: number) =>
+    typeof expected[i] === 'string' ? size >= 1 : size === expected[i];
+  if (!(batch >= 1) || rest.length !== expected.length || !rest.every(fits)) {
     throw new InputError(
       `input "${name}" of type ${datatype} has shape [N, ${expected.join(', ')}] with N at least 1, not [${shape.slice(0, 16).join(', ')}]`,
     );
   }
-  const count = batch * channels * height * width;
+  const count = rest.reduce((product, size) => product * size, batch);
   const { data } = header;
   if ((data === undefined) === (bytes === undefined)) {
     throw new InputError(`input "${name}" must have either data or parameters.binary_data_size`);
@@ -217,7 +221,7 @@ function readInput(model: ProcessModel, header: TensorHeader, bytes: Uint8Array 
   const values = bytes
     ? fromBytes(name, datatype as Datatype, bytes, count)
     : fromJson(name, datatype as Datatype, data!, count);
-  return { name, batch, input: toUnitInput(values, isPixels) };
+  return { name, batch, input: toUnitInput(values, isPixels, rest) };
 }
 
 /** Real values must be numbers: found here, a NaN is the request's own error and not its batch's. */
@@ -297,12 +301,16 @@ function countValues(name: string, items: readonly unknown[], depth: number): nu
   return count;
 }
 
-function toUnitInput(values: Float32Array | Int8Array | Uint8Array, isPixels: boolean): UnitInput {
-  if (values instanceof Float32Array) return { kind: 'real', data: values };
-  if (values instanceof Int8Array) return { kind: 'quantized', data: values };
-  if (isPixels) return { kind: 'pixels', data: values };
+function toUnitInput(
+  values: Float32Array | Int8Array | Uint8Array,
+  isPixels: boolean,
+  shape: readonly number[],
+): UnitInput {
+  if (values instanceof Float32Array) return { kind: 'real', data: values, shape };
+  if (values instanceof Int8Array) return { kind: 'quantized', data: values, shape };
+  if (isPixels) return { kind: 'pixels', data: values, shape };
   // Held as int8, 128 less.
-  return { kind: 'quantized', data: Int8Array.from(values, (value) => value - 128) };
+  return { kind: 'quantized', data: Int8Array.from(values, (value) => value - 128), shape };
 }
 
 /** One binary tensor without a header, for a model with one input: values of the type that the file declares. */
@@ -313,16 +321,22 @@ function readRawRequest(model: ProcessModel, body: Uint8Array): InferRequest {
       `a body without a header is for models with one input, this has ${model.inputs.length}`,
     );
   }
-  const { name, shape, channels, height, width, dtype } = input;
+  const { name, shape, dtype } = input;
+  const sizes = shape.slice(1).filter((size) => typeof size === 'number');
+  if (sizes.length < shape.length - 1) {
+    throw new InputError(
+      `a body without a header says no sizes, and input "${name}" [${shape.join(', ')}] leaves some to the request`,
+    );
+  }
   const datatype = DATATYPES[dtype];
-  const perPicture = channels * height * width * (datatype === 'FP32' ? 4 : 1);
+  const perPicture = sizes.reduce((product, size) => product * size, datatype === 'FP32' ? 4 : 1);
   const batch = body.length / perPicture;
   if (!Number.isInteger(batch) || batch < 1) {
     throw new InputError(
       `input "${name}" takes ${perPicture} bytes a picture (${datatype}), so the body must be a multiple of that, not ${body.length} bytes`,
     );
   }
-  const header = { name, datatype, shape: [batch, ...(shape.slice(1) as number[])], parameters: {} };
+  const header = { name, datatype, shape: [batch, ...sizes], parameters: {} };
   return {
     id: undefined,
     units: splitUnits([readInput(model, { ...header, data: undefined }, body)]),
@@ -338,7 +352,7 @@ function splitUnits(inputs: readonly BatchInput[]): readonly Unit[] {
       inputs.map(({ name, batch, input }) => {
         const length = input.data.length / batch;
         const data = input.data.subarray(index * length, (index + 1) * length);
-        return [name, { kind: input.kind, data } as UnitInput];
+        return [name, { ...input, data } as UnitInput];
       }),
     ),
   }));
@@ -382,12 +396,12 @@ export function writeInferResponse(
   const binary: Uint8Array[] = [];
   const outputs = request.outputs.map((asked) => {
     const index = model.outputs.findIndex(({ name }) => name === asked.name);
-    const { name, dtype, shape } = model.outputs[index];
+    const { name, dtype } = model.outputs[index];
     const data = joinOutputs(results.map((outputs) => outputs[index].data));
     const tensor = {
       name,
       datatype: DATATYPES[dtype],
-      shape: [results.length, ...(shape.slice(1) as number[])],
+      shape: [results.length, ...results[0][index].shape],
     };
     if (!asked.binary) {
       // The protocol's booleans are JSON's.

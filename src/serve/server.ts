@@ -433,7 +433,8 @@ async function classify(
 ): Promise<FastifyReply> {
   const served = state.find(request.params);
   const { model } = served.pool;
-  if (model.noPixels) throw new InputError(`model "${served.name}" takes no pictures: ${model.noPixels}`);
+  const obstacle = model.noPixels ?? model.noPictures;
+  if (obstacle) throw new InputError(`model "${served.name}" takes no pictures: ${obstacle}`);
   if (!isClassifier(model.outputs)) {
     throw new InputError(`model "${served.name}" is no classifier: use the infer route`);
   }

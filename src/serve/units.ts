@@ -4,17 +4,21 @@
  */
 import { decodePicture } from '../vision/decode.ts';
 import type { Picture } from '../vision/picture.ts';
-import { OctetError } from '../errors.ts';
+import { InputError, ModelError, OctetError } from '../errors.ts';
 import type { Model, RunInput } from '../model/model.ts';
 import { picturePixels } from '../model/pictures.ts';
 import type { OutputValues } from '../program/input.ts';
 import type { TensorBuffer } from '../program/program.ts';
 
 /** Values of one input for one picture: real [C, H, W], quantized [C, H, W], or pixels [H, W, C]. */
-export type UnitInput =
+export type UnitInput = (
   | { readonly kind: 'real'; readonly data: Float32Array }
   | { readonly kind: 'quantized'; readonly data: Int8Array }
-  | { readonly kind: 'pixels'; readonly data: Uint8Array };
+  | { readonly kind: 'pixels'; readonly data: Uint8Array }
+) & {
+  /** Sizes of the picture, in the order of `data`. */
+  readonly shape: readonly number[];
+};
 
 export type Unit =
   | { readonly kind: 'inputs'; readonly inputs: Readonly<Record<string, UnitInput>> }
@@ -25,7 +29,9 @@ export type Unit =
 /** One output for one picture. */
 export interface UnitOutput {
   readonly name: string;
-  /** In the type that the file declares, row-major in the output's shape without the batch. */
+  /** Without the batch. */
+  readonly shape: readonly number[];
+  /** In the type that the file declares, row-major. */
   readonly data: OutputValues['data'];
   /** `OutputTensor.integers` of this picture. */
   readonly integers: TensorBuffer;
@@ -48,9 +54,10 @@ const DECODERS = 4;
 type UnitInputs = Readonly<Record<string, UnitInput>>;
 
 /**
- * Runs units as few batches: one, where all bring their inputs the same way. Results are in the units' order.
+ * Runs units as few batches: one, where all bring their inputs the same way and in the same sizes. Results are in the units' order.
  *
- * @throws what `Model.run` throws where a whole batch fails; a picture that cannot be decoded is its unit's error
+ * @throws {DeviceError} a batch fails for what is no fault of its own; what is, an impossible size or a picture that cannot be decoded, is the
+ * error of its units
  */
 export async function runUnits(
   model: Model,
@@ -62,7 +69,7 @@ export async function runUnits(
   const prepare = async (unit: Unit, index: number): Promise<void> => {
     try {
       const inputs = unit.kind === 'inputs' ? unit.inputs : await pixelsOf(model, unit, maxPixels);
-      const kind = kindsOf(inputs);
+      const kind = kindsOf(inputs, model.program === null);
       const group = groups.get(kind);
       if (group) group.push({ index, inputs });
       else groups.set(kind, [{ index, inputs }]);
@@ -81,32 +88,41 @@ export async function runUnits(
       model,
       group.map((unit) => unit.inputs),
     );
-    const { outputs } = await model.run(inputs, { integers: true, ...(signal && { signal }) });
-    for (const [position, { index }] of group.entries()) {
-      results[index] = {
-        outputs: model.outputs.map(({ name }): UnitOutput => {
-          const { data, integers } = outputs[name];
-          const length = data.length / group.length;
-          const [from, to] = [position * length, (position + 1) * length];
-          return { name, data: data.subarray(from, to), integers: integers!.subarray(from, to) };
-        }),
-      };
+    try {
+      const { outputs } = await model.run(inputs, { integers: true, ...(signal && { signal }) });
+      for (const [position, { index }] of group.entries()) {
+        results[index] = {
+          outputs: model.outputs.map(({ name }): UnitOutput => {
+            const {
+              data,
+              integers,
+              shape: [, ...shape],
+            } = outputs[name];
+            const length = data.length / group.length;
+            const [from, to] = [position * length, (position + 1) * length];
+            return { name, shape, data: data.subarray(from, to), integers: integers!.subarray(from, to) };
+          }),
+        };
+      }
+    } catch (error) {
+      if (!(error instanceof InputError || error instanceof ModelError)) throw error;
+      for (const { index } of group) results[index] = { error: error.message };
     }
   }
   return results;
 }
 
-/** A picture at the network's size: what it was decoded to, many times as large, is free again. */
+/** A picture at the network's size, or its own where that is open: what it was decoded to, many times as large, is free again. */
 async function pixelsOf(
   model: Model,
   unit: Exclude<Unit, { kind: 'inputs' }>,
   maxPixels: number | undefined,
 ): Promise<UnitInputs> {
-  const [{ name, height, width, channels }] = model.inputs;
+  const [{ name, ...input }] = model.inputs;
   const picture = unit.kind === 'picture' ? unit.picture : await decode(unit, maxPixels);
-  return Object.fromEntries([
-    [name, { kind: 'pixels', data: picturePixels(picture, height, width, channels) }],
-  ]);
+  const { height, width, channels } = input;
+  const shape = [height ?? picture.height, width ?? picture.width, channels ?? 3] as const;
+  return Object.fromEntries([[name, { kind: 'pixels', shape, data: picturePixels(picture, ...shape) }]]);
 }
 
 function decode(
@@ -119,25 +135,37 @@ function decode(
   });
 }
 
-/** Units of the same kinds can be one batch. */
-function kindsOf(inputs: UnitInputs): string {
-  const kinds = Object.entries(inputs).map(([name, { kind }]) => JSON.stringify([name, kind]));
+/** Units of the same kinds, and of the same sizes, can be one batch. */
+function kindsOf(inputs: UnitInputs, isOpen: boolean): string {
+  const kinds = Object.entries(inputs).map(([name, { kind, shape }]) =>
+    JSON.stringify([name, kind, ...(isOpen ? shape : [])]),
+  );
   return kinds.sort().join();
 }
 
 function joinInputs(model: Model, units: readonly UnitInputs[]): Record<string, RunInput> {
   // Not assigned one by one: an input may be called `__proto__`.
   return Object.fromEntries(
-    model.inputs.map(({ name }) => [name, joinInput(units.map((inputs) => inputs[name]))]),
+    model.inputs.map(({ name }) => [
+      name,
+      joinInput(
+        units.map((inputs) => inputs[name]),
+        model.program === null,
+      ),
+    ]),
   );
 }
 
-function joinInput(parts: readonly UnitInput[]): RunInput {
-  const [{ kind, data }] = parts;
-  const length = data.length;
-  if (kind === 'pixels') return { pixels: fill(new Uint8Array(parts.length * length), parts) };
-  if (kind === 'quantized') return fill(new Int8Array(parts.length * length), parts);
-  return fill(new Float32Array(parts.length * length), parts);
+/** @param isOpen whether the model has to be told the sizes */
+function joinInput(parts: readonly UnitInput[], isOpen: boolean): RunInput {
+  const [{ kind, data, shape }] = parts;
+  const length = parts.length * data.length;
+  if (kind === 'pixels') {
+    const [height, width] = shape;
+    return { pixels: fill(new Uint8Array(length), parts), ...(isOpen && { height, width }) };
+  }
+  const values = fill(kind === 'quantized' ? new Int8Array(length) : new Float32Array(length), parts);
+  return isOpen ? { data: values, shape: [parts.length, ...shape] } : values;
 }
 
 function fill<T extends Float32Array | Int8Array | Uint8Array>(whole: T, parts: readonly UnitInput[]): T {

@@ -412,16 +412,24 @@ function phasesOf({ plan: { stages }, dispatches }: PreparedPlan): Phase[] {
 /** A plan that is being prepared, or is ready. */
 class PendingPlan {
   readonly ready: Promise<RunPlan>;
+  #plan: RunPlan | undefined;
+  #disposed = false;
 
   constructor(ready: Promise<RunPlan>) {
     this.ready = ready;
-  }
-
-  dispose(): void {
-    this.ready.then(
-      (plan) => plan.dispose(),
+    ready.then(
+      (plan) => {
+        this.#plan = plan;
+        if (this.#disposed) plan.dispose();
+      },
       () => undefined,
     );
+  }
+
+  /** One that is still being prepared is freed when it is. */
+  dispose(): void {
+    this.#disposed = true;
+    this.#plan?.dispose();
   }
 }
 

@@ -13,7 +13,7 @@ import { networks } from '../../bench/networks.ts';
 import { gpuHostTable } from '../../bench/report.ts';
 import { packGpuHost } from '../../bench/pack-gpu-host.ts';
 import { flagship as int8Model } from '../../scripts/quantize-flagship.ts';
-import { loadModel } from '../../src/index.ts';
+import { loadFixedModel } from '../../src/index.ts';
 import { createOperatorRegistry } from '../../src/ops/registry.ts';
 import { candidates } from '../../src/webgpu/execution-plan.ts';
 import { chooseVulkanDriver } from '../support/node-gpu.ts';
@@ -22,7 +22,7 @@ test('golden tensors come back as the reference made them, in any batch', async 
   const flagship = await loadNetwork('vgg16', false);
   const folder = await mkdtemp(path.join(os.tmpdir(), 'octet-golden-'));
   try {
-    using reference = await loadModel(int8Model, { backend: 'reference' });
+    using reference = await loadFixedModel(int8Model, { backend: 'reference' });
     const file = path.join(folder, 'golden');
     await writeGolden(file, reference, [flagship.batchFrom(0, 1), flagship.batchFrom(1, 1)]);
     const golden = await readGolden(file);

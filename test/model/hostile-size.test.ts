@@ -5,7 +5,7 @@
 import { TensorProto_DataType as DataType } from 'onnx-buf';
 import { describe, expect, test } from 'vitest';
 import { InputError, ModelError, OctetError } from '../../src/errors.ts';
-import { loadModel } from '../../src/model/load.ts';
+import { loadFixedModel } from '../../src/model/load.ts';
 import type { LoadOptions } from '../../src/model/model.ts';
 import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { paddedChannels } from '../../src/program/program.ts';
@@ -74,7 +74,7 @@ function decodeError(graph: GraphInit): ModelError {
 async function load(bytes: Uint8Array, options: LoadOptions = {}) {
   const start = performance.now();
   try {
-    return await loadModel(bytes, { backend: 'wasm', threads: 1, ...options });
+    return await loadFixedModel(bytes, { backend: 'wasm', threads: 1, ...options });
   } finally {
     expect(performance.now() - start).toBeLessThan(SECONDS);
   }
@@ -260,7 +260,7 @@ describe('loading', () => {
     const chain = times(16_400, (i) =>
       node('MaxPool', [`x${i}`], [i === 16_399 ? 'y' : `x${i + 1}`], [attribute('kernel_shape', [1, 1])]),
     );
-    const loading = loadModel(quantized(['N', 1, 2, 2], chain), { backend: 'wasm', threads: 1 });
+    const loading = loadFixedModel(quantized(['N', 1, 2, 2], chain), { backend: 'wasm', threads: 1 });
     await expect(loading).rejects.toThrow(/takes more than 16368 kernel calls/);
   });
 

@@ -1,9 +1,9 @@
-/** Models with sizes that the file leaves open, prepared for one size at a time. */
+/** Models with sizes that the file leaves open, fixed at load. Those that runs choose: sizes-by-run.test.ts. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { InputError, ModelError } from '../../src/errors.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { imageBatches } from '../../src/model/image-batches.ts';
-import { loadModel } from '../../src/model/load.ts';
+import { loadFixedModel } from '../../src/model/load.ts';
 import type { InputShape } from '../../src/model/model.ts';
 import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
@@ -31,7 +31,7 @@ beforeAll(async () => {
 });
 
 async function load(inputShape: InputShape) {
-  return loadModel(file, { backend: 'reference', inputShape });
+  return loadFixedModel(file, { backend: 'reference', inputShape });
 }
 
 test('quantizing leaves the sizes open', () => {
@@ -53,8 +53,8 @@ test('another size is another load of the same bytes, and gives what a file of t
   const fixed = decodeModel(file, { inputShape: { height: 8, width: 8 } });
   expect(fixed.inputs[0].shape).toEqual(['N', 3, 8, 8]);
   using ofBytes = await load({ height: 8, width: 8 });
-  using ofFixed = await loadModel(encodeModel(fixed), { backend: 'reference' });
-  using ofGraph = await loadModel(decodeModel(file), {
+  using ofFixed = await loadFixedModel(encodeModel(fixed), { backend: 'reference' });
+  using ofGraph = await loadFixedModel(decodeModel(file), {
     backend: 'reference',
     inputShape: { height: 8, width: 8 },
   });
@@ -66,8 +66,8 @@ test('another size is another load of the same bytes, and gives what a file of t
   expect(results[2]).toEqual(results[0]);
 });
 
-test('without sizes the error says what to pass', async () => {
-  const loading = loadModel(file, { backend: 'reference' });
+test('where sizes must be fixed, the error says what to pass', async () => {
+  const loading = loadFixedModel(file, { backend: 'reference' });
   await expect(loading).rejects.toThrow(ModelError);
   await expect(loading).rejects.toThrow(
     'pass inputShape: { height: …, width: … } to loadModel, or --input-shape height=…,width=… on the command line',

@@ -3,7 +3,7 @@ import { InputError, ModelError } from '../../src/errors.ts';
 import type { Graph, Tensor } from '../../src/graph/graph.ts';
 import { inferShapes } from '../../src/graph/infer-shapes.ts';
 import { Problems } from '../../src/graph/problems.ts';
-import { loadModel } from '../../src/model/load.ts';
+import { loadFixedModel } from '../../src/model/load.ts';
 import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { builtinOperators } from '../../src/ops/more-operators.ts';
@@ -294,7 +294,7 @@ describe('schemes', () => {
     expect(report.layers.find(({ name }) => name === others[0])?.weights).toMatchObject({ bits: 4 });
     const input = { input: images[0].data };
     const run = async (backend: 'reference' | 'wasm') => {
-      using model = await loadModel(encodeModel(graph), { backend });
+      using model = await loadFixedModel(encodeModel(graph), { backend });
       expect(model.hostNodes.map(({ name }) => name)).toContain(kept);
       return Object.values((await model.run(input)).outputs)[0].data;
     };

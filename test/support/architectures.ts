@@ -1,6 +1,6 @@
 /** Float networks of test/architectures/export.py: quantized on smooth random images, run, and held to float and to ONNX Runtime. */
 import { OctetError } from '../../src/errors.ts';
-import { loadModel } from '../../src/model/load.ts';
+import { loadFixedModel } from '../../src/model/load.ts';
 import type { Model, OutputTensor } from '../../src/model/model.ts';
 import { decodeModel } from '../../src/onnx/decode-model.ts';
 import type { HostOperation } from '../../src/program/program.ts';
@@ -56,11 +56,11 @@ export async function judgeArchitecture(
     const float = decodeModel(bytes);
     const { graph } = await quantize(float, [{ data: calibration, shape: [CALIBRATION_IMAGES, ...shape] }]);
     const [{ name }] = graph.inputs;
-    using reference = await loadModel(graph, { backend: 'reference' });
+    using reference = await loadFixedModel(graph, { backend: 'reference' });
     const outputs = await run(reference, name, images);
     const others = [
-      await loadModel(graph, { backend: 'wasm', threads: 1 }),
-      ...(device ? [await loadModel(graph, { backend: 'webgpu', device })] : []),
+      await loadFixedModel(graph, { backend: 'wasm', threads: 1 }),
+      ...(device ? [await loadFixedModel(graph, { backend: 'webgpu', device })] : []),
     ];
     const different: string[] = [];
     for (const other of others) {

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { OctetError } from '../../src/errors.ts';
 import type { Graph } from '../../src/graph/graph.ts';
-import { loadModel } from '../../src/model/load.ts';
+import { loadFixedModel } from '../../src/model/load.ts';
 import type { LoadOptions, Model, OutputTensor } from '../../src/model/model.ts';
 import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { moreOperators } from '../../src/ops/more-operators.ts';
@@ -59,8 +59,8 @@ export async function judge(fixture: Fixture): Promise<Verdict> {
     const graph = tool === 'float' ? await quantizeOn(decodeModel(bytes), input) : decodeModel(bytes);
     const [name] = graph.inputs.map((each) => each.name);
     const sizes = openSizes(graph);
-    using reference = await loadModel(graph, { backend: 'reference', ...sizes });
-    using wasm = await loadModel(graph, { backend: 'wasm', threads: 1, ...sizes });
+    using reference = await loadFixedModel(graph, { backend: 'reference', ...sizes });
+    using wasm = await loadFixedModel(graph, { backend: 'wasm', threads: 1, ...sizes });
     const data = setting === 'nhwc' ? channelsLast(input) : input;
     const output = await run(reference, name, data);
     const own = await run(wasm, name, data);

@@ -7,7 +7,7 @@ import { ModelProtoSchema, NodeProtoSchema, TensorProtoSchema, ValueInfoProtoSch
 import type { DType } from '../../src/graph/graph.ts';
 import { OctetError } from '../../src/errors.ts';
 import { allOperators } from '../../src/graph/operators/host-registry.ts';
-import { loadModel } from '../../src/model/load.ts';
+import { loadFixedModel } from '../../src/model/load.ts';
 import { decodeModel } from '../../src/onnx/decode-model.ts';
 import { builtinOperators } from '../../src/ops/more-operators.ts';
 import { decibels, quantize } from '../../src/quantize/quantize.ts';
@@ -84,7 +84,7 @@ async function attempt(test: NodeTest, isBatchAdded: boolean): Promise<Quantized
     const { graph } = await quantize(float, [{ data, shape }]);
     const results: ArrayLike<number>[] = [];
     for (const backend of ['reference', 'wasm'] as const) {
-      const model = await loadModel(graph, { backend, threads: 1 });
+      const model = await loadFixedModel(graph, { backend, threads: 1 });
       try {
         const host = model.program.operations.filter(isHost);
         if (host.length > 0) return { status: 'host', reason: host.map(({ reason }) => reason).join('; ') };

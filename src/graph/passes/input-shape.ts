@@ -17,20 +17,30 @@ export const inputShapeSchema = v.record(
   'an object of sizes, by the name of a dimension or of an input',
 );
 
+type Inputs = Pick<Graph, 'inputs'>;
+
 /**
  * The graph with the sizes of its inputs; what is computed from them is left to shape inference.
+ * @param given what gives the sizes, for messages: the option, or tensors of a run
  * @throws {InputError} every entry that names no dimension and no input, or does not fit the input
  */
-export function withInputShape(graph: Graph, inputShape: InputShape): Graph {
+export function withInputShape<G extends Inputs>(
+  graph: G,
+  inputShape: InputShape,
+  given: 'inputShape' | 'tensors' = 'inputShape',
+): G {
   const wrong: string[] = [];
   const sizes = new Map<string, number>();
   const settle = (name: string, size: number): void => {
     const known = sizes.get(name);
     if (known === undefined) sizes.set(name, size);
-    else if (known !== size) wrong.push(`inputShape gives the dimension "${name}" both ${known} and ${size}`);
+    else if (known !== size) {
+      const giver = given === 'tensors' ? 'the inputs give' : 'inputShape gives';
+      wrong.push(`${giver} the dimension "${name}" both ${known} and ${size}`);
+    }
   };
   const symbols = new Set(graph.inputs.flatMap(({ shape }) => shape.filter(isSymbol)));
-  const batches = new Set(graph.inputs.flatMap(({ shape: [batch] }) => (isSymbol(batch) ? [batch] : [])));
+  const batches = batchNames(graph.inputs);
   for (const [name, value] of Object.entries(inputShape)) {
     if (typeof value === 'number') {
       if (!symbols.has(name)) wrong.push(`inputShape names "${name}", but ${described(graph)}`);
@@ -40,7 +50,8 @@ export function withInputShape(graph: Graph, inputShape: InputShape): Graph {
     const input = graph.inputs.find((each) => each.name === name);
     if (!input) wrong.push(`inputShape has a list for "${name}", but ${described(graph)}`);
     else if (!fits(input, value)) {
-      wrong.push(`inputShape gives "${name}" [${value.join(', ')}], but ${described(graph)}`);
+      const giver = given === 'tensors' ? `input "${name}" is given as` : `inputShape gives "${name}"`;
+      wrong.push(`${giver} [${value.join(', ')}], but ${described(graph)}`);
     } else {
       for (const [axis, dimension] of input.shape.entries()) {
         if (isSymbol(dimension) && !batches.has(dimension)) settle(dimension, value[axis]);
@@ -57,17 +68,30 @@ export function withInputShape(graph: Graph, inputShape: InputShape): Graph {
   return { ...graph, inputs };
 }
 
+/** Names of the dimensions that inputs leave open, beside the batch. */
+export function openSizes(inputs: readonly ValueInfo[]): string[] {
+  const batches = batchNames(inputs);
+  const names = inputs.flatMap(({ shape: [, ...sizes] }) => sizes.filter(isSymbol));
+  return [...new Set(names)].filter((name) => !batches.has(name));
+}
+
+function batchNames(inputs: readonly ValueInfo[]): ReadonlySet<string> {
+  return new Set(inputs.flatMap(({ shape: [batch] }) => (isSymbol(batch) ? [batch] : [])));
+}
+
 /** What to pass where inputs have sizes that are not fixed, for messages; undefined where all are. */
 export function inputShapeAdvice(inputs: readonly ValueInfo[]): string | undefined {
   const open = new Set(inputs.flatMap(({ shape: [, ...sizes] }) => sizes.filter(isSymbol)));
   if (open.size === 0) return undefined;
   // Dimensions without a name of their own are called by their input and axis (onnx/decode.ts).
-  const keys = [...open].map((name) => (/^\w+$/.test(name) ? name : JSON.stringify(name)));
   const names = [...open].map((name) => `${name}=…`);
-  return (
-    `pass inputShape: { ${keys.map((key) => `${key}: …`).join(', ')} } to loadModel, ` +
-    `or --input-shape ${names.join(',')} on the command line`
-  );
+  return `pass ${inputShapeOf([...open])} to loadModel, or --input-shape ${names.join(',')} on the command line`;
+}
+
+/** The option with places for these sizes, for messages. */
+export function inputShapeOf(names: readonly string[]): string {
+  const keys = names.map((name) => (/^\w+$/.test(name) ? name : JSON.stringify(name)));
+  return `inputShape: { ${keys.map((key) => `${key}: …`).join(', ')} }`;
 }
 
 function isSymbol(dimension: Dimension | undefined): dimension is string {
@@ -82,7 +106,7 @@ function fits({ shape }: ValueInfo, sizes: readonly number[]): boolean {
   );
 }
 
-function described({ inputs }: Graph): string {
+function described({ inputs }: Inputs): string {
   const shapes = inputs.map(({ name, shape }) => `"${name}" [${shape.join(', ')}]`);
   return `the model takes ${shapes.join(' and ')}`;
 }

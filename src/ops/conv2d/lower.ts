@@ -190,7 +190,7 @@ function inOrderOf({ image, strides }: Layout, rows: Int8Array | Int32Array, out
   return result;
 }
 
-/** Weights without zero points, by what they are in the file: layers may share them. */
+/** Weights, by what they are in the file: layers share them, and programs of other sizes. */
 const knownWeights = new WeakMap<object, Map<string, Weights>>();
 
 /** The weights that `data` has in `order`, laid out by `values` once for all layers that share them. */
@@ -207,7 +207,11 @@ function sharedWeights(
   let weights = known.get(key);
   if (!weights) known.set(key, (weights = int8Weights(shape, values())));
   const ownZeroPoints = zeroPoints(shape.outChannels, zeroPoint);
-  return ownZeroPoints ? int8Weights(shape, weights.rows(), ownZeroPoints) : weights;
+  if (!ownZeroPoints) return weights;
+  const ownKey = `${key} ${ownZeroPoints.join()}`;
+  let own = known.get(ownKey);
+  if (!own) known.set(ownKey, (own = int8Weights(shape, weights.rows(), ownZeroPoints)));
+  return own;
 }
 
 /**

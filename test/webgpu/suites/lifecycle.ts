@@ -11,7 +11,7 @@ import type { IntegerProgram, TensorId } from '../../../src/program/program.ts';
 import type { ProgressEvent } from '../../../src/progress.ts';
 import { createReferenceSession } from '../../../src/reference/session.ts';
 import { bufferUsage, mapModeRead } from '../../../src/webgpu/flags.ts';
-import { createWebgpuSession } from '../../../src/webgpu/backend.ts';
+import { createWebgpuSession, openWebgpuBackend } from '../../../src/webgpu/backend.ts';
 import { measureDispatch, measureTraffic } from '../../../src/webgpu/traffic.ts';
 import { createRandom } from '../../support/random.ts';
 import { randomProgram } from '../../support/random-program.ts';
@@ -34,6 +34,7 @@ export const lifecycle: Suite = async () => {
     'a planted wrong variant': () => plantedVariant(checks),
     'a kernel that does not compile': () => brokenKernel(checks),
     'buffers in and out': () => gpuBuffers(checks),
+    'two programs on one device': () => twoPrograms(checks),
     'a batch beyond the limits': () => splitBatch(checks),
     'an adapter that tells no subgroup sizes': () => silentAdapter(checks),
     'runs 1, 2 and 500': () => manyRuns(checks),
@@ -249,6 +250,48 @@ function publicInputs(of: IntegerProgram, batch: number): Record<string, Int8Arr
       return [name, Int8Array.from({ length }, () => random.int(-128, 127))];
     }),
   );
+}
+
+/** Programs of one network hold its weights once, and one goes without the other. */
+function twoPrograms(checks: Checks): Promise<void> {
+  return withDevice(async ({ device }) => {
+    const live = countLive(device);
+    const backend = await openWebgpuBackend(registry, { device });
+    // Their operations are objects of their own; the weights in them are not.
+    const programs = [program, program].map((each) => ({
+      ...each,
+      operations: each.operations.map((operation) => ({ ...operation })),
+    }));
+    const inputs = randomInputs(program, 1, 3);
+    const expected = await truth(inputs, 1);
+    const [first, second] = programs.map((each) => backend.session(each));
+    checks.that(
+      same((await first.run(inputs, { batch: 1 })).tensors, expected),
+      'the first program is wrong',
+    );
+    const weights = program.operations.reduce((sum, each) => sum + ('weights' in each ? 1 : 0), 0);
+    const { buffers } = live;
+    checks.that(
+      same((await second.run(inputs, { batch: 1 })).tensors, expected),
+      'the second program is wrong',
+    );
+    checks.that(
+      weights > 0 && live.buffers === 2 * buffers - weights,
+      `${live.buffers} buffers of two programs, ${buffers} of one, which has ${weights} layers with weights`,
+    );
+    first.dispose();
+    checks.that(
+      live.buffers === buffers,
+      `${live.buffers} buffers of the second program alone, not ${buffers}`,
+    );
+    checks.that(
+      same((await second.run(inputs, { batch: 1 })).tensors, expected),
+      'the second is wrong without the first',
+    );
+    second.dispose();
+    backend.dispose();
+    checks.that(live.buffers === 0, `${live.buffers} buffers are alive after two programs`);
+  });
 }
 
 function plantedVariant(checks: Checks): Promise<void> {

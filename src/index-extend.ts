@@ -28,6 +28,7 @@ export type {
   GpuCapabilities,
   GpuDispatch,
   GpuKernel,
+  GpuConstant,
   GpuVariant,
 } from './ops/gpu-kernel.ts';
 export type {

@@ -12,8 +12,7 @@ import type {
 } from './model.ts';
 import type { BackendName } from '../schedule/session.ts';
 
-/** Checks `CompareBackendsOptions`. */
-export const compareOptions = optionsOf({ signal: asyncOptions.signal, inputShape: inputShapeSchema });
+const compareOptions = optionsOf({ signal: asyncOptions.signal, inputShape: inputShapeSchema });
 
 const model = withMethods('a Model, as loadModel gives it', 'values', 'run', 'dispose');
 

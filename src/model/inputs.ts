@@ -1,7 +1,6 @@
 /** What a caller gives as input, as the program takes it. */
 import { describeValue } from '../arguments.ts';
 import { InputError } from '../errors.ts';
-import type { Dimension } from '../graph/graph.ts';
 import {
   normalizedPixels,
   pixelTable,
@@ -21,7 +20,7 @@ import {
   type ProgramInput,
   type ProgramTensor,
 } from '../program/program.ts';
-import { picturePixels, pictureSize } from './pictures.ts';
+import { picturePixels } from './pictures.ts';
 import type { PictureSource } from './pictures.ts';
 import type { SessionInput } from '../schedule/session.ts';
 
@@ -234,51 +233,7 @@ function checkReals(name: string, values: Float32Array): void {
   if (bad >= 0) throw new InputError(`input "${name}" is not a number at index ${bad}`);
 }
 
-/**
- * The shape that an input says itself, for one whose sizes the model leaves open: a tensor's, or that of pixels or pictures where the model's
- * is one of images [N, C, H, W].
- *
- * @param shape the model's
- * @throws {InputError} pictures of several sizes
- */
-export function ownShape(
-  name: string,
-  shape: readonly Dimension[],
-  value: RunInput,
-): readonly number[] | undefined {
-  if (isTensorInput(value)) {
-    const { shape: own } = value;
-    if (own.every((size) => Number.isSafeInteger(size) && size > 0)) return own;
-    throw new InputError(
-      `the shape of input "${name}" must be a list of positive integers, not [${own.join(', ')}]`,
-    );
-  }
-  const [, channels, height, width] = shape;
-  if (shape.length !== 4 || typeof channels !== 'number') return undefined;
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return undefined;
-  if ('pixels' in value) {
-    const { height: h, width: w } = value;
-    return h === undefined || w === undefined ? undefined : [1, channels, h, w];
-  }
-  const sizes = (isList(value) ? value : [value]).map(pictureSize);
-  if (sizes.some((size) => size.join() !== sizes[0].join())) {
-    throw new InputError(
-      `the pictures of input "${name}" are of several sizes, and the model takes any: resize them to one, or say which by inputShape`,
-    );
-  }
-  // Sizes that are fixed are the model's: pictures are resized.
-  const [own] = sizes;
-  return (
-    own && [
-      1,
-      channels,
-      typeof height === 'number' ? height : own[1],
-      typeof width === 'number' ? width : own[0],
-    ]
-  );
-}
-
-function isTensorInput(value: RunInput): value is TensorInput {
+export function isTensorInput(value: RunInput): value is TensorInput {
   return (
     typeof value === 'object' &&
     value !== null &&
@@ -288,7 +243,7 @@ function isTensorInput(value: RunInput): value is TensorInput {
   );
 }
 
-function isList(value: PictureSource | readonly PictureSource[]): value is readonly PictureSource[] {
+export function isList(value: PictureSource | readonly PictureSource[]): value is readonly PictureSource[] {
   return Array.isArray(value);
 }
 

@@ -23,10 +23,8 @@ import { preprocessingSchema, readPreprocessing } from '../program/input.ts';
 import { checkQuantized, lower } from '../program/lower.ts';
 import type { FloatKernels } from '../program/host.ts';
 import type { HostOperation, IntegerProgram } from '../program/program.ts';
-import { createReferenceBackend, createReferenceSession } from '../reference/session.ts';
 import { checkActivationBytes } from '../schedule/memory.ts';
-import { adapterName, classifyAdapter } from '../webgpu/adapter.ts';
-import { findAdapter } from '../webgpu/device.ts';
+import { adapterName, classifyAdapter, findAdapter } from '../webgpu/adapter.ts';
 import type { FixedModel } from './fixed-sizes.ts';
 import { readLabels } from './labels.ts';
 import { LoadedModel } from './loaded-model.ts';
@@ -43,10 +41,8 @@ import type { ModelSource } from './source.ts';
  * @throws {DeviceError} the backend that was asked for is not there; its message says what to do
  */
 export async function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
-  const { network, lowered, operators } = await read(source, options);
-  return network.at
-    ? openSizedByRun(network, lowered, operators, options)
-    : openFixed(lowered(network.graph), operators, options);
+  const read = await readModel(source, options);
+  return read.network.at ? openSizedByRun(read, options) : openFixed(read, options);
 }
 
 /**
@@ -55,27 +51,28 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
  * @throws {ModelError} sizes are open, too: the message says how to fix them
  */
 export async function loadFixedModel(source: ModelSource, options: LoadOptions = {}): Promise<FixedModel> {
-  const { network, lowered, operators } = await read(source, options);
-  return openFixed(lowered(network.graph), operators, options);
+  return openFixed(await readModel(source, options), options);
 }
 
 interface ReadModel {
   readonly network: Network;
   readonly operators: OperatorRegistry;
+  /** With what computes convolutions and matrix products on the host. */
+  readonly fast: (kernels?: FloatKernels) => OperatorRegistry;
   /** A graph of fixed sizes as a program, checked against what it may take. */
   readonly lowered: (graph: Graph) => IntegerProgram;
+  readonly adapter: FoundAdapter;
 }
 
-async function read(source: ModelSource, options: LoadOptions): Promise<ReadModel> {
+async function readModel(source: ModelSource, options: LoadOptions): Promise<ReadModel> {
   checkOptions(options);
-  if (typeof source === 'string' || source instanceof URL) void preloadBackend(options);
+  const adapter = adapterOnce(options.powerPreference);
+  if (typeof source === 'string' || source instanceof URL) void preload(options, adapter);
   const network = await readNetwork(source, {
     ...options,
     operators: (options.operators ?? []).flatMap(({ onnx }) => onnx),
   });
-  const more = network.graph.operators?.size
-    ? (await import('../ops/more-operators.ts')).moreOperators
-    : [];
+  const more = network.graph.operators?.size ? (await import('../ops/more-operators.ts')).moreOperators : [];
   const extra = [...more, ...(options.operators ?? [])];
   const operators = createOperatorRegistry(extra);
   const lowered = (graph: Graph): IntegerProgram => {
@@ -86,21 +83,19 @@ async function read(source: ModelSource, options: LoadOptions): Promise<ReadMode
     checkActivationBytes(program, options.maxActivationBytes ?? DEFAULT_MAX_ACTIVATION_BYTES);
     return program;
   };
-  return { network, lowered, operators };
+  const fast = (kernels?: FloatKernels) => createOperatorRegistry(extra, kernels);
+  return { network, lowered, operators, fast, adapter };
 }
 
 async function openFixed(
-  program: IntegerProgram,
-  operators: OperatorRegistry,
+  { network, lowered, operators, fast, adapter }: ReadModel,
   options: LoadOptions,
 ): Promise<FixedModel> {
+  const program = lowered(network.graph);
   const { signal } = options;
   signal?.throwIfAborted();
-  const fast = createOperatorRegistry(options.operators, await floatKernels(program));
-  const { opened: session, reason } = await choose(
-    sessions(program, { plain: operators, fast }, options),
-    options,
-  );
+  const registries = { plain: operators, fast: fast(await floatKernels(program)) };
+  const { opened: session, reason } = await choose(sessions(program, registries, options), options, adapter);
   try {
     signal?.throwIfAborted();
     return new LoadedModel({
@@ -119,9 +114,7 @@ async function openFixed(
 
 /** A model whose sizes each run chooses: what can be refused now is. */
 async function openSizedByRun(
-  network: Network,
-  lowered: (graph: Graph) => IntegerProgram,
-  operators: OperatorRegistry,
+  { network, lowered, operators, fast, adapter }: ReadModel,
   options: LoadOptions,
 ): Promise<Model> {
   const { signal } = options;
@@ -130,8 +123,8 @@ async function openSizedByRun(
     import('./open-model.ts'),
     import('../wasm/float-kernels.ts'),
   ]);
-  const fast = createOperatorRegistry(options.operators, await loadFloatKernels());
-  const { opened: backend, reason } = await choose(backends({ plain: operators, fast }, options), options);
+  const registries = { plain: operators, fast: fast(await loadFloatKernels()) };
+  const { opened: backend, reason } = await choose(backends(registries, options), options, adapter);
   try {
     signal?.throwIfAborted();
     const { metadata } = network.graph;
@@ -161,10 +154,15 @@ export async function preloadBackend(
   options: Pick<LoadOptions, 'backend' | 'device' | 'powerPreference' | 'threads'> = {},
 ): Promise<void> {
   check('preloadBackend', { options: loadOptions }, { options });
-  const { backend = 'auto', device, powerPreference, threads } = options;
+  await preload(options, adapterOnce(options.powerPreference));
+}
+
+async function preload(
+  { backend = 'auto', device, threads }: Pick<LoadOptions, 'backend' | 'device' | 'threads'>,
+  adapter: FoundAdapter,
+): Promise<void> {
   try {
-    const takesGpu = async () =>
-      device !== undefined || (await findAdapterKind(powerPreference, [])) === false;
+    const takesGpu = async () => device !== undefined || (await adapter()).isSoftware === false;
     const chosen = backend !== 'auto' ? backend : (await takesGpu()) ? 'webgpu' : 'wasm';
     if (chosen === 'webgpu') await import('../webgpu/backend.ts');
     if (chosen === 'wasm') await (await import('../wasm/backend.ts')).preloadKernels(threads);
@@ -277,7 +275,10 @@ function sessions(
         ...(options.batches && { batches: options.batches }),
       });
     },
-    reference: () => Promise.resolve(createReferenceSession(program, plain)),
+    reference: async () => {
+      const { createReferenceSession } = await backendModule(() => import('../reference/session.ts'));
+      return createReferenceSession(program, plain);
+    },
   };
 }
 
@@ -292,7 +293,10 @@ function backends({ plain, fast }: Operators, options: LoadOptions): Openers<Bac
       const { openWasmBackend } = await backendModule(() => import('../wasm/backend.ts'));
       return openWasmBackend(wasmOptions(fast, options));
     },
-    reference: () => Promise.resolve(createReferenceBackend(plain)),
+    reference: async () => {
+      const { createReferenceBackend } = await backendModule(() => import('../reference/session.ts'));
+      return createReferenceBackend(plain);
+    },
   };
 }
 
@@ -306,8 +310,11 @@ function wasmOptions(operators: OperatorRegistry, { threads, workerUrl, signal }
 }
 
 /** Opens the backend that was asked for, or the best that there is. */
-async function choose<T>(open: Openers<T>, options: LoadOptions): Promise<Opened<T>> {
-  const { backend = 'auto', device, powerPreference } = options;
+async function choose<T>(
+  open: Openers<T>,
+  { backend = 'auto', device }: LoadOptions,
+  adapter: FoundAdapter,
+): Promise<Opened<T>> {
   if (backend !== 'auto') return { opened: await open[backend](), reason: 'it was asked for' };
   if (device) return { opened: await open.webgpu(), reason: 'a GPU device was given' };
 
@@ -324,14 +331,15 @@ async function choose<T>(open: Openers<T>, options: LoadOptions): Promise<Opened
   };
   const because = (why: string) => [...obstacles, why].join('; ');
 
-  const software = await findAdapterKind(powerPreference, obstacles);
-  if (software === false) {
+  const { isSoftware, obstacle } = await adapter();
+  if (obstacle !== undefined) obstacles.push(obstacle);
+  if (isSoftware === false) {
     const opened = await attempt('webgpu');
     if (opened) return { opened, reason: because('there is a hardware GPU') };
   }
   const wasm = await attempt('wasm');
   if (wasm) return { opened: wasm, reason: because('WebAssembly is the fastest without a hardware GPU') };
-  if (software) {
+  if (isSoftware) {
     const opened = await attempt('webgpu');
     if (opened) return { opened, reason: because('a software GPU adapter is better than plain loops') };
   }
@@ -349,19 +357,30 @@ function warnOnce(message: string): void {
   console.warn(message);
 }
 
-/** Whether the adapter is a software one; undefined where there is none. Says so in `obstacles`. */
-async function findAdapterKind(
-  powerPreference: GPUPowerPreference | undefined,
-  obstacles: string[],
-): Promise<boolean | undefined> {
+/** Whether the adapter is a software one, undefined where there is none; and what of that speaks against the GPU. */
+interface AdapterKind {
+  readonly isSoftware: boolean | undefined;
+  readonly obstacle?: string;
+}
+
+type FoundAdapter = () => Promise<AdapterKind>;
+
+/** Looks for the adapter on the first call: preloading and choosing a backend ask once between them. */
+function adapterOnce(powerPreference: GPUPowerPreference | undefined): FoundAdapter {
+  let found: Promise<AdapterKind> | undefined;
+  return () => (found ??= findAdapterKind(powerPreference));
+}
+
+async function findAdapterKind(powerPreference: GPUPowerPreference | undefined): Promise<AdapterKind> {
   try {
     const { adapter } = await findAdapter(powerPreference);
-    const software = classifyAdapter(adapter.info) === 'software';
-    if (software) obstacles.push(`the only GPU adapter is a software one (${adapterName(adapter.info)})`);
-    return software;
+    if (classifyAdapter(adapter.info) !== 'software') return { isSoftware: false };
+    return {
+      isSoftware: true,
+      obstacle: `the only GPU adapter is a software one (${adapterName(adapter.info)})`,
+    };
   } catch (error) {
     if (!(error instanceof DeviceError)) throw error;
-    obstacles.push(`no GPU adapter (${error.message})`);
-    return undefined;
+    return { isSoftware: undefined, obstacle: `no GPU adapter (${error.message})` };
   }
 }

@@ -25,11 +25,9 @@ import type {
   TensorId,
 } from '../program/program.ts';
 import { checkBatch, portTensors } from '../schedule/session-input.ts';
-import { createReferenceSession } from '../reference/session.ts';
 import { trafficBytes } from '../schedule/constants.ts';
 import type { ExecutionPlan } from '../schedule/execution-plan.ts';
 import { softmax, topK } from '../vision/ranking.ts';
-import { compareOptions, compareTensors } from './compare.ts';
 import type { FixedInput, FixedModel, FixedOutput } from './fixed-sizes.ts';
 import { hostNodes } from './host-nodes.ts';
 import { imageOf, inputPort, readInput } from './inputs.ts';
@@ -81,7 +79,7 @@ export const methodOptions = {
   run: optionsOf({ ...sizes, signal: asyncOptions.signal, outputs: oneOf('cpu', 'gpu'), integers: flag }),
   classify: optionsOf({ ...sizes, signal: asyncOptions.signal, topK: count }),
   values: optionsOf({ ...sizes, signal: asyncOptions.signal, tensors: texts }),
-  verify: compareOptions,
+  verify: optionsOf({ ...sizes, signal: asyncOptions.signal }),
   profile: optionsOf({ ...asyncOptions, ...sizes, batch: count, repetitions: integer(1, 10_000) }),
 } as const;
 
@@ -320,6 +318,7 @@ export class LoadedModel implements FixedModel {
     const { signal } = options;
     // Once: what the caller does to them meanwhile must not look like a difference.
     const read = this.#readInputs(inputs);
+    const { compareTensors, createReferenceSession } = await verifyingModules();
     const actual = await this.#values(this.#parts.session, read, undefined, signal);
     using reference = createReferenceSession(this.program, this.#parts.operators);
     const expected = await this.#values(reference, read, undefined, signal);
@@ -452,6 +451,15 @@ export class LoadedModel implements FixedModel {
       dispatches: counts[index],
     }));
   }
+}
+
+/** Most pages never verify. A function of its own: TypeScript rewrites no import in one that has `using`. */
+async function verifyingModules() {
+  const [{ compareTensors }, { createReferenceSession }] = await Promise.all([
+    import('./compare.ts'),
+    import('../reference/session.ts'),
+  ]);
+  return { compareTensors, createReferenceSession };
 }
 
 function withoutPadding(tensor: ProgramTensor, buffer: TensorBuffer): TensorBuffer {

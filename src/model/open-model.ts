@@ -2,7 +2,7 @@
 import { check, count } from '../arguments.ts';
 import { DeviceError, InputError, ModelError } from '../errors.ts';
 import { indexGraph } from '../graph/graph-index.ts';
-import type { Graph, Node } from '../graph/graph.ts';
+import type { Dimension, Graph, Node } from '../graph/graph.ts';
 import { dequantizeLinear } from '../graph/operators/dequantize-linear.ts';
 import { keepsValues } from '../graph/operators/operator.ts';
 import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
@@ -16,9 +16,10 @@ import type { IntegerProgram } from '../program/program.ts';
 import { reuseWeights } from '../program/reuse-weights.ts';
 import { BoundedCache } from '../schedule/bounded-cache.ts';
 import type { AdapterDescription, Backend, BackendName } from '../schedule/session.ts';
-import { ownShape } from './inputs.ts';
+import { isList, isTensorInput } from './inputs.ts';
 import { LoadedModel, methodOptions } from './loaded-model.ts';
 import type { LoadedParts } from './loaded-model.ts';
+import { pictureSize } from './pictures.ts';
 import type {
   Classification,
   ClassifyOptions,
@@ -229,6 +230,46 @@ export class OpenModel implements Model {
       preprocessing,
     });
   }
+}
+
+/**
+ * The shape that an input says itself, for one whose sizes the model leaves open: a tensor's, or that of pixels or pictures where the model's
+ * is one of images [N, C, H, W].
+ *
+ * @param shape the model's
+ * @throws {InputError} pictures of several sizes
+ */
+function ownShape(name: string, shape: readonly Dimension[], value: RunInput): readonly number[] | undefined {
+  if (isTensorInput(value)) {
+    const { shape: own } = value;
+    if (own.every((size) => Number.isSafeInteger(size) && size > 0)) return own;
+    throw new InputError(
+      `the shape of input "${name}" must be a list of positive integers, not [${own.join(', ')}]`,
+    );
+  }
+  const [, channels, height, width] = shape;
+  if (shape.length !== 4 || typeof channels !== 'number') return undefined;
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return undefined;
+  if ('pixels' in value) {
+    const { height: h, width: w } = value;
+    return h === undefined || w === undefined ? undefined : [1, channels, h, w];
+  }
+  const sizes = (isList(value) ? value : [value]).map(pictureSize);
+  if (sizes.some((size) => size.join() !== sizes[0].join())) {
+    throw new InputError(
+      `the pictures of input "${name}" are of several sizes, and the model takes any: resize them to one, or say which by inputShape`,
+    );
+  }
+  // Sizes that are fixed are the model's: pictures are resized.
+  const [own] = sizes;
+  return (
+    own && [
+      1,
+      channels,
+      typeof height === 'number' ? height : own[1],
+      typeof width === 'number' ? width : own[0],
+    ]
+  );
 }
 
 /** Inputs and outputs as the file has them. */

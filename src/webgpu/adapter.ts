@@ -1,5 +1,7 @@
-/** What kind of device an adapter is, from the little that WebGPU tells. */
+/** The adapter, and what kind of device it is, from the little that WebGPU tells. */
+import { DeviceError } from '../errors.ts';
 import type { AdapterClass } from '../schedule/session.ts';
+import { platform } from '#platform';
 
 /** The fields of GPUAdapterInfo that decide. */
 export type AdapterNames = Pick<GPUAdapterInfo, 'vendor' | 'architecture' | 'device' | 'description'> & {
@@ -36,4 +38,28 @@ export function classifyAdapter(info: AdapterNames): AdapterClass {
 export function adapterName(info: AdapterNames): string {
   const names = [info.description, info.vendor, info.architecture, info.device].filter((name) => name !== '');
   return [...new Set(names)].join(', ') || 'an adapter that does not tell its name';
+}
+
+/**
+ * The adapter that the webgpu backend would use.
+ * @throws {DeviceError} there is none; the message says how to get one
+ */
+export async function findAdapter(
+  powerPreference: GPUPowerPreference | undefined,
+): Promise<{ readonly gpu: GPU; readonly adapter: GPUAdapter }> {
+  const gpu = await platform.gpu();
+  if (!gpu) throw new DeviceError(`WebGPU is not available here. ${platform.gpuAdvice}`);
+  let adapter: GPUAdapter | null;
+  try {
+    adapter =
+      (await gpu.requestAdapter(powerPreference ? { powerPreference } : {})) ??
+      (await gpu.requestAdapter({ forceFallbackAdapter: true }));
+  } catch (cause) {
+    throw new DeviceError(
+      `WebGPU found no adapter: ${cause instanceof Error ? cause.message : String(cause)}. ${platform.gpuAdvice}`,
+      { cause },
+    );
+  }
+  if (!adapter) throw new DeviceError(`WebGPU is there but has no adapter. ${platform.gpuAdvice}`);
+  return { gpu, adapter };
 }

@@ -2,7 +2,7 @@
 import { DeviceError } from '../errors.ts';
 import type { AdapterDescription } from '../schedule/session.ts';
 import type { GpuCapabilities } from '../ops/gpu-kernel.ts';
-import { adapterName, classifyAdapter } from './adapter.ts';
+import { adapterName, classifyAdapter, findAdapter } from './adapter.ts';
 import { testPackedDot } from './packed-dot-test.ts';
 import { platform } from '#platform';
 
@@ -45,27 +45,6 @@ const wantedLimits = [
 ] as const;
 
 export const packedDotFeature = 'packed_4x8_integer_dot_product';
-
-/**
- * The adapter that the webgpu backend would use.
- * @throws {DeviceError} there is none; the message says how to get one
- */
-export async function findAdapter(
-  powerPreference: GPUPowerPreference | undefined,
-): Promise<{ readonly gpu: GPU; readonly adapter: GPUAdapter }> {
-  const gpu = await platform.gpu();
-  if (!gpu) throw new DeviceError(`WebGPU is not available here. ${platform.gpuAdvice}`);
-  let adapter: GPUAdapter | null;
-  try {
-    adapter =
-      (await gpu.requestAdapter(powerPreference ? { powerPreference } : {})) ??
-      (await gpu.requestAdapter({ forceFallbackAdapter: true }));
-  } catch (cause) {
-    throw new DeviceError(`WebGPU found no adapter: ${messageOf(cause)}. ${platform.gpuAdvice}`, { cause });
-  }
-  if (!adapter) throw new DeviceError(`WebGPU is there but has no adapter. ${platform.gpuAdvice}`);
-  return { gpu, adapter };
-}
 
 /**
  * Opens a device, or takes the user's, and tests its packed dot instruction.

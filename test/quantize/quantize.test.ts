@@ -503,7 +503,7 @@ describe('a batch normalization that no layer before it can take in', () => {
     const graph = inferShapes(b.build(), new Problems());
     const images = batches(graph, 4, 4);
     const { graph: quantized } = await quantize(graph, images);
-    using model = await loadModel(quantized, { backend: 'reference' });
+    using model = await loadFixedModel(quantized, { backend: 'reference' });
     expect(model.program.operations.filter(({ kind }) => kind === 'host')).toEqual([]);
     const { outputs } = await model.run({ x: images[0].data });
     const [expected] = (await runOrt(graph, new Map([['x', images[0].data]]), 4)).values();

@@ -1,13 +1,15 @@
 /** Graph rewrites that lowering begins with. */
-import { indexGraph } from '../graph/graph-index.ts';
+import { type GraphIndex, indexGraph } from '../graph/graph-index.ts';
 import type { Dimension, DType, Graph, Node, Tensor } from '../graph/graph.ts';
 import { add } from '../graph/operators/add.ts';
+import { constantOfShape } from '../graph/operators/constant-of-shape.ts';
 import { dequantizeLinear } from '../graph/operators/dequantize-linear.ts';
 import { expand } from '../graph/operators/expand.ts';
 import { gemm } from '../graph/operators/gemm.ts';
 import { matMul } from '../graph/operators/mat-mul.ts';
+import type { Value } from '../graph/operators/operator.ts';
 import { quantizeLinear } from '../graph/operators/quantize-linear.ts';
-import { roleOf } from '../graph/operators/registry.ts';
+import { operatorOf, roleOf } from '../graph/operators/registry.ts';
 import { resize } from '../graph/operators/resize.ts';
 import { valueNames } from '../graph/rewrite.ts';
 
@@ -68,10 +70,19 @@ function withFixedSizes(
 export function withoutRepeatedConstants(graph: Graph): Graph {
   const sources = new Map<string, string>();
   const constants = new Map(graph.constants);
+  const names = valueNames(graph);
+  const index = indexGraph(graph);
   const nodes = graph.nodes.flatMap((node): readonly Node[] => {
     const inputs = node.inputs.map((name) => sources.get(name) ?? name);
     const [name] = inputs;
     const [output] = node.outputs;
+    const element = repeatedElement(graph, node);
+    if (element && isBroadcast(index, output)) {
+      const constant = names.fresh(`${output}.element`);
+      constants.set(constant, { ...element, name: constant });
+      sources.set(output, constant);
+      return [];
+    }
     const [batch, ...sizes] = graph.values.get(output)?.shape ?? [];
     const isOfImage = constants.get(name)?.shape.join() === [1, ...sizes].join();
     if (expand.is(node) && typeof batch === 'string' && isOfImage) {
@@ -96,6 +107,36 @@ export function withoutRepeatedConstants(graph: Graph): Graph {
   if (sources.size === 0) return graph;
   const values = new Map([...graph.values].filter(([name]) => !constants.has(name)));
   return { ...graph, nodes, constants, values };
+}
+
+/** The one value that fills a tensor as large as the batch (zeros_like); undefined for other nodes. */
+function repeatedElement(graph: Graph, node: Node): Value | undefined {
+  const { dtype, shape } = graph.values.get(node.outputs[0]) ?? {};
+  if (dtype === undefined || typeof shape?.[0] !== 'string') return undefined;
+  const [data] = node.inputs.map((name) => graph.constants.get(name));
+  if (expand.is(node)) return data?.data.length === 1 ? { ...data, shape: [] } : undefined;
+  if (!constantOfShape.is(node)) return undefined;
+  const inputs = [{ dtype: 'int64', shape: [0], data: new BigInt64Array() } as const];
+  return constantOfShape.evaluate?.({ node, inputs, dtype, shape: [], numbers: () => undefined });
+}
+
+/** Whether all that reads a value, quantized or not, joins it with another of the same shape. */
+function isBroadcast(index: GraphIndex, name: string): boolean {
+  const { graph } = index;
+  const shape = graph.values.get(name)?.shape.join();
+  return (
+    !index.outputs.has(name) &&
+    index.readers(name).every((reader) => {
+      if (quantizeLinear.is(reader) || dequantizeLinear.is(reader))
+        return isBroadcast(index, reader.outputs[0]);
+      const row = operatorOf(graph, reader);
+      const joins = row?.binary !== undefined || row?.broadcasts === true;
+      return (
+        joins &&
+        reader.inputs.some((other) => other !== name && graph.values.get(other)?.shape.join() === shape)
+      );
+    })
+  );
 }
 
 /** MatMul and the addition of a constant vector to its result, as the Gemm that they are; of more dimensions, as a MatMul with a third input. */

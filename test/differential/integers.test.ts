@@ -188,6 +188,23 @@ describe('a log softmax', () => {
     }));
 });
 
+it.each(['ConstantOfShape', 'Expand'])(
+  'a value that %s repeats for the batch joins it as one element',
+  async (op) => {
+    const b = createQdqGraph();
+    const x = input(b, 'x', [6, 4, 5]);
+    const size = b.node('Shape', [x]);
+    const zero = b.constant('zero', [1], Float32Array.of(0));
+    const zeros = b.qdq(b.node(op, op === 'Expand' ? [zero, size] : [size]), 0.02, 3);
+    const isLarge = b.node('Greater', [x, b.constant('threshold', [], Float32Array.of(0.2))]);
+    b.output(b.qdq(b.node('Where', [isLarge, x, zeros]), 0.02, 3), ['N', 6, 4, 5]);
+    b.output(b.qdq(b.node('Max', [x, zeros]), 0.02, 3), ['N', 6, 4, 5]);
+    const graph = b.build();
+    const verdict = await differential(graph, randomInputs(graph, BATCH, 5), BATCH);
+    expect(verdict, JSON.stringify(verdict)).toMatchObject({ kind: 'agrees' });
+  },
+);
+
 describe('a normalization', () => {
   const reals = (b: QdqGraphBuilder, name: string, shape: readonly number[], largest = 1) => {
     const length = shape.reduce((product, size) => product * size, 1);

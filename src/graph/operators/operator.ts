@@ -128,6 +128,8 @@ export interface OperatorDefinition<Name extends string = string> {
    * image by image.
    */
   readonly eachImage?: boolean;
+  /** Joins its inputs element by element, with broadcasting, though `binary` does not say so. */
+  readonly broadcasts?: boolean;
   /** f(s·x) = s·f(x) for s > 0, channel by channel. */
   readonly homogeneous?: boolean;
   /**
@@ -206,6 +208,7 @@ const definitionEntries = {
   outputs: v.optional(v.number('a number')),
   attributes: v.optional(v.record(text, v.object({}, 'an AttributeSpec'), 'an object of AttributeSpecs')),
   homogeneous: v.optional(flag),
+  broadcasts: v.optional(flag),
   eachImage: v.optional(flag),
   hasDynamicShape: v.optional(flag),
   learned: v.optional(v.array(index, 'an array of indices of inputs')),

@@ -6,6 +6,7 @@ export const where = defineOperator({
   since: 9,
   inputs: [3, 3],
   role: 'none',
+  broadcasts: true,
   shape: (condition, rest) => {
     const shape = broadcastAll([condition, ...rest]);
     return shape

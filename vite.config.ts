@@ -89,10 +89,11 @@ const ON_DEMAND =
   /graphviz|inspect|ort[-.]|onnxruntime|tensorflow|tfjs|contender|\.onnx|\.gz|calibration-512/;
 /** The picture that other sites show beside a link: no visitor of the page needs it. */
 const CARD = 'card.jpg';
-const FIRST_MODEL = /resnet20\.onnx-[\w-]+\.gz$/;
+const FIRST_MODEL = /resnet20-w4\.onnx-[\w-]+\.gz$/;
 
 /** Files whose sizes the page says before it fetches them, by the models' ids (demo/models.ts). */
 const SIZED: Record<string, string> = {
+  'resnet20-w4': '.cache/site/resnet20-w4.onnx.gz',
   resnet20: '.cache/site/resnet20.onnx.gz',
   'resnet20-float': 'models/resnet20-cifar10.onnx',
   'resnet20-w4a4': '.cache/site/resnet20-w4a4.onnx.gz',

@@ -13,6 +13,7 @@ import { readGraph } from '../src/model/source.ts';
 import { encodeModel } from '../src/onnx/encode.ts';
 import type { ProgressEvent } from '../src/progress.ts';
 import { quantize } from '../src/quantize/quantize.ts';
+import type { RecipeInput } from '../src/quantize/recipe.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const calibration = join(root, 'models/cifar10/calibration-512.json');
@@ -28,6 +29,7 @@ export interface Int8Model {
   readonly name: string;
   /** Pictures of the calibration sheet, all of them by default. */
   readonly pictures?: number;
+  readonly recipe?: RecipeInput;
 }
 
 /** What an int8 model is made from: the two inputs, and the code that makes it. */
@@ -70,7 +72,7 @@ export function makeFlagship(onProgress?: (event: ProgressEvent) => void): Promi
  * @returns whether it was made anew
  */
 export async function makeInt8(
-  { float, int8, name, pictures: count = Infinity }: Int8Model,
+  { float, int8, name, pictures: count = Infinity, recipe }: Int8Model,
   onProgress?: (event: ProgressEvent) => void,
 ): Promise<boolean> {
   await mkdir(cache, { recursive: true });
@@ -86,6 +88,7 @@ export async function makeInt8(
     const pictures = (await findPictures([calibration])).slice(0, count);
     const { graph: quantized } = await quantize(graph, imageBatches(graph, loadPictures(pictures)), {
       imageCount: pictures.length,
+      ...(recipe && { recipe }),
       onnxRuntime: await configuredOnnxRuntime(),
       ...(onProgress && { onProgress }),
     });

@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import sharp from 'sharp';
 import { loadModel, type Comparison } from '../src/index.ts';
-import { readSheet, type Sheet } from '../src/index-quantize.ts';
+import { readSheet, type RecipeInput, type Sheet } from '../src/index-quantize.ts';
 import { makeFlagship, makeInt8 } from './quantize-flagship.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -21,6 +21,7 @@ const FIRST_PICTURE = 17;
 
 /** Models for the small pictures, by the ids that the page knows them by. Files under models/. */
 const MODELS = {
+  'resnet20-w4': 'resnet20-cifar10.w4.int8.onnx',
   resnet20: 'resnet20-cifar10.int8.onnx',
   'resnet20-w4a4': 'resnet20-w4a4-cifar10.onnx',
   'resnet20-w2a2': 'resnet20-w2a2-cifar10.onnx',
@@ -36,8 +37,26 @@ export interface SavedResult {
   readonly comparison: Comparison;
 }
 
+/**
+ * Half the bytes of 8 bits, for the first answer on a slow line: 92.19 % of all 10,000 test pictures, where 8 bits have 92.21 %
+ * (docs/quantization.md). The first and the last layer keep 8 bits.
+ */
+const FOUR_BITS: RecipeInput = {
+  weights: { bits: 4, rounding: 'gptq' },
+  layers: ['/conv/Conv', '/fc/Gemm'].map((match) => ({
+    match,
+    weights: { bits: 8, rounding: 'nearest' },
+  })),
+};
+
 async function makeModels(): Promise<void> {
   await makeFlagship();
+  await makeInt8({
+    float: join(root, 'models/resnet20-cifar10.onnx'),
+    int8: join(root, 'models', MODELS['resnet20-w4']),
+    name: 'site-resnet20-w4',
+    recipe: FOUR_BITS,
+  });
   for (const [name, pictures] of [
     ['resnet20', Infinity],
     ['mobilenetv2', 128],
@@ -67,11 +86,22 @@ async function cutRows(png: Buffer, { tile, columns, labels }: Sheet): Promise<v
   }
 }
 
-async function resultOf(file: string, sheet: Sheet): Promise<SavedResult> {
+/** Kept for as long as the model and the pictures stay the same: VGG16's takes longer than all else. */
+async function resultOf(id: string, file: string, png: Buffer, sheet: Sheet): Promise<SavedResult> {
+  const made = createHash('sha256')
+    .update(await readFile(file))
+    .update(png)
+    .digest('hex');
+  const kept = join(out, `${id}.result.json`);
+  const known = await readFile(kept, 'utf8').catch(() => 'null');
+  const before = JSON.parse(known) as { readonly made: string; readonly result: SavedResult } | null;
+  if (before?.made === made) return before.result;
   using model = await loadModel(file, { backend: 'wasm', threads: 1 });
   const { predictions } = await model.classify(sheet.pictures, { topK: 1 });
   const comparison = await model.verify({ [model.inputs[0].name]: sheet.pictures[FIRST_PICTURE] });
-  return { predicted: predictions.map(([best]) => best.index).join(''), comparison };
+  const result = { predicted: predictions.map(([best]) => best.index).join(''), comparison };
+  await writeFile(kept, JSON.stringify({ made, result }));
+  return result;
 }
 
 /** Makes what is missing or was made from other files. */
@@ -93,7 +123,7 @@ export async function makeSiteFiles(): Promise<void> {
   for (const [index, [id, file]] of Object.entries(MODELS).entries()) {
     // Hosts compress what they know the type of, and models are not among it.
     await writeFile(join(out, `${id}.onnx.gz`), await promisify(gzip)(files[index], { level: 9 }));
-    results[id] = await resultOf(join(root, 'models', file), sheet);
+    results[id] = await resultOf(id, join(root, 'models', file), png, sheet);
   }
   await writeFile(join(out, 'results.json'), JSON.stringify(results));
   const { data } = sheet.pictures[FIRST_PICTURE];

@@ -103,11 +103,11 @@ export interface LabApi {
   ): Promise<void>;
   /**
    * Quantizes the float model to so many bits and classifies `pictures` with the result; where they are null, those that it was
-   * quantized on, whose right answers are the float model's.
+   * quantized on, whose right answers are the float model's. With `reconstruct`, weights are rounded by what their layers compute.
    */
   tryBits(
     job: number,
-    bits: { readonly weights: number; readonly activations: number },
+    bits: { readonly weights: number; readonly activations: number; readonly reconstruct: boolean },
     pictures: LabelledPictures | null,
     onProgress: OnProgress,
   ): Promise<BitsResult>;

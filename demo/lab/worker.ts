@@ -22,9 +22,12 @@ import {
   quantizeCalibrated,
   readLabels,
   readSheet,
+  reconstruct,
+  type Batch,
   type Calibration,
   type FloatSession,
   type Graph,
+  type RecipeInput,
 } from 'octetjs/quantize';
 import * as onnxRuntime from 'onnxruntime-web/wasm';
 import runtimeScript from 'onnxruntime-web/ort-wasm-simd-threaded.mjs?url';
@@ -169,17 +172,23 @@ const lab: LabApi = {
       }
     }),
 
-  tryBits: (job, { weights, activations }, given, onProgress) =>
+  tryBits: (job, { weights, activations, reconstruct: isReconstructed }, given, onProgress) =>
     jobs.run(job, async (signal) => {
       const report = throttled(onProgress);
       const calibrated = await calibrateOnce(report);
       signal.throwIfAborted();
       const started = performance.now();
       report({ stage: 'quantize', done: 0, total: 1 });
-      const { graph } = quantizeCalibrated(calibrated, {
-        weights: { bits: weights },
-        activations: { bits: activations },
-      });
+      const recipe: RecipeInput = { weights: { bits: weights }, activations: { bits: activations } };
+      const reconstruction = isReconstructed
+        ? await reconstruct(calibrated, await calibrationBatches(), {
+            recipe,
+            onnxRuntime,
+            signal,
+            onProgress: report,
+          })
+        : undefined;
+      const { graph } = quantizeCalibrated(calibrated, recipe, reconstruction);
       const quantizeMs = performance.now() - started;
       weightScales.set(weights, scalesOf(graph));
       const pictures = given ? cut(given.data, given.labels.length) : (ownPictures ?? []);
@@ -336,18 +345,25 @@ async function sheetPictures(count: number): Promise<readonly Picture[]> {
 /** What the activations' ranges are: gathered once, it serves all bits. */
 function calibrateOnce(onProgress: (event: ProgressEvent) => void): Promise<Calibration> {
   calibration ??= (async () => {
-    const { graph } = opened();
-    const some = ownPictures ?? (await sheetPictures(CALIBRATION_PICTURES));
-    return calibrate(graph, imageBatches(graph, some, { batch: CALIBRATION_BATCH }), {
+    const batches = await calibrationBatches();
+    return calibrate(opened().graph, batches, {
       onnxRuntime,
       onProgress,
-      imageCount: some.length,
+      imageCount: batches.reduce((sum, { shape }) => sum + shape[0], 0),
     });
   })().catch((error: unknown) => {
     calibration = null;
     throw error;
   });
   return calibration;
+}
+
+async function calibrationBatches(): Promise<Batch[]> {
+  const { graph } = opened();
+  const some = ownPictures ?? (await sheetPictures(CALIBRATION_PICTURES));
+  const batches: Batch[] = [];
+  for await (const batch of imageBatches(graph, some, { batch: CALIBRATION_BATCH })) batches.push(batch);
+  return batches;
 }
 
 function cut(data: Uint8Array, count: number): Picture[] {

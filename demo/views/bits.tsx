@@ -29,6 +29,11 @@ keepInAddress('bits', () =>
   weightBits.value === 8 && activationBits.value === 8 ? null : key(weightBits.value, activationBits.value),
 );
 
+/** Weights of so few bits are rounded by what their layers compute where the visitor asks for it. */
+const RECONSTRUCTED_BITS = 4;
+const reconstructs = signal(false);
+const isReconstructed = (weights: number) => reconstructs.value && weights <= RECONSTRUCTED_BITS;
+
 /** What was tried here, of the float model `of`. */
 const tried = signal<{ readonly of: string; readonly results: ReadonlyMap<string, BitsResult> }>({
   of: '',
@@ -45,12 +50,18 @@ function key(weights: number, activations: number): string {
   return `${weights}/${activations}`;
 }
 
-/** Share that is right: as tried here, else as measured. */
+/** Under which a result is kept: reconstructed weights are others. */
+function resultKey(weights: number, activations: number): string {
+  return key(weights, activations) + (isReconstructed(weights) ? ' reconstructed' : '');
+}
+
+/** Share that is right: as tried here, else as measured, which is of weights rounded to the nearest. */
 function shareRight(weights: number, activations: number): number | null {
-  const here = results.value.get(key(weights, activations));
+  const here = results.value.get(resultKey(weights, activations));
   if (here) return here.correct / here.total;
+  if (isReconstructed(weights)) return null;
   const model = inUse.value;
-  const table = model && floatFile.value && MEASURED[model.float ? model.id : 'resnet20'];
+  const table = model && floatFile.value && MEASURED[model.network];
   const entry = table?.results.find(
     (found) => found.weights === weights && found.activations === activations,
   );
@@ -85,21 +96,22 @@ async function tryPairs(pairs: readonly { weights: number; activations: number }
       : null;
     const of = floatFile.peek()?.url ?? '';
     for (const { weights, activations } of pairs) {
-      if (results.peek().has(key(weights, activations))) continue;
+      const name = resultKey(weights, activations);
+      if (results.peek().has(name)) continue;
       controller.signal.throwIfAborted();
       weightBits.value = weights;
       activationBits.value = activations;
       const result = await asJob(lab, controller.signal, (job) =>
         lab.tryBits(
           job,
-          { weights, activations },
+          { weights, activations, reconstruct: isReconstructed(weights) },
           pictures,
           Comlink.proxy((event) => {
             if (running.peek()?.controller === controller) running.value = { controller, event };
           }),
         ),
       );
-      tried.value = { of, results: new Map(results.peek()).set(key(weights, activations), result) };
+      tried.value = { of, results: new Map(results.peek()).set(name, result) };
     }
   } catch (error) {
     if (!isAbort(error)) notice.value = messageOf(error);
@@ -114,7 +126,7 @@ export function Bits() {
   const [weights, activations] = [weightBits.value, activationBits.value];
   const state = labState.value;
   const open = state.status === 'ready';
-  const result = results.value.get(key(weights, activations));
+  const result = results.value.get(resultKey(weights, activations));
   const share = shareRight(weights, activations);
   const busy = running.value;
   const load = `Load the float model (${format.bytes(floatDownload.value)})`;
@@ -129,7 +141,9 @@ export function Bits() {
           <SteadyButton
             label={busy ? 'Cancel' : 'Fill the map'}
             others={['Cancel', 'Fill the map']}
-            disabled={!busy && results.value.size === MAP.length}
+            disabled={
+              !busy && MAP.every((pair) => results.value.has(resultKey(pair.weights, pair.activations)))
+            }
             onClick={() => (busy ? busy.controller.abort() : void tryPairs(MAP))}
           />
         ) : (
@@ -163,6 +177,19 @@ export function Bits() {
               if (open) void tryBits(weights, value);
             }}
           />
+          <label class="switch">
+            <input
+              type="checkbox"
+              role="switch"
+              checked={reconstructs.value}
+              onChange={(event) => {
+                reconstructs.value = event.currentTarget.checked;
+                if (open) void tryBits(weights, activations);
+              }}
+            />
+            <span>Round {RECONSTRUCTED_BITS} bits and fewer by what each layer computes</span>
+            <span class="muted">Slower</span>
+          </label>
           <p class="big-figure">
             <strong>{share === null ? '–' : format.percent(share, result ? 0 : 1)}</strong>
             <span class="muted">
@@ -188,11 +215,11 @@ export function Bits() {
     if (!inUse.value) {
       return `Your float model is ${again}. Shares are of your pictures: the same answer as in float.`;
     }
-    const { id, float } = inUse.value;
+    const { network, float } = inUse.value;
     const name = float
       ? ''
       : ' This model was trained with its bits; the table is of ResNet-20 quantized afterwards.';
-    return MEASURED[float ? id : 'resnet20']
+    return MEASURED[network]
       ? `Measured on all 1,000 test pictures. Load the float model, and it is ${again}, and classifies ${SAMPLE} of them.${name}`
       : `The float model is ${again}, and classifies ${SAMPLE} test pictures.`;
   }
@@ -208,20 +235,23 @@ export function Bits() {
     const { event } = busy;
     const bits = `${weights}-bit weights, ${activations}-bit activations`;
     if (event?.stage === 'calibrate') return `Calibrating: ${event.done} of ${event.total} pictures`;
+    if (event?.stage === 'quantize' && event.item) {
+      return `${bits}: rounding layer ${event.done + 1} of ${event.total}`;
+    }
     if (event?.stage === 'evaluate') return `${bits}: ${event.done} of ${event.total} pictures`;
     return `${bits}…`;
   }
 }
 
-/** This page rounds to the nearest; the command line does better where bits are few. */
+/** What weights rounded by their layers keep, on all test pictures. */
 function Reconstructed() {
   const model = inUse.value;
-  if (!model || (model.float && model.id !== 'resnet20')) return null;
+  if (model?.network !== 'resnet20') return null;
   return (
     <p class="muted">
-      Weights are rounded to the nearest here. <code>octet quantize</code> rounds those of 4 bits and fewer by
-      what their layer computes, and keeps more of ResNet-20, on {format.count(reconstructed.images)} pictures
-      (bits of weights and activations):{' '}
+      The table is of weights rounded to the nearest. <code>octet quantize</code> rounds those of 4 bits and
+      fewer by what their layer computes, and keeps more of ResNet-20, on {format.count(reconstructed.images)}{' '}
+      pictures (bits of weights and activations):{' '}
       {reconstructed.results
         .map(({ weights, activations, result }) => `${weights} and ${activations}, ${format.percent(result)}`)
         .join('; ')}
@@ -282,7 +312,7 @@ function BitsMap({ open }: { readonly open: boolean }) {
             <th scope="row">{weights}</th>
             {BITS.map((activations) => {
               const share = shareRight(weights, activations);
-              const triedHere = here.has(key(weights, activations));
+              const triedHere = here.has(resultKey(weights, activations));
               const chosenCell = weights === weightBits.value && activations === activationBits.value;
               return (
                 <td key={activations}>

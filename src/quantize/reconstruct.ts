@@ -178,6 +178,8 @@ class Reconstructor {
     let done = 0;
     const total = layers.weighted.size;
     for (const [position, step] of steps.entries()) {
+      // Whoever aborts it in a worker does so by a message, which is heard only between tasks.
+      if (signal) await new Promise((resolve) => setTimeout(resolve));
       signal?.throwIfAborted();
       if (step.layer) {
         onProgress?.({ stage: 'quantize', done: done++, total, item: step.layer.node.name });

@@ -679,7 +679,7 @@ describe('on WebAssembly', () => {
       return [...counts.keys()];
     });
     expect(colours).toContain('255,255,255,255');
-  });
+  }, 200_000);
 
   test('fewer bits, until it breaks', async () => {
     const { page } = visitor;
@@ -716,7 +716,9 @@ describe('on WebAssembly', () => {
     const nearest = await shown();
     const check = page.getByRole('switch', { name: /by what each layer computes/ });
     await check.check();
-    await eventually(() => page.getByRole('status').first().innerText()).toMatch(/rounding layer \d+ of \d+/);
+    await eventually(() => page.locator('.run-line [role=status]').innerText()).toMatch(
+      /rounding layer \d+ of \d+/,
+    );
     await page.getByRole('main').getByRole('button', { name: 'Cancel' }).click();
     await page.getByRole('button', { name: 'Fill the map' }).waitFor();
     expect(await page.locator('.big-figure strong').innerText()).toBe('–');

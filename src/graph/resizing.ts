@@ -35,7 +35,6 @@ export function resizeTaps(
   const rule = textAttribute(node, 'coordinate_transformation_mode', 'half_pixel');
   const rounding = textAttribute(node, 'nearest_mode', 'round_prefer_floor');
   if (mode !== 'nearest' && mode !== 'linear' && mode !== 'cubic') return `is resized by mode ${mode}`;
-  if (!from.every((size) => size > 0)) return 'is empty';
   const axes = resizedAxes(node, from.length);
   if (!axes) return 'is resized along axes that it does not have';
   const round = ROUNDINGS.get(rounding);
@@ -44,6 +43,11 @@ export function resizeTaps(
   const taps: (AxisTaps | null)[] = [];
   for (const [axis, length] of from.entries()) {
     const size = to[axis];
+    if (length === 0 && size === 0) {
+      taps.push(null);
+      continue;
+    }
+    if (length === 0) return 'is empty';
     const at = axes.indexOf(axis);
     const scale = at < 0 ? 1 : Math.fround(scales ? scales[at] : Math.fround(size) / Math.fround(length));
     if (scale === 1 && size === length) {

@@ -49,6 +49,20 @@ describe.each<
     [8, 3, 3],
     ['conv2d', 'dequantize', 'quantize', 'lookup', 'host', 'dequantize', 'host'],
   ],
+  ...(['nearest', 'linear'] as const).map(
+    (mode): [string, (b: QdqGraphBuilder, x: string) => string, number[], string[]] => [
+      `maps made larger, ${mode}, by scales and to sizes`,
+      (b, x) => {
+        const attributes = { mode, coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' };
+        const scales = b.constant('scales', [4], Float32Array.of(1, 1, 2, 2));
+        const larger = b.node('Resize', [conv(b, x), '', scales], attributes);
+        const sizes = b.constant('sizes', [2], BigInt64Array.of(9n, 7n));
+        return b.node('Resize', [larger, '', '', sizes], { ...attributes, axes: [2, 3] });
+      },
+      [8, 9, 7],
+      ['conv2d', 'dequantize', 'host', 'host'],
+    ],
+  ),
   [
     'a clamp behind the last layer, which stays in integers',
     (b, x) => b.node('Relu', [conv(b, x)]),

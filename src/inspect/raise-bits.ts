@@ -158,7 +158,7 @@ export async function raiseBits(
       covered += share;
       onProgress?.({ stage: 'quantize', done, total: ranked.length, item: name });
       const raised = parseRecipe({ ...recipe, layers: [...recipe.layers, change!] });
-      const entry = raised.layers.at(-1);
+      const entry = raised.layers[raised.layers.length - 1];
       try {
         await attempt(raised, entry, share);
       } catch (error) {

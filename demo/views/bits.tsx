@@ -3,7 +3,8 @@ import { computed, signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
 import type { ProgressEvent } from 'octetjs';
 import resnet20 from '../../bench/results/bits/resnet20.json' with { type: 'json' };
-import reconstructed from '../../bench/results/bits/resnet20-reconstructed.json' with { type: 'json' };
+import resnet20Reconstructed from '../../bench/results/bits/resnet20-reconstructed.json' with { type: 'json' };
+import vgg16Reconstructed from '../../bench/results/bits/vgg16-reconstructed.json' with { type: 'json' };
 import vgg16 from '../../bench/results/bits/vgg16.json' with { type: 'json' };
 import { asked, keepInAddress } from '../address.ts';
 import { SteadyButton } from '../components/steady-button.tsx';
@@ -20,6 +21,11 @@ const SAMPLE = 100;
 
 /** What `octet sweep` measured on all 1,000 test pictures, by the models' ids. */
 const MEASURED: Readonly<Record<string, typeof resnet20 | undefined>> = { resnet20, vgg16 };
+/** Top-1 of weights that are rounded by their layers (scripts/bits-table.ts). */
+const RECONSTRUCTED: Readonly<Record<string, typeof resnet20Reconstructed | undefined>> = {
+  resnet20: resnet20Reconstructed,
+  vgg16: vgg16Reconstructed,
+};
 
 /** `?bits=4/8` in the address: of weights and activations. */
 const [askedWeights, askedActivations] = (asked('bits') ?? '').split('/').map(Number);
@@ -246,12 +252,13 @@ export function Bits() {
 /** What weights rounded by their layers keep, on all test pictures. */
 function Reconstructed() {
   const model = inUse.value;
-  if (model?.network !== 'resnet20') return null;
+  const reconstructed = model && RECONSTRUCTED[model.network];
+  if (!reconstructed) return null;
   return (
     <p class="muted">
       The table is of weights rounded to the nearest. <code>octet quantize</code> rounds those of 4 bits and
-      fewer by what their layer computes, and keeps more of ResNet-20, on {format.count(reconstructed.images)}{' '}
-      pictures (bits of weights and activations):{' '}
+      fewer by what their layer computes, and keeps more of {model.title}, on{' '}
+      {format.count(reconstructed.images)} pictures (bits of weights and activations):{' '}
       {reconstructed.results
         .map(({ weights, activations, result }) => `${weights} and ${activations}, ${format.percent(result)}`)
         .join('; ')}

@@ -40,6 +40,7 @@ export type {
   WasmConstant,
   WasmConstantData,
   WasmKernel,
+  WasmPacking,
   WasmVariant,
 } from './ops/wasm-kernel.ts';
 

@@ -184,6 +184,12 @@ const calls: Readonly<Record<string, Call>> = {
     insideGraphs: true,
     skip: otherBackends,
   },
+  loadFixedModel: {
+    call: octet.loadFixedModel,
+    args: () => [graph, loadOptions()],
+    insideGraphs: true,
+    skip: otherBackends,
+  },
   'loadModel of bytes': {
     call: octet.loadModel,
     args: () => [bytes, { backend: 'reference' }],

@@ -109,6 +109,7 @@ export async function createThreadPool(
     announceMessage(control);
     workers.forEach((worker, thread) => worker.postMessage(messageOf(thread)));
   };
+  const wake = (thread: number) => workers[thread].postMessage({ kind: 'wake' } satisfies ToWorker);
   const waitFor = (start: () => void) =>
     new Promise<void>((resolve, reject) => {
       if (broken) throw broken;
@@ -139,7 +140,7 @@ export async function createThreadPool(
       );
       workers.push(worker);
     }
-    post(() => ({ kind: 'start', module, memory, threads }));
+    post((thread) => ({ kind: 'start', module, memory, threads, thread }));
   });
   try {
     await started;
@@ -153,7 +154,7 @@ export async function createThreadPool(
     threads,
     prepare: (plan, calls, scratchAddresses) =>
       post((thread) => ({ kind: 'prepare', plan, calls, scratchAddress: scratchAddresses[thread] })),
-    run: (plan, from, to) => waitFor(() => beginRun(control, plan, from, to)),
+    run: (plan, from, to) => waitFor(() => beginRun(control, plan, from, to, threads, wake)),
     forget: (plan) => post(() => ({ kind: 'forget', plan })),
     dispose: () => fail(new DeviceError('the session has been disposed of: load the model again')),
   };

@@ -18,6 +18,8 @@ export type ToWorker =
       readonly module: WebAssembly.Module;
       readonly memory: WebAssembly.Memory;
       readonly threads: number;
+      /** Number of this one. */
+      readonly thread: number;
     }
   | {
       readonly kind: 'prepare';
@@ -25,7 +27,9 @@ export type ToWorker =
       readonly calls: readonly PreparedCall[];
       readonly scratchAddress: number;
     }
-  | { readonly kind: 'forget'; readonly plan: number };
+  | { readonly kind: 'forget'; readonly plan: number }
+  /** A run has begun: the memory says which. */
+  | { readonly kind: 'wake' };
 
 /** What a thread tells the pool. A run is `done` when the last thread has finished. */
 export type FromWorker =
@@ -51,6 +55,7 @@ const plans = new Map<number, readonly BoundCall[]>();
 let kernels: Kernels = {};
 let control: Int32Array = new Int32Array(0);
 let threads = 0;
+let thread = 0;
 const progress: Progress = { messages: 0, runs: 0 };
 const done = () => port.postMessage({ kind: 'done' });
 
@@ -60,7 +65,7 @@ function handle(message: ToWorker): void {
       const { module, memory } = message;
       kernels = new WebAssembly.Instance(module, { env: { memory } }).exports as Kernels;
       control = new Int32Array(memory.buffer);
-      threads = message.threads;
+      ({ threads, thread } = message);
       port.postMessage({ kind: 'started' });
       break;
     }
@@ -76,8 +81,8 @@ function handle(message: ToWorker): void {
 port.addEventListener('message', ({ data }) => {
   try {
     handle(data);
-    progress.messages++;
-    executeRuns(plans, threads, control, progress, done);
+    if (data.kind !== 'wake') progress.messages++;
+    executeRuns(plans, threads, thread, control, progress, done);
   } catch (error) {
     port.postMessage({ kind: 'failed', message: String(error) });
   }

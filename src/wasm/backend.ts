@@ -8,7 +8,6 @@ import type { IntegerProgram } from '../program/program.ts';
 import { checkBatch } from '../schedule/session-input.ts';
 import { ConstantStore } from './constants.ts';
 import { loadEngine } from './engine.ts';
-import { MAX_THREADS } from './execute.ts';
 import { type Block, LinearMemory } from './memory.ts';
 import { nextTask } from './next-task.ts';
 import type { ChooseVariant } from './plan.ts';
@@ -17,6 +16,8 @@ import { ProgramSession, type WasmSession } from './session.ts';
 
 /** More threads than this share a layer in pieces too small to pay. */
 const MAX_DEFAULT_THREADS = 8;
+/** More than this are a mistake, and would take the machine down before a worker could not be started. */
+const MAX_THREADS = 256;
 /** Runs on the calling thread let other tasks through this often. */
 const TASK_MS = 4;
 

@@ -6,28 +6,11 @@
  *
  *   0  ARRIVED   threads that have reached the barrier
  *   1  EPOCH     barriers passed; what waiting threads wait on
- *   2  SIGNAL    runs and messages so far; what waiting threads look at
- *   3  MESSAGES  messages posted so far, to every thread
- *   4  RUN       runs begun so far
- *   5  PLAN      the run's: its plan, its first call and one past its last
- *   6  FROM
- *   7  TO
- *   16 AWAY      and on, one a thread: 1 where it is in its event loop, and begins a run when it is sent a message
- *   272 TICKET   and on, one a call: the first unit that nobody has taken
+ *   16 TICKET    and on, one a call: the first unit that nobody has taken
  */
 const ARRIVED = 0;
 const EPOCH = 1;
-const SIGNAL = 2;
-const MESSAGES = 3;
-const RUN = 4;
-const PLAN = 5;
-const FROM = 6;
-const TO = 7;
-const AWAY = 16;
-const TICKET = 272;
-
-/** As many as there are words for. */
-export const MAX_THREADS = TICKET - AWAY;
+const TICKET = 16;
 
 /** Calls of one run at most, so that their tickets fit the first page. */
 export const MAX_CALLS = 65536 / 4 - TICKET;
@@ -72,72 +55,11 @@ export function executeAlone(calls: readonly BoundCall[], from: number, to: numb
 }
 
 /**
- * Begins calls `from` to `to` − 1 of a plan on all threads. Those that have just finished a run are still looking at the memory; the others are
- * sent a message. It takes longer, but each has a core by then: threads that slept in `Atomics.wait` and are woken at once are put on the same one.
- *
- * The tickets are cleared, since all threads have taken their last one; the barrier's words stay, since a slow thread may not have seen yet that
- * the last run is over.
- *
- * @param wake sends a thread an empty message
+ * Clears the tickets before a run. All threads have taken their last one; the barrier's words stay, since a slow thread may
+ * not have seen yet that the last run is over.
  */
-export function beginRun(
-  control: Int32Array,
-  plan: number,
-  from: number,
-  to: number,
-  threads: number,
-  wake: (thread: number) => void,
-): void {
-  control.fill(0, TICKET + from, TICKET + to);
-  control[PLAN] = plan;
-  control[FROM] = from;
-  control[TO] = to;
-  Atomics.add(control, RUN, 1);
-  Atomics.add(control, SIGNAL, 1);
-  for (let thread = 0; thread < threads; thread++)
-    if (Atomics.load(control, AWAY + thread) === 1) wake(thread);
-}
-
-/** Tells threads that look at the memory that a message is on its way to each of them. */
-export function announceMessage(control: Int32Array): void {
-  Atomics.add(control, MESSAGES, 1);
-  Atomics.add(control, SIGNAL, 1);
-}
-
-/** What one thread has done of what it was told. */
-export interface Progress {
-  messages: number;
-  runs: number;
-}
-
-/**
- * Runs one run after the other, until none has come for a while or a message has, which a thread gets from its event loop.
- *
- * @param done called by the thread that is the last to finish a run
- */
-export function executeRuns(
-  plans: ReadonlyMap<number, readonly BoundCall[]>,
-  threads: number,
-  thread: number,
-  control: Int32Array,
-  progress: Progress,
-  done: () => void,
-): void {
-  Atomics.store(control, AWAY + thread, 0);
-  for (;;) {
-    const seen = Atomics.load(control, SIGNAL);
-    if (Atomics.load(control, MESSAGES) !== progress.messages) return;
-    if (Atomics.load(control, RUN) !== progress.runs) {
-      progress.runs++;
-      const calls = plans.get(control[PLAN])!;
-      if (executeTogether(calls, control[FROM], control[TO], threads, control)) done();
-    } else if (!changes(control, SIGNAL, seen, IDLE_SPINS)) {
-      // In this order: either a run that begins now finds the thread away, or the thread finds the run.
-      Atomics.store(control, AWAY + thread, 1);
-      if (Atomics.load(control, SIGNAL) === seen) return;
-      Atomics.store(control, AWAY + thread, 0);
-    }
-  }
+export function resetTickets(control: Int32Array, calls: number): void {
+  control.fill(0, TICKET, TICKET + calls);
 }
 
 /**
@@ -152,7 +74,7 @@ const SHARE = 2;
  *
  * @returns whether this thread was the last to finish
  */
-function executeTogether(
+export function executeTogether(
   calls: readonly BoundCall[],
   from: number,
   to: number,
@@ -181,13 +103,10 @@ function executeTogether(
 }
 
 /**
- * Loads of a word before a thread goes to sleep: some 200 µs. Sleeping and waking take half of that on a virtual machine, and once a thread has
+ * Loads of the epoch before a thread goes to sleep: some 200 µs. Sleeping and waking take half of that on a virtual machine, and once a thread has
  * slept the system may keep both on one core for the rest of a run.
  */
 const SPINS = 20000;
-
-/** Those of a thread that has nothing to do: the next run of a loop begins within half a millisecond. */
-const IDLE_SPINS = 50000;
 
 /** Waits until all threads are here. @returns whether this one was the last */
 function barrier(control: Int32Array, threads: number): boolean {
@@ -198,14 +117,7 @@ function barrier(control: Int32Array, threads: number): boolean {
     Atomics.notify(control, EPOCH);
     return true;
   }
-  if (!changes(control, EPOCH, epoch, SPINS)) {
-    while (Atomics.load(control, EPOCH) === epoch) Atomics.wait(control, EPOCH, epoch);
-  }
-  return false;
-}
-
-/** Whether a word is no longer `value` within so many looks. */
-function changes(control: Int32Array, word: number, value: number, looks: number): boolean {
-  for (let look = 0; look < looks; look++) if (Atomics.load(control, word) !== value) return true;
+  for (let spin = 0; spin < SPINS; spin++) if (Atomics.load(control, EPOCH) !== epoch) return false;
+  while (Atomics.load(control, EPOCH) === epoch) Atomics.wait(control, EPOCH, epoch);
   return false;
 }

@@ -4,13 +4,12 @@ import { DeviceError } from '../errors.ts';
 import type { WorkerThread } from '../platform/platform.ts';
 import workerSource from './build/worker-source.ts';
 import {
-  announceMessage,
-  beginRun,
   bindCalls,
   type BoundCall,
   executeAlone,
   type Kernels,
   type PreparedCall,
+  resetTickets,
 } from './execute.ts';
 import type { FromWorker, ToWorker } from './worker.ts';
 
@@ -105,11 +104,9 @@ export async function createThreadPool(
     }
   }
 
-  const post = (messageOf: (thread: number) => ToWorker) => {
-    announceMessage(control);
-    workers.forEach((worker, thread) => worker.postMessage(messageOf(thread)));
+  const post = (message: ToWorker) => {
+    for (const worker of workers) worker.postMessage(message);
   };
-  const wake = (thread: number) => workers[thread].postMessage({ kind: 'wake' } satisfies ToWorker);
   const waitFor = (start: () => void) =>
     new Promise<void>((resolve, reject) => {
       if (broken) throw broken;
@@ -140,7 +137,7 @@ export async function createThreadPool(
       );
       workers.push(worker);
     }
-    post((thread) => ({ kind: 'start', module, memory, threads, thread }));
+    post({ kind: 'start', module, memory, threads });
   });
   try {
     await started;
@@ -152,10 +149,18 @@ export async function createThreadPool(
 
   return {
     threads,
-    prepare: (plan, calls, scratchAddresses) =>
-      post((thread) => ({ kind: 'prepare', plan, calls, scratchAddress: scratchAddresses[thread] })),
-    run: (plan, from, to) => waitFor(() => beginRun(control, plan, from, to, threads, wake)),
-    forget: (plan) => post(() => ({ kind: 'forget', plan })),
+    prepare(plan, calls, scratchAddresses) {
+      workers.forEach((worker, i) => {
+        const message: ToWorker = { kind: 'prepare', plan, calls, scratchAddress: scratchAddresses[i] };
+        worker.postMessage(message);
+      });
+    },
+    run: (plan, from, to) =>
+      waitFor(() => {
+        resetTickets(control, to);
+        post({ kind: 'run', plan, from, to });
+      }),
+    forget: (plan) => post({ kind: 'forget', plan }),
     dispose: () => fail(new DeviceError('the session has been disposed of: load the model again')),
   };
 }

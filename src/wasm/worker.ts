@@ -2,14 +2,7 @@
  * One thread of the pool. Built into build/worker.js by scripts/build-wasm.ts: Node cannot start TypeScript, and one file serves Node
  * and browsers.
  */
-import {
-  bindCalls,
-  type BoundCall,
-  executeRuns,
-  type Kernels,
-  type PreparedCall,
-  type Progress,
-} from './execute.ts';
+import { bindCalls, type BoundCall, executeTogether, type Kernels, type PreparedCall } from './execute.ts';
 
 /** What the pool tells a thread. */
 export type ToWorker =
@@ -18,8 +11,6 @@ export type ToWorker =
       readonly module: WebAssembly.Module;
       readonly memory: WebAssembly.Memory;
       readonly threads: number;
-      /** Number of this one. */
-      readonly thread: number;
     }
   | {
       readonly kind: 'prepare';
@@ -28,8 +19,7 @@ export type ToWorker =
       readonly scratchAddress: number;
     }
   | { readonly kind: 'forget'; readonly plan: number }
-  /** A run has begun: the memory says which. */
-  | { readonly kind: 'wake' };
+  | { readonly kind: 'run'; readonly plan: number; readonly from: number; readonly to: number };
 
 /** What a thread tells the pool. A run is `done` when the last thread has finished. */
 export type FromWorker =
@@ -55,9 +45,6 @@ const plans = new Map<number, readonly BoundCall[]>();
 let kernels: Kernels = {};
 let control: Int32Array = new Int32Array(0);
 let threads = 0;
-let thread = 0;
-const progress: Progress = { messages: 0, runs: 0 };
-const done = () => port.postMessage({ kind: 'done' });
 
 function handle(message: ToWorker): void {
   switch (message.kind) {
@@ -65,7 +52,7 @@ function handle(message: ToWorker): void {
       const { module, memory } = message;
       kernels = new WebAssembly.Instance(module, { env: { memory } }).exports as Kernels;
       control = new Int32Array(memory.buffer);
-      ({ threads, thread } = message);
+      threads = message.threads;
       port.postMessage({ kind: 'started' });
       break;
     }
@@ -75,14 +62,18 @@ function handle(message: ToWorker): void {
     case 'forget':
       plans.delete(message.plan);
       break;
+    case 'run': {
+      const calls = plans.get(message.plan)!;
+      if (executeTogether(calls, message.from, message.to, threads, control))
+        port.postMessage({ kind: 'done' });
+      break;
+    }
   }
 }
 
 port.addEventListener('message', ({ data }) => {
   try {
     handle(data);
-    if (data.kind !== 'wake') progress.messages++;
-    executeRuns(plans, threads, thread, control, progress, done);
   } catch (error) {
     port.postMessage({ kind: 'failed', message: String(error) });
   }

@@ -335,9 +335,10 @@ describe('on WebAssembly', () => {
       expect(Number(loaded)).toBeGreaterThan(0);
       expect(Number(loaded)).toBeLessThanOrEqual(10.5);
       expect(total).toBe(megabytes(size));
-      const width = await page.locator('.meter > div').evaluate((bar) => bar.getBoundingClientRect().width);
-      expect(width).toBeGreaterThan(0);
-      expect(width).toBeLessThan(1360 / 2);
+      const widthOf = () => page.locator('.meter > div').evaluate((bar) => bar.getBoundingClientRect().width);
+      // The bar follows the number.
+      await eventually(widthOf).toBeGreaterThan(0);
+      expect(await widthOf()).toBeLessThan(1360 / 2);
     };
     await expectHalfway();
     pieces = 0;

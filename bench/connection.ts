@@ -10,6 +10,8 @@ export interface Connection {
   /** One call, timed by the engine's side: from pixels to logits. */
   run(pixels: Uint8Array, batch: number): Promise<{ ms: number; logits: number[] }>;
   gpu(pixels: Uint8Array, batch: number): Promise<{ gpuMs: number | null; peakBytes: number | null }>;
+  /** What the engine's process has grown by at its highest since before it read the model; null for a page, which shares its browser's. */
+  memory(): Promise<number | null>;
   limit(batches: readonly number[]): Promise<ComputeLimit | null>;
   close(): Promise<void>;
 }
@@ -45,6 +47,7 @@ export async function openPage(
           base64(pixels),
           batch,
         ] as const),
+      memory: () => Promise.resolve(null),
       limit: (batches) => page.evaluate((sizes) => globalThis.contenderPage.limit(sizes), batches),
       close: () => page.close(),
     };

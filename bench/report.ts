@@ -27,6 +27,8 @@ export function markdownTable({ results }: BenchResult): string {
   const shares = results.some(({ batches: own }) =>
     own?.some(({ shareOfPeak }) => shareOfPeak !== undefined),
   );
+  const onGpu = results.some(({ contender }) => contender.device === 'webgpu');
+  const inProcesses = results.some(({ peakBytes }) => peakBytes !== undefined);
   const header = [
     'engine',
     'download',
@@ -36,8 +38,8 @@ export function markdownTable({ results }: BenchResult): string {
       '×',
       ...(shares ? ['of peak'] : []),
     ]),
-    'GPU ms',
-    'GPU memory',
+    ...(onGpu ? ['GPU ms', 'GPU memory'] : []),
+    ...(inProcesses ? ['memory'] : []),
     'top-1 checked',
   ];
   const rows = results.map((result) => {
@@ -50,8 +52,13 @@ export function markdownTable({ results }: BenchResult): string {
       megabytes(load.modelBytes + codeBytes),
       `${milliseconds(load.readyMs + load.firstRunMs)} ms`,
       ...cells,
-      gpuMs == null ? '–' : milliseconds(gpuMs),
-      result.peakGpuBytes ? megabytes(result.peakGpuBytes) : '–',
+      ...(onGpu
+        ? [
+            gpuMs == null ? '–' : milliseconds(gpuMs),
+            result.peakGpuBytes ? megabytes(result.peakGpuBytes) : '–',
+          ]
+        : []),
+      ...(inProcesses ? [result.peakBytes === undefined ? '–' : megabytes(result.peakBytes)] : []),
       result.agreement ? `${result.agreement.same}/${result.agreement.of}` : '–',
     ];
   });
@@ -213,11 +220,12 @@ function tableOf(header: readonly string[], rows: readonly (readonly string[])[]
 
 /** The context block: what a reader must know before comparing with another machine. */
 export function contextBlock({ context }: { readonly context: BenchContext }): string {
+  const adapter = Object.values(context.adapter).filter(Boolean).join(', ');
   const pairs: [string, string][] = [
     ['date', context.date],
     ['octet', `${context.octet} (${context.commit})`],
     ['engine', context.engine],
-    ['adapter', Object.values(context.adapter).filter(Boolean).join(', ')],
+    ...(adapter ? [['adapter', adapter] as [string, string]] : []),
     ['machine', `${context.cpu}, ${context.cores} cores, ${context.memoryGiB} GiB, ${context.platform}`],
     [
       'libraries',

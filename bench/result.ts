@@ -43,6 +43,8 @@ export interface ContenderResult {
   readonly codeBytes?: number;
   /** Highest sum of live GPU buffers and textures up to the first runs at batch 1; null without a GPU. */
   readonly peakGpuBytes?: number | null;
+  /** What a process of its own has grown by since before it read the model, at its highest: at the largest batch, that is. */
+  readonly peakBytes?: number;
   /** Of the checked images, how many have the float model's top-1 (by onnxruntime-web, WASM). */
   readonly agreement?: { readonly same: number; readonly of: number };
   readonly batches?: readonly BatchMeasurement[];

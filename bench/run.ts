@@ -17,10 +17,10 @@ import { BENCH_NETWORKS, loadNetwork } from './bench-networks.ts';
 import type { BenchNetwork, BenchNetworkName } from './bench-networks.ts';
 import { openPage } from './connection.ts';
 import type { Connection } from './connection.ts';
-import { allContenders } from './contenders/catalog.ts';
+import { allContenders, nodeContenders } from './contenders/catalog.ts';
 import type { Contender } from './contenders/contender.ts';
 import { drawChart, machineContext, positiveInteger } from './context.ts';
-import { openNative } from './native.ts';
+import { openProcess } from './process.ts';
 import { contextBlock, markdownTable } from './report.ts';
 import type { BatchMeasurement, BenchContext, BenchResult, ContenderResult, LeftOut } from './result.ts';
 import { seededRandom, shuffle } from '../scripts/shuffle.ts';
@@ -37,6 +37,8 @@ export interface Options {
   readonly checked: number;
   readonly seed: number;
   readonly output: string;
+  /** Engines in Node processes in place of pages. */
+  readonly node: boolean;
 }
 
 /** An engine in its page or process, and what is known of it so far. */
@@ -52,6 +54,8 @@ interface Running {
   agreement?: { readonly same: number; readonly of: number };
   readonly batches: BatchMeasurement[];
   readonly leftOut: LeftOut[];
+  /** Of a process of its own; null for a page. */
+  peakBytes?: number | null;
   limit?: ContenderResult['limit'];
 }
 
@@ -95,10 +99,11 @@ async function open(
   served: Served,
   contender: Contender,
   network: BenchNetwork,
+  { node }: Options,
 ): Promise<Running> {
   const opening =
-    contender.device === 'native'
-      ? openNative(contender, network)
+    node || contender.device === 'native'
+      ? openProcess(contender, network)
       : openPage(browser, served, contender, network);
   const connection = await within(opening, 'loading');
   // Before larger batches take more memory.
@@ -290,11 +295,13 @@ export async function compareEngines(
   const browser = await launchChromium();
   const running: Running[] = [];
   try {
-    const context = await browserContext(browser, served.url, options.seed);
+    const context = options.node
+      ? await machineContext({}, `Node ${process.version}`, options.seed)
+      : await browserContext(browser, served.url, options.seed);
     const failed = new Map<string, string>();
     for (const contender of selected) {
       try {
-        const entry = await open(browser, served, contender, network);
+        const entry = await open(browser, served, contender, network, options);
         running.push(entry);
         const { readyMs, firstRunMs } = entry.connection.load;
         const loadMs = readyMs + firstRunMs;
@@ -308,12 +315,15 @@ export async function compareEngines(
     }
     await checkAnswers(running, network, options.checked, timed);
     for (const batch of options.batches) await measureBatch(running, network, batch, options, timed);
+    // Before the limits, whose timings take memory of their own.
+    for (const entry of running)
+      if (entry.failed === undefined) entry.peakBytes = await entry.connection.memory();
     await measureLimits(running);
     const results = await Promise.all(
       selected.map(async (contender): Promise<ContenderResult> => {
         const entry = running.find((candidate) => candidate.contender.id === contender.id);
         if (!entry) return { contender, failed: failed.get(contender.id)! };
-        const { connection, peakGpuBytes, agreement, batches, leftOut, limit } = entry;
+        const { connection, peakGpuBytes, peakBytes, agreement, batches, leftOut, limit } = entry;
         const { load } = connection;
         return {
           contender,
@@ -321,6 +331,7 @@ export async function compareEngines(
           load,
           codeBytes: await gzippedBytes(load.code.map((address) => served.fileOf(address))),
           peakGpuBytes,
+          ...(typeof peakBytes === 'number' && { peakBytes }),
           ...(agreement && { agreement }),
           batches,
           ...(leftOut.length > 0 && { leftOut }),
@@ -376,6 +387,11 @@ const program = new Command('bench')
     40,
   )
   .option('--checked <n>', 'pictures on which answers are compared first', positiveInteger, 20)
+  .option(
+    '--node',
+    'in Node, a process each, in place of pages: what runs there without a GPU, and its memory',
+    false,
+  )
   .option('--only <ids>', 'engines whose id contains one of these, comma-separated')
   .option('--seed <n>', 'order of the rounds', positiveInteger, 1)
   .option(
@@ -389,8 +405,8 @@ interface CommandOptions extends Omit<Options, 'network'> {
   readonly networks: readonly BenchNetworkName[];
 }
 
-function select(only: string | undefined): Contender[] {
-  const all = allContenders(os.availableParallelism());
+function select(only: string | undefined, node: boolean): Contender[] {
+  const all = (node ? nodeContenders : allContenders)(os.availableParallelism());
   const wanted = only?.split(',');
   const selected = all.filter(({ id }) => !wanted || wanted.some((part) => id.includes(part)));
   if (selected.length === 0) {
@@ -401,10 +417,11 @@ function select(only: string | undefined): Contender[] {
 
 if (process.argv[1] && import.meta.filename === path.resolve(process.argv[1])) {
   const { only, networks, ...rest } = program.parse().opts<CommandOptions>();
+  const selected = select(only, rest.node);
   for (const network of networks) {
     const output = network === 'vgg16' ? rest.output : `${rest.output}-${network}`;
     const options = { ...rest, network, output };
-    const result = await compareEngines(select(only), options, (line) => process.stderr.write(`${line}\n`));
+    const result = await compareEngines(selected, options, (line) => process.stderr.write(`${line}\n`));
     console.log(`${contextBlock(result)}\n\n${markdownTable(result)}`);
     if (result.results.some(({ contender, failed }) => contender.library === 'octet' && failed !== undefined))
       process.exitCode = 1;

@@ -59,8 +59,7 @@ function litert(device: 'webgpu' | 'wasm', model: 'float' | 'int8', threads: num
     device,
     model,
     threads,
-    settings: onGpu ? 'fp32' : `XNNPACK, SIMD, ${plural(threads)}`,
-    largestBatch: { batch: 1, reason: 'its file is of batch 1' },
+    settings: `${onGpu ? 'fp32' : `XNNPACK, SIMD, ${plural(threads)}`}, a call a picture: its file is of batch 1`,
   };
 }
 
@@ -103,4 +102,12 @@ export function allContenders(cores: number): Contender[] {
     ...threadCounts.flatMap((threads) => [litert('wasm', 'int8', threads), litert('wasm', 'float', threads)]),
     ...threadCounts.flatMap((threads) => [native('int8', threads), native('float', threads)]),
   ];
+}
+
+/** Engines that run in Node without a GPU. */
+export function nodeContenders(cores: number): Contender[] {
+  return allContenders(cores).filter(
+    ({ library, device }) =>
+      device === 'native' || (device === 'wasm' && (library === 'octet' || library === 'onnxruntime-web')),
+  );
 }

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { contenders } from '../../bench/contenders/catalog.ts';
+import { contenders, nodeContenders } from '../../bench/contenders/catalog.ts';
 import type { Contender } from '../../bench/contenders/contender.ts';
 import { markdownTable, summaryTable } from '../../bench/report.ts';
 import type { BenchResult, ContenderResult } from '../../bench/result.ts';
@@ -44,6 +44,7 @@ beforeAll(async () => {
       checked: CHECKED,
       seed: 1,
       output: path.join(folder, 'engines'),
+      node: false,
     },
     (line) => log.push(line),
   );
@@ -132,4 +133,38 @@ test('JSON, table and chart are written, and hold every engine', async () => {
   expect(summaryTable(result)).toMatch(
     /WebAssembly, the best row of each: .*onnxruntime-web [\d.]+ times at batch 1/,
   );
+});
+
+test('in Node, a process each, with its memory', async () => {
+  const selected = nodeContenders(cores).filter(
+    ({ library, threads }) => library !== 'onnxruntime-node' && threads === cores,
+  );
+  const { context, results } = await compareEngines(
+    selected,
+    {
+      network: 'vgg16',
+      batches: [2],
+      repetitions: 1,
+      seconds: SECONDS,
+      budget: 1,
+      checked: CHECKED,
+      seed: 1,
+      output: path.join(folder, 'node'),
+      node: true,
+    },
+    () => undefined,
+  );
+  expect(context.engine).toBe(`Node ${process.version}`);
+  expect(results.map(({ contender }) => contender.id)).toEqual([
+    `octet-wasm-${cores}t`,
+    `ort-wasm-float-${cores}t`,
+    `ort-wasm-int8-${cores}t`,
+  ]);
+  for (const { failed, agreement, batches, peakBytes } of results) {
+    expect(failed).toBeUndefined();
+    expect(agreement).toEqual({ same: CHECKED, of: CHECKED });
+    expect(batches).toHaveLength(1);
+    expect(peakBytes).toBeGreaterThan(30e6);
+  }
+  expect(await readFile(path.join(folder, 'node.md'), 'utf8')).toMatch(/\| memory +\| top-1 checked \|/);
 });

@@ -1,13 +1,10 @@
-/** Dry runs of `npm run bench:kernels` and of bench/wasm-vs-ort.ts. */
-import { execFile } from 'node:child_process';
+/** A dry run of `npm run bench:kernels`. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { benchKernels } from '../../bench/kernels.ts';
 import { kernelTable } from '../../bench/report.ts';
-import { makeFlagship } from '../../scripts/quantize-flagship.ts';
 
 test('the kernel benchmark times a layer and draws the roofline', async () => {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'octet-kernels-'));
@@ -31,18 +28,4 @@ test('the kernel benchmark times a layer and draws the roofline', async () => {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-});
-
-test('wasm beside onnxruntime-web, each in its process', async () => {
-  await makeFlagship();
-  const args = ['--import', 'tsx', '--conditions=octet:source', 'bench/wasm-vs-ort.ts'];
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    [...args, '--threads', '1', '--repetitions', '1', '--batch', '2'],
-    { cwd: path.resolve(import.meta.dirname, '../..') },
-  );
-  for (const model of ['float', 'int8'])
-    expect(stdout).toMatch(new RegExp(`onnxruntime-web │ ${model} +│ 1`));
-  expect(stdout).toMatch(/octet +│ int8 +│ 1/);
-  expect(stdout).toMatch(/1 thread\(s\): [\d.]+ times faster than the best of onnxruntime-web/);
 });

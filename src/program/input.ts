@@ -239,9 +239,20 @@ export function dequantizeTensor(
  */
 export function storeIntegers(tensor: Int8Tensor, values: Int8Array, batch: number): Int8Array {
   const data = new Int8Array(elementCount(tensor, batch)).fill(tensor.zeroPoint);
-  visitElements(tensor, batch, (stored, logical) => {
-    data[stored] = values[logical];
-  });
+  const [height, width, channels] = tensor.image;
+  const [rowStride, columnStride, channelStride] = tensor.strides;
+  const padded = paddedChannels(channels);
+  // As in `quantizeInput`, whose values these may be.
+  for (let row = 0; row < batch * height; row++) {
+    const image = Math.floor(row / height);
+    for (let c = 0; c < channels; c++) {
+      let logical =
+        image * height * width * channels + (row - image * height) * rowStride + c * channelStride;
+      let stored = row * width * padded + c;
+      for (let w = 0; w < width; w++, logical += columnStride, stored += padded)
+        data[stored] = values[logical];
+    }
+  }
   return data;
 }
 

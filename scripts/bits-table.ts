@@ -24,7 +24,7 @@ import { evaluateClassifiers } from '../src/model/evaluate.ts';
 import { imageBatches } from '../src/model/image-batches.ts';
 import { readGraph } from '../src/model/source.ts';
 import { encodeModel } from '../src/onnx/encode.ts';
-import { calibrate } from '../src/quantize/calibrate.ts';
+import { calibrate, type Calibration } from '../src/quantize/calibrate.ts';
 import type { Batch } from '../src/quantize/onnx-runtime.ts';
 import { quantizeCalibrated } from '../src/quantize/quantize.ts';
 import { parseRecipe, type Recipe } from '../src/quantize/recipe.ts';
@@ -36,6 +36,8 @@ const CELLS = ['W8A8', 'W4A8', 'W3A8', 'W2A8', 'W4A4', 'W3A3'];
 const ROUNDINGS = ['nearest', 'gptq', 'descent'] as const;
 /** Training pictures that are never calibrated on. */
 const HELD_OUT = 10_000;
+
+const MULTIPLYING = new Set(['Conv', 'Gemm', 'MatMul']);
 
 type Rounding = (typeof ROUNDINGS)[number];
 
@@ -77,6 +79,7 @@ const measured = Array.from({ length: heldOut || Number(options.test) }, (_, i) 
 /** Everything that a cell depends on beside its own name. */
 async function codeHash(): Promise<string> {
   const hash = createHash('sha256');
+  hash.update(await readFile(fileURLToPath(import.meta.url)));
   for (const folder of ['src/quantize', 'src/graph']) {
     const files = (await readdir(join(root, folder), { recursive: true })).filter((file) =>
       file.endsWith('.ts'),
@@ -86,10 +89,14 @@ async function codeHash(): Promise<string> {
   return hash.digest('hex').slice(0, 16);
 }
 
-/** The first and the last layer, and what the last one reads, keep 8 bits. */
+/**
+ * The first and the last layer, and what the last one reads, keep 8 bits. So does what is not multiplied by weights, as residual sums and
+ * what goes into them: published results count the bits of a convolution's operands.
+ */
 function recipeOf(
   layers: readonly (readonly string[])[],
   lastInput: string,
+  notMultiplied: readonly string[],
   cell: string,
   rounding: Rounding,
 ): Recipe {
@@ -101,8 +108,23 @@ function recipeOf(
   return parseRecipe({
     weights: { bits: weights, rounding: weights === 8 ? 'auto' : rounding },
     activations: { bits: activations },
-    layers: [eight(layers[0]), eight(layers.at(-1)!), { match: lastInput, activations: { bits: 8 } }],
+    layers: [
+      eight(layers[0]),
+      eight(layers.at(-1)!),
+      ...[lastInput, ...notMultiplied].map((match) => ({ match, activations: { bits: 8 } })),
+    ],
   });
+}
+
+/** Quantized values that no convolution and no dense layer reads. */
+function valuesNotMultiplied({ graph, layers }: Calibration): string[] {
+  const multiplied = new Set(
+    graph.nodes.filter(({ op }) => MULTIPLYING.has(op)).map(({ inputs }) => layers.values.get(inputs[0])),
+  );
+  const quantizers = new Set([...multiplied].map((value) => value && (value.sharedWith ?? value.name)));
+  return [...layers.values.values()]
+    .filter(({ name, producer, sharedWith }) => producer && sharedWith === undefined && !quantizers.has(name))
+    .map(({ name }) => name);
 }
 
 async function measure(open: Promise<OpenClassifier>): Promise<number> {
@@ -171,6 +193,7 @@ for (const model of options.models.split(',')) {
         const recipe = recipeOf(
           layers.map(({ names }) => names),
           lastInput,
+          valuesNotMultiplied(calibration),
           bits,
           rounding,
         );

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { makeGoldenPack, type GoldenCase } from '../inspect/golden.ts';
 import type { InputShape, LoadOptions } from '../model/model.ts';
-import { readGraph } from '../model/source.ts';
+import type { Dimension } from '../graph/graph.ts';
+import { readNetwork } from '../model/source.ts';
 import { platform } from '#platform';
 import type { CommandContext } from './context.ts';
 import { checkWritable, writeWhole } from './files.ts';
@@ -14,7 +15,7 @@ import {
   positiveInteger,
 } from './options.ts';
 import { bytes, counted, onProgress, print, progress } from './output.ts';
-import { findPictures, SOURCES_HELP, type PictureItem } from './pictures.ts';
+import { findPictures, SOURCES_HELP, stretchTo, type PictureItem } from './pictures.ts';
 
 interface GoldenCommandOptions {
   readonly output: string;
@@ -42,9 +43,10 @@ export function configure(command: Command, { signal }: CommandContext): void {
       const pictures = (await findPictures(sources)).slice(0, options.limit);
       await checkWritable(options.output, [path, ...pictures.flatMap(({ files }) => files)]);
       const model = await platform.readFile(path);
-      const [{ name }] = (await readGraph(model, { signal, ...inputSizes(options) })).inputs;
+      const { graph } = await readNetwork(model, { signal, ...inputSizes(options) });
+      const input = graph.inputs.find(({ name }) => !graph.constants.has(name))!;
       const bar = progress('Running');
-      const pack = await makeGoldenPack(model, casesOf(name, pictures), {
+      const pack = await makeGoldenPack(model, casesOf(input, pictures), {
         backend: options.backend,
         withModel: options.model,
         withTensors: options.tensors === true,
@@ -58,6 +60,14 @@ export function configure(command: Command, { signal }: CommandContext): void {
     });
 }
 
-async function* casesOf(input: string, pictures: readonly PictureItem[]): AsyncGenerator<GoldenCase> {
-  for (const { name, load } of pictures) yield { name, inputs: { [input]: await load() } };
+async function* casesOf(
+  { name: input, shape }: { readonly name: string; readonly shape: readonly Dimension[] },
+  pictures: readonly PictureItem[],
+): AsyncGenerator<GoldenCase> {
+  const [height, width] = shape.slice(-2).map((size) => (typeof size === 'number' ? size : null));
+  const isOpen = height === null || width === null;
+  for (const { name, load } of pictures) {
+    const picture = await load();
+    yield { name, inputs: { [input]: isOpen ? stretchTo(picture, { width, height }) : picture } };
+  }
 }

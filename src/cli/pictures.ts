@@ -6,6 +6,7 @@ import { platform } from '#platform';
 import { InputError } from '../errors.ts';
 import { decodePicture } from '../vision/decode.ts';
 import type { Picture } from '../vision/picture.ts';
+import { resize } from '../vision/resize.ts';
 import { readSheet } from '../vision/sheet.ts';
 import { CIFAR10_CLASSES, readCifar10 } from './cifar10.ts';
 import { DEFAULT_CALIBRATION, DEFAULT_IMAGES } from './options.ts';
@@ -108,6 +109,24 @@ async function pathsIn(folder: string, above: readonly string[]): Promise<string
     }
   }
   return paths;
+}
+
+/** Networks halve their maps a few times: open sizes are multiples of this. */
+const MULTIPLE = 32;
+
+/**
+ * A picture at the size of a model's input.
+ *
+ * @param size null where the model takes any: about the picture's own
+ */
+export function stretchTo(
+  picture: Picture,
+  { width, height }: { readonly width: number | null; readonly height: number | null },
+): Picture {
+  const multipleOf = (length: number) => Math.max(MULTIPLE, Math.round(length / MULTIPLE) * MULTIPLE);
+  return resize(picture, width ?? multipleOf(picture.width), height ?? multipleOf(picture.height), {
+    fit: 'stretch',
+  });
 }
 
 /** The sheet's PNG lies beside its JSON, under the same name. */

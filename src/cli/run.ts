@@ -6,7 +6,6 @@ import { loadModel } from '../model/load.ts';
 import type { InputShape, LoadOptions, OutputTensor } from '../model/model.ts';
 import { pointsToPicture, placementOf } from '../vision/placement.ts';
 import type { Picture } from '../vision/picture.ts';
-import { resize } from '../vision/resize.ts';
 import { rotatedBoxes, type RotatedBox } from '../vision/rotated-boxes.ts';
 import type { CommandContext } from './context.ts';
 import { checkWritable, writeWhole } from './files.ts';
@@ -20,7 +19,7 @@ import {
   positiveInteger,
 } from './options.ts';
 import { counted, noteBackend, print, printJson, table } from './output.ts';
-import { findPictures } from './pictures.ts';
+import { findPictures, stretchTo } from './pictures.ts';
 
 interface RunCommandOptions {
   readonly backend: NonNullable<LoadOptions['backend']>;
@@ -32,9 +31,6 @@ interface RunCommandOptions {
   readonly grow: number;
   readonly json?: boolean;
 }
-
-/** Networks halve their maps a few times: open sizes are multiples of this. */
-const MULTIPLE = 32;
 
 const FORMATS = { '.png': 'png', '.jpg': 'jpeg', '.jpeg': 'jpeg', '.webp': 'webp' } as const;
 
@@ -78,16 +74,8 @@ export function configure(command: Command, { signal, verbose }: CommandContext)
         ...(options.threads !== undefined && { threads: options.threads }),
       });
       try {
-        // Where the model takes any size, the picture's.
         const [{ name, width, height }] = model.inputs;
-        const input = resize(
-          picture,
-          width ?? multipleOf(picture.width),
-          height ?? multipleOf(picture.height),
-          {
-            fit: 'stretch',
-          },
-        );
+        const input = stretchTo(picture, { width, height });
         const { outputs } = await model.run({ [name]: input }, { signal, integers: true });
         const boxes = format === undefined ? undefined : boxesOf(outputs, picture, options);
         if (boxes) {
@@ -137,10 +125,6 @@ async function drawnFormat(file: string, sources: readonly string[]): Promise<'p
   }
   await checkWritable(file, sources);
   return FORMATS[extension as keyof typeof FORMATS];
-}
-
-function multipleOf(length: number): number {
-  return Math.max(MULTIPLE, Math.round(length / MULTIPLE) * MULTIPLE);
 }
 
 function describe({ shape, data, integers }: OutputTensor) {

@@ -7,9 +7,19 @@ import * as v from 'valibot';
 import { asyncOptions, byteArray, check, flag, iterable, oneOf, options as optionsOf } from '../arguments.ts';
 import { InputError, OctetError } from '../errors.ts';
 import { compareTensors } from '../model/compare.ts';
-import { loadFixedModel } from '../model/load.ts';
 import type { FixedModel } from '../model/fixed-sizes.ts';
-import type { AdapterDescription, LoadOptions, RunInput, TensorValues } from '../model/model.ts';
+import { isTensorInput } from '../model/inputs.ts';
+import { loadModel } from '../model/load.ts';
+import type {
+  AdapterDescription,
+  LoadOptions,
+  Model,
+  PixelsInput,
+  RunInput,
+  TensorInput,
+  TensorValues,
+} from '../model/model.ts';
+import { OpenModel } from '../model/open-model.ts';
 import type { TensorBuffer } from '../program/program.ts';
 import type { AsyncOptions } from '../progress.ts';
 import type { BackendName } from '../schedule/session.ts';
@@ -19,14 +29,18 @@ import { resize } from '../vision/resize.ts';
 import { logicalOrder } from './logical.ts';
 import { decodeNpy, encodeNpy, type NpyArray, ZIP_TIME } from './npy.ts';
 
-/** One run: values of each input for one image or a batch. A picture is resized to the input's size. */
+/**
+ * One run: values of each input for one image or a batch. A picture is resized to the input's size; a model with open sizes runs at those of the
+ * picture, of `{ data, shape }` or of `{ pixels, height, width }`.
+ */
 export interface GoldenCase {
   /** For reports, such as the picture's file. */
   readonly name: string;
-  readonly inputs: Readonly<
-    Record<string, Float32Array | Int8Array | { readonly pixels: Uint8Array } | Picture>
-  >;
+  readonly inputs: Readonly<Record<string, Float32Array | Int8Array | TensorInput | GoldenPixels | Picture>>;
 }
+
+/** Pixels on the CPU: a pack keeps them. */
+type GoldenPixels = PixelsInput & { readonly pixels: Uint8Array };
 
 export interface GoldenOptions
   extends AsyncOptions, Pick<LoadOptions, 'backend' | 'inputShape' | 'maxActivationBytes'> {
@@ -127,32 +141,17 @@ export async function makeGoldenPack(
     { model, cases: given, options },
   );
   const { withModel = true, withTensors = false, signal, onProgress, ...load } = options;
-  const loaded = await loadFixedModel(model, { ...load, ...(signal && { signal }) });
+  const loaded = await loadModel(model, { ...load, ...(signal && { signal }) });
   try {
     const files: Record<string, Uint8Array> = {};
     const list: Case[] = [];
     for await (const { name, inputs } of given) {
       signal?.throwIfAborted();
-      const kept = keptInputs(loaded, inputs);
-      const values = await loaded.values(
-        Object.fromEntries(kept.map(({ input, value }) => [input, value])),
-        signal ? { signal } : {},
+      const made = await atSizes(loaded, inputs, (fixed) =>
+        makeCase(fixed, name, inputs, { index: list.length, withTensors, ...(signal && { signal }) }),
       );
-      const index = list.length;
-      const tensors: Case['tensors'] = [];
-      for (const [position, tensor] of [...values.values()].entries()) {
-        const data = logicalOrder(tensorOf(loaded, tensor.name), tensor.data, tensor.shape[0]);
-        const described = { ...describe(loaded, tensor), sha256: await sha256(bytesOf(data)) };
-        const path = `case-${index}-tensor-${position}.npy`;
-        if (withTensors) files[path] = encodeNpy({ data, shape: described.shape });
-        tensors.push(withTensors ? { ...described, file: path } : described);
-      }
-      const paths = kept.map(({ input, kind, array }, position) => {
-        const path = `case-${index}-input-${position}.npy`;
-        files[path] = encodeNpy(array);
-        return { name: input, kind, file: path };
-      });
-      list.push({ name, inputs: paths, tensors });
+      Object.assign(files, made.files);
+      list.push(made.case);
       onProgress?.({ stage: 'evaluate', done: list.length, total: list.length });
     }
     if (list.length === 0) throw new InputError('a golden pack needs at least one picture or input');
@@ -173,6 +172,45 @@ export async function makeGoldenPack(
   } finally {
     loaded.dispose();
   }
+}
+
+/** Calls `use` with the model of the sizes that the inputs say, where it leaves sizes open. */
+function atSizes<R>(
+  model: Model,
+  inputs: Readonly<Record<string, RunInput>>,
+  use: (fixed: FixedModel) => Promise<R>,
+): Promise<R> {
+  // What has no open sizes is a FixedModel: its shapes and its program are there.
+  return model instanceof OpenModel ? model.at(inputs, {}, use) : use(model as FixedModel);
+}
+
+/** Runs one case, and gives what a pack holds of it. */
+async function makeCase(
+  model: FixedModel,
+  name: string,
+  inputs: GoldenCase['inputs'],
+  { index, withTensors, signal }: { index: number; withTensors: boolean; signal?: AbortSignal },
+): Promise<{ case: Case; files: Record<string, Uint8Array> }> {
+  const files: Record<string, Uint8Array> = {};
+  const kept = keptInputs(model, inputs);
+  const values = await model.values(
+    Object.fromEntries(kept.map(({ input, value }) => [input, value])),
+    signal ? { signal } : {},
+  );
+  const tensors: Case['tensors'] = [];
+  for (const [position, tensor] of [...values.values()].entries()) {
+    const data = logicalOrder(tensorOf(model, tensor.name), tensor.data, tensor.shape[0]);
+    const described = { ...describe(model, tensor), sha256: await sha256(bytesOf(data)) };
+    const path = `case-${index}-tensor-${position}.npy`;
+    if (withTensors) files[path] = encodeNpy({ data, shape: described.shape });
+    tensors.push(withTensors ? { ...described, file: path } : described);
+  }
+  const paths = kept.map(({ input, kind, array }, position) => {
+    const path = `case-${index}-input-${position}.npy`;
+    files[path] = encodeNpy(array);
+    return { name: input, kind, file: path };
+  });
+  return { case: { name, inputs: paths, tensors }, files };
 }
 
 /**
@@ -202,7 +240,7 @@ export async function verifyGoldenPack(
     );
   }
   const { inputShape } = manifest;
-  const model = await loadFixedModel(bytes, {
+  const model = await loadModel(bytes, {
     ...(inputShape && { inputShape }),
     ...load,
     ...(signal && { signal }),
@@ -229,20 +267,28 @@ export async function verifyGoldenPack(
     };
     for (const [index, each] of manifest.cases.entries()) {
       signal?.throwIfAborted();
-      const inputs = inputsOf(each, files);
-      const values = await model.values(inputs, signal ? { signal } : {});
-      for (const expected of each.tensors) {
-        const tensor = values.get(expected.name);
-        if (!tensor) throw new InputError(noTensor(expected.name));
-        const data = logicalOrder(tensorOf(model, tensor.name), tensor.data, tensor.shape[0]);
-        tensors++;
-        elements += data.length;
-        const actual = await sha256(bytesOf(data));
-        digests.push(actual);
-        if (actual === expected.sha256) continue;
-        const report = await describeDifference(model, bytes, each, expected, tensor, inputs, files, options);
-        return await result({ case: each, tensor: expected.name, report });
-      }
+      const inputs = inputsOf(model, each, files);
+      const found = await atSizes(model, inputs, async (fixed) => {
+        const values = await fixed.values(inputs, signal ? { signal } : {});
+        for (const expected of each.tensors) {
+          const tensor = values.get(expected.name);
+          if (!tensor) throw new InputError(noTensor(expected.name));
+          const data = logicalOrder(tensorOf(fixed, tensor.name), tensor.data, tensor.shape[0]);
+          tensors++;
+          elements += data.length;
+          const actual = await sha256(bytesOf(data));
+          digests.push(actual);
+          if (actual === expected.sha256) continue;
+          const difference = { golden: each, expected, actual: tensor, inputs };
+          const report = await describeDifference(fixed, bytes, difference, files, {
+            ...options,
+            ...(inputShape && { inputShape }),
+          });
+          return { case: each, tensor: expected.name, report };
+        }
+        return null;
+      });
+      if (found) return await result(found);
       onProgress?.({ stage: 'evaluate', done: index + 1, total: manifest.cases.length });
     }
     return await result(null);
@@ -303,9 +349,13 @@ function keptInputs(model: FixedModel, inputs: GoldenCase['inputs']): KeptInput[
     const port = model.inputs.find(({ name }) => name === input);
     if (!port) throw new InputError(`a case of a golden pack has an input "${input}", which the model lacks`);
     const { height, width, channels } = port;
-    if (value instanceof Float32Array || value instanceof Int8Array) {
-      const shape = [value.length / (channels * height * width), channels, height, width];
-      return { input, kind: 'values', array: { data: value.slice(), shape }, value };
+    const isTensor = isTensorInput(value);
+    if (isTensor || value instanceof Float32Array || value instanceof Int8Array) {
+      const data = isTensor ? value.data : value;
+      const sizes = port.shape.slice(1).map(Number);
+      const perImage = sizes.reduce((product, size) => product * size, 1);
+      const shape = [data.length / perImage, ...sizes];
+      return { input, kind: 'values', array: { data: data.slice(), shape }, value };
     }
     const pixels = 'pixels' in value ? value.pixels : Uint8Array.from(resize(value, width, height).data);
     const depth = 'pixels' in value ? channels : pixels.length / (height * width);
@@ -318,6 +368,7 @@ function keptInputs(model: FixedModel, inputs: GoldenCase['inputs']): KeptInput[
 }
 
 function inputsOf(
+  model: Model,
   { inputs }: Case,
   files: Readonly<Record<string, Uint8Array | undefined>>,
 ): Record<string, RunInput> {
@@ -325,9 +376,12 @@ function inputsOf(
     inputs.map(({ name, kind, file: path }): [string, RunInput] => {
       const bytes = files[path];
       if (!bytes) throw new InputError(`the golden pack lacks ${path}`);
-      const { data } = decodeNpy(bytes, path);
-      if (kind === 'pixels' && data instanceof Uint8Array) return [name, { pixels: data }];
-      if (data instanceof Float32Array || data instanceof Int8Array) return [name, data];
+      const { data, shape } = decodeNpy(bytes, path);
+      const [, height, width] = shape;
+      if (kind === 'pixels' && data instanceof Uint8Array) return [name, { pixels: data, height, width }];
+      if (data instanceof Float32Array || data instanceof Int8Array) {
+        return [name, model.program ? data : { data, shape }];
+      }
       throw new InputError(`the golden pack's ${path} has values of another type than an input takes`);
     }),
   );
@@ -353,10 +407,17 @@ function describe(
 async function describeDifference(
   model: FixedModel,
   bytes: Uint8Array,
-  golden: Case,
-  expected: Case['tensors'][number],
-  actual: TensorValues,
-  inputs: Record<string, RunInput>,
+  {
+    golden,
+    expected,
+    actual,
+    inputs,
+  }: {
+    readonly golden: Case;
+    readonly expected: Case['tensors'][number];
+    readonly actual: TensorValues;
+    readonly inputs: Readonly<Record<string, RunInput>>;
+  },
   files: Readonly<Record<string, Uint8Array | undefined>>,
   { inputShape, maxActivationBytes }: VerifyOptions,
 ): Promise<string> {
@@ -369,24 +430,26 @@ async function describeDifference(
     const [at] = places;
     return `${head}\n  ${places.length.toLocaleString('en')} of ${now.length.toLocaleString('en')} elements differ, first at ${at}: ${now[at]}, expected ${data[at]}`;
   }
-  using reference = await loadFixedModel(bytes, {
+  using reference = await loadModel(bytes, {
     backend: 'reference',
     ...(inputShape && { inputShape }),
     ...(maxActivationBytes !== undefined && { maxActivationBytes }),
   });
-  const truth = (await reference.values(inputs, { tensors: [expected.name] })).get(expected.name)!;
-  const data = logicalOrder(tensorOf(reference, truth.name), truth.data, truth.shape[0]);
-  if ((await sha256(bytesOf(data))) !== expected.sha256) {
-    return `${head}\n  the reference here differs from it too: the pack was changed, or made by another version of Octet`;
-  }
-  const { report } = compareTensors(
-    { backend: model.backend, tensors: new Map([[actual.name, actual]]) },
-    { backend: 'reference', tensors: new Map([[truth.name, truth]]) },
-  );
-  return `${head}\n${report}`;
+  return atSizes(reference, inputs, async (fixed) => {
+    const truth = (await fixed.values(inputs, { tensors: [expected.name] })).get(expected.name)!;
+    const data = logicalOrder(tensorOf(fixed, truth.name), truth.data, truth.shape[0]);
+    if ((await sha256(bytesOf(data))) !== expected.sha256) {
+      return `${head}\n  the reference here differs from it too: the pack was changed, or made by another version of Octet`;
+    }
+    const { report } = compareTensors(
+      { backend: model.backend, tensors: new Map([[actual.name, actual]]) },
+      { backend: 'reference', tensors: new Map([[truth.name, truth]]) },
+    );
+    return `${head}\n${report}`;
+  });
 }
 
-function deviceOf({ backend, adapter }: FixedModel): string {
+function deviceOf({ backend, adapter }: Pick<Model, 'backend' | 'adapter'>): string {
   if (!adapter) return backend;
   const names = [adapter.description, adapter.vendor, adapter.architecture].filter((name) => name !== '');
   return names.slice(0, 2).join(', ') || 'an adapter that does not tell its name';

@@ -105,7 +105,7 @@ export class OpenModel implements Model {
 
   async plan(batch = 1, options: SizeOptions = {}): Promise<ModelPlan> {
     check('plan', { batch: count, options: methodOptions.plan }, { batch, options });
-    return this.#at({}, options, (model) => model.plan(batch));
+    return this.at({}, options, (model) => model.plan(batch));
   }
 
   run(inputs: RunInputs, options?: RunOptions & { readonly outputs?: 'cpu' }): Promise<RunResult>;
@@ -115,7 +115,7 @@ export class OpenModel implements Model {
   ): Promise<RunResult<GpuOutputTensor>>;
   async run(inputs: RunInputs, options: RunOptions = {}): Promise<RunResult | RunResult<GpuOutputTensor>> {
     check('run', { options: methodOptions.run }, { options });
-    return this.#at(inputs, options, (model, rest) =>
+    return this.at(inputs, options, (model, rest) =>
       model.run(inputs, rest as RunOptions & { outputs?: 'cpu' }),
     );
   }
@@ -131,22 +131,22 @@ export class OpenModel implements Model {
   ): Promise<Classification | Classification<readonly (readonly Prediction[])[]>> {
     check('classify', { options: methodOptions.classify }, { options });
     // Not at the pictures' own sizes: a classifier is trained for one, and its answers at others are poor.
-    return this.#at({}, options, (model, rest) => model.classify(pictures as PictureSource, rest));
+    return this.at({}, options, (model, rest) => model.classify(pictures as PictureSource, rest));
   }
 
   async values(inputs: RunInputs, options: ValuesOptions = {}): Promise<ReadonlyMap<string, TensorValues>> {
     check('values', { options: methodOptions.values }, { options });
-    return this.#at(inputs, options, (model, rest) => model.values(inputs, rest));
+    return this.at(inputs, options, (model, rest) => model.values(inputs, rest));
   }
 
   async verify(inputs: RunInputs, options: CompareBackendsOptions = {}): Promise<Comparison> {
     check('verify', { options: methodOptions.verify }, { options });
-    return this.#at(inputs, options, (model, rest) => model.verify(inputs, rest));
+    return this.at(inputs, options, (model, rest) => model.verify(inputs, rest));
   }
 
   async profile(options: ProfileOptions = {}): Promise<Profile> {
     check('profile', { options: methodOptions.profile }, { options });
-    return this.#at({}, options, (model, rest) => model.profile(rest));
+    return this.at({}, options, (model, rest) => model.profile(rest));
   }
 
   dispose(): void {
@@ -160,8 +160,12 @@ export class OpenModel implements Model {
     this.dispose();
   }
 
-  /** Calls `use`, at once, with the model of the sizes that the options and inputs say. */
-  async #at<O extends SizeOptions, R>(
+  /**
+   * Calls `use`, at once, with the model of the sizes that the options and inputs say.
+   * @throws {InputError} they leave sizes open
+   * @throws {ModelError} the network cannot be computed at these sizes
+   */
+  async at<O extends SizeOptions, R>(
     inputs: RunInputs,
     { inputShape = {}, ...rest }: O,
     use: (model: LoadedModel, options: Omit<O, 'inputShape'>) => Promise<R>,

@@ -735,6 +735,9 @@ test('--input-shape says the sizes that a file leaves open, which quantize keeps
     const { stdout } = await octet('inspect', ...args, '-i', path('pictures'), '--limit', '2', ...sizes);
     expect(JSON.parse(stdout)).toMatchObject({ accuracy: { pictures: 2 } });
   }
+  const packed = await octet('golden', file, path('pictures'), '-o', path('open.zip'), '--limit', '1');
+  expect(packed).toMatchObject({ code: 0, stdout: expect.stringMatching(/1 picture/) as string });
+  expect(await octet('verify', path('open.zip'), '--backend', 'wasm')).toMatchObject({ code: 0 });
   const wrong = await octet('inspect', file, '--input-shape', 'height=');
   expect(wrong.stderr).toMatch(/must be like height=224,width=320/);
 });

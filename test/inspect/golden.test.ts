@@ -116,6 +116,37 @@ describe('a golden pack', () => {
     await expect(verifyGoldenPack(bare, { model: other })).rejects.toThrow(/of another model/);
   });
 
+  test('of a model with open sizes: each case at its own, told by the inputs alone', async () => {
+    const b = createFloatGraph(8);
+    const pooled = b.maxPool(b.relu(b.conv(b.input('input', ['N', 3, 8, 8]), 5)), { kernel: 2, stride: 2 });
+    const graph = assumedQuantization(b.finish(b.gemm(b.globalPool(pooled), 4)));
+    const inputs = graph.inputs.map((input) => ({ ...input, shape: ['N', 3, 'height', 'width'] }));
+    const metadata = new Map([
+      ['mean', '0,0,0'],
+      ['std', '1,1,1'],
+    ]);
+    const open = encodeModel({ ...graph, inputs, metadata });
+    const pixels = Uint8Array.from({ length: 2 * 3 * 80 }, () => random.int(0, 255));
+    const values = Float32Array.from({ length: 3 * 80 }, () => random.int(0, 1000) / 1000);
+    const given = [
+      { name: 'pixels', inputs: { input: { pixels, height: 10, width: 8 } } },
+      { name: 'picture', inputs: { input: { width: 10, height: 8, data: pixels.subarray(240) } } },
+      { name: 'values', inputs: { input: { data: values, shape: [1, 3, 8, 10] } } },
+    ];
+    const made = await makeGoldenPack(open, given, { backend: 'reference' });
+    const files = unzipSync(made);
+    expect(decodeNpy(files['case-0-input-0.npy'], 'pixels').shape).toEqual([2, 10, 8, 3]);
+    expect(decodeNpy(files['case-1-input-0.npy'], 'picture').shape).toEqual([1, 8, 10, 3]);
+    expect(decodeNpy(files['case-2-input-0.npy'], 'values').shape).toEqual([1, 3, 8, 10]);
+    const found = await verifyGoldenPack(made, { backend: 'wasm', threads: 1 });
+    expect(found).toMatchObject({ equal: true, cases: 3 });
+    const manifest = manifestOf(files);
+    manifest.cases[1].tensors[1].sha256 = '0'.repeat(64);
+    const changed = await verifyGoldenPack(repacked(files, manifest), { backend: 'reference' });
+    expect(changed.firstDiffering).toMatchObject({ case: 'picture' });
+    expect(changed.report).toMatch(/the reference here differs from it too/);
+  });
+
   test('damaged and hostile packs are refused', async () => {
     const files = unzipSync(pack);
     const refused = (bytes: Uint8Array, message: RegExp) =>

@@ -13,8 +13,6 @@ const ON_HOST: readonly RegExp[] = [
   /^onnxruntime\/dynamic-[us]8/,
   // Convolutions that the tool left in float.
   /^quark\/int8-transformer-default/,
-  // Integers as an ATen graph has them: Cast, Sub and Mul in the place of DequantizeLinear.
-  /^pytorch\/fx-converted/,
 ];
 
 /**

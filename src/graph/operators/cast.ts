@@ -11,13 +11,13 @@ export const cast = defineOperator({
   inputs: [1, 1],
   attributes: { to: required(int()), saturate: since(19, int(1)), round_mode: since(24, string()) },
   role: 'none',
-  /** Between float types a Cast does nothing, once they are all float32. */
+  /** To its own type a Cast does nothing, as PyTorch exports int_repr(); nor does it between float types, once they are all float32. */
   normalize(node, context) {
     const from = typed(context, node.inputs[0])?.dtype;
     const to = dtypeAttribute(node, 'to');
-    if (!from || !to || from === 'float64' || to === 'float64' || !isFloat(from) || !isFloat(to))
-      return [node];
-    return [{ ...node, op: identity.op, attributes: {} }];
+    const becomeFloat32 = (type: DType) => type !== 'float64' && isFloat(type);
+    const isIdentity = from && to && (from === to || (becomeFloat32(from) && becomeFloat32(to)));
+    return [isIdentity ? { ...node, op: identity.op, attributes: {} } : node];
   },
   shape({ shape }, _, node) {
     const dtype = dtypeAttribute(node, 'to');

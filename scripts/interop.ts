@@ -60,6 +60,10 @@ are quantized by \`octet quantize\` on two images, so their difference is the er
 
 ${summary}
 
+Of the others, \`dynamic\` gives a tensor the scale of the values that a run finds in it: between layers there are
+float32 values, and each integer product is rounded by a scale that no plan can know. \`int8-transformer-default\` leaves convolutions in float32, without scales; the dense layers
+that it quantizes run on the device. Quantized by \`octet quantize\` from the float file, both have all multiply-adds there.
+
 | ${head.join(' | ')} |
 | ${head.map(() => '---').join(' | ')} |
 ${rows.map((row) => `| ${row.join(' | ')} |`).join('\n')}

@@ -71,6 +71,13 @@ export interface ValueInfo {
 
 export type Attribute = number | string | readonly number[] | readonly string[] | Tensor;
 
+/** One of the graphs that a node chooses among. Its values have names that no other value of the whole graph has. */
+export interface Branch {
+  readonly nodes: readonly Node[];
+  /** Names of its results. */
+  readonly outputs: readonly string[];
+}
+
 export interface Node {
   /** Never empty after import: unnamed nodes get `<op>_<index>`. Unique in the graph. */
   readonly name: string;
@@ -80,6 +87,8 @@ export interface Node {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Readonly<Record<string, Attribute>>;
+  /** By the attribute that holds it. What branches read from around them is among the inputs of the node, too. No decoded graph has any left. */
+  readonly branches?: Readonly<Record<string, Branch>>;
   readonly extras?: Extras;
 }
 

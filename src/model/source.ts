@@ -67,12 +67,11 @@ async function decode(
   options.signal?.throwIfAborted();
   const file = openModel(bytes);
   const external = options.externalData ?? (await readNeighbours(source, file, options));
-  const more = file.needsMoreOperators
-    ? (await import('../graph/operators/host-registry.ts')).hostOperators
-    : [];
+  const more = file.needsMore ? await import('../graph/more.ts') : undefined;
   options.signal?.throwIfAborted();
   return file.decode({
-    operators: [...more, ...(options.operators ?? [])],
+    operators: [...(more?.hostOperators ?? []), ...(options.operators ?? [])],
+    ...(more && { passes: more.morePasses }),
     externalData: (location) => external.get(location),
     ...(options.inputShape && { inputShape: options.inputShape }),
   });

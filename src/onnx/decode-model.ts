@@ -5,6 +5,7 @@ import type { Graph } from '../graph/graph.ts';
 import { hostOperators } from '../graph/operators/host-registry.ts';
 import { onnxOperator } from '../graph/operators/operator.ts';
 import { inputShapeSchema } from '../graph/passes/input-shape.ts';
+import { morePasses } from '../graph/passes/more-passes.ts';
 import { type DecodeModelOptions, openModel } from './decode.ts';
 
 const decodeArguments = {
@@ -28,5 +29,9 @@ const decodeArguments = {
 export function decodeModel(bytes: Uint8Array, options: DecodeModelOptions = {}): Graph {
   check('decodeModel', decodeArguments, { bytes, options });
   const { operators = [] } = options;
-  return openModel(bytes).decode({ ...options, operators: [...hostOperators, ...operators] }).graph;
+  return openModel(bytes).decode({
+    ...options,
+    operators: [...hostOperators, ...operators],
+    passes: morePasses,
+  }).graph;
 }

@@ -3,18 +3,22 @@ import { fromBinary } from '@bufbuild/protobuf';
 import {
   type AttributeProto,
   AttributeProto_AttributeType as AttributeType,
+  type GraphProto,
   GraphProtoSchema,
   type ModelProto,
   ModelProtoSchema,
   type NodeProto,
   NodeProtoSchema,
+  type TensorProto,
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from 'onnx-buf';
 import { ModelError } from '../errors.ts';
 import { dtypeFromNumber } from '../graph/dtypes.ts';
-import type { Attribute, Dimension, Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
+import type { Attribute, Branch, Dimension, Graph, Node, Tensor, ValueInfo } from '../graph/graph.ts';
 import { constant } from '../graph/operators/constant.ts';
+import { convTranspose } from '../graph/operators/conv-transpose.ts';
+import { conv } from '../graph/operators/conv.ts';
 import type { OnnxOperator } from '../graph/operators/operator.ts';
 import { onnxOperators } from '../graph/operators/registry.ts';
 import type { AttributeKind } from '../graph/operators/signature.ts';
@@ -22,10 +26,10 @@ import { batchFirst } from '../graph/passes/batch-first.ts';
 import { channelShuffle } from '../graph/passes/channel-shuffle.ts';
 import { type InputShape, openSizes, withInputShape } from '../graph/passes/input-shape.ts';
 import { dequantizeIntegers } from '../graph/passes/integer-operators.ts';
+import type { MorePasses } from '../graph/passes/more-passes.ts';
 import { normalize } from '../graph/passes/normalize.ts';
 import { removeUnused } from '../graph/passes/remove-unused.ts';
 import { settle } from '../graph/passes/settle.ts';
-import { signalsToImages } from '../graph/passes/signals-to-images.ts';
 import { Problems } from '../graph/problems.ts';
 import { sortNodes } from '../graph/topology.ts';
 import { Names } from '../graph/rewrite.ts';
@@ -44,6 +48,8 @@ export interface DecodeModelOptions {
   readonly externalData?: ExternalData;
   /** Rows of operators beyond the built-in ones. */
   readonly operators?: readonly OnnxOperator[];
+  /** Passes over forms that few files have. */
+  readonly passes?: MorePasses;
   /** Sizes of dimensions that the file leaves open. */
   readonly inputShape?: InputShape;
 }
@@ -54,8 +60,8 @@ const MAX_OPSET = 28;
 
 /** A file that has been parsed. */
 export interface OnnxFile {
-  /** Whether it has nodes of other operators than those of the first table (registry.ts). */
-  readonly needsMoreOperators: boolean;
+  /** Whether it has nodes of other operators than those of the first table (registry.ts), or windows over signals or volumes. */
+  readonly needsMore: boolean;
   /** Locations of the files that its weights lie in, relative to its folder. */
   readonly externalData: readonly string[];
   /**
@@ -84,29 +90,46 @@ export interface Network {
 export function openModel(bytes: Uint8Array): OnnxFile {
   const model = parseModel(bytes);
   return {
-    needsMoreOperators: model.graph!.node.some((node) => !onnxOperators.has(typeOf(node))),
+    needsMore: model.graph!.node.some((node) => !onnxOperators.has(typeOf(node)) || mayHaveOtherWindow(node)),
     get externalData() {
-      const graph = model.graph!;
-      const attributes = graph.node.flatMap(({ attribute }) => attribute).flatMap(({ t }) => t ?? []);
-      return externalLocations([...graph.initializer, ...attributes]);
+      return externalLocations(tensorsOf(model.graph!));
     },
     decode: (options) => decodeParsed(model, options),
   };
 }
 
-function decodeParsed(model: ModelProto, { inputShape, ...options }: DecodeModelOptions): Network {
+/** Tensors of the graph and of those inside it, as far down as there may be any. */
+function tensorsOf({ initializer, node }: GraphProto): TensorProto[] {
+  const attributes = node.flatMap(({ attribute }) => attribute);
+  return [
+    ...initializer,
+    ...attributes.flatMap(({ t, g }) => [...(t ? [t] : []), ...(g ? tensorsOf(g) : [])]),
+  ];
+}
+
+/** Whether it has a window that is not over images, or that its weights tell alone. */
+function mayHaveOtherWindow({ opType, attribute }: NodeProto): boolean {
+  const kernel = attribute.find(({ name }) => name === 'kernel_shape');
+  return kernel ? kernel.ints.length !== 2 : opType === conv.op || opType === convTranspose.op;
+}
+
+function decodeParsed(model: ModelProto, { inputShape, passes, ...options }: DecodeModelOptions): Network {
   const problems = new Problems();
-  const file = signalsToImages(importModel(model, options, problems));
+  const asWritten = importModel(model, options, problems);
+  const file = passes ? passes.windows(asWritten) : asWritten;
   const imported = inputShape ? withInputShape(file, inputShape) : file;
-  const graph = completed(imported, problems);
+  const graph = completed(imported, problems, passes);
   const isOpen = openSizes(graph.inputs).length > 0;
-  const at = (sizes: InputShape) => completed(withInputShape(imported, sizes), new Problems(file.opset));
+  const at = (sizes: InputShape) =>
+    completed(withInputShape(imported, sizes), new Problems(file.opset), passes);
   return { graph, at: isOpen ? at : null };
 }
 
 /** What of an imported graph depends on the sizes of its inputs. */
-function completed(imported: Graph, problems: Problems): Graph {
-  const settled = settle(imported, problems);
+function completed(imported: Graph, problems: Problems, passes: MorePasses | undefined): Graph {
+  const sized = settle(imported, problems);
+  const viewed = passes ? passes.views(sized, settle) : sized;
+  const settled = viewed === sized ? sized : settle(viewed, problems);
   const normal = dequantizeIntegers(normalize(settled, problems));
   problems.throwIfAny();
   const graph = settle(normal, problems);
@@ -171,8 +194,7 @@ function importModel(model: ModelProto, options: DecodeModelOptions, problems: P
   problems.opset = opset;
 
   if (options.externalData) {
-    const attributes = proto.node.flatMap(({ attribute }) => attribute).flatMap(({ t }) => t ?? []);
-    checkExternalReadings([...proto.initializer, ...attributes], options.externalData, problems);
+    checkExternalReadings(tensorsOf(proto), options.externalData, problems);
     problems.throwIfAny();
   }
 
@@ -199,7 +221,16 @@ function importModel(model: ModelProto, options: DecodeModelOptions, problems: P
     // Before IR version 4, initializers were listed among the inputs too.
     .filter((info) => !constants.has(info.name) && !broken.has(info.name))
     .map((info) => importValueInfo(info, 'input', problems));
-  const nodes = importNodes(proto.node, options, opset, constants, broken, problems);
+  const scope: Scope = {
+    nodes: new Names(proto.node.map(({ name }) => name)),
+    values: new Names([
+      ...[...proto.initializer, ...proto.input].map(({ name }) => name),
+      ...proto.node.flatMap(({ output }) => output),
+    ]),
+    renamed: new Map(),
+    prefix: '',
+  };
+  const nodes = importNodes(proto.node, options, opset, constants, broken, problems, scope);
   const outputs = proto.output.map((info) => importValueInfo(info, 'output', problems));
   if (outputs.length === 0) problems.add('the graph has no outputs');
   if (inputs.length === 0) problems.add('the graph has no inputs');
@@ -218,7 +249,8 @@ function importModel(model: ModelProto, options: DecodeModelOptions, problems: P
   };
   const modelExtras = readExtras(ModelProtoSchema, otherDomains, modelKnown).extras;
   const graphExtras = readExtras(GraphProtoSchema, proto, graphKnown).extras;
-  const custom = new Map([...customRows(options)].filter(([op]) => sorted.some((node) => node.op === op)));
+  const used = new Set(withInner(sorted).map(({ op }) => op));
+  const custom = new Map([...customRows(options)].filter(([op]) => used.has(op)));
   const extras = {
     ...(modelExtras && { model: modelExtras }),
     ...(graphExtras && { graph: graphExtras }),
@@ -301,6 +333,17 @@ function importValueInfo(info: ValueInfoProto, kind: string, problems: Problems)
   return { name, dtype: dtype ?? 'float32', shape, ...extras };
 }
 
+/** Names of a graph and of those around it. */
+interface Scope {
+  /** Of nodes and of values, over all graphs of the file. */
+  readonly nodes: Names;
+  readonly values: Names;
+  /** What values of an inner graph are called, by the names that they have there. */
+  readonly renamed: ReadonlyMap<string, string>;
+  /** What names of nodes of an inner graph begin with. */
+  readonly prefix: string;
+}
+
 /** Nodes of the file, with Constant nodes moved into `constants`. */
 function importNodes(
   protos: readonly NodeProto[],
@@ -309,15 +352,33 @@ function importNodes(
   constants: Map<string, Tensor>,
   broken: Set<string>,
   problems: Problems,
+  scope: Scope,
 ): Node[] {
   const custom = customRows(options);
-  const names = new Names(protos.map(({ name }) => name));
   const seen = new Set<string>();
+  const known = (names: readonly string[]) =>
+    withoutTrailingEmpty(names).map((name) => scope.renamed.get(name) ?? name);
+  const importBranch = (owner: string, graph: GraphProto): Branch => {
+    const own = [...graph.initializer.map(({ name }) => name), ...graph.node.flatMap(({ output }) => output)];
+    const renamed = new Map(scope.renamed);
+    for (const name of own) if (name !== '') renamed.set(name, scope.values.fresh(`${owner}.${name}`));
+    for (const initializer of graph.initializer) {
+      const name = renamed.get(initializer.name) ?? '';
+      const tensor = decodeTensor(initializer, name, problems, options.externalData);
+      if (tensor && checkFinite(tensor, problems)) constants.set(name, { ...tensor, name });
+      else broken.add(name);
+    }
+    const around = { ...scope, renamed, prefix: `${owner}.` };
+    const inner = importNodes(graph.node, options, opset, constants, broken, problems, around);
+    return { nodes: inner, outputs: graph.output.map(({ name }) => renamed.get(name) ?? name) };
+  };
   const nodes: Node[] = [];
   for (const [index, proto] of protos.entries()) {
     const op = typeOf(proto);
     let name = proto.name;
-    if (!name || seen.has(name)) name = names.fresh(name || `${op}_${index}`);
+    if (!name || seen.has(name) || scope.prefix !== '') {
+      name = scope.nodes.fresh(`${scope.prefix}${name || `${op}_${index}`}`);
+    }
     seen.add(name);
 
     const spec = custom.get(op) ?? onnxOperators.get(op);
@@ -331,14 +392,24 @@ function importNodes(
       );
     }
     if (spec) checkSignature(proto, spec, opset, report);
-    const attributes = importAttributes(proto.attribute, spec, opset, report, (attribute) =>
+    const isBranch = ({ name: attribute, g }: AttributeProto) => g && spec?.branches?.includes(attribute);
+    const branches = Object.fromEntries(
+      proto.attribute.flatMap((each) =>
+        isBranch(each) ? [[each.name, importBranch(`${name}.${each.name}`, each.g!)]] : [],
+      ),
+    );
+    for (const missing of spec?.branches?.filter((each) => !Object.hasOwn(branches, each)) ?? [])
+      report(`attribute ${missing} is missing`);
+    const plain = proto.attribute.filter((each) => !isBranch(each));
+    const attributes = importAttributes(plain, spec, opset, report, (attribute) =>
       importAttribute(attribute, `${name}.${attribute.name}`, report, problems, options.externalData),
     );
     const node: Node = {
       ...partial,
-      inputs: withoutTrailingEmpty(proto.input),
-      outputs: withoutTrailingEmpty(proto.output),
+      inputs: [...known(proto.input), ...readAround(branches)],
+      outputs: known(proto.output),
       attributes,
+      ...(spec?.branches && { branches }),
       ...readExtras(NodeProtoSchema, proto, nodeKnown),
     };
     if (constant.is(node)) {
@@ -352,6 +423,23 @@ function importNodes(
     }
   }
   return nodes;
+}
+
+/** Nodes, and those of their branches. */
+function withInner(nodes: readonly Node[]): readonly Node[] {
+  return nodes.flatMap((node) => [
+    node,
+    ...Object.values(node.branches ?? {}).flatMap((branch) => withInner(branch.nodes)),
+  ]);
+}
+
+/** What branches read that none of their own nodes computes. */
+function readAround(branches: Readonly<Record<string, Branch>>): string[] {
+  return Object.values(branches).flatMap(({ nodes, outputs }) => {
+    const own = new Set(nodes.flatMap((node) => node.outputs));
+    const read = [...nodes.flatMap(({ inputs }) => inputs), ...outputs];
+    return [...new Set(read)].filter((name) => name !== '' && !own.has(name));
+  });
 }
 
 function withoutTrailingEmpty(names: readonly string[]): string[] {

@@ -55,7 +55,7 @@ function childrenOf(desc: DescMessage): ReadonlyMap<number, DescMessage> {
   return children;
 }
 
-/** @throws {ModelError} where counts, ranks or names of the graph are out of bounds */
+/** @throws {ModelError} where counts, ranks or names of the graph, or of one inside it, are out of bounds */
 export function checkLimits(graph: GraphProto): void {
   const problems: ModelProblem[] = [];
   const add = (reason: string, node = '', op = '') =>
@@ -113,4 +113,5 @@ export function checkLimits(graph: GraphProto): void {
     }
   }
   if (problems.length > 0) throw new ModelError(problems);
+  for (const { g } of graph.node.flatMap(({ attribute }) => attribute)) if (g) checkLimits(g);
 }

@@ -38,6 +38,7 @@ import { gridSample } from './grid-sample.ts';
 import { groupNormalization } from './group-normalization.ts';
 import { gru } from './gru.ts';
 import { hardmax } from './hardmax.ts';
+import { conditional } from './if.ts';
 import { instanceNormalization } from './instance-normalization.ts';
 import { isInf } from './is-inf.ts';
 import { isNaN } from './is-na-n.ts';
@@ -121,6 +122,7 @@ export const hostOperators = [
   centerCropPad,
   col2im,
   compress,
+  conditional,
   cos,
   cosh,
   cumProd,

@@ -115,6 +115,8 @@ export interface OperatorDefinition<Name extends string = string> {
   /** The result's shape depends on elements of the inputs: `evaluate` tells it. */
   readonly hasDynamicShape?: boolean;
   readonly attributes?: Readonly<Record<Name, AttributeSpec>>;
+  /** Attributes that are graphs. */
+  readonly branches?: readonly string[];
   readonly role: Role;
   /** Whether `node` computes in spite of the role: a Pad with another value than 0. `constant` gives the one element of a constant input. */
   computes?(node: Node, constant: (name: string) => number | undefined): boolean;
@@ -137,6 +139,8 @@ export interface OperatorDefinition<Name extends string = string> {
    * subset is reported to the context.
    */
   normalize?(node: Node, context: NormalizeContext): readonly Node[];
+  /** The nodes that a node stands for, once constants tell them. */
+  expand?(node: Node, graph: Graph): readonly Node[] | undefined;
   shape(...call: Parameters<ShapeRule>): ShapeResult;
   /** Elements of the result where it is a list of sizes, some perhaps symbolic. `values` are the shapes known so far. */
   sizes?(node: Node, context: ShapeContext, values: ReadonlyMap<string, Known>): Shape | undefined;
@@ -212,9 +216,11 @@ const definitionEntries = {
   eachImage: v.optional(flag),
   hasDynamicShape: v.optional(flag),
   learned: v.optional(v.array(index, 'an array of indices of inputs')),
+  branches: v.optional(v.array(text, 'an array of names')),
   ...Object.fromEntries(
     [
       'normalize',
+      'expand',
       'computes',
       'along',
       'sizes',

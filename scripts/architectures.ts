@@ -1,10 +1,10 @@
 /**
  * Which architectures quantize and run, how much of them in integers on the device, and what 8 bits cost them in Octet and in ONNX Runtime:
  *
- *     npm run architectures [-- --only ^block-] [--exporter dynamo] [--webgpu] [--reasons] [--write]
+ *     npm run architectures [-- --only ^block-] [--exporter dynamo] [--webgpu torchscript] [--reasons] [--write]
  *
- * `test/architectures/export.py` makes the files. `--webgpu` also runs them on a WebGPU device, `--reasons` prints why files are refused or
- * nodes run on the host, most frequent first, `--write` writes docs/architectures.md.
+ * `test/architectures/export.py` makes the files. `--webgpu` also runs those whose name and exporter match on a WebGPU device, `--reasons`
+ * prints why files are refused or nodes run on the host, most frequent first, `--write` writes docs/architectures.md.
  */
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -22,7 +22,7 @@ const { values: options } = parseArgs({
   options: {
     only: { type: 'string', default: '' },
     exporter: { type: 'string', default: '' },
-    webgpu: { type: 'boolean', default: false },
+    webgpu: { type: 'string' },
     reasons: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
   },
@@ -36,7 +36,9 @@ const STEPS = 1;
 const manifest = JSON.parse(
   await readFile(new URL('test/architectures/manifest.json', root), 'utf8'),
 ) as Architecture[];
-const device = options.webgpu ? (await openNodeDevice()).device : undefined;
+const gpu = options.webgpu === undefined ? undefined : await openNodeDevice();
+/** Files that ran on the WebGPU device. */
+let onWebgpu = 0;
 
 type Row = ArchitectureVerdict & { readonly architecture: Architecture };
 const rows: Row[] = [];
@@ -49,7 +51,9 @@ for (const architecture of manifest) {
       `${name}.${exporter}.onnx is not the file of the manifest: run test/architectures/export.py`,
     );
   }
-  const verdict = await judgeArchitecture(bytes, shape, device);
+  const takesGpu = gpu && new RegExp(options.webgpu!).test(`${name} ${exporter}`);
+  const verdict = await judgeArchitecture(bytes, shape, takesGpu ? gpu.device : undefined);
+  if (takesGpu && verdict.refusal === undefined) onWebgpu++;
   rows.push({ architecture, ...verdict });
   console.error(
     `${name} ${exporter}: ${cellsOf({ architecture, ...verdict })
@@ -111,8 +115,8 @@ async function pageText(): Promise<string> {
   const text = `# Architectures
 
 Written by \`npm run architectures -- --write\`${options.exporter && ` (with \`--exporter ${options.exporter}\`)`}. Float files of torchvision's architectures, of others and of common blocks, narrow and with random weights, from
-PyTorch's ${exporters} exporter (\`test/architectures/export.py\`), quantized with the defaults of \`octet quantize\` on 16 random images and run on four others. The reference${device ? ', WebAssembly and WebGPU' : ' and WebAssembly'} must
-give the same bytes.
+PyTorch's ${exporters} exporter (\`test/architectures/export.py\`), quantized with the defaults of \`octet quantize\` on 16 random images and run on four others. The reference and WebAssembly must
+give the same bytes${gpu ? `, and WebGPU on one image, on a software adapter: ${onWebgpu} of the files ran there, too` : ''}.
 
 **On the device**: the share of multiply-adds that run in integers. **On the host**: the nodes that run in real numbers on the CPU. **Steps**: how far what an operation makes of ONNX Runtime's
 integers is from what ONNX Runtime makes of them, its optimizations off, at most; a file is wrong where that is more than ${STEPS}. **SQNR**: of the output against the float model in ONNX Runtime, of

@@ -931,6 +931,18 @@ const MOVE_SPECS: Record<string, MoveSpec> = {
       range(4).map((x) => (x >> 1) + (x & 1) * h * w),
     ],
   },
+  'channels as columns': {
+    batch: 2,
+    from: [1, 3, 7],
+    to: [3, 7, 1],
+    axes: () => [[0], range(3), range(7, 0, 3)],
+  },
+  'channels as rows, through a table': {
+    from: [1, 1, 8],
+    to: [8, 1, 1],
+    axes: () => [[0], range(8), [0]],
+    table: true,
+  },
   'regrouped element by element': { batch: 3, from: [4, 5, 6], to: [8, 3, 5] },
 };
 

@@ -92,10 +92,12 @@ function dispatchOf(
   };
   const shaderParts = parts.map((part): ShaderPart => {
     const { source, table } = part;
+    // Of one channel that is stored along rows or columns, neighbours share a word.
+    const startsWord = (offset: number) => offset < 0 || offset % 4 === 0;
     const isWhole =
       source.kind === 'axes' &&
       isRun(source.channels) &&
-      source.channels[0] % 4 === 0 &&
+      [source.rows, source.columns, source.channels.subarray(0, 1)].every((list) => list.every(startsWord)) &&
       part.first[2] % 4 === 0;
     const endsWord = (part.first[2] + part.size[2]) % 4 === 0 || part.first[2] + part.size[2] === channels;
     return {

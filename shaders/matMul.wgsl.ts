@@ -24,29 +24,13 @@ export interface MatMulTile {
   readonly rows: number;
 }
 
-/**
- * Products of two activations, matrix by matrix.
- *
- *   a  [MATRICES][HEIGHT][WORDS] u32 of four int8
- *   b  [MATRICES][WIDTH][WORDS]: transposed, so that both have the inner axis innermost
- *   y  [MATRICES][HEIGHT][OUT_WORDS] u32 of four int8, or four accumulators each
- *
- * One invocation computes ROWS rows × 4 columns. Σ (a − z_a)(b − z_b) = Σ ab − z_b Σ a − z_a Σ b + K z_a z_b, K with the padded lanes, which
- * hold the zero points and so come to 0. Neighbouring invocations take neighbouring columns of the same rows.
- * Registers: ROWS accumulator vectors, ROWS + 4 inputs. Workgroup memory: none. |acc| < 2³¹ is proved at load; sums on the way may wrap.
- */
-export const matMulWgsl = (shape: MatMulShape, { arithmetic, rows }: MatMulTile, grid: Grid) => {
-  const isFlushed = arithmetic === 'f32';
-  const target = isFlushed ? 'partial' : 'acc';
-  return wgsl`
-// ${arithmetic}, ${rows} rows × 4 columns an invocation.
+/** Sizes, operands, and how accumulators are finished and stored: what the kernels of matMul share. */
+export const matMulOutputWgsl = (shape: MatMulShape) => wgsl`
 const MATRICES = ${shape.matrices}u;
 const HEIGHT = ${shape.height}u;
 const WIDTH = ${shape.width}u;
 const WORDS = ${shape.words}u;
 const OUT_WORDS = ${Math.ceil(shape.width / 4)}u;
-const ROWS = ${rows}u;
-const BLOCKS = ${Math.ceil(shape.height / rows)}u;
 const A_ZERO = ${shape.zeroPoints[0]};
 const B_ZERO = ${shape.zeroPoints[1]};
 @group(0) @binding(0) var<storage, read> a: array<u32, MATRICES * HEIGHT * WORDS>;
@@ -71,6 +55,27 @@ fn finish(acc: vec4<i32>) -> vec4<i32> {
   return requantize(acc, requantizerOf(${shape.requantizer ?? ''}));
 }
 #endif
+`;
+
+/**
+ * Products of two activations, matrix by matrix.
+ *
+ *   a  [MATRICES][HEIGHT][WORDS] u32 of four int8
+ *   b  [MATRICES][WIDTH][WORDS]: transposed, so that both have the inner axis innermost
+ *   y  [MATRICES][HEIGHT][OUT_WORDS] u32 of four int8, or four accumulators each
+ *
+ * One invocation computes ROWS rows × 4 columns. Σ (a − z_a)(b − z_b) = Σ ab − z_b Σ a − z_a Σ b + K z_a z_b, K with the padded lanes, which
+ * hold the zero points and so come to 0. Neighbouring invocations take neighbouring columns of the same rows.
+ * Registers: ROWS accumulator vectors, ROWS + 4 inputs. Workgroup memory: none. |acc| < 2³¹ is proved at load; sums on the way may wrap.
+ */
+export const matMulWgsl = (shape: MatMulShape, { arithmetic, rows }: MatMulTile, grid: Grid) => {
+  const isFlushed = arithmetic === 'f32';
+  const target = isFlushed ? 'partial' : 'acc';
+  return wgsl`
+// ${arithmetic}, ${rows} rows × 4 columns an invocation.
+const ROWS = ${rows}u;
+const BLOCKS = ${Math.ceil(shape.height / rows)}u;
+${matMulOutputWgsl(shape)}
 ${gridWgsl(grid)}
 ${arithmeticWgsl(arithmetic)}
 

@@ -1,12 +1,13 @@
 
 // f32, 4 rows × 4 columns an invocation.
+const ROWS = 4u;
+const BLOCKS = 2u;
+
 const MATRICES = 9u;
 const HEIGHT = 7u;
 const WIDTH = 5u;
 const WORDS = 4u;
 const OUT_WORDS = 2u;
-const ROWS = 4u;
-const BLOCKS = 2u;
 const A_ZERO = 5;
 const B_ZERO = -9;
 @group(0) @binding(0) var<storage, read> a: array<u32, MATRICES * HEIGHT * WORDS>;
@@ -86,6 +87,7 @@ fn store(index: u32, values: vec4<i32>) {
 fn finish(acc: vec4<i32>) -> vec4<i32> {
   return requantize(acc, requantizerOf(vec4<i32>(479970), vec4<u32>(9163151u), vec4<i32>(bitcast<i32>(2139095296u))));
 }
+
 
 
 const WORKGROUP_SIZE = 64u;

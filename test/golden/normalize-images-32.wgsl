@@ -225,8 +225,8 @@ fn normalized(x: vec4<i32>, word: u32, sum: vec4<i32>, r: vec4<i32>, left: vec4<
   let product = (t >> vec4<u32>(16u)) * gamma + (((t & vec4<i32>(0xffff)) * gamma + 32768) >> vec4<u32>(16u));
   let steps = product + affine[word * 2u + 1u];
   // Ties to even: a half less one, and one more where the integer below is odd.
-  let odd = (steps >> vec4<u32>(19u)) & vec4<i32>(1);
-  let rounded = (steps + 262143 + odd) >> vec4<u32>(19u);
+  let odd = (steps >> vec4<u32>(20u)) & vec4<i32>(1);
+  let rounded = (steps + 524287 + odd) >> vec4<u32>(20u);
   let values = clamp(rounded + -9, vec4<i32>(-128), vec4<i32>(127));
   return pack4xI8(select(vec4<i32>(-9), values, channelsOf(word)));
 }

@@ -55,6 +55,7 @@ function shownTexts(): Map<string, string> {
     cases.find((c) => c.kind === 'constant'),
     cases.find((c) => c.kind === 'resize'),
     cases.find((c) => c.name === 'matMul: primes, batch 3'),
+    cases.find((c) => c.name === 'matMul: past large tiles'),
     cases.find((c) => c.name === 'softmax: primes, batch 3'),
     cases.find((c) => c.kind === 'logSoftmax'),
     cases.find((c) => c.name === 'normalize: primes, batch 3'),

@@ -1032,6 +1032,10 @@ const MATMUL_SPECS: Record<string, MatMulSpec> = {
   'heads of 8': { size: [4, 17, 17, 8] },
   'whole words': { size: [3, 8, 8, 64] },
   '65 by 66 by 67': { size: [1, 65, 66, 67] },
+  'within tiles, batch 2': { batch: 2, size: [2, 30, 29, 70], zeroPoints: [0, -9, 3] },
+  'past a tile, int32': { size: [2, 90, 61, 129], zeroPoints: [-128, 0, 0], x: 'extremes', int32: true },
+  'past large tiles': { size: [1, 125, 62, 260], zeroPoints: [127, -128, 1], x: 'min', factor: 1 / 100_000 },
+  'large tiles, int32': { batch: 2, size: [1, 64, 63, 64], zeroPoints: [3, 0, 0], int32: true },
   'zero points apart': { size: [2, 5, 6, 9], zeroPoints: [-128, 127, 5] },
   'largest sum of the longest axis': {
     size: [1, 3, 4, 33025],

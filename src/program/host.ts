@@ -141,6 +141,8 @@ export function hostProblem(
       row.role === 'renames'
         ? elements(sizesOf(shapes[0], batch, isPerImage)) === elements(sizes)
         : shapeOf(host, batch, graph)?.join() === sizes.join();
+    if (!isKept && row.hasDynamicShape)
+      return 'how many results it has depends on values: end the model before it, and compute it from the outputs (nonMaxSuppression of octetjs/vision selects boxes)';
     if (!isKept) return `it does not keep the batch as the first dimension of [${shape}]`;
   }
   if (row.move) draft.list(shape.slice(1).reduce<number>((sum, size) => sum + Number(size), 0));

@@ -11,7 +11,7 @@ const manifest = JSON.parse(
   readFileSync(new URL('manifest.json', import.meta.url), 'utf8'),
 ) as Architecture[];
 
-/** Whose LSTM, on the host, has more than 5 % of the multiply-adds. */
+/** Whose LSTM, on the host, has 37 % of the multiply-adds. */
 const ON_HOST = 'voice-activity';
 
 describe.each(readdirSync(folder))('%s', (file) => {
@@ -39,7 +39,7 @@ describe.each(readdirSync(folder))('%s', (file) => {
     expect(different).toEqual([]);
     expect(steps).toBeLessThanOrEqual(1);
     expect(sqnr).toBeGreaterThan(10);
-    if (name === ON_HOST) expect(share).toBeLessThan(0.95);
+    if (name === ON_HOST) expect(share).toBeCloseTo(0.625, 3);
     else expect(share).toBeGreaterThanOrEqual(0.95);
   });
 });

@@ -64,9 +64,9 @@ export function recurrentOperator(recurrence: Recurrence): OnnxOperator {
       { ...node, outputs: node.outputs.with(0, node.outputs[0] || context.value(`${node.name}.all`)) },
     ],
     learned: [1, 2],
-    // All steps of the first output: before the batch, or behind it.
-    macs: ([first = 1, second], weights) =>
-      Number(typeof first === 'number' ? first : second) * sizeOf(weights.map(Number)),
+    // All steps of the first output, before the batch or behind it, each with the products of the input and of the state before.
+    macs: ([first = 1, second], [directions = 0, rows = 0, inputs = 0]) =>
+      Number(typeof first === 'number' ? first : second) * directions * rows * (inputs + rows / gates),
     shape({ shape }, [w], node) {
       const hidden = this.number(node, 'hidden_size');
       const directions = node.attributes.direction === 'bidirectional' ? 2 : 1;

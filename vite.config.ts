@@ -27,13 +27,30 @@ const chunkFileNames = ({ moduleIds }: { readonly moduleIds: readonly string[] }
   return `assets/${name}-[hash].js`;
 };
 
-/** The WebAssembly backend is one file, and its kernels another: on a slow line each file after a file costs more than its bytes. */
-const codeSplitting = {
-  groups: [{ name: 'wasm', test: /\/src\/(wasm\/(?!build\/|float-kernels)|ops\/([\w-]+\/wasm|wasm-))/ }],
+/**
+ * Few files before the first answer: on a slow line a file after a file costs more than its bytes. Each group takes what it imports along,
+ * but for what is in those before. What is imported on demand itself is in none: a group would need a file more to name its exports.
+ */
+const workerSplitting = {
+  groups: [
+    { name: 'start', test: /\/demo\/engine\/worker\.ts/, priority: 3 },
+    { name: 'core', test: /\/src\/(model\/load|vision\/(decode|resize))\.ts/, priority: 2 },
+    { name: 'wasm', test: /\/src\/wasm\/session\.ts/, priority: 1 },
+  ],
+};
+
+/** Likewise, but for what the engines' frames of the benchmark have too. */
+const pageSplitting = {
+  groups: [
+    { name: 'preload', test: /vite\/preload-helper/, priority: 2 },
+    { name: 'page', test: /\/demo\/main\.tsx/, priority: 1 },
+  ],
 };
 
 // The page has ONNX Runtime in a worker of its own; the library asks for it only where nobody brings it.
 const checks = { ineffectiveDynamicImport: false, bundlerTimings: false };
+
+const INFERENCE_WORKER = 'inference';
 
 export default defineConfig({
   root: path('demo'),
@@ -60,13 +77,25 @@ export default defineConfig({
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   server: { headers: isolation, fs: { allow: [path('.')] } },
   preview: { headers: isolation },
-  worker: { format: 'es', rolldownOptions: { checks, output: { chunkFileNames, codeSplitting } } },
+  worker: {
+    format: 'es',
+    rolldownOptions: {
+      checks,
+      output: {
+        chunkFileNames,
+        codeSplitting: workerSplitting,
+        entryFileNames: ({ facadeModuleId }) =>
+          `assets/${/demo\/engine\//.test(facadeModuleId ?? '') ? INFERENCE_WORKER : 'worker'}-[hash].js`,
+      },
+    },
+  },
   optimizeDeps: { exclude: ['onnxruntime-web'] },
   build: {
     outDir: path('build/site'),
     emptyOutDir: true,
     // The model files are assets of their own, never inlined; small icons and fonts stay files too, so that they cache.
     assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 1000,
     rolldownOptions: {
       checks,
@@ -77,11 +106,19 @@ export default defineConfig({
       },
       output: {
         chunkFileNames,
+        codeSplitting: pageSplitting,
         entryFileNames: ({ name }) => (name === 'service-worker' ? '[name].js' : 'assets/[name]-[hash].js'),
       },
     },
   },
-  plugins: [siteFiles(), serviceWorkerManifest(), preloadPage(), tensorflowThreads(), uncompressedPreview()],
+  plugins: [
+    siteFiles(),
+    serviceWorkerManifest(),
+    startEarly(),
+    preloadFonts(),
+    tensorflowThreads(),
+    uncompressedPreview(),
+  ],
 });
 
 /** Kept for offline use only once it has been asked for: all models but the first, what runs float ones, and the benchmark’s engines. */
@@ -140,31 +177,47 @@ function uncompressedPreview(): Plugin {
   };
 }
 
-/** The page itself and its typeface, asked for while its first script starts what the first answer waits for. */
-function preloadPage(): Plugin {
+/** Starts the inference worker and the first download from the document itself, a round trip before its first script is there (demo/start.ts). */
+function startEarly(): Plugin {
   return {
-    name: 'preload-page',
+    name: 'start-early',
     apply: 'build',
     transformIndexHtml: {
       order: 'post',
       handler(_html, { bundle, filename }) {
         if (!filename.endsWith('index.html')) return [];
-        const chunks = Object.values(bundle ?? {}).filter((file) => file.type === 'chunk');
-        const page = chunks.find(({ facadeModuleId }) => facadeModuleId?.endsWith('demo/page.tsx'))!;
-        const scripts = [page.fileName, ...page.imports].map((file) => ({
-          tag: 'link',
-          attrs: { rel: 'modulepreload', crossorigin: true, href: `./${file}` },
-          injectTo: 'head' as const,
-        }));
-        // The page is drawn once, in its own typeface: `font-display: optional` waits a moment for one that is on its way.
-        const fonts = Object.keys(bundle ?? {})
+        const file = (name: RegExp) =>
+          JSON.stringify(Object.keys(bundle ?? {}).find((each) => name.test(each)));
+        const worker = file(new RegExp(`/${INFERENCE_WORKER}-`));
+        const children = `
+          {const worker = new Worker(${worker}, { type: 'module', name: 'octet' });
+          const stopped = new Promise((resolve) => worker.addEventListener('error', resolve, { once: true }));
+          const download = /[?&](model|open)=/.test(location.search) ? null : fetch(${file(FIRST_MODEL)}, { priority: 'low' });
+          download?.catch(() => undefined);
+          window.started = { worker, stopped, download };}
+        `.replace(/\n\s+/g, '');
+        return [{ tag: 'script', children, injectTo: 'head-prepend' as const }];
+      },
+    },
+  };
+}
+
+/** The page is drawn once, in its own typeface: `font-display: optional` waits a moment for one that is on its way. */
+function preloadFonts(): Plugin {
+  return {
+    name: 'preload-fonts',
+    apply: 'build',
+    transformIndexHtml: {
+      order: 'post',
+      handler(_html, { bundle, filename }) {
+        if (!filename.endsWith('index.html')) return [];
+        return Object.keys(bundle ?? {})
           .filter((file) => file.endsWith('.woff2'))
           .map((file) => ({
             tag: 'link',
             attrs: { rel: 'preload', href: `./${file}`, as: 'font', type: 'font/woff2', crossorigin: '' },
             injectTo: 'head' as const,
           }));
-        return [...scripts, ...fonts];
       },
     },
   };

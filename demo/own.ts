@@ -2,10 +2,12 @@
 import * as Comlink from 'comlink';
 import { signal } from '@preact/signals';
 import type { ProgressEvent } from 'octetjs';
+import { saveFile } from './components/download.tsx';
 import { asJob } from './engine/jobs.ts';
+import { profileOf } from './engine/profile.ts';
 import { ownLab } from './lab/client.ts';
 import type { FloatDescription, OwnResult } from './lab/protocol.ts';
-import { addOwnPictures, backendChoice, loadModel, ownFloat, type ChosenPicture } from './state.ts';
+import { addOwnPictures, backendChoice, info, loadModel, ownFloat, type ChosenPicture } from './state.ts';
 
 /** How pixels are usually normalized in training, for files that do not say it: (pixel / 255 − mean) / std. */
 export const NORMALIZATIONS = {
@@ -93,7 +95,7 @@ export function quantizeOwn(): Promise<void> {
       ownLab.quantize(
         job,
         metadata,
-        pictures.peek().map(({ pixels }) => pixels),
+        pictures.peek().map(({ title, pixels }) => ({ title, pixels })),
         Comlink.proxy((event) => (step.value = event)),
       ),
     );
@@ -101,6 +103,20 @@ export function quantizeOwn(): Promise<void> {
     ownFloat.value = { float: file, int8 };
     result.value = made;
     await loadModel(int8, backendChoice.peek());
+  });
+}
+
+/** Gives the visitor the report of `octet inspect` on the int8 model, with what rounding lost on the same pictures. */
+export function saveReport(): Promise<void> {
+  return work(async (signal) => {
+    const int8 = ownFloat.peek()?.int8;
+    const network = info.peek();
+    if (!int8 || !network) return;
+    const onProgress = (event: ProgressEvent) => (step.value = event);
+    const html = await asJob(ownLab, signal, (job) =>
+      ownLab.inspect(job, int8, profileOf(network), Comlink.proxy(onProgress)),
+    );
+    saveFile(int8.name.replace(/onnx$/, 'html'), html);
   });
 }
 

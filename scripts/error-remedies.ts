@@ -118,6 +118,7 @@ const inputRules: Rules = [
   ],
   [/two operators are called/, 'Pass each operator of your own once, where the model is loaded.'],
   [/pictures of your own/, 'Name the pictures: files, or a folder of them.'],
+  [/only, where "npm run model" makes it/, 'Name the model: `octet quantize` makes one.'],
   [/tensor "…" holds at most/, BATCH],
   [/./, CALLER],
 ];

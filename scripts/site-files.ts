@@ -1,6 +1,6 @@
 /**
  * Makes what the page fetches and the repository does not hold, into .cache/site: its models, compressed; the contact sheet of test
- * pictures in rows, so that the first ones are there at once; the first picture; and what each model says of all of them.
+ * pictures in rows, so that the first ones are there at once; the first picture; what each model says of all of them; and the typeface.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import sharp from 'sharp';
+import subsetFont from 'subset-font';
 import { loadModel, type Comparison } from '../src/index.ts';
 import { readSheet, type RecipeInput, type Sheet } from '../src/index-quantize.ts';
 import { makeFlagship, makeInt8 } from './quantize-flagship.ts';
@@ -86,6 +87,21 @@ async function cutRows(png: Buffer, { tile, columns, labels }: Sheet): Promise<v
   }
 }
 
+/** The typeface's letters that the page's own words have, in the weights that it uses: half the bytes. Others are the system's. */
+const FONT = {
+  file: 'node_modules/@fontsource-variable/geist/files/geist-latin-wght-normal.woff2',
+  letters: `${String.fromCharCode(...Array.from({ length: 95 }, (_, index) => 32 + index))}–…×−·’”“÷‑`,
+  weights: { min: 400, max: 700 },
+};
+
+async function cutFont(font: Buffer): Promise<void> {
+  const cut = await subsetFont(font, FONT.letters, {
+    targetFormat: 'woff2',
+    variationAxes: { wght: FONT.weights },
+  });
+  await writeFile(join(out, 'geist.woff2'), cut);
+}
+
 /** Kept for as long as the model and the pictures stay the same: VGG16's takes longer than all else. */
 async function resultOf(id: string, file: string, png: Buffer, sheet: Sheet): Promise<SavedResult> {
   const made = createHash('sha256')
@@ -111,14 +127,17 @@ export async function makeSiteFiles(): Promise<void> {
     Object.values(MODELS).map(async (file) => readFile(join(root, 'models', file))),
   );
   const { png, sheet } = await testSheet();
+  const font = await readFile(join(root, FONT.file));
   const hash = createHash('sha256');
-  for (const bytes of [await readFile(fileURLToPath(import.meta.url)), png, ...files]) hash.update(bytes);
+  for (const bytes of [await readFile(fileURLToPath(import.meta.url)), png, font, ...files])
+    hash.update(bytes);
   const stamp = join(out, 'stamp');
   const made = hash.digest('hex');
   if ((await readFile(stamp, 'utf8').catch(() => '')) === made) return;
 
   await mkdir(out, { recursive: true });
   await cutRows(png, sheet);
+  await cutFont(font);
   const results: Record<string, SavedResult> = {};
   for (const [index, [id, file]] of Object.entries(MODELS).entries()) {
     // Hosts compress what they know the type of, and models are not among it.

@@ -3,7 +3,8 @@ export { DeviceError, InputError, ModelError, OctetError } from './errors.ts';
 export type { ModelProblem } from './errors.ts';
 export type { AsyncOptions, ProgressEvent } from './progress.ts';
 
-export { loadFixedModel, loadModel, preloadBackend } from './model/load.ts';
+export { loadFixedModel, loadModel } from './model/load.ts';
+export { preloadBackend } from './model/preload.ts';
 export type { FixedInput, FixedModel, FixedOutput } from './model/fixed-sizes.ts';
 export type {
   AdapterDescription,

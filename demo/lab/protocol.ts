@@ -75,8 +75,12 @@ export interface OwnResult {
   readonly sqnr: number;
   /** Values inside, worst first. */
   readonly layers: readonly { readonly name: string; readonly op: string; readonly sqnr: number }[];
-  /** All of it, as JSON. */
-  readonly report: string;
+}
+
+/** A picture that a visitor quantizes on. */
+export interface NamedPixels {
+  readonly title: string;
+  readonly pixels: Pixels;
 }
 
 export type OnProgress = (event: ProgressEvent) => void;
@@ -92,9 +96,14 @@ export interface LabApi {
   quantize(
     job: number,
     metadata: Readonly<Record<string, string>>,
-    pictures: readonly Pixels[],
+    pictures: readonly NamedPixels[],
     onProgress: OnProgress,
   ): Promise<OwnResult>;
+  /**
+   * The report that `octet inspect --float --images --html` writes of what `quantize` made, on the same pictures: an HTML document.
+   * @param target name of a device profile
+   */
+  inspect(job: number, int8: File, target: string, onProgress: OnProgress): Promise<string>;
   classify(pixels: Pixels): Promise<FloatAnswer>;
   classifyAll(
     job: number,

@@ -38,7 +38,7 @@ import { download } from '../engine/download.ts';
 import { Jobs } from '../engine/jobs.ts';
 import { throttled } from '../engine/throttled.ts';
 import type { Pixels } from '../engine/protocol.ts';
-import type { ChannelWeights, FloatDescription, LabApi } from './protocol.ts';
+import type { ChannelWeights, FloatDescription, LabApi, NamedPixels } from './protocol.ts';
 
 /** Training pictures to calibrate on. The CLI takes all 512; the accuracy here differs little, and nobody likes to wait. */
 const CALIBRATION_PICTURES = 64;
@@ -57,7 +57,7 @@ const jobs = new Jobs();
 let float: FloatModel | null = null;
 let calibration: Promise<Calibration> | null = null;
 /** What a visitor's own model was quantized on. */
-let ownPictures: readonly Pixels[] | null = null;
+let ownPictures: readonly NamedPixels[] | null = null;
 /** Scales of each layer's weights by output channel, by bits of the weights: what the quantizer chose last. */
 const weightScales = new Map<number, ReadonlyMap<string, Float32Array>>();
 
@@ -109,7 +109,7 @@ const lab: LabApi = {
     });
   },
 
-  quantize: (job, metadata, pictures, onProgress) =>
+  quantize: (job, metadata, named, onProgress) =>
     jobs.run(job, async (signal) => {
       const report = throttled(onProgress);
       const held = opened();
@@ -119,7 +119,8 @@ const lab: LabApi = {
       };
       float = { ...held, graph };
       calibration = null;
-      ownPictures = pictures;
+      ownPictures = named;
+      const pictures = named.map(({ pixels }) => pixels);
       const calibrated = await calibrateOnce(report);
       signal.throwIfAborted();
       report({ stage: 'quantize', done: 0, total: 1 });
@@ -141,13 +142,27 @@ const lab: LabApi = {
           of: pictures.length,
           sqnr: values.find(({ name }) => name === graph.outputs[0].name)?.sqnr ?? NaN,
           layers: values.map(({ node, op, sqnr }) => ({ name: node, op, sqnr })),
-          report: JSON.stringify(
-            { ...result.report, agreement: { same, of: pictures.length }, values },
-            null,
-            2,
-          ),
         },
         [bytes.buffer],
+      );
+    }),
+
+  inspect: (job, int8, target, onProgress) =>
+    jobs.run(job, async (signal) => {
+      const { inspectModel, inspectionHtml, measureAccuracy } = await import('octetjs/inspect');
+      const named = ownPictures ?? [];
+      const quantized = decodeModel(new Uint8Array(await int8.arrayBuffer()));
+      const pictures = named.map(({ pixels }) => pixels);
+      const accuracy = await measureAccuracy(opened().graph, quantized, pictures, {
+        onnxRuntime,
+        imageCount: pictures.length,
+        onProgress: throttled(onProgress),
+        signal,
+      });
+      const inspection = inspectModel(quantized, { target, kernels: true });
+      return inspectionHtml(
+        { ...inspection, accuracy },
+        { pictures: named.map(({ title, pixels }) => ({ name: title, picture: pixels })) },
       );
     }),
 
@@ -191,7 +206,7 @@ const lab: LabApi = {
       const { graph } = quantizeCalibrated(calibrated, recipe, reconstruction);
       const quantizeMs = performance.now() - started;
       weightScales.set(weights, scalesOf(graph));
-      const pictures = given ? cut(given.data, given.labels.length) : (ownPictures ?? []);
+      const pictures = given ? cut(given.data, given.labels.length) : ownPixels();
       const right = given?.labels ?? (await floatAnswers(pictures));
       const correct = await countRight(graph, pictures, right, signal, report);
       return {
@@ -360,10 +375,14 @@ function calibrateOnce(onProgress: (event: ProgressEvent) => void): Promise<Cali
 
 async function calibrationBatches(): Promise<Batch[]> {
   const { graph } = opened();
-  const some = ownPictures ?? (await sheetPictures(CALIBRATION_PICTURES));
+  const some = ownPictures ? ownPixels() : await sheetPictures(CALIBRATION_PICTURES);
   const batches: Batch[] = [];
   for await (const batch of imageBatches(graph, some, { batch: CALIBRATION_BATCH })) batches.push(batch);
   return batches;
+}
+
+function ownPixels(): readonly Pixels[] {
+  return (ownPictures ?? []).map(({ pixels }) => pixels);
 }
 
 function cut(data: Uint8Array, count: number): Picture[] {

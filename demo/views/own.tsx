@@ -20,6 +20,7 @@ import {
   quantizeOwn,
   readLabelFile,
   result,
+  saveReport,
   step,
   type Normalization,
 } from '../own.ts';
@@ -195,7 +196,9 @@ function Result({ result: made, found }: { readonly result: OwnResult; readonly 
       </dl>
       <div class="run-line">
         <Download name={name} data={made.bytes} title="Download the int8 model" />
-        <Download name={name.replace(/onnx$/, 'json')} data={made.report} title="Download the report" />
+        <button type="button" disabled={step.value !== null} onClick={() => attempt(saveReport())}>
+          Download the report
+        </button>
         <p class="muted">Every view is about it now; the menu above leads back.</p>
       </div>
       <details>

@@ -8,6 +8,8 @@ import { classifyLines, readDone } from './jsonl.ts';
 import {
   activationLimit,
   backendOption,
+  checkDefault,
+  DEFAULT_INT8_MODEL,
   inputShapeOption,
   maxActivationBytesOption,
   positiveInteger,
@@ -37,7 +39,7 @@ export function configure(command: Command, { signal, verbose }: CommandContext)
       '[picture...]',
       'PNG, JPEG, WebP, GIF or AVIF files, folders of them, or a contact sheet’s .json',
     )
-    .option('-m, --model <file>', 'quantized ONNX file', 'models/vgg16-cifar10.int8.onnx')
+    .option('-m, --model <file>', 'quantized ONNX file', DEFAULT_INT8_MODEL)
     .addOption(backendOption())
     .addOption(maxActivationBytesOption())
     .addOption(inputShapeOption())
@@ -52,6 +54,7 @@ export function configure(command: Command, { signal, verbose }: CommandContext)
     .option('--batch <n>', 'with --jsonl: pictures a run', positiveInteger, 8)
     .option('--threads <n>', 'threads on the wasm backend', positiveInteger)
     .action(async (sources: string[], options: ClassifyCommandOptions) => {
+      if (options.model === DEFAULT_INT8_MODEL) checkDefault(options.model, 'a quantized model with --model');
       if (options.jsonl) return classifyStandardInput(sources, options, signal);
       if (options.output !== undefined || options.resume) {
         throw new InputError('--output and --resume are for --jsonl');

@@ -23,6 +23,7 @@ import { shareMetadata } from './metadata.ts';
 import {
   activationLimit,
   backendOption,
+  checkDefault,
   DEFAULT_CALIBRATION,
   DEFAULT_IMAGES,
   DEFAULT_MODEL,
@@ -93,6 +94,7 @@ export function configure(command: Command, { signal }: CommandContext): void {
     .option('--json', 'print JSON')
     .action(async (paths: string[], options: EvaluateCommandOptions) => {
       if (options.shard && !options.json) throw new InputError('--shard is for merging: add --json');
+      if (paths.length === 0) checkDefault(DEFAULT_MODEL, 'the models to evaluate');
       const models = await readModels(paths.length ? paths : [DEFAULT_MODEL], options, signal);
       if (options.full) await withBars((onProgress) => fetchCifar10({ signal, onProgress }));
       const found = options.full ? await findCifar10Test() : await findPictures(options.images);

@@ -1,4 +1,5 @@
 /** Parsers of option values, shared by commands. */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { InvalidArgumentError, Option } from 'commander';
 import { InputError } from '../errors.ts';
@@ -9,6 +10,15 @@ import { parseRecipe, type Recipe, type RecipeInput } from '../quantize/recipe.t
 export const DEFAULT_CALIBRATION = 'models/cifar10/calibration-512.json';
 export const DEFAULT_IMAGES = 'models/cifar10/test-1000.json';
 export const DEFAULT_MODEL = 'models/vgg16-cifar10.onnx';
+export const DEFAULT_INT8_MODEL = 'models/vgg16-cifar10.int8.onnx';
+
+/** Defaults are files of a checkout. */
+export function checkDefault(file: string, instead: string): void {
+  if (existsSync(file)) return;
+  throw new InputError(
+    `name ${instead}: the default, ${file}, is in a checkout of Octet only, where "npm run model" makes it`,
+  );
+}
 
 export function positiveInteger(text: string): number {
   const value = Number(text);

@@ -10,7 +10,6 @@ import {
   options as optionsOf,
   text,
   texts,
-  withMethods,
 } from '../arguments.ts';
 import { DeviceError, InputError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
@@ -24,12 +23,12 @@ import { checkQuantized, lower } from '../program/lower.ts';
 import type { FloatKernels } from '../program/host.ts';
 import type { HostOperation, IntegerProgram } from '../program/program.ts';
 import { checkActivationBytes } from '../schedule/memory.ts';
-import { adapterName, classifyAdapter, findAdapter } from '../webgpu/adapter.ts';
 import type { FixedModel } from './fixed-sizes.ts';
 import { readLabels } from './labels.ts';
 import { LoadedModel } from './loaded-model.ts';
 import type { LoadOptions, Model } from './model.ts';
 import type { Backend, BackendName, Session } from '../schedule/session.ts';
+import { adapterOnce, backendOptions, type FoundAdapter, preload } from './preload.ts';
 import { readNetwork } from './source.ts';
 import type { ModelSource } from './source.ts';
 
@@ -144,33 +143,6 @@ async function openSizedByRun(
   }
 }
 
-/**
- * Fetches what `loadModel` will need besides the model: the script and the kernels of the backend that it will choose. For a page that
- * downloads the file itself, meanwhile; `loadModel` of an address does it by itself. What cannot be
- * fetched is left to `loadModel`, which says why.
- * @throws {InputError} an option is wrong
- */
-export async function preloadBackend(
-  options: Pick<LoadOptions, 'backend' | 'device' | 'powerPreference' | 'threads'> = {},
-): Promise<void> {
-  check('preloadBackend', { options: loadOptions }, { options });
-  await preload(options, adapterOnce(options.powerPreference));
-}
-
-async function preload(
-  { backend = 'auto', device, threads }: Pick<LoadOptions, 'backend' | 'device' | 'threads'>,
-  adapter: FoundAdapter,
-): Promise<void> {
-  try {
-    const takesGpu = async () => device !== undefined || (await adapter()).isSoftware === false;
-    const chosen = backend !== 'auto' ? backend : (await takesGpu()) ? 'webgpu' : 'wasm';
-    if (chosen === 'webgpu') await import('../webgpu/backend.ts');
-    if (chosen === 'wasm') await (await import('../wasm/backend.ts')).preloadKernels(threads);
-  } catch {
-    // Tried again where it is needed.
-  }
-}
-
 /** 512 MiB: four feature maps of 64 channels at 2048×1024 pixels. */
 const DEFAULT_MAX_ACTIVATION_BYTES = 2 ** 29;
 const DEFAULT_MAX_INPUT_SHAPES = 4;
@@ -191,17 +163,9 @@ const operator = v.object(
 
 const loadOptions = optionsOf({
   ...asyncOptions,
-  backend: oneOf('auto', 'webgpu', 'wasm', 'reference'),
-  device: withMethods<GPUDevice>(
-    'a GPUDevice',
-    'createBuffer',
-    'createBindGroup',
-    'createComputePipelineAsync',
-  ),
-  powerPreference: oneOf('low-power', 'high-performance'),
+  ...backendOptions,
   tune: oneOf('off', 'quick', 'full'),
   batches: v.array(count, 'an array of positive integers'),
-  threads: count,
   workerUrl: v.union([text, v.instance(URL)], 'an address: a string or a URL'),
   preprocessing: preprocessingSchema,
   labels: texts,
@@ -355,32 +319,4 @@ function warnOnce(message: string): void {
   if (warned) return;
   warned = true;
   console.warn(message);
-}
-
-/** Whether the adapter is a software one, undefined where there is none; and what of that speaks against the GPU. */
-interface AdapterKind {
-  readonly isSoftware: boolean | undefined;
-  readonly obstacle?: string;
-}
-
-type FoundAdapter = () => Promise<AdapterKind>;
-
-/** Looks for the adapter on the first call: preloading and choosing a backend ask once between them. */
-function adapterOnce(powerPreference: GPUPowerPreference | undefined): FoundAdapter {
-  let found: Promise<AdapterKind> | undefined;
-  return () => (found ??= findAdapterKind(powerPreference));
-}
-
-async function findAdapterKind(powerPreference: GPUPowerPreference | undefined): Promise<AdapterKind> {
-  try {
-    const { adapter } = await findAdapter(powerPreference);
-    if (classifyAdapter(adapter.info) !== 'software') return { isSoftware: false };
-    return {
-      isSoftware: true,
-      obstacle: `the only GPU adapter is a software one (${adapterName(adapter.info)})`,
-    };
-  } catch (error) {
-    if (!(error instanceof DeviceError)) throw error;
-    return { isSoftware: undefined, obstacle: `no GPU adapter (${error.message})` };
-  }
 }

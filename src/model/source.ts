@@ -1,6 +1,6 @@
 /** Where a model comes from, and how it becomes a graph. */
 import { check, describeValue } from '../arguments.ts';
-import { InputError } from '../errors.ts';
+import { InputError, ModelError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { OnnxOperator } from '../graph/operators/operator.ts';
 import { type InputShape, openSizes, withInputShape } from '../graph/passes/input-shape.ts';
@@ -65,7 +65,7 @@ async function decode(
   options: SourceOptions,
 ): Promise<Network> {
   options.signal?.throwIfAborted();
-  const file = openModel(bytes);
+  const file = openNamed(source, bytes);
   const external = options.externalData ?? (await readNeighbours(source, file, options));
   const more = file.needsMore ? await import('../graph/more.ts') : undefined;
   options.signal?.throwIfAborted();
@@ -75,6 +75,19 @@ async function decode(
     externalData: (location) => external.get(location),
     ...(options.inputShape && { inputShape: options.inputShape }),
   });
+}
+
+/** Of several files, the error says which. */
+function openNamed(source: Exclude<ModelSource, Graph>, bytes: Uint8Array): OnnxFile {
+  try {
+    return openModel(bytes);
+  } catch (cause) {
+    if (!(cause instanceof ModelError) || !(typeof source === 'string' || source instanceof URL)) throw cause;
+    throw new ModelError(
+      cause.problems.map((problem) => ({ ...problem, reason: `${String(source)}: ${problem.reason}` })),
+      { cause },
+    );
+  }
 }
 
 function settled(graph: Graph): Graph {

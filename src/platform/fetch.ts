@@ -32,7 +32,13 @@ export async function fetchBytes(url: string | URL, options: AsyncOptions = {}):
     return bytes;
   } catch (cause) {
     if (signal?.aborted || cause instanceof InputError) throw cause;
-    const why = cause instanceof Error ? cause.message : 'network error';
+    const why = cause instanceof Error ? describe(cause) : 'network error';
     throw new InputError(`cannot fetch ${String(url)}: ${why}`, { cause });
   }
+}
+
+/** Node says "fetch failed", and why in the error behind it. */
+function describe({ message, cause }: Error): string {
+  if (!(cause instanceof Error)) return message;
+  return `${message} (${cause.message || (cause as Error & { code?: string }).code || cause.name})`;
 }

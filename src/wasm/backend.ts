@@ -1,6 +1,5 @@
 /** The WebAssembly backend: threads (or none), their kernels and one linear memory, shared by the sessions of several programs. */
-import { platform } from '#platform';
-import { DeviceError, InputError } from '../errors.ts';
+import { DeviceError } from '../errors.ts';
 import type { Backend } from '../schedule/session.ts';
 import { createOperatorRegistry, type OperatorRegistry } from '../ops/registry.ts';
 import type { WasmCapabilities } from '../ops/wasm-kernel.ts';
@@ -13,11 +12,8 @@ import { nextTask } from './next-task.ts';
 import type { ChooseVariant } from './plan.ts';
 import { createInlineExecutor, createThreadPool, type Executor } from './pool.ts';
 import { ProgramSession, type WasmSession } from './session.ts';
+import { threadCount } from './threads.ts';
 
-/** More threads than this share a layer in pieces too small to pay. */
-const MAX_DEFAULT_THREADS = 8;
-/** More than this are a mistake, and would take the machine down before a worker could not be started. */
-const MAX_THREADS = 256;
 /** Runs on the calling thread let other tasks through this often. */
 const TASK_MS = 4;
 
@@ -87,11 +83,6 @@ export async function openWasmBackend(options: WasmBackendOptions = {}): Promise
   return new ThreadBackend(resources, operators, capabilities, options.chooseVariant);
 }
 
-/** Loads the kernels that a session of so many threads will run. */
-export async function preloadKernels(threads: number | undefined): Promise<void> {
-  await loadEngine({ shared: threadCount(threads) > 1, relaxed: true });
-}
-
 interface Opened {
   readonly executor: Executor;
   readonly memory: LinearMemory;
@@ -112,21 +103,6 @@ async function openExecutor(
       ? await createThreadPool(module, memory.memory, threads, workerUrl)
       : await createInlineExecutor(module, memory.memory);
   return { executor, memory, capabilities };
-}
-
-function threadCount(asked: number | undefined): number {
-  if (asked === undefined) {
-    return platform.sharesMemory ? Math.min(platform.cores, MAX_DEFAULT_THREADS) : 1;
-  }
-  if (!Number.isSafeInteger(asked) || asked < 1 || asked > MAX_THREADS) {
-    throw new InputError(`threads must be an integer from 1 to ${MAX_THREADS}, got ${asked}`);
-  }
-  if (asked > 1 && !platform.sharesMemory) {
-    throw new InputError(
-      `${asked} threads need shared memory: serve the page cross-origin isolated (COOP same-origin, COEP require-corp), or leave threads at 1`,
-    );
-  }
-  return asked;
 }
 
 /** What sessions work with until the backend is disposed of. */

@@ -10,7 +10,6 @@ import {
   texts,
 } from '../arguments.ts';
 import { InputError } from '../errors.ts';
-import { median } from 'simple-statistics';
 import { inputShapeSchema, withInputShape } from '../graph/passes/input-shape.ts';
 import { softmax as softmaxOperator } from '../graph/operators/softmax.ts';
 import type { OperatorRegistry } from '../ops/registry.ts';
@@ -356,7 +355,7 @@ export class LoadedModel implements FixedModel {
     const { batch = 1, repetitions = 10, ...rest } = options;
     checkBatch(batch, portTensors(this.program));
     const { method, samples, peak } = await this.#parts.session.profile(batch, repetitions, rest);
-    const { operations } = await this.plan(batch);
+    const [{ operations }, { median }] = await Promise.all([this.plan(batch), import('simple-statistics')]);
     const profiled = operations.map((operation, index): ProfiledOperation => {
       const ms = median(samples[index]);
       const gmacsPerSecond = ms > 0 ? operation.macs / ms / 1e6 : 0;

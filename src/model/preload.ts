@@ -4,8 +4,6 @@
  */
 import { check, count, oneOf, options as optionsOf, withMethods } from '../arguments.ts';
 import { DeviceError } from '../errors.ts';
-import { loadEngine } from '../wasm/engine.ts';
-import { threadCount } from '../wasm/threads.ts';
 import { adapterName, classifyAdapter, findAdapter } from '../webgpu/adapter.ts';
 import type { LoadOptions } from './model.ts';
 
@@ -44,7 +42,7 @@ export async function preload(
     const chosen = backend !== 'auto' ? backend : (await takesGpu()) ? 'webgpu' : 'wasm';
     if (chosen === 'webgpu') await import('../webgpu/backend.ts');
     if (chosen === 'wasm') {
-      const kernels = loadEngine({ shared: threadCount(threads) > 1, relaxed: true });
+      const kernels = import('../wasm/kernels.ts').then(({ preloadKernels }) => preloadKernels(threads));
       await Promise.all([kernels, import('../wasm/backend.ts')]);
     }
   } catch {

@@ -1,7 +1,7 @@
 /** The kernels, compiled for the engine at hand. */
-import { relaxedSimd, simd } from 'wasm-feature-detect';
 import { DeviceError } from '../errors.ts';
 import type { WasmCapabilities } from '../ops/wasm-kernel.ts';
+import { type Build, builds, chooseBuild, type EngineOptions } from './kernels.ts';
 import { classifyRelaxedDot, type RelaxedProbe } from './relaxed.ts';
 
 export interface WasmEngine {
@@ -9,36 +9,15 @@ export interface WasmEngine {
   readonly capabilities: WasmCapabilities;
 }
 
-export interface EngineOptions {
-  /** The module for shared memory. */
-  readonly shared: boolean;
-  /** False keeps to instructions that every engine defines alike. */
-  readonly relaxed: boolean;
-}
-
-/** Modules that hold the kernels as text, so that every bundler and CDN brings them along; only the one that the engine runs is loaded. */
-const builds = {
-  simd: () => import('./build/simd.ts'),
-  'simd-threads': () => import('./build/simd-threads.ts'),
-  relaxed: () => import('./build/relaxed.ts'),
-  'relaxed-threads': () => import('./build/relaxed-threads.ts'),
-};
-
 /** Modules are immutable and hold no memory: every session shares them. */
-const engines = new Map<keyof typeof builds, Promise<WasmEngine>>();
+const engines = new Map<Build, Promise<WasmEngine>>();
 
 /** @throws {DeviceError} no SIMD in this engine, or the kernels cannot be loaded */
-export async function loadEngine({ shared, relaxed }: EngineOptions): Promise<WasmEngine> {
-  if (!(await simd())) {
-    throw new DeviceError(
-      'this engine has no WebAssembly SIMD (Chrome 91, Firefox 89, Safari 16.4, Node 16.4 or newer have it): update it, or use another backend',
-    );
-  }
-  const useRelaxed = relaxed && (await relaxedSimd());
-  const name = `${useRelaxed ? 'relaxed' : 'simd'}${shared ? '-threads' : ''}` as const;
+export async function loadEngine(options: EngineOptions): Promise<WasmEngine> {
+  const name = await chooseBuild(options);
   let engine = engines.get(name);
   if (!engine) {
-    engine = compile(name, shared);
+    engine = compile(name, options.shared);
     engines.set(name, engine);
     // What failed to load is tried again by the next session.
     engine.catch(() => engines.delete(name));
@@ -46,7 +25,7 @@ export async function loadEngine({ shared, relaxed }: EngineOptions): Promise<Wa
   return engine;
 }
 
-async function compile(name: keyof typeof builds, shared: boolean): Promise<WasmEngine> {
+async function compile(name: Build, shared: boolean): Promise<WasmEngine> {
   let module: WebAssembly.Module;
   try {
     const { default: base64 } = await builds[name]();

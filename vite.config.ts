@@ -85,7 +85,7 @@ export default defineConfig({
         chunkFileNames,
         codeSplitting: workerSplitting,
         entryFileNames: ({ facadeModuleId }) =>
-          `assets/${/demo\/engine\//.test(facadeModuleId ?? '') ? INFERENCE_WORKER : 'worker'}-[hash].js`,
+          `assets/${(facadeModuleId ?? '').includes('demo/engine/') ? INFERENCE_WORKER : 'worker'}-[hash].js`,
       },
     },
   },

@@ -13,7 +13,8 @@ const api = new Proxy({} as EngineApi, {
   get: (_, name: keyof EngineApi) =>
     name === 'preload'
       ? (backend: BackendChoice) => preloadBackend({ backend })
-      : async (...values: never) => ((await loaded).engine[name] as (...values: never) => unknown)(...values),
+      : async (...values: readonly unknown[]) =>
+          Reflect.apply((await loaded).engine[name], undefined, values) as unknown,
 });
 
 Comlink.expose(api);

@@ -40,5 +40,6 @@ export async function fetchBytes(url: string | URL, options: AsyncOptions = {}):
 /** Node says "fetch failed", and why in the error behind it. */
 function describe({ message, cause }: Error): string {
   if (!(cause instanceof Error)) return message;
-  return `${message} (${cause.message || (cause as Error & { code?: string }).code || cause.name})`;
+  const { code } = cause as Error & { readonly code?: string };
+  return `${message} (${[cause.message, code, cause.name].find(Boolean)})`;
 }

@@ -32,7 +32,13 @@ export { diffModels } from './inspect/diff-models.ts';
 export type { LayerDiff, LayerFigures, ModelDiff } from './inspect/diff.ts';
 
 export { makeGoldenPack, verifyGoldenPack } from './inspect/golden.ts';
-export type { GoldenCase, GoldenOptions, GoldenVerification, VerifyOptions } from './inspect/golden.ts';
+export type {
+  GoldenCase,
+  GoldenOptions,
+  GoldenPixels,
+  GoldenVerification,
+  VerifyOptions,
+} from './inspect/golden.ts';
 
 export { inspectionHtml } from './inspect/report.ts';
 export type { NamedPicture, ReportOptions } from './inspect/report.ts';

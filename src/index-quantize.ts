@@ -5,6 +5,7 @@ export { encodeModel } from './onnx/encode.ts';
 export type { ExternalData } from './onnx/tensor.ts';
 export type {
   Attribute,
+  Branch,
   Dimension,
   DType,
   Extras,

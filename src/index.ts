@@ -5,6 +5,7 @@ export type { AsyncOptions, ProgressEvent } from './progress.ts';
 
 export { loadFixedModel, loadModel } from './model/load.ts';
 export { preloadBackend } from './model/preload.ts';
+export type { BackendOptions } from './model/preload.ts';
 export type { FixedInput, FixedModel, FixedOutput } from './model/fixed-sizes.ts';
 export type {
   AdapterDescription,

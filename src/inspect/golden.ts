@@ -40,7 +40,7 @@ export interface GoldenCase {
 }
 
 /** Pixels on the CPU: a pack keeps them. */
-type GoldenPixels = PixelsInput & { readonly pixels: Uint8Array };
+export type GoldenPixels = PixelsInput & { readonly pixels: Uint8Array };
 
 export interface GoldenOptions
   extends AsyncOptions, Pick<LoadOptions, 'backend' | 'inputShape' | 'maxActivationBytes'> {

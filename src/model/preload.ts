@@ -7,7 +7,8 @@ import { DeviceError } from '../errors.ts';
 import { adapterName, classifyAdapter, findAdapter } from '../webgpu/adapter.ts';
 import type { LoadOptions } from './model.ts';
 
-type BackendOptions = Pick<LoadOptions, 'backend' | 'device' | 'powerPreference' | 'threads'>;
+/** Options of `loadModel` that say which backend, and how many threads it has. */
+export type BackendOptions = Pick<LoadOptions, 'backend' | 'device' | 'powerPreference' | 'threads'>;
 
 /** The options that say which backend, for checks of arguments. */
 export const backendOptions = {

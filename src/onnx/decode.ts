@@ -48,10 +48,13 @@ export interface DecodeModelOptions {
   readonly externalData?: ExternalData;
   /** Rows of operators beyond the built-in ones. */
   readonly operators?: readonly OnnxOperator[];
-  /** Passes over forms that few files have. */
-  readonly passes?: MorePasses;
   /** Sizes of dimensions that the file leaves open. */
   readonly inputShape?: InputShape;
+}
+
+interface DecodeOptions extends DecodeModelOptions {
+  /** Passes over forms that few files have, where `needsMore` says so. */
+  readonly passes?: MorePasses;
 }
 
 /** Range of default operator sets that Octet reads. */
@@ -68,7 +71,7 @@ export interface OnnxFile {
    * @throws {ModelError} with every problem of the file
    * @throws {InputError} `inputShape` does not fit it
    */
-  decode(options: DecodeModelOptions): Network;
+  decode(options: DecodeOptions): Network;
 }
 
 /** A decoded file, whose inputs may leave sizes open. */
@@ -113,7 +116,7 @@ function mayHaveOtherWindow({ opType, attribute }: NodeProto): boolean {
   return kernel ? kernel.ints.length !== 2 : opType === conv.op || opType === convTranspose.op;
 }
 
-function decodeParsed(model: ModelProto, { inputShape, passes, ...options }: DecodeModelOptions): Network {
+function decodeParsed(model: ModelProto, { inputShape, passes, ...options }: DecodeOptions): Network {
   const problems = new Problems();
   const asWritten = importModel(model, options, problems);
   const file = passes ? passes.windows(asWritten) : asWritten;

@@ -111,7 +111,7 @@ function serve(): void {
   }
 
   async function answer(question: Question): Promise<Answer> {
-    if (question === 'memory') return { memoryBytes: process.resourceUsage().maxRSS * 1024 - bytesBefore };
+    if (question === 'memory') return { memoryBytes: (await peakResidentBytes()) - bytesBefore };
     if ('limitAt' in question) return { limit: (await loaded?.limit?.(question.limitAt)) ?? null };
     return 'contender' in question ? start(question) : time(question);
   }
@@ -121,6 +121,13 @@ function serve(): void {
       .catch((error: unknown): Answer => ({ error: error instanceof Error ? error.message : String(error) }))
       .then((reply) => process.send!(reply));
   });
+}
+
+async function peakResidentBytes(): Promise<number> {
+  // Linux counts what the parent had before this process's own program began as `maxRSS`, too.
+  const status = await readFile('/proc/self/status', 'utf8').catch(() => '');
+  const peak = /^VmHWM:\s+(\d+) kB/m.exec(status);
+  return 1024 * (peak ? Number(peak[1]) : process.resourceUsage().maxRSS);
 }
 
 async function importEngine({ library }: Contender): Promise<LoadContender> {

@@ -4,6 +4,7 @@
  *
  *   npx tsx --conditions=octet:source bench/serving.ts model.int8.onnx [--concurrency 1,8,64] [--seconds 10] [--threads 1]
  *   npx tsx --conditions=octet:source bench/serving.ts model.int8.onnx --memory 100000
+ *   npx tsx --conditions=octet:source bench/serving.ts model.int8.onnx --pixels    # UINT8 in place of FP32
  *
  * `--memory` sends so many requests and prints resident memory on the way. Linux only: it reads /proc. `--ort` serves the same file with
  * onnxruntime-node (npm install --no-save --ignore-scripts onnxruntime-node, whose scripts only fetch GPU libraries).
@@ -33,6 +34,7 @@ const { values, positionals } = parseArgs({
     threads: { type: 'string', default: '1' },
     memory: { type: 'string' },
     ort: { type: 'boolean', default: false },
+    pixels: { type: 'boolean', default: false },
     serve: { type: 'boolean', default: false },
   },
 });
@@ -87,11 +89,14 @@ async function measure(): Promise<void> {
   const [{ url, processIds }] = (await once(child, 'message')) as [Started];
   const model = await loadFixedModel(file, { backend: 'wasm', threads, batches: [BATCH] });
   const [{ name, channels, height, width }] = model.inputs;
-  const picture = Float32Array.from({ length: channels * height * width }, (_, i) => Math.sin(i));
+  const length = channels * height * width;
+  const picture = values.pixels
+    ? Uint8Array.from({ length }, (_, i) => (i * 37) & 255)
+    : Float32Array.from({ length }, (_, i) => Math.sin(i));
   const input = {
     name,
-    datatype: 'FP32',
-    shape: [1, channels, height, width],
+    datatype: values.pixels ? 'UINT8' : 'FP32',
+    shape: values.pixels ? [1, height, width, channels] : [1, channels, height, width],
     parameters: { binary_data_size: picture.byteLength },
   };
   const header = Buffer.from(JSON.stringify({ inputs: [input], parameters: { binary_data_output: true } }));
@@ -117,13 +122,14 @@ async function measure(): Promise<void> {
       style: { head: [], border: [], compact: true },
       head: ['concurrency', 'answers/s', 'p50 ms', 'p99 ms', 'CPU ms/picture', 'direct, batch 8', 'share'],
     });
-    const batch = new Float32Array(BATCH * picture.length);
-    for (let i = 0; i < BATCH; i++) batch.set(picture, i * picture.length);
+    const batch = values.pixels ? new Uint8Array(BATCH * length) : new Float32Array(BATCH * length);
+    for (let i = 0; i < BATCH; i++) batch.set(picture, i * length);
+    const run = { [name]: batch instanceof Uint8Array ? { pixels: batch } : batch };
     const direct = async (): Promise<number> => {
       const before = process.cpuUsage();
       const end = performance.now() + DIRECT_MS;
       let runs = 0;
-      for (; runs < LEAST_RUNS || performance.now() < end; runs++) await model.run({ [name]: batch });
+      for (; runs < LEAST_RUNS || performance.now() < end; runs++) await model.run(run);
       const { user, system } = process.cpuUsage(before);
       return (user + system) / 1000 / runs / BATCH;
     };

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2471, 0.2435, 0.2616)
-RECORD_BYTES = 1 + 32 * 32 * 3
+IMAGE_SIZE = 32
+RECORD_BYTES = 1 + IMAGE_SIZE**2 * 3
 
 
 def default_directory() -> Path:
@@ -58,8 +59,8 @@ class Dataset:
         return len(self.labels)
 
     def enlarge(self, images: torch.Tensor) -> torch.Tensor:
-        """Images of 32x32 to the network's size, a whole number of times."""
-        factor = self.size // images.shape[-1]
+        """Each pixel becomes a square of pixels, so that 32x32 come to the network's size and the smaller images of first epochs stay in proportion."""
+        factor = self.size // IMAGE_SIZE
         return images if factor == 1 else F.interpolate(images, scale_factor=factor, mode="nearest")
 
 

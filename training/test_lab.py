@@ -550,6 +550,11 @@ class RunTest(unittest.TestCase):
         ):
             printed(agreement.main, flags)
 
+    def test_the_small_images_of_first_epochs_stay_small(self) -> None:
+        for name, sizes in (("cifar10", (16, 32)), ("catdog", (112, 224))):
+            enlarged = [DATASETS[name].enlarge(torch.zeros(1, 3, size, size)).shape[-1] for size in (16, 32)]
+            self.assertEqual(tuple(enlarged), sizes)
+
     def test_pictures_are_enlarged_and_in_the_order_of_their_paths(self) -> None:
         images, labels = (
             torch.arange(2 * 3 * 32 * 32).remainder(251).to(torch.uint8).view(2, 3, 32, 32),
